@@ -1,0 +1,61 @@
+"""Progress in a terminal: one line rewritten in place; in a log: a line a stage and every 10 %."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from typing import TextIO
+
+REDRAW_SECONDS = 0.1
+
+
+class ProgressLine:
+    """A progress callback that writes to *stream* (standard error by default)."""
+
+    def __init__(self, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._stream = stream or sys.stderr
+        self._terminal = self._stream.isatty()
+        self._clock = clock
+        self._drawn = float("-inf")
+        self._width = 0
+        # The first stage is announced only once it moves: bad input is found in it, and an error is one line.
+        self._last = (None, 0)
+
+    def __call__(self, fraction: float, stage: str, eta_seconds: float | None) -> None:
+        """Show a report, unless it comes too soon after the last one."""
+        percent = int(fraction * 100)
+        text = f"{percent:3d} %  {stage}"
+        if eta_seconds:
+            text += f", {in_words(eta_seconds)} left"
+        if self._terminal:
+            now = self._clock()
+            if now - self._drawn >= REDRAW_SECONDS:
+                self._draw(text, now)
+            return
+        last_stage, last_ten = self._last
+        if percent and (stage != last_stage or percent // 10 > last_ten):
+            self._last = (stage, percent // 10)
+            print(text, file=self._stream, flush=True)
+
+    def close(self) -> None:
+        """Clear the line, so that what follows starts on an empty one."""
+        if self._width:
+            self._draw("", self._clock())
+            self._stream.write("\r")
+            self._stream.flush()
+
+    def _draw(self, text: str, now: float) -> None:
+        self._stream.write("\r" + text.ljust(self._width))
+        self._stream.flush()
+        self._width, self._drawn = len(text), now
+
+
+def in_words(seconds: float) -> str:
+    """A time span as a person says it: ``40 s``, ``2 min 05 s``, ``1 h 10 min``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

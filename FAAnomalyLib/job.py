@@ -1,0 +1,64 @@
+"""One request from its check to its files: what the shell, the worker and Python share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+from .errors import FAError
+from .output import check_folder, write_result
+from .progress import CancelToken, ProgressCallback
+from .request import DetectRequest
+from .result import Result
+from .volume import Volume
+
+if TYPE_CHECKING:
+    import numpy as np
+
+METHODS = ("detect", "inpaint")
+
+
+class Engine(Protocol):
+    """What a job asks of :class:`FAAnomalyLib.detector.Detector`."""
+
+    def detect(self, request: DetectRequest, volume: Volume | None = None,
+               progress: ProgressCallback | None = None, cancel: CancelToken | None = None) -> Result: ...
+
+    def inpaint(self, request: DetectRequest, volume: Volume | None = None, hole: np.ndarray | None = None,
+                progress: ProgressCallback | None = None, cancel: CancelToken | None = None) -> Result: ...
+
+
+def run_job(
+    method: str,
+    request: DetectRequest,
+    make_engine: Callable[[], Engine],
+    *,
+    volume: Volume | None = None,
+    hole: np.ndarray | None = None,
+    progress: ProgressCallback | None = None,
+    cancel: CancelToken | None = None,
+) -> Result:
+    """Check *request*, run *method* and write the result when the request names an output.
+
+    Whatever can be known to be wrong is found before *make_engine* is called, which may load
+    torch and a model.
+    """
+    request.check()
+    if method == "inpaint" and hole is None and not (request.region or request.roi):
+        raise FAError("bad-request", "There is nothing to fill", "neither a region nor a ROI is given",
+                      "Give a mask or draw a box")
+    if volume is not None and hole is not None and hole.shape != volume.shape:
+        raise FAError("bad-input", "The hole does not fit the volume",
+                      f"its shape is {hole.shape}, the volume's {volume.shape}", "Give a mask on the volume's grid")
+    if request.output:
+        check_folder(request.output)
+    cancel = cancel or CancelToken()
+    engine = make_engine()
+    if method == "inpaint":
+        result = engine.inpaint(request, volume=volume, hole=hole, progress=progress, cancel=cancel)
+    else:
+        result = engine.detect(request, volume=volume, progress=progress, cancel=cancel)
+    cancel.check()
+    if request.output:
+        write_result(result, request.output)
+    return result
