@@ -1,0 +1,189 @@
+"""The two U-Nets of the thesis, exactly: listings A.13 to A.16, figures 2.9 and 2.10.
+
+41,245,217 parameters unconditional and 49,223,329 conditional, as the thesis reports. They are the
+baseline, kept with every defect that changes a result; each defect is named where it lives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from .attention import AttentionBlock, SpatialTransformer
+from .blocks import DownSample, ResidualBlock, TimeEmbedding, TimeMLP, UpSample, conv, group_norm
+
+KIND = "thesis"
+BLOCKS_DOWN = 2
+BLOCKS_UP = 3
+
+
+class Stage(nn.Module):
+    """A residual block and the attention behind it, if any (loops of listings A.14 and A.15).
+
+    ``forward(x, temb, context)``: *x* is (B, in_channels, X, Y, Z), *temb* (B, time_dim), *context* the
+    full-size mask or None; returns (B, width, X, Y, Z). *attention* is None, :class:`AttentionBlock`
+    or :class:`SpatialTransformer`.
+    """
+
+    def __init__(self, in_channels: int, width: int, time_dim: int, attention: type[nn.Module] | None) -> None:
+        super().__init__()
+        self.residual = ResidualBlock(in_channels, width, time_dim)
+        self.attention = attention(width) if attention else None
+
+    def forward(self, x: torch.Tensor, temb: torch.Tensor, context: torch.Tensor | None) -> torch.Tensor:
+        x = self.residual(x, temb)
+        if self.attention is None:
+            return x
+        return self.attention(x) if context is None else self.attention(x, context)
+
+
+class ThesisUNet(nn.Module):
+    """The thesis' noise predictor.
+
+    Attributes ``conditional``, ``widths`` and ``divisor`` (what X, Y and Z must be divisible by) are
+    for reading.
+
+    Readings of the source that the parameter counts decide, where text and listing disagree:
+    three residual blocks on the way up, not two, and attention there as well; resampling keeps the
+    number of channels. The unconditional net, which has no listing, has :class:`AttentionBlock` at the
+    last level, down and up, and in the middle; the conditional net has :class:`SpatialTransformer` at
+    the last two levels and in the middle.
+
+    The condition is void in one respect: the output does not change when the blocks of the mask
+    are shuffled or the mask is mirrored (see :class:`SpatialTransformer`).
+
+    Parameters
+    ----------
+    conditional
+        Whether the net takes a white matter mask.
+    widths
+        Channels of each level, at least two, each a multiple of 8. The thesis has five.
+
+    Raises
+    ------
+    ValueError
+        When *widths* are not usable.
+    """
+
+    def __init__(self, conditional: bool, widths: Sequence[int] = (16, 32, 64, 128, 256)) -> None:
+        super().__init__()
+        widths = tuple(widths)
+        if len(widths) < 2 or any(w <= 0 or w % 8 for w in widths):
+            raise ValueError(f"widths must be two or more multiples of 8, not {widths}")
+        self.conditional, self.widths = bool(conditional), widths
+        self.divisor = 2 ** (len(widths) - 1)
+
+        attention = SpatialTransformer if conditional else AttentionBlock
+        attended = len(widths) - (2 if conditional else 1)
+        time_dim = 4 * widths[0]
+        self.time_embedding = TimeEmbedding(time_dim)
+        self.time_mlp = TimeMLP(time_dim)
+        self.stem = conv(1, widths[0], 3)
+
+        skips = [widths[0]]
+        self.down, self.downsample = nn.ModuleList(), nn.ModuleList()
+        for level, width in enumerate(widths):
+            stages = nn.ModuleList()
+            for index in range(BLOCKS_DOWN):
+                before = width if index else skips[-1]
+                stages.append(Stage(before, width, time_dim, attention if level >= attended else None))
+                skips.append(width)
+            self.down.append(stages)
+            if level < len(widths) - 1:
+                self.downsample.append(DownSample(width))
+                skips.append(width)
+
+        self.middle = nn.ModuleList([Stage(widths[-1], widths[-1], time_dim, attention),
+                                     Stage(widths[-1], widths[-1], time_dim, None)])
+
+        # Both lists run from the deepest level to the shallowest.
+        self.up, self.upsample = nn.ModuleList(), nn.ModuleList()
+        before = widths[-1]
+        for level in reversed(range(len(widths))):
+            stages = nn.ModuleList()
+            for _ in range(BLOCKS_UP):
+                stages.append(Stage(before + skips.pop(), widths[level], time_dim,
+                                    attention if level >= attended else None))
+                before = widths[level]
+            self.up.append(stages)
+            if level > 0:
+                self.upsample.append(UpSample(before))
+
+        self.norm_out = group_norm(widths[0])
+        self.conv_out = conv(widths[0], 1, 3, scale=0.0)
+
+    def forward(self, x: torch.Tensor, t: torch.Tensor, wm_mask: torch.Tensor | None = None) -> torch.Tensor:
+        """Predict the noise in *x*.
+
+        Parameters
+        ----------
+        x
+            Noisy volumes (B, 1, X, Y, Z), of which the noiseless part is 2 FA - 1 in [-1, 1]; X, Y and Z
+            divisible by ``divisor``.
+        t
+            Diffusion steps (B,), int64, from 0 (least noise).
+        wm_mask
+            White matter masks of *x*'s shape, 0 or 1, any dtype; conditional net only.
+
+        Returns
+        -------
+        torch.Tensor
+            Noise of *x*'s shape, standard normal where the prediction is right.
+
+        Raises
+        ------
+        ValueError
+            When a shape is wrong, or a mask is missing or not wanted.
+        """
+        self._check(x, t, wm_mask)
+        context = None if wm_mask is None else wm_mask.to(x.dtype)
+        temb = self.time_mlp(self.time_embedding(t))
+
+        x = self.stem(x)
+        skips = [x]
+        for level, stages in enumerate(self.down):
+            for stage in stages:
+                x = stage(x, temb, context)
+                skips.append(x)
+            if level < len(self.downsample):
+                x = self.downsample[level](x)
+                skips.append(x)
+
+        for stage in self.middle:
+            x = stage(x, temb, context)
+
+        for level, stages in enumerate(self.up):
+            for stage in stages:
+                x = stage(torch.cat([x, skips.pop()], dim=1), temb, context)
+            if level < len(self.upsample):
+                x = self.upsample[level](x)
+
+        return self.conv_out(F.silu(self.norm_out(x)))
+
+    def _check(self, x: torch.Tensor, t: torch.Tensor, wm_mask: torch.Tensor | None) -> None:
+        if x.ndim != 5 or x.shape[1] != 1 or any(n == 0 or n % self.divisor for n in x.shape[2:]):
+            raise ValueError(f"x must be (B, 1, X, Y, Z) with edges divisible by {self.divisor}, not {tuple(x.shape)}")
+        if t.shape != x.shape[:1]:
+            raise ValueError(f"t must be of shape ({x.shape[0]},), not {tuple(t.shape)}")
+        if self.conditional != (wm_mask is not None):
+            raise ValueError("a white matter mask is needed" if self.conditional else "this net takes no mask")
+        if wm_mask is not None and wm_mask.shape != x.shape:
+            raise ValueError(f"wm_mask must be of x's shape {tuple(x.shape)}, not {tuple(wm_mask.shape)}")
+
+    def config(self) -> dict[str, Any]:
+        """What :meth:`from_config` needs to build this net again, fit for JSON; weights not included."""
+        return {"kind": KIND, "conditional": self.conditional, "widths": list(self.widths)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> ThesisUNet:
+        """A freshly initialised net from what :meth:`config` gave.
+
+        Raises ``ValueError`` when *config* is of another kind, or lacks an entry or has a strange one.
+        """
+        if set(config) != {"kind", "conditional", "widths"} or config["kind"] != KIND:
+            raise ValueError(f"not the configuration of a thesis network: {config}")
+        return cls(config["conditional"], config["widths"])
