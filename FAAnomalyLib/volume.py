@@ -1,13 +1,14 @@
 """A 3D array with its place in the world, read from and written to files.
 
 Arrays are indexed (x, y, z) along with a 4x4 affine to RAS millimetres, as in nibabel.
-nibabel and SimpleITK are imported only when a file is touched, so that 3D Slicer can use the
-value without them.
+nibabel and SimpleITK are imported only when a file is touched (see ``formats``), so that 3D Slicer
+can use the value without them.
 """
 
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +16,19 @@ from pathlib import Path
 import numpy as np
 
 from .errors import FAError
+from .formats import (
+    ITK_ENDINGS,
+    NIFTI_ENDINGS,
+    WRITABLE_ENDINGS,
+    itk_affine,
+    itk_image,
+    read_itk,
+    read_nifti,
+    write_itk,
+    write_nifti,
+)
 
-LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
-NIFTI_ENDINGS = (".nii", ".nii.gz")
-ITK_ENDINGS = (".nrrd", ".nhdr", ".mha", ".mhd")
+__all__ = ["Volume", "cannot_write", "check_affine", "itk_affine", "load_volume", "save_volume", "to_itk"]
 
 
 @dataclass(frozen=True)
@@ -28,7 +38,7 @@ class Volume:
     Attributes
     ----------
     data
-        Array of shape (X, Y, Z).
+        Array of shape (X, Y, Z), any dtype; what its values mean is the owner's affair.
     affine
         4x4 float64 matrix from voxel indices to RAS millimetres; any axis order, handedness,
         obliqueness and anisotropy, but no shear and not singular.
@@ -90,49 +100,60 @@ def check_affine(affine: np.ndarray) -> None:
 
 
 def load_volume(path: str | os.PathLike) -> tuple[Volume, list[str]]:
-    """Read a volume as float32; NIfTI through nibabel, NRRD and MetaImage through SimpleITK.
+    """Read a 3D volume as float32: ``.nii``, ``.nii.gz``, ``.nrrd``, ``.nhdr``, ``.mha`` or ``.mhd``.
 
-    Returns the volume and remarks for the user (for instance that qform and sform disagree).
-    Raises ``FAError('bad-input')`` with one clear line for whatever cannot be read.
+    Returns the volume, indexed (x, y, z) with its affine to RAS mm, and remarks for the user (for
+    instance that qform and sform disagree). Values are as the file means them (slope and intercept
+    applied), NaN and infinity included. Raises ``FAError('bad-input')``, one clear line, for
+    whatever cannot be read, and prints nothing.
     """
     path = Path(path)
-    if not path.exists():
-        raise FAError("bad-input", f"There is no file {path}", "", "Check the path")
-    if path.is_dir():
-        raise FAError("bad-input", f"{path} is a folder", "one volume file is needed",
-                      "Name a .nii, .nii.gz, .nrrd or .mha file")
     name = path.name.lower()
+    _check_file(path)
     if name.endswith(NIFTI_ENDINGS):
-        return _load_nifti(path)
-    if name.endswith(ITK_ENDINGS):
-        return _load_itk(path)
-    raise FAError("bad-input", f"{path.name} has an unknown ending", "",
-                  "Use .nii, .nii.gz, .nrrd or .mha")
+        data, affine, qform, remarks = read_nifti(path)
+    elif name.endswith(ITK_ENDINGS):
+        data, affine = read_itk(path)
+        qform, remarks = None, []
+    elif name.endswith((".img", ".hdr", ".img.gz", ".hdr.gz")):
+        raise FAError("bad-input", f"{path.name} is half of a pair of files",
+                      "such a pair may not know left from right", "Convert it to one .nii.gz file")
+    else:
+        raise FAError("bad-input", f"{path.name} has an unknown ending", "", "Use .nii, .nii.gz, .nrrd or .mha")
+    try:
+        volume = Volume(data, affine)
+    except FAError as error:
+        raise FAError(error.code, f"{path.name} cannot be used", f"{error.what[0].lower()}{error.what[1:]}, "
+                      f"{error.why}", error.fix) from None
+    if qform is not None and _usable(qform) and not volume.same_geometry(Volume(data, qform), 0.1):
+        remarks.append(f"qform and sform of {path.name} disagree; the sform is used (3D Slicer uses the qform)")
+    return volume, remarks
 
 
 def save_volume(volume: Volume, path: str | os.PathLike) -> None:
-    """Write *volume* under a temporary name and rename it, so that no half file is ever seen.
+    """Write ``.nii``, ``.nii.gz``, ``.nrrd`` or ``.mha`` under a temporary name and rename it.
 
-    ``float32`` and ``uint8`` arrays keep their type. Raises ``FAError('bad-input')`` when the
-    disk is full or the folder cannot be written.
+    No half file is ever seen, and a file already there stays whole when writing fails. ``uint8`` and
+    ``bool`` are written as uint8, everything else as float32. Raises ``FAError('bad-request')`` for
+    another ending and ``FAError('bad-input')`` when the disk is full or the folder cannot be written.
     """
     path = Path(path)
-    name = path.name.lower()
-    ending = next((e for e in (".nii.gz", ".nii", *ITK_ENDINGS) if name.endswith(e)), None)
+    ending = next((e for e in WRITABLE_ENDINGS if path.name.lower().endswith(e)), None)
     if ending is None:
         raise FAError("bad-request", f"Cannot write {path.name}", "unknown ending",
                       "Use .nii, .nii.gz, .nrrd or .mha")
+    data = volume.data.astype(np.uint8 if volume.data.dtype in (np.bool_, np.uint8) else np.float32, copy=False)
     try:
         handle, temporary = tempfile.mkstemp(suffix=ending, prefix=".", dir=path.parent)
         os.close(handle)
-    except OSError as error:
-        raise cannot_write(path, error) from error
+    except (OSError, ValueError) as error:
+        raise cannot_write(path, error) from None
     try:
-        (_save_nifti if ending in NIFTI_ENDINGS else _save_itk)(volume, temporary)
-        os.chmod(temporary, 0o644 & ~current_umask())
+        (write_nifti if ending in NIFTI_ENDINGS else write_itk)(data, volume.affine, temporary)
+        os.chmod(temporary, 0o666 & ~current_umask())
         os.replace(temporary, path)
-    except (OSError, RuntimeError) as error:
-        raise cannot_write(path, error) from error
+    except (OSError, RuntimeError, ValueError) as error:
+        raise cannot_write(path, error) from None
     finally:
         if os.path.exists(temporary):
             os.unlink(temporary)
@@ -147,112 +168,34 @@ def current_umask() -> int:
 
 def cannot_write(path: Path, error: Exception) -> FAError:
     """The error for a file that could not be written."""
-    reason = getattr(error, "strerror", None) or str(error).strip().splitlines()[-1]
-    return FAError("bad-input", f"Cannot write {path}", reason, "Choose a folder with room that you may write to")
-
-
-def _load_nifti(path: Path) -> tuple[Volume, list[str]]:
-    import nibabel
-
-    try:
-        image = nibabel.load(path)
-        shape = image.shape
-        while len(shape) > 3 and shape[-1] == 1:
-            shape = shape[:-1]
-        if len(shape) != 3:
-            raise _not_3d(path, image.shape)
-        if np.issubdtype(image.get_data_dtype(), np.complexfloating) or image.get_data_dtype().names:
-            raise FAError("bad-input", f"{path.name} holds no plain numbers", str(image.get_data_dtype()),
-                          "Choose a scalar FA map")
-        data = np.asarray(image.dataobj, dtype=np.float32).reshape(shape)
-        affine = image.affine
-        qform, qcode = image.header.get_qform(coded=True)
-        _, scode = image.header.get_sform(coded=True)
-    except FAError:
-        raise
-    except Exception as error:
-        raise _unreadable(path, error) from error
-    remarks = []
-    if not qcode and not scode:
-        remarks.append(f"{path.name} says nothing about its orientation; voxel axes are taken as left-right, "
-                       "back-front, bottom-top")
-    volume = Volume(data, affine)
-    if qcode and scode and not volume.same_geometry(Volume(data, _shearless(qform, affine)), 0.1):
-        remarks.append(f"qform and sform of {path.name} disagree; the sform is used (3D Slicer uses the qform)")
-    return volume, remarks
-
-
-def _shearless(qform: np.ndarray, fallback: np.ndarray) -> np.ndarray:
-    try:
-        check_affine(np.asarray(qform, dtype=np.float64))
-    except FAError:
-        return fallback
-    return qform
-
-
-def _load_itk(path: Path) -> tuple[Volume, list[str]]:
-    import SimpleITK
-
-    try:
-        SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)
-        image = SimpleITK.ReadImage(str(path))
-    except Exception as error:
-        raise _unreadable(path, error) from error
-    if image.GetDimension() == 4 and image.GetSize()[3] == 1:
-        image = image[:, :, :, 0]
-    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
-        raise _not_3d(path, (*image.GetSize(), image.GetNumberOfComponentsPerPixel()))
-    data = SimpleITK.GetArrayFromImage(image).transpose(2, 1, 0).astype(np.float32)
-    return Volume(data, itk_affine(image)), []
-
-
-def itk_affine(image) -> np.ndarray:
-    """The voxel-to-RAS affine of a 3D SimpleITK image (which keeps LPS itself)."""
-    affine = np.eye(4)
-    affine[:3, :3] = np.array(image.GetDirection()).reshape(3, 3) * np.array(image.GetSpacing())
-    affine[:3, 3] = image.GetOrigin()
-    return LPS_TO_RAS @ affine
+    reason = getattr(error, "strerror", None) or (str(error).strip().splitlines() or [type(error).__name__])[-1]
+    return FAError("bad-input", f"Cannot write {path}", reason.strip().replace("Reason: ", "").rstrip("."),
+                   "Choose a folder with room that you may write to")
 
 
 def to_itk(volume: Volume):
     """*volume* as a SimpleITK image with the same place in the world."""
-    import SimpleITK
-
-    image = SimpleITK.GetImageFromArray(np.ascontiguousarray(volume.data.transpose(2, 1, 0)))
-    lps = LPS_TO_RAS @ volume.affine
-    spacing = volume.spacing
-    image.SetSpacing(spacing.tolist())
-    image.SetOrigin(lps[:3, 3].tolist())
-    image.SetDirection((lps[:3, :3] / spacing).ravel().tolist())
-    return image
+    return itk_image(volume.data, volume.affine)
 
 
-def _save_nifti(volume: Volume, path: str) -> None:
-    import nibabel
-
-    image = nibabel.Nifti1Image(_storable(volume.data), volume.affine)
-    image.set_sform(volume.affine, code=1)
-    image.set_qform(volume.affine, code=1)
-    image.header.set_xyzt_units("mm")
-    nibabel.save(image, path)
-
-
-def _save_itk(volume: Volume, path: str) -> None:
-    import SimpleITK
-
-    SimpleITK.WriteImage(to_itk(volume.with_data(_storable(volume.data))), path, useCompression=True)
-
-
-def _storable(data: np.ndarray) -> np.ndarray:
-    return data.astype(np.uint8) if data.dtype in (np.bool_, np.uint8) else data.astype(np.float32)
+def _check_file(path: Path) -> None:
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError) as error:
+        if isinstance(error, (FileNotFoundError, NotADirectoryError)):
+            raise FAError("bad-input", f"There is no file {path}", "", "Check the path") from None
+        raise FAError("bad-input", f"{path.name[:100]} cannot be read", getattr(error, "strerror", None) or str(error),
+                      "Check the path and the right to read it") from None
+    if stat.S_ISDIR(mode):
+        raise FAError("bad-input", f"{path} is a folder", "one volume file is needed",
+                      "Name a .nii, .nii.gz, .nrrd or .mha file")
+    if not stat.S_ISREG(mode):
+        raise FAError("bad-input", f"{path} is not a file", "", "Name a .nii, .nii.gz, .nrrd or .mha file")
 
 
-def _not_3d(path: Path, shape) -> FAError:
-    return FAError("bad-input", f"{path.name} is not one 3D volume", f"its shape is {tuple(shape)}",
-                   "Choose one 3D FA map, or extract one volume first")
-
-
-def _unreadable(path: Path, error: Exception) -> FAError:
-    reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
-    return FAError("bad-input", f"{path.name} cannot be read", reason[:200],
-                   "The file is damaged or not what its ending says; copy or convert it again")
+def _usable(affine: np.ndarray) -> bool:
+    try:
+        check_affine(affine)
+    except FAError:
+        return False
+    return True
