@@ -363,7 +363,8 @@ def test_blocks_are_joined_as_in_listings_a14_and_a15(conditional):
             if i < 2:
                 y = next(down)(y)
                 skips.append(y)
-        y = next(residual)(attended(next(residual)(y, temb)), temb)
+        y = attended(next(residual)(y, temb))
+        y = next(residual)(y, temb)
         for i in (2, 1, 0):
             for _ in range(3):
                 y = next(residual)(torch.cat([y, skips.pop()], dim=1), temb)
