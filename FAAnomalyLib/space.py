@@ -1,0 +1,153 @@
+"""The model grid, and the way from a volume's native grid to it and back.
+
+The model grid is 2 mm isotropic in the world of the project's template and left-right symmetric
+about its array centre, so that ``array[::-1]`` is the mirrored brain.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from .prior import Prior, Template
+from .registration import Alignment, align
+from .volume import Volume
+
+RESOLUTION_MM = 3.0
+"""Every volume is brought to the resolution of voxels of this size: scanners that resolve more are
+smoothed to it, so that the network and the calibration meet one kind of texture."""
+
+
+@dataclass(frozen=True)
+class ModelSpace:
+    """One subject's way to the model grid and back.
+
+    Attributes
+    ----------
+    native
+        The subject's FA map.
+    template
+        The template that defines grid and priors.
+    alignment
+        Template world -> subject world.
+    """
+
+    native: Volume
+    template: Template
+    alignment: Alignment
+
+    @property
+    def spacing_mm(self) -> float:
+        """Edge of a model voxel in millimetres of the template's world."""
+        return float(self.template.fa.spacing[0])
+
+    @property
+    def prior(self) -> Prior:
+        """Template FA, white matter and brain on the model grid."""
+        return self.template.prior
+
+    def to_model(self, data: np.ndarray, order: int = 3) -> np.ndarray:
+        """A native scalar array on the model grid, float32.
+
+        ``order`` 3 (cubic) after smoothing to :data:`RESOLUTION_MM`, for FA; 1 for masks as 0..1.
+        Outside the native field of view the result is 0.
+        """
+        source = data.astype(np.float32)
+        if order > 1:
+            spread = np.sqrt(np.maximum(RESOLUTION_MM**2 - self.native.spacing**2, 0.0) / 12.0)
+            source = ndimage.gaussian_filter(source, spread / self.native.spacing, mode="nearest", truncate=3.0)
+        step = np.linalg.inv(self.native.affine) @ self.alignment.matrix @ self.template.fa.affine
+        return ndimage.affine_transform(source, step[:3, :3], step[:3, 3], output_shape=self.template.fa.shape,
+                                        order=order, mode="constant", cval=0.0).astype(np.float32)
+
+    def to_native(self, data: np.ndarray, order: int = 1) -> np.ndarray:
+        """A model-grid array at the native voxels' centres, float32; 0 outside the model grid."""
+        step = np.linalg.inv(self.native.affine) @ self.alignment.matrix @ self.template.fa.affine
+        back = np.linalg.inv(step)
+        return ndimage.affine_transform(data.astype(np.float32), back[:3, :3], back[:3, 3],
+                                        output_shape=self.native.shape, order=order, mode="constant",
+                                        cval=0.0).astype(np.float32)
+
+    def mask_to_native(self, mask: np.ndarray) -> np.ndarray:
+        """Native voxels whose centre lies in a voxel of the boolean model-grid *mask*."""
+        return self.to_native(mask, order=0) > 0.5
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A subject on the model grid, ready for the network.
+
+    Attributes
+    ----------
+    space
+        The way back.
+    fa
+        float32 (X, Y, Z) in [0, 1], 0 outside the brain.
+    brain
+        bool (X, Y, Z).
+    native_brain
+        bool, on the native grid.
+    remarks
+        For the user.
+    """
+
+    space: ModelSpace
+    fa: np.ndarray
+    brain: np.ndarray
+    native_brain: np.ndarray
+    remarks: list[str]
+
+
+def prepare(volume: Volume, template: Template, brain: np.ndarray | None = None) -> Prepared:
+    """Bring a clean FA map onto the model grid.
+
+    Parameters
+    ----------
+    volume
+        FA in [0, 1] (see :mod:`FAAnomalyLib.intake`).
+    template
+        Grid and priors.
+    brain
+        Brain mask on the native grid, or None to find it.
+
+    Raises
+    ------
+    FAError
+        ``bad-input`` when the volume cannot be aligned with the template.
+    """
+    remarks: list[str] = []
+    support = volume.data > 0 if brain is None else brain
+    masked = volume.with_data(np.where(support, volume.data, 0.0).astype(np.float32))
+    alignment = align(template.fa, masked, template.prior.brain > 0.5)
+    remarks += alignment.remarks
+    space = ModelSpace(volume, template, alignment)
+    if brain is None:
+        brain = find_brain(volume, space)
+        masked = volume.with_data(np.where(brain, volume.data, 0.0).astype(np.float32))
+    fa = np.clip(space.to_model(masked.data), 0.0, 1.0)
+    on_grid = space.to_model(brain, order=1) > 0.5
+    return Prepared(space, np.where(on_grid, fa, 0.0), on_grid, brain, remarks)
+
+
+def find_brain(volume: Volume, space: ModelSpace) -> np.ndarray:
+    """Brain on the native grid: where the map has data, near the registered template's brain.
+
+    A skull-stripped map keeps its own outline; in one that is not, FA of noise in skull and air is
+    cut away 6 mm beyond the template's brain.
+    """
+    reach = ndimage.distance_transform_edt(space.prior.brain <= 0.5, sampling=space.spacing_mm) <= 6.0
+    near = space.mask_to_native(reach)
+    brain = (volume.data > 0) & near
+    labels, count = ndimage.label(brain)
+    if count > 1:
+        brain = labels == 1 + np.argmax(ndimage.sum_labels(brain, labels, np.arange(1, count + 1)))
+    return ndimage.binary_fill_holes(brain)
+
+
+def symmetric_grid(shape: tuple[int, int, int], spacing: float, centre_ras: tuple[float, float, float]) -> np.ndarray:
+    """Affine of a RAS grid whose array centre lies at *centre_ras* (x must be the mid-plane)."""
+    affine = np.diag([spacing, spacing, spacing, 1.0])
+    affine[:3, 3] = np.array(centre_ras) - spacing * (np.array(shape) - 1) / 2.0
+    return affine

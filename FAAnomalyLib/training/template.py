@@ -1,0 +1,140 @@
+"""Make the project's FA template: the symmetric average of registered volumes.
+
+Every person counts once, however many volumes there are of them.  The first registration target is
+any FA map in a standard space; each further round registers to the average of the round before.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from pathlib import Path
+
+import numpy as np
+from scipy import ndimage
+
+from ..errors import FAError
+from ..intake import check_fa
+from ..prior import TEMPLATE_FILES, Prior, Template
+from ..space import Prepared, prepare, symmetric_grid
+from ..volume import Volume, load_volume, save_volume
+
+MODEL_SHAPE = (80, 96, 80)
+MODEL_SPACING_MM = 2.0
+MODEL_CENTRE_RAS = (0.0, -16.0, 8.0)
+"""160 x 192 x 160 mm about the brain in MNI space."""
+WHITE_MATTER_FA = 0.25
+
+
+def find_volumes(folder: Path, people: Path | None = None) -> list[tuple[str, Path]]:
+    """``(person, path)`` of every FA map in *folder*.
+
+    FA maps are the files ending in ``_FA.nii.gz`` or ``_fa.nii.gz`` (all NIfTI files but masks when
+    there is none such).  *people* is a CSV with the columns ``file`` (the stem before ``_FA``) and
+    ``person``; a file that it does not name is left out.  Without it every file is its own person.
+
+    Raises ``FAError('bad-input')`` when nothing is found.
+    """
+    if not folder.is_dir():
+        raise FAError("bad-input", f"There is no folder {folder}", "", "Name the folder of FA maps")
+    files = [p for p in sorted(folder.glob("*.nii.gz")) if p.name.lower().endswith("_fa.nii.gz")]
+    if not files:
+        files = [p for p in sorted(folder.glob("*.nii*")) if "mask" not in p.name.lower()]
+    found = [(stem(p), p) for p in files]
+    if people is not None:
+        with open(people, newline="") as handle:
+            owner = {row["file"]: row["person"] for row in csv.DictReader(handle)}
+        found = [(owner[name], path) for name, path in found if name in owner]
+    if not found:
+        raise FAError("bad-input", f"No FA map found in {folder}", "", "Name files like subject_FA.nii.gz")
+    return found
+
+
+def stem(path: Path) -> str:
+    """File name without its endings and without ``_FA``."""
+    name = path.name.split(".nii")[0]
+    return name[:-3] if name.lower().endswith("_fa") else name
+
+
+def load_subject(path: Path) -> tuple[Volume, np.ndarray | None]:
+    """An FA map and, where ``*_mask.nii.gz`` lies beside it, its brain mask."""
+    volume, _ = check_fa(load_volume(path)[0])
+    mask_path = path.with_name(f"{stem(path)}_mask.nii.gz")
+    return volume, load_volume(mask_path)[0].data > 0 if mask_path.is_file() else None
+
+
+def make_template(volumes: list[tuple[str, Path]], target: Volume, rounds: int = 2, report=print) -> Template:
+    """Average registered volumes; see the module's text.
+
+    *target* may lie on any grid of a standard space: it is resampled to the model grid first.
+    """
+    template = _first_target(target)
+    subjects = [(person, *load_subject(path)) for person, path in volumes]
+    for number in range(rounds):
+        members: dict[str, list[Prepared]] = {}
+        for (person, volume, brain), (_, path) in zip(subjects, volumes, strict=True):
+            prepared = prepare(volume, template, brain)
+            report(f"round {number + 1}: {path.name}: correlation {prepared.space.alignment.correlation:.3f}")
+            members.setdefault(person, []).append(prepared)
+        template = _average(list(members.values()), template.fa.affine)
+    return template
+
+
+def _first_target(target: Volume) -> Template:
+    affine = symmetric_grid(MODEL_SHAPE, MODEL_SPACING_MM, MODEL_CENTRE_RAS)
+    step = np.linalg.inv(target.affine) @ affine
+    fa = ndimage.affine_transform(target.data, step[:3, :3], step[:3, 3], output_shape=MODEL_SHAPE, order=1)
+    fa = (fa + fa[::-1]) / 2
+    brain = ndimage.binary_fill_holes(ndimage.binary_closing(fa > 0.02, iterations=2)).astype(np.float32)
+    return Template(Volume(fa, affine), Prior(fa, (fa > WHITE_MATTER_FA).astype(np.float32), brain))
+
+
+def _average(people: list[list[Prepared]], affine: np.ndarray) -> Template:
+    seen = np.zeros(MODEL_SHAPE)
+    fa, white, brain = np.zeros(MODEL_SHAPE), np.zeros(MODEL_SHAPE), np.zeros(MODEL_SHAPE)
+    for volumes in people:
+        for prepared in volumes:
+            # A cut field of view says nothing about what lies beyond it.
+            view = prepared.space.to_model(np.ones(prepared.space.native.shape), order=1) > 0.99
+            share = view / len(volumes)
+            smooth = ndimage.gaussian_filter(prepared.fa, 0.6)
+            inner = ndimage.distance_transform_edt(prepared.brain, sampling=MODEL_SPACING_MM) > 4.0
+            seen += share
+            fa += share * prepared.fa
+            white += share * ((smooth > WHITE_MATTER_FA) & inner)
+            brain += share * prepared.brain
+    arrays = []
+    for total, sigma in ((fa, 0.5), (white, 0.5), (brain, 0.7)):
+        mean = total / np.maximum(seen, 1e-6)
+        mean = ndimage.gaussian_filter((mean + mean[::-1]) / 2, sigma)
+        arrays.append(np.clip(mean, 0.0, 1.0).astype(np.float32))
+    fa_mean, white_mean, brain_mean = arrays
+    fa_mean = np.where(brain_mean > 0.05, fa_mean, 0.0).astype(np.float32)
+    return Template(Volume(fa_mean, affine), Prior(fa_mean, white_mean, brain_mean))
+
+
+def save_template(template: Template, folder: Path) -> None:
+    """Write :data:`~FAAnomalyLib.prior.TEMPLATE_FILES`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, array in zip(TEMPLATE_FILES, (template.prior.fa, template.prior.white_matter, template.prior.brain),
+                           strict=True):
+        save_volume(template.fa.with_data((np.round(array * 1000) / 1000).astype(np.float32)), folder / name)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of ``faanomaly template``."""
+    parser.add_argument("data", type=Path, help="folder of healthy FA maps (NAME_FA.nii.gz, NAME_mask.nii.gz)")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder for the template")
+    parser.add_argument("--target", type=Path, required=True, help="first registration target, an FA map in MNI space")
+    parser.add_argument("--people", type=Path, help="CSV with the columns file,person")
+    parser.add_argument("--hold-out", action="append", default=[], metavar="PERSON", help="leave a person out")
+    parser.add_argument("--rounds", type=int, default=2, help="registration rounds (default 2)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """``faanomaly template``."""
+    volumes = [(p, path) for p, path in find_volumes(args.data, args.people) if p not in args.hold_out]
+    template = make_template(volumes, load_volume(args.target)[0], args.rounds)
+    save_template(template, args.output)
+    print(f"template of {len({p for p, _ in volumes})} people in {args.output}, sha256 {template.sha256[:12]}")
+    return 0

@@ -1,0 +1,242 @@
+"""Train a network: resumable to the bit, on one CPU or several GPUs.
+
+Every random draw of a step comes from a generator seeded with (seed, step, rank, example), so a run
+that was killed and resumed sees exactly what an undisturbed one would have seen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import sys
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from ..errors import FAError
+from .recipes import RECIPES, Recipe
+from .template import find_volumes
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of ``faanomaly train``."""
+    parser.add_argument("data", type=Path, help="folder of healthy FA maps (NAME_FA.nii.gz, NAME_mask.nii.gz)")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="RUN",
+                        help="run folder; started again, it goes on where it stopped")
+    parser.add_argument("--recipe", choices=sorted(RECIPES), default="inpainter")
+    parser.add_argument("--template", type=Path, help="template folder (default: the bundled one)")
+    parser.add_argument("--people", type=Path, help="CSV with the columns file,person")
+    parser.add_argument("--hold-out", action="append", default=[], metavar="PERSON",
+                        help="keep a person out of training and report the error on them")
+    parser.add_argument("--steps", type=int, help="training steps (default: the recipe's)")
+    parser.add_argument("--batch", type=int, help="examples a step (default: the recipe's)")
+    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--save-every", type=int, default=500, help="steps between checkpoints")
+
+
+def run(args: argparse.Namespace) -> int:
+    """``faanomaly train``; under ``torchrun`` every process calls this."""
+    import torch
+
+    from ..checkpoints import build_network
+    from ..device import choose_device, fastest_dtype
+    from ..prior import load_template, on_grid
+    from ..resources import resources_dir
+    from .data import prepare_subjects
+
+    recipe = RECIPES[args.recipe]
+    recipe = replace(recipe, steps=args.steps or recipe.steps, batch=args.batch or recipe.batch)
+    rank, world = _join_processes(args.device)
+    device = choose_device(args.device)
+    if device.type == "cuda":
+        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
+    if device.type == "cpu":
+        torch.set_flush_denormal(True)
+    args.output.mkdir(parents=True, exist_ok=True)
+    stored = load_template(args.template or resources_dir() / "Template")
+    template = on_grid(stored, tuple(recipe.grid["shape"]), recipe.grid["spacing_mm"])
+    say = (lambda text: print(text, file=sys.stderr, flush=True)) if rank == 0 else (lambda text: None)
+    volumes = find_volumes(args.data, args.people)
+    subjects = prepare_subjects(volumes, template, args.output / "prepared", say)
+    training = [s for s in subjects if s.person not in args.hold_out]
+    held_out = [s for s in subjects if s.person in args.hold_out]
+    if not training:
+        raise FAError("bad-request", "Nobody is left to train on", "every person is held out", "Hold out fewer")
+    torch.manual_seed(args.seed)
+    network = build_network(recipe.network).to(device, memory_format=torch.channels_last_3d)
+    trainer = Trainer(recipe, network, training, held_out, template, args.output, device, fastest_dtype(device),
+                      args.seed, rank, world, say)
+    trainer.resume()
+    trainer.train(args.save_every)
+    if rank == 0:
+        trainer.export({"people": len({s.person for s in training}), "volumes": [s.name for s in training],
+                        "held_out": [s.name for s in held_out], "seed": args.seed})
+    if world > 1:
+        torch.distributed.destroy_process_group()
+    return 0
+
+
+def _join_processes(device: str) -> tuple[int, int]:
+    """Rank and number of ``torchrun``'s processes; (0, 1) without it."""
+    import torch
+
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if world > 1:
+        cuda = torch.cuda.is_available() and device in ("auto", "cuda")
+        torch.distributed.init_process_group("nccl" if cuda else "gloo")
+        return torch.distributed.get_rank(), world
+    return 0, 1
+
+
+def learning_rate(recipe: Recipe, step: int) -> float:
+    """Rate at *step* (from 0)."""
+    if recipe.warmup and step < recipe.warmup:
+        return recipe.learning_rate * (step + 1) / recipe.warmup
+    if recipe.decay == "thesis":
+        # Section 2.4: constant for 15,000 steps, then "gradually" lower; the law is not printed.
+        return recipe.learning_rate * min(1.0, 15_000 / max(step, 1))
+    share = (step - recipe.warmup) / max(recipe.steps - recipe.warmup, 1)
+    return recipe.learning_rate * 0.5 * (1.0 + math.cos(math.pi * min(share, 1.0)))
+
+
+class Trainer:
+    """The loop, its checkpoints and its log.
+
+    ``RUN/checkpoint.pt`` holds weights, average, optimiser and step; ``RUN/log.csv`` a line for
+    every report; ``RUN/model`` the exported model.
+    """
+
+    def __init__(self, recipe, network, training, held_out, template, folder, device, dtype, seed, rank, world, say):
+        import torch
+
+        from ..diffusion.schedule import Schedule
+        from .objective import HoleObjective, ThesisObjective
+
+        self.recipe, self.network, self.training, self.held_out = recipe, network, training, held_out
+        self.template, self.folder, self.device, self.dtype = template, folder, device, dtype
+        self.seed, self.rank, self.world, self.say = seed, rank, world, say
+        schedule = Schedule.from_dict(recipe.schedule)
+        if recipe.network["kind"] == "inpainter":
+            self.objective = HoleObjective(schedule, template.prior, recipe.crop)
+            self.optimizer = torch.optim.AdamW(network.parameters(), lr=recipe.learning_rate, weight_decay=0.01)
+        else:
+            self.objective = ThesisObjective(schedule, recipe.network["conditional"])
+            self.optimizer = torch.optim.Adam(network.parameters(), lr=recipe.learning_rate)
+        self.average = {k: v.detach().clone() for k, v in network.state_dict().items()}
+        self.step = 0
+        self.parallel = network
+        if world > 1:
+            ids = [device.index] if device.type == "cuda" else None
+            self.parallel = torch.nn.parallel.DistributedDataParallel(network, device_ids=ids)
+        # One person, one share: five scans of one head must not outweigh four other people.
+        counts = {s.person: sum(o.person == s.person for o in training) for s in training}
+        self.shares = torch.tensor([1.0 / counts[s.person] for s in training])
+
+    def resume(self) -> None:
+        """Go on from ``checkpoint.pt`` where there is one; raises ``FAError`` when it is of another recipe."""
+        import torch
+
+        path = self.folder / "checkpoint.pt"
+        if not path.is_file():
+            return
+        state = torch.load(path, map_location=self.device, weights_only=True)
+        if state["recipe"] != json.dumps(asdict(self.recipe), sort_keys=True) or state["seed"] != self.seed:
+            raise FAError("bad-request", f"{self.folder} holds a run with other settings", "",
+                          "Give the same options, or another run folder")
+        self.network.load_state_dict(state["network"])
+        self.average = state["average"]
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step = state["step"]
+        self.say(f"resumed at step {self.step}")
+
+    def save(self) -> None:
+        """Write the checkpoint under a temporary name and rename it."""
+        import torch
+
+        if self.rank:
+            return
+        state = {"recipe": json.dumps(asdict(self.recipe), sort_keys=True), "seed": self.seed, "step": self.step,
+                 "network": self.network.state_dict(), "average": self.average,
+                 "optimizer": self.optimizer.state_dict()}
+        temporary = self.folder / "checkpoint.pt.partial"
+        torch.save(state, temporary)
+        os.replace(temporary, self.folder / "checkpoint.pt")
+
+    def train(self, save_every: int) -> None:
+        """Run to the last step of the recipe."""
+        begin, first, running = time.monotonic(), self.step, None
+        while self.step < self.recipe.steps:
+            error = self._one_step()
+            running = error if running is None else 0.98 * running + 0.02 * error
+            self.step += 1
+            if self.step % 50 == 0 or self.step == self.recipe.steps:
+                pace = (time.monotonic() - begin) / (self.step - first)
+                left = pace * (self.recipe.steps - self.step)
+                self._log(running, pace, left, self.step % 500 == 0 or self.step == self.recipe.steps)
+            if self.step % save_every == 0 or self.step == self.recipe.steps:
+                self.save()
+
+    def _one_step(self) -> float:
+        import torch
+
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(self.recipe, self.step)
+        examples = []
+        for number in range(self.recipe.batch):
+            generator = torch.Generator().manual_seed(
+                ((self.seed * 1_000_003 + self.step) * 1009 + self.rank) * 101 + number)
+            chosen = int(torch.multinomial(self.shares, 1, generator=generator))
+            examples.append(self.objective.example(self.training[chosen], generator))
+        batch = {k: torch.stack([e[k] for e in examples]).to(self.device) for k in examples[0]}
+        with torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype != torch.float32):
+            loss, error = self.objective.loss(self.parallel, batch)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        if self.recipe.clip:
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip)
+        self.optimizer.step()
+        decay = min(self.recipe.average, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            for name, value in self.network.state_dict().items():
+                self.average[name].lerp_(value, 1.0 - decay)
+        return float(error)
+
+    def _log(self, error: float, pace: float, left: float, judge: bool) -> None:
+        if self.rank:
+            return
+        held_out = ""
+        if judge and self.held_out and self.recipe.network["kind"] == "inpainter":
+            from .held_out import roaming_error
+
+            errors = roaming_error(self._averaged(), self.held_out, self.objective, self.device, self.dtype)
+            held_out = " ".join(f"{e:.4f}" for e in errors)
+        path = self.folder / "log.csv"
+        new = not path.is_file()
+        with open(path, "a") as log:
+            if new:
+                log.write("step,squared_error,seconds_per_step,held_out_rmse_fa\n")
+            log.write(f"{self.step},{error:.5f},{pace:.3f},{held_out}\n")
+        minutes, seconds = divmod(int(left), 60)
+        bar = "#" * round(20 * self.step / self.recipe.steps)
+        self.say(f"[{bar:<20}] step {self.step}/{self.recipe.steps}  error {error:.4f}  {pace:.2f} s/step  "
+                 f"{minutes} min {seconds:02d} s left" + (f"  held out {held_out}" if held_out else ""))
+
+    def _averaged(self):
+        import copy
+
+        network = copy.deepcopy(self.network).eval()
+        network.load_state_dict(self.average)
+        return network
+
+    def export(self, training: dict) -> None:
+        """Write the averaged weights as a model folder that ``--model`` accepts."""
+        from ..checkpoints import save_model
+
+        manifest = {"network": self.recipe.network, "schedule": self.recipe.schedule, "grid": self.recipe.grid,
+                    "template_sha256": self.template.sha256,
+                    "training": {**training, "steps": self.step, "recipe": asdict(self.recipe)}}
+        save_model(self.folder / "model", self.average, manifest)
+        self.say(f"model written to {self.folder / 'model'}")
