@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import importlib.metadata
 import importlib.util
 import json
@@ -12,12 +11,11 @@ import re
 import sys
 import tempfile
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 
 from . import __version__, machine
+from .checkpoints import models_dir, verify_model
 from .errors import FAError
 from .packages import REQUIRED, install_command
-from .resources import resources_dir
 
 OLDEST_PYTHON = (3, 10)
 
@@ -122,29 +120,20 @@ def _examine_devices(findings: Findings) -> None:
 
 def _examine_models(findings: Findings) -> None:
     try:
-        folder = resources_dir() / "Models"
+        folder = models_dir()
     except FAError as error:
-        findings.problems.append(str(error))
+        findings.problems.append(f"{error.what} ({error.why})")
         return
-    manifests = sorted(folder.glob("*/manifest.json"))
-    findings.models = {path.parent.name: model_state(path) for path in manifests}
-    if not manifests:
+    for manifest in sorted(folder.glob("*/manifest.json")):
+        try:
+            verify_model(manifest.parent)
+            state = "verified"
+        except (FAError, OSError) as error:
+            state = error.what if isinstance(error, FAError) else str(error)
+            findings.problems.append(state)
+        findings.models[manifest.parent.name] = state
+    if not findings.models:
         findings.problems.append(f"no model is bundled in {folder}")
-    findings.problems += [f"model {name}: {state}" for name, state in findings.models.items() if state != "verified"]
-
-
-def model_state(manifest: Path) -> str:
-    """``verified`` when the weights have the manifest's SHA-256, else what is wrong with them."""
-    try:
-        entry = json.loads(manifest.read_text(encoding="utf-8"))
-        name, expected = entry["file"], entry["sha256"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return "its manifest cannot be read"
-    try:
-        digest = hashlib.sha256((manifest.parent / name).read_bytes()).hexdigest()
-    except OSError:
-        return f"its weights {name} are not there"
-    return "verified" if digest == expected else f"its weights {name} are damaged (SHA-256 differs)"
 
 
 def _examine_temporary_folder(findings: Findings) -> None:

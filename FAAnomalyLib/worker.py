@@ -67,7 +67,7 @@ class Worker:
             if line.strip() and not self._answer(line):
                 return
 
-    def stop(self, grace: float = GRACE_SECONDS) -> bool:
+    def stop(self, grace: float) -> bool:
         """Cancel the running job; whether it ended within *grace* seconds."""
         self._cancel(None)
         if self._thread is not None:
@@ -203,7 +203,7 @@ def run(args: argparse.Namespace) -> int:
         worker.serve(channel.lines())
     except KeyboardInterrupt:
         pass
-    if not worker.stop():
+    if not worker.stop(GRACE_SECONDS):
         os._exit(0)  # the job hangs in a long call; it writes nothing before it has looked at its token
     return 0
 

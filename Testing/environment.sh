@@ -39,7 +39,7 @@ fi
 log=.venv/install.log
 .venv/bin/python -m pip install --disable-pip-version-check --progress-bar off ${index[@]+"${index[@]}"} \
     --constraint Testing/constraints.txt --editable '.[test,dev]' 2>&1 | tee "$log" \
-    | awk '/^Collecting |^Installing collected/ { print "  " substr($0, 1, 110); fflush() }' || {
+    | awk '/^ *(Downloading|Processing|Installing) / { sub(/^ */, "  "); print substr($0, 1, 110); fflush() }' || {
     tail -n 20 "$log" >&2
     echo "The set-up failed; the whole log is in $log." >&2
     exit 5

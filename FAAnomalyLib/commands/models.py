@@ -25,7 +25,8 @@ def run(args: argparse.Namespace) -> int:
         _show(checkpoints.list_models(), args.json)
     elif args.action == "verify":
         names = [args.name] if args.name else [model["name"] for model in checkpoints.list_models()]
-        _show([checkpoints.verify_model(name) for name in names], args.json)
+        _show([{"name": name, "sha256": checkpoints.verify_model(name)["sha256"], "verified": True} for name in names],
+              args.json)
     else:
         if not args.name:
             raise FAError("bad-request", "No model is named", "", "Give the name that 'models list' shows")
