@@ -75,8 +75,8 @@ def behave(kind: str, steps: Progress, cancel: CancelToken) -> None:
         sys.__stdout__.flush()
         os.write(1, b"a stray write of a C library\n")
     if kind == "stuck":
-        time.sleep(60)  # looks at no token
-    rounds, pause = {"slow": (1500, 0.02), "busy": (300, 0.002)}.get(kind, (5, 0.0))
+        time.sleep(100)  # looks at no token
+    rounds, pause = {"slow": (6000, 0.02), "busy": (300, 0.002)}.get(kind, (5, 0.0))
     for number in range(rounds):
         steps.step("judging", number / rounds)
         time.sleep(pause)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import queue
+import shutil
 import stat
 import subprocess
 import sys
@@ -20,7 +21,8 @@ from FAAnomalyLib.output import RESULT_FILES
 from FAAnomalyLib.worker import PROTOCOL
 
 ROOT = Path(__file__).resolve().parents[2]
-TIMEOUT = 10
+TIMEOUT = 60
+"""Long, because it is only waited for in full when the worker hangs."""
 
 
 class Session:
@@ -71,10 +73,19 @@ class Session:
 
 @pytest.fixture
 def session():
+    """A worker of the test's own."""
     session = Session()
     yield session
     session.process.kill()
     session.end()
+
+
+@pytest.fixture(scope="module")
+def lasting():
+    """One worker for all tests that leave it running and idle."""
+    session = Session()
+    yield session
+    assert session.end() == 0
 
 
 def test_hello_then_two_requests_with_one_model(session, tmp_path):
@@ -98,9 +109,9 @@ def test_hello_then_two_requests_with_one_model(session, tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX modes")
-def test_results_are_private(session, tmp_path):
-    session.send(1, "detect", input="brain.nii", output=str(tmp_path / "a" / "out"))
-    assert session.answer()["type"] == "result"
+def test_results_are_private(lasting, tmp_path):
+    lasting.send(1, "detect", input="brain.nii", output=str(tmp_path / "a" / "out"))
+    assert lasting.answer()["type"] == "result"
     assert stat.S_IMODE((tmp_path / "a" / "out").stat().st_mode) == 0o700
     assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in (tmp_path / "a" / "out").iterdir())
 
@@ -119,14 +130,15 @@ def test_cancel_stops_the_job_and_the_worker_lives_on(session, tmp_path):
     assert session.answer()["type"] == "result"
 
 
-def test_a_second_request_while_busy_is_refused(session, tmp_path):
-    session.send(1, "detect", input="busy.nii", output=str(tmp_path / "1"))
-    session.send(2, "detect", input="brain.nii", output=str(tmp_path / "2"))
-    refused = session.answer()
+def test_a_second_request_while_busy_is_refused(lasting, tmp_path):
+    lasting.send(1, "detect", input="slow.nii", output=str(tmp_path / "1"))
+    lasting.send(2, "detect", input="brain.nii", output=str(tmp_path / "2"))
+    refused = lasting.answer()
     assert (refused["type"], refused["id"], refused["code"]) == ("error", 2, "bad-request")
     assert "busy" in refused["what"] and "1" in refused["why"]
-    assert session.answer()["id"] == 1
-    assert not (tmp_path / "2").exists()
+    lasting.send(3, "cancel")
+    assert {lasting.answer()["id"], lasting.answer()["id"]} == {1, 3}
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(("line", "request_id", "says"), [
@@ -142,29 +154,30 @@ def test_a_second_request_while_busy_is_refused(session, tmp_path):
     ('{"id": 5, "method": "detect", "params": {"output": "OUT", "steps": -1, "input": "a"}}', 5, "cannot run"),
     ('{"id": 5, "method": "inpaint", "params": {"output": "OUT", "input": "a"}}', 5, "nothing to fill"),
 ])
-def test_a_bad_line_is_answered_and_the_worker_goes_on(session, line, request_id, says):
-    session.raw("\n" + line + "\n")
-    answer = session.answer()
+def test_a_bad_line_is_answered_and_the_worker_goes_on(lasting, line, request_id, says):
+    lasting.raw("\n" + line + "\n")
+    answer = lasting.answer()
     assert set(answer) == {"type", "id", "code", "what", "why", "fix"}
     assert (answer["type"], answer["id"], answer["code"]) == ("error", request_id, "bad-request")
     assert says in answer["what"]
-    session.send(9, "cancel")
-    assert session.answer() == {"type": "result", "id": 9, "cancelled": False}
+    lasting.send(9, "cancel")
+    assert lasting.answer() == {"type": "result", "id": 9, "cancelled": False}
 
 
-@pytest.mark.parametrize(("kind", "code"), [("bad", "bad-input"), ("memory", "out-of-memory"),
-                                            ("package", "missing"), ("bug", "bug")])
-def test_a_failing_job_is_an_error_and_the_worker_goes_on(session, tmp_path, kind, code):
-    session.send(1, "detect", input=f"{kind}.nii", output=str(tmp_path / "out"))
-    answer = session.answer()
-    assert (answer["type"], answer["id"], answer["code"]) == ("error", 1, code)
-    assert list(tmp_path.iterdir()) == []
+def test_a_failing_job_is_an_error_and_the_worker_goes_on(session, tmp_path):
+    for kind, code in (("bad", "bad-input"), ("package", "missing"), ("bug", "bug"), ("memory", "out-of-memory")):
+        session.send(kind, "detect", input=f"{kind}.nii", output=str(tmp_path / "out"))
+        answer = session.answer()
+        assert (answer["type"], answer["id"], answer["code"]) == ("error", kind, code)
+        assert list(tmp_path.iterdir()) == []
+        if code == "bug":
+            session.send(1, "detect", input="brain.nii", output=str(tmp_path / "out"))
+            assert session.answer()["warnings"] == ["model made 1, call 4"]
+            shutil.rmtree(tmp_path / "out")
     session.send(2, "detect", input="brain.nii", output=str(tmp_path / "out"))
-    made = 2 if code == "out-of-memory" else 1
-    call = 1 if code == "out-of-memory" else 2
-    assert session.answer()["warnings"] == [f"model made {made}, call {call}"]
+    assert session.answer()["warnings"] == ["model made 2, call 1"], "memory that ran out is freed"
     assert session.end() == 0
-    assert (b"Traceback" in session.stderr) == (code == "bug")
+    assert session.stderr.count(b"Traceback") == 1 and b"ZeroDivisionError" in session.stderr
 
 
 def test_stray_prints_do_not_reach_the_protocol(session, tmp_path):
@@ -192,9 +205,7 @@ def test_progress_comes_at_most_ten_times_a_second(session, tmp_path):
 def test_the_end_of_input_cancels_and_ends(session, tmp_path):
     session.send(1, "detect", input="slow.nii", output=str(tmp_path / "out"))
     assert session.next()["type"] == "progress"
-    started = time.monotonic()
     assert session.end() == 0
-    assert time.monotonic() - started < 5
     assert session.answer()["code"] == "cancelled"
     assert list(tmp_path.iterdir()) == []
 
@@ -241,5 +252,5 @@ def test_a_stuck_job_does_not_keep_the_process_alive(tmp_path):
     assert b"progress" in process.stdout.readline()
     started = time.monotonic()
     rest, _ = process.communicate(timeout=TIMEOUT)
-    assert process.returncode == 0 and rest == b"", "the job cannot have answered: it sleeps for a minute"
-    assert 0.25 < time.monotonic() - started < 5
+    assert process.returncode == 0 and rest == b"", "the job cannot have answered: it still sleeps"
+    assert 0.25 < time.monotonic() - started < 50
