@@ -22,7 +22,7 @@ WHITE_MATTER_FA = 0.2
 class HoleObjective:
     """Fill random holes: squared error of v inside them, and a calibrated log-variance.
 
-    Half of the examples are at pure noise, where (zero terminal SNR) the answer is the posterior
+    Most examples are at pure noise, where (zero terminal SNR) the answer is the posterior
     mean; the rest are spread evenly over the noise levels, so that the network is also a sampler.
 
     Attributes
@@ -43,22 +43,19 @@ class HoleObjective:
     schedule: Schedule
     prior: Prior
     crop: tuple[int, int, int] | None = (56, 64, 56)
-    pure_noise: float = 0.5
+    pure_noise: float = 0.7
     variance_weight: float = 0.05
 
     def example(self, subject: Subject, generator: Generator) -> dict[str, Tensor]:
         """One random example, without batch axis."""
-        smooth = subject.person == "template"
-        fa, weight = augment(subject.fa, subject.weight, generator, smooth)
-        brain = weight > 0.05
-        if not bool(brain.any()):
-            brain = torch.ones_like(brain)
+        drawn = augment(subject.fa, subject.weight, torch.from_numpy(self.prior.fa),
+                        torch.from_numpy(self.prior.white_matter), generator, subject.person == "template")
+        weight, brain = drawn.weight, drawn.weight > 0.05
         hole = random_hole(brain, generator)
-        x = 2.0 * fa - 1.0
-        prior_fa, white = torch.from_numpy(self.prior.fa), torch.from_numpy(self.prior.white_matter)
-        given = condition(x[None, None], hole[None, None].float(), 2.0 * prior_fa[None, None] - 1.0,
-                          white[None, None])[0]
-        window = self._window(brain, tuple(fa.shape), generator)
+        x = 2.0 * drawn.fa - 1.0
+        given = condition(x[None, None], hole[None, None].float(), 2.0 * drawn.prior_fa[None, None] - 1.0,
+                          drawn.white_matter[None, None])[0]
+        window = self._window(brain, tuple(x.shape), generator)
         last = self.schedule.timesteps - 1
         pure = float(torch.rand((), generator=generator)) < self.pure_noise
         t = last if pure else int(torch.randint(last, (), generator=generator))

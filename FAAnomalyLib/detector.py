@@ -1,0 +1,250 @@
+"""The whole way: a request -> pseudo-healthy brain, z-map and regions."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import resource
+import sys
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+from scipy import ndimage
+
+from .checkpoints import Model, load_model
+from .device import choose_device, describe, fastest_dtype
+from .errors import FAError
+from .holes import Pass, from_mask, plan
+from .inpainting import Filled, Filler, PassStore, Sampling, roam
+from .intake import check_brain_mask, check_fa
+from .prior import Template, load_template, on_grid
+from .progress import CancelToken, Progress, ProgressCallback
+from .request import DetectRequest
+from .resources import resources_dir
+from .result import Result
+from .roi import box_mask, read_markups_roi
+from .scoring import AUTO_THRESHOLD, find_regions, judged_mask, suspects, z_map
+from .space import ModelSpace, Prepared, prepare
+from .volume import Volume, load_volume
+
+STAGES = {"reading": 1.0, "loading the model": 1.0, "registration": 4.0, "filling holes": 10.0,
+          "second look": 1.0, "scoring": 2.0}
+"""Expected shares of the time."""
+REACH_VOXELS = 2
+"""A drawn hole is widened so far on the model grid: interpolation carries a voxel's value that far."""
+
+
+@dataclass
+class _Engine:
+    """A loaded model, kept between requests."""
+
+    key: tuple[str, str]
+    model: Model
+    template: Template
+    filler: Filler
+
+
+class Detector:
+    """Runs requests one after another; the model stays loaded between them."""
+
+    def __init__(self) -> None:
+        self._engine: _Engine | None = None
+
+    def detect(self, request: DetectRequest, volume: Volume | None = None,
+               progress: ProgressCallback | None = None, cancel: CancelToken | None = None) -> Result:
+        """Judge a whole brain, or the request's region or ROI alone.
+
+        Parameters
+        ----------
+        request
+            What to do; its ``input`` is read unless *volume* is given.
+        volume
+            The FA map as it came from a file or from Slicer.
+        progress, cancel
+            See :mod:`FAAnomalyLib.progress`; cancelling takes effect before the next network call.
+
+        Raises
+        ------
+        FAError
+            ``bad-request``, ``bad-input``, ``missing`` or ``cancelled``, each in one clear line.
+        """
+        return self._run(request, volume, None, progress, cancel)
+
+    def inpaint(self, request: DetectRequest, volume: Volume | None = None, hole: np.ndarray | None = None,
+                progress: ProgressCallback | None = None, cancel: CancelToken | None = None) -> Result:
+        """Fill one hole, given as a boolean array on the native grid or by the request's region or ROI."""
+        if hole is None and not (request.region or request.roi):
+            raise FAError("bad-request", "There is nothing to fill", "neither a region nor a ROI is given",
+                          "Give --region or --roi")
+        return self._run(request, volume, hole, progress, cancel)
+
+    def _run(self, request, volume, hole, callback, cancel) -> Result:
+        progress = Progress(callback, cancel, STAGES)
+        sampling = Sampling(request.check().sampler, request.steps_used, request.samples, request.seed)
+        progress.step("reading")
+        volume, remarks = _read(request, volume)
+        brain = check_brain_mask(load_volume(request.brain_mask)[0], volume) if request.brain_mask else None
+        region = _region(request, volume) if hole is None else np.asarray(hole, bool)
+        progress.step("loading the model")
+        engine = self._ready(request)
+        engine.filler.check(sampling)
+        progress.step("registration")
+        prepared = prepare(volume, engine.template, brain)
+        remarks += prepared.remarks
+        passes = _passes(prepared, request, region)
+        store = None
+        if request.output and region is None:
+            store = PassStore(Path(request.output), _identity(request, prepared, engine), request.resume)
+        filled = roam(engine.filler, prepared.fa, passes, sampling,
+                      lambda share: progress.step("filling holes", share), store)
+        if region is None and engine.model.kind == "inpainter":
+            filled = _second_look(engine.filler, prepared, filled, sampling, progress)
+        progress.step("scoring")
+        result = _score(request, prepared, filled, region)
+        if store:
+            store.remove()
+        progress.finish()
+        result.provenance = _provenance(request, prepared, engine, filled, remarks, progress, len(passes),
+                                        _threshold(request))
+        return result
+
+    def _ready(self, request: DetectRequest) -> _Engine:
+        key = (request.model, request.device)
+        if self._engine is None or self._engine.key != key:
+            device = choose_device(request.device)
+            model = load_model(request.model)
+            stored = load_template(resources_dir() / "Template")
+            grid = model.manifest["grid"]
+            if model.manifest.get("template_sha256") != stored.sha256:
+                raise FAError("missing", f"The model {model.name} belongs to another FA template",
+                              "the template's SHA-256 is not the one in its manifest",
+                              "Install FAAnomaly again, or train the model on this template")
+            template = on_grid(stored, tuple(grid["shape"]), grid["spacing_mm"])
+            filler = Filler(model, template, device, fastest_dtype(device))
+            self._engine = _Engine(key, model, template, filler)
+        return self._engine
+
+
+def _read(request: DetectRequest, volume: Volume | None) -> tuple[Volume, list[str]]:
+    remarks: list[str] = []
+    if volume is None:
+        volume, remarks = load_volume(request.input)
+    volume, more = check_fa(volume, request.scale)
+    return volume, remarks + more
+
+
+def _region(request: DetectRequest, volume: Volume) -> np.ndarray | None:
+    """The request's region or ROI as a boolean array on the native grid."""
+    if request.region:
+        mask = load_volume(request.region)[0]
+        if not mask.same_geometry(volume):
+            raise FAError("bad-input", f"The region {Path(request.region).name} does not lie on the volume's grid",
+                          f"its shape is {mask.shape}, the volume's {volume.shape}",
+                          "Resample the mask to the volume first")
+        return mask.data > 0.5
+    if request.roi:
+        return box_mask(read_markups_roi(request.roi), volume.shape, volume.affine)
+    return None
+
+
+def _passes(prepared: Prepared, request: DetectRequest, region: np.ndarray | None) -> list[Pass]:
+    prior = prepared.space.prior
+    if region is None:
+        return plan(prepared.brain, request.mask_size, (prepared.space.spacing_mm,) * 3, request.mask_type,
+                    prior.white_matter)
+    touched = prepared.space.to_model(region.astype(np.float32), order=1) > 0.01
+    hole = ndimage.binary_dilation(touched, iterations=REACH_VOXELS) & prepared.brain
+    if not hole.any():
+        raise FAError("bad-request", "The region lies outside the brain", "none of its voxels is brain",
+                      "Draw it over brain tissue")
+    return [from_mask(hole & (prior.white_matter > 0.5) if request.mask_type == "wm" else hole)]
+
+
+def _second_look(filler: Filler, prepared: Prepared, filled: Filled, sampling: Sampling,
+                 progress: Progress) -> Filled:
+    """Hide every suspect whole and fill it again, so that a lesion is not its own context."""
+    progress.step("second look")
+    spacing = prepared.space.spacing_mm
+    judged = judged_mask(prepared.brain, prepared.space.prior.white_matter, filled.covered, spacing)
+    z = z_map(prepared.fa, filled.mean, filled.variance, judged, spacing)
+    hole = suspects(z, judged, spacing) & prepared.brain
+    if not hole.any():
+        return filled
+    again = roam(filler, prepared.fa, [from_mask(hole)], sampling,
+                 lambda share: progress.step("second look", share))
+    return Filled(np.where(hole, again.mean, filled.mean), np.where(hole, again.variance, filled.variance),
+                  filled.covered | hole, filled.evaluations + again.evaluations)
+
+
+def _threshold(request: DetectRequest) -> float:
+    return AUTO_THRESHOLD if request.threshold == "auto" else float(request.threshold)
+
+
+def _score(request: DetectRequest, prepared: Prepared, filled: Filled, region: np.ndarray | None) -> Result:
+    space, volume = prepared.space, prepared.space.native
+    judged = judged_mask(prepared.brain, space.prior.white_matter, filled.covered, space.spacing_mm)
+    z = z_map(prepared.fa, filled.mean, filled.variance, judged, space.spacing_mm)
+    replaced = prepared.native_brain & space.mask_to_native(filled.covered)
+    if region is not None:
+        replaced &= region
+    healthy = np.where(replaced, _mean_on_native(space, prepared, filled), volume.data).astype(np.float32)
+    native_z = np.where(replaced & space.mask_to_native(judged), space.to_native(z), 0.0).astype(np.float32)
+    difference = volume.with_data(volume.data - healthy)
+    segmentation, regions = find_regions(volume.with_data(native_z), difference, _threshold(request))
+    return Result(volume, volume.with_data(healthy), difference, volume.with_data(native_z), segmentation, regions)
+
+
+def _mean_on_native(space: ModelSpace, prepared: Prepared, filled: Filled) -> np.ndarray:
+    # Outside the holes the input stands in, so that interpolation at their rims meets no zeros.
+    whole = np.where(filled.covered, filled.mean, prepared.fa)
+    return np.clip(space.to_native(whole, order=3), 0.0, 1.0)
+
+
+def _identity(request: DetectRequest, prepared: Prepared, engine: _Engine) -> str:
+    """Everything that decides what the passes contain."""
+    options = {k: v for k, v in asdict(request).items() if k not in ("output", "resume", "threshold", "input")}
+    content = hashlib.sha256(np.ascontiguousarray(prepared.fa).tobytes()).hexdigest()
+    return json.dumps([options, engine.model.manifest["sha256"], content], sort_keys=True)
+
+
+def _provenance(request, prepared, engine, filled, remarks, progress, passes, threshold) -> dict:
+    from . import __version__
+
+    alignment, device = prepared.space.alignment, engine.filler.device
+    data = prepared.space.native.data
+    return {
+        "faanomaly": __version__,
+        "input_sha256": hashlib.sha256(np.ascontiguousarray(data).tobytes()).hexdigest(),
+        "request": asdict(request),
+        "threshold_z": threshold,
+        "model": {"name": engine.model.name, "sha256": engine.model.manifest["sha256"],
+                  "template_sha256": engine.template.sha256},
+        "registration": {"method": alignment.method, "correlation": round(alignment.correlation, 4),
+                         "template_to_input_ras": alignment.matrix.round(6).tolist()},
+        "passes": passes,
+        "network_evaluations": filled.evaluations,
+        "seconds": {stage: round(value, 3) for stage, value in progress.seconds.items()},
+        "device": describe(device),
+        "dtype": str(engine.filler.dtype).removeprefix("torch."),
+        "peak_memory_mb": round(_peak_memory_mb()),
+        "warnings": remarks,
+        "versions": {"python": platform.python_version(), **_versions()},
+    }
+
+
+def _peak_memory_mb() -> float:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1e6 if sys.platform == "darwin" else 1e3)
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in ("torch", "numpy", "scipy", "nibabel", "scikit-image", "SimpleITK"):
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "absent"
+    return found

@@ -1,0 +1,292 @@
+"""Passes over one volume: what surrounds each hole -> mean and variance of its healthy content."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .checkpoints import Model
+from .diffusion.samplers import SAMPLERS
+from .diffusion.schedule import Schedule
+from .diffusion.solvers import mean as one_step_mean
+from .errors import FAError
+from .holes import Pass
+from .networks.inpainter import condition
+from .prior import Template
+
+OnStep = Callable[[int, int], None]
+"""``(network calls done in this pass, in all)``, before every call."""
+
+FITTING_SAMPLERS = {"inpainter": ("mean", "dpm++", "ddim", "ddpm", "repaint"), "thesis": ("ddpm", "repaint", "thesis")}
+"""Samplers that are defined for each kind of network."""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a hole is filled: the request's ``sampler``, ``steps``, ``samples`` and ``seed``."""
+
+    sampler: str = "mean"
+    steps: int = 1
+    samples: int = 1
+    seed: int = 0
+
+
+@dataclass
+class Filled:
+    """Healthy content on the model grid.
+
+    Attributes
+    ----------
+    mean
+        FA, float32 (X, Y, Z); 0 where nothing was filled.
+    variance
+        Of a healthy voxel about the mean, FA squared; NaN where the method knows none.
+    covered
+        bool: some hole lay here.
+    evaluations
+        Network calls.
+    """
+
+    mean: np.ndarray
+    variance: np.ndarray
+    covered: np.ndarray
+    evaluations: int = 0
+
+
+class Filler:
+    """A model on a device, ready to fill holes of volumes on its grid.
+
+    Raises ``FAError('bad-request')`` when the sampler does not fit the network.
+    """
+
+    def __init__(self, model: Model, template: Template, device: torch.device, dtype: torch.dtype) -> None:
+        self.model, self.device, self.dtype = model, device, dtype
+        self.schedule = Schedule.from_dict(model.manifest["schedule"])
+        self.network = model.network.to(device)
+        self.prior_fa = torch.from_numpy(2.0 * template.prior.fa - 1.0)[None, None].to(device)
+        self.white_matter = torch.from_numpy(template.prior.white_matter)[None, None].to(device)
+
+    def check(self, sampling: Sampling) -> None:
+        """Raise ``FAError('bad-request')`` when the model cannot be sampled so."""
+        fitting = FITTING_SAMPLERS[self.model.kind]
+        if sampling.sampler not in fitting:
+            raise FAError("bad-request", f"The sampler {sampling.sampler} does not fit the model {self.model.name}",
+                          f"it is a network of the kind {self.model.kind}", f"Choose {', '.join(fitting)}")
+
+    @torch.inference_mode()
+    def fill(self, fa: np.ndarray, hole: np.ndarray, sampling: Sampling,
+             on_step: OnStep | None = None) -> tuple[np.ndarray, np.ndarray, int]:
+        """Fill one pass.
+
+        Parameters
+        ----------
+        fa
+            (X, Y, Z) in [0, 1] on the model grid; its values inside the hole are never used.
+        hole
+            bool (X, Y, Z).
+
+        Returns
+        -------
+        (mean, variance, evaluations)
+            Float32 arrays of the hole's voxels in C order, FA and FA squared (NaN where unknown).
+        """
+        x = torch.from_numpy(np.where(hole, 0.0, 2.0 * fa - 1.0).astype(np.float32))[None, None].to(self.device)
+        hidden = torch.from_numpy(hole)[None, None].to(self.device)
+        job = _HoleTrained(self, x, hidden) if self.model.kind == "inpainter" else _Thesis(self, x, hidden)
+        generator = torch.Generator().manual_seed(sampling.seed)
+        draws, variance, calls = [], None, 0
+
+        def counted(done: int, total: int) -> None:
+            nonlocal calls
+            if on_step is not None:
+                on_step(calls, total * sampling.samples + (sampling.sampler != "mean" and job.knows_variance))
+            calls += 1
+
+        for _ in range(sampling.samples):
+            noise = torch.randn(x.shape, generator=generator).to(self.device)
+            if sampling.sampler == "mean":
+                draws.append(job.mean(noise, counted))
+                variance = job.variance
+            else:
+                draws.append(job.sample(sampling, noise, self._generator(generator), counted))
+        if variance is None and job.knows_variance:
+            counted(calls, calls)
+            job.mean(torch.zeros_like(x), None)
+            variance = job.variance
+        drawn = torch.stack([d[hidden] for d in draws]) / 2.0
+        mean = drawn.mean(0) + 0.5
+        if variance is not None:
+            # A mean of K samples misses the truth by (1 + 1/K) of the posterior's variance.
+            spread = 1.0 if sampling.sampler == "mean" else 1.0 + 1.0 / sampling.samples
+            variance = variance[hidden] / 4.0 * spread
+        elif sampling.samples > 1:
+            variance = drawn.var(0) * (1.0 + 1.0 / sampling.samples)
+        else:
+            variance = torch.full_like(mean, torch.nan)
+        return mean.clamp(0.0, 1.0).float().cpu().numpy(), variance.float().cpu().numpy(), calls
+
+    def _generator(self, generator: torch.Generator) -> torch.Generator:
+        # Drawn from the run's generator, but on the device where the sampler draws.
+        seed = int(torch.randint(2**62, (), generator=generator))
+        return torch.Generator(self.device).manual_seed(seed)
+
+    def autocast(self):
+        """Context in which the network runs fastest on this device."""
+        return torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype != torch.float32)
+
+
+class _HoleTrained:
+    """A network that is told the hole and its surroundings."""
+
+    knows_variance = True
+
+    def __init__(self, filler: Filler, x: Tensor, hidden: Tensor) -> None:
+        self.filler, self.known, self.hidden = filler, x, hidden
+        self.condition = condition(x, hidden.to(x.dtype), filler.prior_fa, filler.white_matter)
+        self.variance: Tensor | None = None
+
+    def _x0(self, x_t: Tensor, t: int) -> Tensor:
+        schedule = self.filler.schedule
+        signal = torch.full((x_t.shape[0],), float(schedule.alpha(t)), device=x_t.device)
+        with self.filler.autocast():
+            v, log_variance = self.filler.network(x_t, signal, self.condition)
+        self.variance = torch.exp(log_variance.float())
+        return schedule.x0_from_v(x_t, t, v.float())
+
+    def mean(self, noise: Tensor, on_step: OnStep | None) -> Tensor:
+        return one_step_mean(self._x0, self.filler.schedule, noise, on_step=on_step)
+
+    def sample(self, sampling: Sampling, noise: Tensor, generator: torch.Generator, on_step: OnStep) -> Tensor:
+        extra = {"known": self.known, "hole": self.hidden} if sampling.sampler == "repaint" else {}
+        found = SAMPLERS[sampling.sampler](self._x0, self.filler.schedule, noise, generator, steps=sampling.steps,
+                                           on_step=on_step, **extra)
+        self.variance = None
+        return found
+
+
+class _Thesis:
+    """A thesis network: it knows no holes; the surroundings are pasted in while sampling."""
+
+    knows_variance = False
+    variance = None
+
+    def __init__(self, filler: Filler, x: Tensor, hidden: Tensor) -> None:
+        self.filler, self.known, self.hidden = filler, x, hidden
+        # Listing A.22 takes the mask from the judged scan; inside the hole that would leak, so the
+        # registered prior stands there (method: "no-leak condition").
+        observed = (x > 2 * 0.2 - 1) & ~hidden
+        self.mask = (observed | (hidden & (filler.white_matter > 0.5))).to(x.dtype)
+
+    def _eps(self, x_t: Tensor, t: int) -> Tensor:
+        network = self.filler.network
+        times = torch.full((x_t.shape[0],), t, dtype=torch.int64, device=x_t.device)
+        with self.filler.autocast():
+            return network(x_t, times, self.mask if network.conditional else None).float()
+
+    def _x0(self, x_t: Tensor, t: int) -> Tensor:
+        return self.filler.schedule.x0_from_eps(x_t, t, self._eps(x_t, t))
+
+    def sample(self, sampling: Sampling, noise: Tensor, generator: torch.Generator, on_step: OnStep) -> Tensor:
+        from .diffusion.replacement import replace
+
+        given = {"known": self.known, "hole": self.hidden, "steps": sampling.steps, "on_step": on_step}
+        if sampling.sampler == "thesis":
+            return SAMPLERS["thesis"](self._eps, self.filler.schedule, noise, generator, **given)
+        sampler = replace if sampling.sampler == "ddpm" else SAMPLERS["repaint"]
+        return sampler(self._x0, self.filler.schedule, noise, generator, **given)
+
+
+def roam(filler: Filler, fa: np.ndarray, passes: list[Pass], sampling: Sampling,
+         on_progress: Callable[[float], None] | None = None, store: PassStore | None = None) -> Filled:
+    """Fill every pass and combine them: means by inverse variance, variances by their harmonic mean.
+
+    Errors of several passes at one voxel are nearly the same error (the voxel's own noise), so
+    averaging does not shrink the variance.
+    """
+    filler.check(sampling)
+    weighted, weights, count = np.zeros(fa.shape), np.zeros(fa.shape), np.zeros(fa.shape, np.int32)
+    unknown = False
+    evaluations = 0
+    for number, one in enumerate(passes):
+        def on_step(done: int, total: int, number: int = number) -> None:
+            if on_progress is not None:
+                on_progress((number + done / total) / len(passes))
+
+        found = store.read(number) if store else None
+        if found is None:
+            seeded = Sampling(sampling.sampler, sampling.steps, sampling.samples, sampling.seed + number)
+            mean, variance, calls = filler.fill(fa, one.hole, seeded, on_step)
+            evaluations += calls
+            if store:
+                store.write(number, mean, variance)
+        else:
+            mean, variance = found
+        blind = ~np.isfinite(variance)
+        unknown |= bool(blind.any())
+        precision = np.where(blind, 1.0, 1.0 / np.maximum(variance, 1e-8))
+        weighted[one.hole] += precision * mean
+        weights[one.hole] += precision
+        count[one.hole] += 1
+    covered = count > 0
+    mean = np.divide(weighted, weights, out=np.zeros_like(weighted), where=covered)
+    variance = np.full(fa.shape, np.nan)
+    if not unknown:
+        np.divide(count, weights, out=variance, where=covered)
+    return Filled(mean.astype(np.float32), variance.astype(np.float32), covered, evaluations)
+
+
+class PassStore:
+    """Finished passes of one run, kept in the output folder until the run is complete.
+
+    Parameters
+    ----------
+    folder
+        The output folder.
+    identity
+        Everything that decides the passes' content; another identity finds nothing here.
+    resume
+        Whether what an interrupted run left may be used; otherwise it is removed.
+    """
+
+    def __init__(self, folder: Path, identity: str, resume: bool) -> None:
+        root = folder / ".passes"
+        self.folder = root / hashlib.sha256(identity.encode()).hexdigest()[:16]
+        self._root = root
+        if not resume:
+            self.remove()
+
+    def read(self, number: int) -> tuple[np.ndarray, np.ndarray] | None:
+        """Mean and variance of a finished pass."""
+        path = self.folder / f"{number}.npy"
+        if not path.is_file():
+            return None
+        both = np.load(path, allow_pickle=False)
+        return both[0], both[1]
+
+    def write(self, number: int, mean: np.ndarray, variance: np.ndarray) -> None:
+        """Keep a finished pass; raises ``FAError('bad-input')`` when there is no room."""
+        temporary = self.folder / f"{number}.partial.npy"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            np.save(temporary, np.stack([mean, variance]))
+            os.replace(temporary, self.folder / f"{number}.npy")
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            raise FAError("bad-input", f"Cannot write to {self.folder}", error.strerror or str(error),
+                          "Make room and run again with --resume") from error
+
+    def finished(self) -> Iterator[int]:
+        """Numbers of the passes that are there."""
+        yield from sorted(int(p.stem) for p in self.folder.glob("*.npy") if p.stem.isdigit())
+
+    def remove(self) -> None:
+        """Delete what was kept."""
+        shutil.rmtree(self._root, ignore_errors=True)

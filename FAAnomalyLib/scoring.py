@@ -1,0 +1,127 @@
+"""From residual to z, threshold and regions.
+
+z = (FA - predicted mean) / predicted standard deviation, smoothed inside the judged white matter
+and brought to unit spread over the subject's own white matter (median and MAD, so that a lesion
+does not widen its own yardstick).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from scipy import ndimage
+
+from .result import DECREASED, INCREASED, Region
+from .volume import Volume
+
+SMOOTHING_MM = 2.5
+"""Standard deviation of the Gaussian over z."""
+EDGE_MM = 6.0
+"""Nearer to the brain's edge FA is ruled by noise and partial volume and is not judged."""
+AUTO_THRESHOLD = 4.5
+"""|z| of ``--threshold auto``: fixed, chosen on healthy people (see the model card)."""
+SUSPECT_Z = 2.2
+SUSPECT_DILATION_MM = 6.0
+LEAST_REGION_ML = 0.1
+NEIGHBOURS = ndimage.generate_binary_structure(3, 3)
+
+
+def judged_mask(brain: np.ndarray, white_matter: np.ndarray, covered: np.ndarray, spacing_mm: float) -> np.ndarray:
+    """Voxels of the model grid that are judged: filled, white matter by the prior, away from the edge."""
+    depth = ndimage.distance_transform_edt(brain, sampling=spacing_mm)
+    return covered & (white_matter > 0.5) & (depth >= EDGE_MM)
+
+
+def z_map(fa: np.ndarray, mean: np.ndarray, variance: np.ndarray, judged: np.ndarray, spacing_mm: float) -> np.ndarray:
+    """Smoothed, standardised z on the model grid, float32; 0 outside *judged*.
+
+    Where the method knows no variance (NaN) every voxel is taken to be as sure as every other.
+    """
+    deviation = np.sqrt(np.where(np.isfinite(variance), np.maximum(variance, 1e-6), 1.0))
+    raw = np.where(judged, (fa - mean) / deviation, 0.0)
+    return standardise(_smooth_inside(raw, judged, SMOOTHING_MM / spacing_mm), judged)
+
+
+def standardise(values: np.ndarray, judged: np.ndarray) -> np.ndarray:
+    """Median 0 and robust spread 1 inside *judged*, 0 outside."""
+    inside = values[judged]
+    if inside.size == 0:
+        return np.zeros(values.shape, np.float32)
+    centre = np.median(inside)
+    spread = 1.4826 * np.median(np.abs(inside - centre))
+    return np.where(judged, (values - centre) / max(spread, 1e-6), 0.0).astype(np.float32)
+
+
+def _smooth_inside(values: np.ndarray, inside: np.ndarray, sigma: float) -> np.ndarray:
+    """Gaussian mean of the judged neighbours alone, scaled by their number (matched to a flat signal).
+
+    Dividing by the root of the summed squared weights keeps independent noise at unit variance
+    wherever few neighbours are judged.
+    """
+    total = ndimage.gaussian_filter(np.where(inside, values, 0.0), sigma, truncate=3.0)
+    weight = ndimage.gaussian_filter(inside.astype(np.float64), sigma, truncate=3.0)
+    return np.divide(total, np.sqrt(np.maximum(weight, 1e-3)), out=np.zeros_like(total), where=inside)
+
+
+def suspects(z: np.ndarray, judged: np.ndarray, spacing_mm: float) -> np.ndarray:
+    """What deserves a second look: clusters beyond :data:`SUSPECT_Z`, dilated so as to be hidden whole."""
+    found = np.zeros(z.shape, bool)
+    least = max(int(round(0.3e3 / spacing_mm**3)), 1)
+    for sign in (1, -1):
+        labels, count = ndimage.label((sign * z > SUSPECT_Z) & judged, NEIGHBOURS)
+        sizes = np.bincount(labels.ravel(), minlength=count + 1)
+        sizes[0] = 0
+        found |= (sizes >= least)[labels]
+    if not found.any():
+        return found
+    return ndimage.distance_transform_edt(~found, sampling=spacing_mm) <= SUSPECT_DILATION_MM
+
+
+def find_regions(z: Volume, difference: Volume, threshold: float) -> tuple[Volume, list[Region]]:
+    """Clusters beyond *threshold*, each tail by itself, cut at the half height of their own peak.
+
+    Parameters
+    ----------
+    z, difference
+        On one grid; z is 0 where nothing was judged.
+    threshold
+        Positive z.
+
+    Returns
+    -------
+    (Volume, list of Region)
+        uint8 segmentation (1 increased, 2 decreased) and its regions, strongest first.
+    """
+    voxel_ml = abs(np.linalg.det(z.affine[:3, :3])) / 1000.0
+    segmentation = np.zeros(z.shape, np.uint8)
+    found = []
+    for label_value, sign, word in ((INCREASED, 1, "increased"), (DECREASED, -1, "decreased")):
+        signed = sign * z.data
+        labels, count = ndimage.label(signed > threshold, NEIGHBOURS)
+        for number, box in enumerate(ndimage.find_objects(labels), 1):
+            inside = labels[box] == number
+            strong = inside & (signed[box] > 0.5 * signed[box][inside].max())
+            if strong.sum() * voxel_ml < LEAST_REGION_ML:
+                continue
+            segmentation[box][strong] = label_value
+            found.append((box, strong, word))
+    regions = [_describe(z, difference, box, strong, word, voxel_ml) for box, strong, word in found]
+    regions.sort(key=lambda r: -abs(r.peak_z))
+    numbered = [replace(r, label=n) for n, r in enumerate(regions, 1)]
+    return z.with_data(segmentation), numbered
+
+
+def _describe(z: Volume, difference: Volume, box, strong: np.ndarray, word: str, voxel_ml: float) -> Region:
+    corner = np.array([s.start for s in box])
+    voxels = np.argwhere(strong) + corner
+    values = z.data[box][strong]
+    peak = voxels[np.argmax(np.abs(values))]
+
+    def world(voxel) -> tuple[float, float, float]:
+        return tuple(float(c) for c in (z.affine @ [*voxel, 1.0])[:3])
+
+    return Region(label=0, sign=word, voxels=len(voxels), volume_ml=len(voxels) * voxel_ml,
+                  peak_z=float(values[np.argmax(np.abs(values))]), mean_z=float(values.mean()),
+                  mean_difference=float(difference.data[box][strong].mean()),
+                  centroid_ras=world(voxels.mean(0)), peak_ras=world(peak))
