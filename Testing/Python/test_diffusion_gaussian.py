@@ -334,6 +334,15 @@ def test_impossible_steps_are_refused(steps):
         dpmpp_2m(network, schedule, torch.zeros(1), steps=2, spacing="even")
 
 
+def test_thesis_clips_as_the_listing_does():
+    # eps = -x everywhere makes an x0 beyond the range; the last step returns x0 itself.
+    for clip, check in ((True, lambda v: v == 1.0), (False, lambda v: v > 1.0)):
+        found = thesis(
+            lambda x, t: -x, linear_schedule(), torch.ones(2, 6), steps=1, clip=clip, known=torch.zeros(6), hole=HOLE
+        )
+        assert check(float(found[:, HOLE].max()))
+
+
 def test_thesis_refuses_a_schedule_without_terminal_signal():
     with pytest.raises(ValueError, match="signal-to-noise"):
         thesis(lambda x, t: x, cosine_schedule(), torch.zeros(2, 6), known=torch.zeros(6), hole=HOLE)
