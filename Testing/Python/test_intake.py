@@ -81,6 +81,16 @@ def test_scattered_holes_in_the_brain_are_filled_from_their_neighbours():
         np.testing.assert_array_equal(clean.data[untouched], smooth.data[untouched])
 
 
+def test_a_clump_of_holes_is_filled_to_its_middle():
+    def change(data):
+        data[data > 0] = 0.3 + 0.01 * data[data > 0]
+        data[18:23, 20:25, 16:21] = np.nan
+
+    clean, remarks = check_fa(changed(change))
+    assert any("125 voxels inside the brain" in r for r in remarks)
+    np.testing.assert_allclose(clean.data[18:23, 20:25, 16:21], 0.303, atol=0.01)
+
+
 def test_a_background_of_nan_becomes_zero():
     clean, remarks = check_fa(changed(lambda d: d.__setitem__(d == 0, np.nan)))
     np.testing.assert_array_equal(clean.data, brain().data)
@@ -117,6 +127,8 @@ def test_slightly_negative_values_are_clipped():
 
 def test_signed_maps_are_refused():
     refused(changed(lambda d: d.__setitem__(some_inside(4000), -0.4)))
+    signed = changed(lambda d: d.__setitem__(some_inside(4000), -0.4))
+    assert "FA times" not in refused(signed.with_data(signed.data * 1000))
 
 
 @pytest.mark.parametrize("scale", [100, 255, 1000, 4095, 10000])

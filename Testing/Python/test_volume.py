@@ -79,6 +79,7 @@ def test_every_corner_stays_in_place_for_every_reader(tmp_path, name, ending):
     assert image[3, 2, 5] == data[3, 2, 5]
     if ending in formats.NIFTI_ENDINGS:
         header = nibabel.load(path).header
+        assert header["qform_code"] == header["sform_code"] == 1
         np.testing.assert_allclose(world(nibabel.load(path).affine), world(matrix), atol=1e-3)
         np.testing.assert_allclose(world(header.get_qform()), world(matrix), atol=1e-3)
 
