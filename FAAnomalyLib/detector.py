@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-import resource
-import sys
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
@@ -18,8 +16,10 @@ from .checkpoints import Model, load_model
 from .device import choose_device, describe, fastest_dtype
 from .errors import FAError
 from .holes import Pass, from_mask, plan
-from .inpainting import Filled, Filler, PassStore, Sampling, roam
+from .inpainting import Filled, Filler, Sampling, roam
 from .intake import check_brain_mask, check_fa
+from .machine import peak_memory_mb
+from .pass_store import PassStore
 from .prior import Template, load_template, on_grid
 from .progress import CancelToken, Progress, ProgressCallback
 from .request import DetectRequest
@@ -98,14 +98,11 @@ class Detector:
         store = None
         if request.output and region is None:
             store = PassStore(Path(request.output), _identity(request, prepared, engine), request.resume)
-        filled = roam(engine.filler, prepared.fa, passes, sampling,
-                      lambda share: progress.step("filling holes", share), store)
+        filled = _roam_or_keep(engine.filler, prepared.fa, passes, sampling, progress, store)
         if region is None and engine.model.kind == "inpainter":
             filled = _second_look(engine.filler, prepared, filled, sampling, progress)
         progress.step("scoring")
         result = _score(request, prepared, filled, region)
-        if store:
-            store.remove()
         progress.finish()
         result.provenance = _provenance(request, prepared, engine, filled, remarks, progress, len(passes),
                                         _threshold(request))
@@ -163,6 +160,18 @@ def _passes(prepared: Prepared, request: DetectRequest, region: np.ndarray | Non
     return [from_mask(hole & (prior.white_matter > 0.5) if request.mask_type == "wm" else hole)]
 
 
+def _roam_or_keep(filler: Filler, fa: np.ndarray, passes: list[Pass], sampling: Sampling, progress: Progress,
+                  store: PassStore | None) -> Filled:
+    """Roam; who cancels is told that the finished passes are kept."""
+    try:
+        return roam(filler, fa, passes, sampling, lambda share: progress.step("filling holes", share), store)
+    except FAError as error:
+        if error.code == "cancelled" and store:
+            kept = f"{len(store)} of {len(passes)} passes are kept in {store.folder.parent}"
+            raise FAError("cancelled", "Cancelled", kept, "Run again with --resume to go on") from error
+        raise
+
+
 def _second_look(filler: Filler, prepared: Prepared, filled: Filled, sampling: Sampling,
                  progress: Progress) -> Filled:
     """Hide every suspect whole and fill it again, so that a lesion is not its own context."""
@@ -218,7 +227,7 @@ def _provenance(request, prepared, engine, filled, remarks, progress, passes, th
     return {
         "faanomaly": __version__,
         "input_sha256": hashlib.sha256(np.ascontiguousarray(data).tobytes()).hexdigest(),
-        "request": asdict(request),
+        "request": _without_folders(request),
         "threshold_z": threshold,
         "model": {"name": engine.model.name, "sha256": engine.model.manifest["sha256"],
                   "template_sha256": engine.template.sha256},
@@ -229,15 +238,19 @@ def _provenance(request, prepared, engine, filled, remarks, progress, passes, th
         "seconds": {stage: round(value, 3) for stage, value in progress.seconds.items()},
         "device": describe(device),
         "dtype": str(engine.filler.dtype).removeprefix("torch."),
-        "peak_memory_mb": round(_peak_memory_mb()),
+        "peak_memory_mb": peak_memory_mb(),
         "warnings": remarks,
         "versions": {"python": platform.python_version(), **_versions()},
     }
 
 
-def _peak_memory_mb() -> float:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1e6 if sys.platform == "darwin" else 1e3)
+def _without_folders(request: DetectRequest) -> dict:
+    """Every parameter, of paths the file name alone: folders often carry a patient's name."""
+    values = asdict(request)
+    for name in ("input", "output", "region", "roi", "brain_mask"):
+        if values[name]:
+            values[name] = Path(values[name]).name
+    return values
 
 
 def _versions() -> dict[str, str]:

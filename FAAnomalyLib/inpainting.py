@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -20,6 +16,7 @@ from .diffusion.solvers import mean as one_step_mean
 from .errors import FAError
 from .holes import Pass
 from .networks.inpainter import condition
+from .pass_store import PassStore
 from .prior import Template
 
 OnStep = Callable[[int, int], None]
@@ -241,52 +238,3 @@ def roam(filler: Filler, fa: np.ndarray, passes: list[Pass], sampling: Sampling,
     if not unknown:
         np.divide(count, weights, out=variance, where=covered)
     return Filled(mean.astype(np.float32), variance.astype(np.float32), covered, evaluations)
-
-
-class PassStore:
-    """Finished passes of one run, kept in the output folder until the run is complete.
-
-    Parameters
-    ----------
-    folder
-        The output folder.
-    identity
-        Everything that decides the passes' content; another identity finds nothing here.
-    resume
-        Whether what an interrupted run left may be used; otherwise it is removed.
-    """
-
-    def __init__(self, folder: Path, identity: str, resume: bool) -> None:
-        root = folder / ".passes"
-        self.folder = root / hashlib.sha256(identity.encode()).hexdigest()[:16]
-        self._root = root
-        if not resume:
-            self.remove()
-
-    def read(self, number: int) -> tuple[np.ndarray, np.ndarray] | None:
-        """Mean and variance of a finished pass."""
-        path = self.folder / f"{number}.npy"
-        if not path.is_file():
-            return None
-        both = np.load(path, allow_pickle=False)
-        return both[0], both[1]
-
-    def write(self, number: int, mean: np.ndarray, variance: np.ndarray) -> None:
-        """Keep a finished pass; raises ``FAError('bad-input')`` when there is no room."""
-        temporary = self.folder / f"{number}.partial.npy"
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            np.save(temporary, np.stack([mean, variance]))
-            os.replace(temporary, self.folder / f"{number}.npy")
-        except OSError as error:
-            temporary.unlink(missing_ok=True)
-            raise FAError("bad-input", f"Cannot write to {self.folder}", error.strerror or str(error),
-                          "Make room and run again with --resume") from error
-
-    def finished(self) -> Iterator[int]:
-        """Numbers of the passes that are there."""
-        yield from sorted(int(p.stem) for p in self.folder.glob("*.npy") if p.stem.isdigit())
-
-    def remove(self) -> None:
-        """Delete what was kept."""
-        shutil.rmtree(self._root, ignore_errors=True)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from .errors import FAError
 from .output import check_folder, write_result
+from .pass_store import FOLDER as PASSES
 from .progress import CancelToken, ProgressCallback
 from .request import DetectRequest
 from .result import Result
@@ -61,4 +64,6 @@ def run_job(
     cancel.check()
     if request.output:
         write_result(result, request.output)
+        # Only now: until the results stand, the finished passes are what --resume goes on from.
+        shutil.rmtree(Path(request.output) / PASSES, ignore_errors=True)
     return result

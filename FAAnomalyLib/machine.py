@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 CPUINFO = Path("/proc/cpuinfo")
@@ -31,6 +32,16 @@ def memory_gb() -> dict[str, float | None]:
         except (AttributeError, OSError, ValueError):
             pass
     return found
+
+
+def peak_memory_mb() -> int | None:
+    """Most main memory that this process has held; ``None`` where the system does not say (Windows)."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (1e6 if sys.platform == "darwin" else 1e3))
 
 
 def cpu_features() -> dict[str, bool | None]:

@@ -75,6 +75,9 @@ class DetectRequest:
     def problems(self) -> list[str]:
         """Everything wrong with the request, one sentence each; empty when it can run."""
         found = []
+        for name in ("input", "output", "model", "region", "roi", "brain_mask"):
+            if not isinstance(getattr(self, name), (str, type(None))):
+                found.append(f"{name.replace('_', ' ')} {getattr(self, name)!r} is not a path")
         if not self.input:
             found.append("no input volume is chosen")
         for name, allowed in (("mask_type", MASK_TYPES), ("mask_size", MASK_SIZES),

@@ -45,11 +45,15 @@ class Region:
 
     def sentence(self) -> str:
         """The region in plain words."""
-        x, y, z = self.centroid_ras
-        side = "right" if x > 0 else "left"
         return (f"Region {self.label}: FA {self.sign} by {abs(self.mean_difference):.2f} on average over "
-                f"{self.volume_ml:.1f} ml, peak z {self.peak_z:+.1f}, centred {abs(x):.0f} mm {side} of the "
-                f"scanner's midline at R {x:.0f}, A {y:.0f}, S {z:.0f} mm.")
+                f"{self.volume_ml:.1f} ml, peak z {self.peak_z:+.1f}, centred at {place(self.centroid_ras)} mm.")
+
+
+
+def place(ras: tuple[float, float, float]) -> str:
+    """A position as people write it: ``L 28, P 16, S 4``."""
+    return ", ".join(f"{letters[0] if value >= 0 else letters[1]} {abs(value):.0f}"
+                     for letters, value in zip(("RL", "AP", "SI"), ras, strict=True))
 
 
 @dataclass

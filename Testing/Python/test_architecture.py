@@ -17,7 +17,7 @@ MOST_LINES = 400
 FLOORS = [
     {"errors", "progress", "packages", "resources", "machine", "channel", "failure", "formats", "volume", "request",
      "result"},
-    {"registration", "prior", "space", "intake", "holes", "roi", "device", "diffusion", "networks"},
+    {"registration", "prior", "space", "intake", "holes", "roi", "device", "pass_store", "diffusion", "networks"},
     {"checkpoints"},
     {"inpainting", "scoring"},
     {"detector", "sampling"},
