@@ -5,25 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 from scipy import ndimage
 
-from .checkpoints import Model, load_model
-from .device import choose_device, describe, fastest_dtype
+from .device import describe
+from .engine import Engine, load_engine
 from .errors import FAError
 from .holes import Pass, from_mask, plan
 from .inpainting import Filled, Filler, Sampling, roam
 from .intake import check_brain_mask, check_fa
 from .machine import peak_memory_mb
 from .pass_store import PassStore
-from .prior import Template, load_template, on_grid
 from .progress import CancelToken, Progress, ProgressCallback
 from .request import DetectRequest
-from .resources import resources_dir
 from .result import Result
 from .roi import box_mask, read_markups_roi
 from .scoring import AUTO_THRESHOLD, find_regions, judged_mask, suspects, z_map
@@ -37,21 +35,12 @@ REACH_VOXELS = 2
 """A drawn hole is widened so far on the model grid: interpolation carries a voxel's value that far."""
 
 
-@dataclass
-class _Engine:
-    """A loaded model, kept between requests."""
-
-    key: tuple[str, str]
-    model: Model
-    template: Template
-    filler: Filler
-
-
 class Detector:
     """Runs requests one after another; the model stays loaded between them."""
 
     def __init__(self) -> None:
-        self._engine: _Engine | None = None
+        self._engine: Engine | None = None
+        self._key: tuple[str, str] | None = None
 
     def detect(self, request: DetectRequest, volume: Volume | None = None,
                progress: ProgressCallback | None = None, cancel: CancelToken | None = None) -> Result:
@@ -108,20 +97,10 @@ class Detector:
                                         _threshold(request))
         return result
 
-    def _ready(self, request: DetectRequest) -> _Engine:
+    def _ready(self, request: DetectRequest) -> Engine:
         key = (request.model, request.device)
-        if self._engine is None or self._engine.key != key:
-            device = choose_device(request.device)
-            model = load_model(request.model)
-            stored = load_template(resources_dir() / "Template")
-            grid = model.manifest["grid"]
-            if model.manifest.get("template_sha256") != stored.sha256:
-                raise FAError("missing", f"The model {model.name} belongs to another FA template",
-                              "the template's SHA-256 is not the one in its manifest",
-                              "Install FAAnomaly again, or train the model on this template")
-            template = on_grid(stored, tuple(grid["shape"]), grid["spacing_mm"])
-            filler = Filler(model, template, device, fastest_dtype(device))
-            self._engine = _Engine(key, model, template, filler)
+        if self._engine is None or self._key != key:
+            self._engine, self._key = load_engine(*key), key
         return self._engine
 
 
@@ -212,7 +191,7 @@ def _mean_on_native(space: ModelSpace, prepared: Prepared, filled: Filled) -> np
     return np.clip(space.to_native(whole, order=3), 0.0, 1.0)
 
 
-def _identity(request: DetectRequest, prepared: Prepared, engine: _Engine) -> str:
+def _identity(request: DetectRequest, prepared: Prepared, engine: Engine) -> str:
     """Everything that decides what the passes contain."""
     options = {k: v for k, v in asdict(request).items() if k not in ("output", "resume", "threshold", "input")}
     content = hashlib.sha256(np.ascontiguousarray(prepared.fa).tobytes()).hexdigest()

@@ -20,8 +20,10 @@ FLOORS = [
     {"registration", "prior", "space", "intake", "holes", "roi", "device", "pass_store", "diffusion", "networks"},
     {"checkpoints"},
     {"inpainting", "scoring"},
-    {"detector", "sampling"},
+    {"engine"},
+    {"detector"},
     {"training", "baselines", "evaluation"},
+    {"sampling"},
     {"pictures", "report", "output", "job"},
     {"doctor", "worker", "commands", "cli", "__main__", "__init__"},
 ]

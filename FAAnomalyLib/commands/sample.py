@@ -1,0 +1,62 @@
+"""``faanomaly sample``: a synthetic FA brain, with or without a planted anomaly."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import FAError
+
+SAMPLERS = ("dpm++", "ddim", "ddpm")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of ``faanomaly sample``."""
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER",
+                        help="folder for sample_fa.nii.gz (and sample_truth.nii.gz, sample_healthy.nii.gz)")
+    parser.add_argument("--model", default="default", help="name of a bundled model or a model folder")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--sampler", choices=SAMPLERS, default="dpm++")
+    parser.add_argument("--steps", type=int, default=12)
+    parser.add_argument("--plant", type=float, metavar="CHANGE",
+                        help="change FA by so much in a sphere of white matter, e.g. -0.3")
+    parser.add_argument("--diameter-mm", type=float, default=20.0, help="diameter of that sphere (default 20)")
+    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
+
+
+def run(args: argparse.Namespace) -> int:
+    """``faanomaly sample``."""
+    from ..engine import load_engine
+    from ..evaluation.lesions import plant, sphere, white_matter_centre
+    from ..progress import Progress
+    from ..result import place
+    from ..sampling import sample_brain
+    from ..volume import save_volume
+    from .progress_line import ProgressLine
+
+    if not 1 <= args.steps <= 1000:
+        raise FAError("bad-request", f"steps {args.steps} is not from 1 to 1000", "", "Choose a few, for instance 12")
+    engine = load_engine(args.model, args.device)
+    line = ProgressLine()
+    progress = Progress(line, None, {"drawing a brain": 1.0})
+    brain = sample_brain(engine.filler, engine.template, args.seed, args.sampler, args.steps,
+                         lambda share: progress.step("drawing a brain", share))
+    progress.finish()
+    line.close()
+    args.output.mkdir(parents=True, exist_ok=True)
+    written = {"sample_fa.nii.gz": brain}
+    if args.plant is not None:
+        # Sample and template share their voxel grid; the true anatomy of the sample is its own FA.
+        white = (engine.template.prior.white_matter > 0.5) & (brain.data > 0.2)
+        centre = white_matter_centre(brain, white, args.diameter_mm, args.seed)
+        truth = sphere(brain, centre, args.diameter_mm) & white
+        written = {"sample_fa.nii.gz": plant(brain, truth, args.plant), "sample_healthy.nii.gz": brain,
+                   "sample_truth.nii.gz": brain.with_data(truth.astype(np.uint8))}
+        print(f"planted FA {args.plant:+.2f} in {truth.sum() * 0.008:.1f} ml about "
+              f"{place(centre)} mm")
+    for name, volume in written.items():
+        save_volume(volume, args.output / name)
+    print(f"written to {args.output}: {', '.join(written)}")
+    return 0

@@ -1,0 +1,54 @@
+"""A model with the template it was trained on, on the device that runs it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from .checkpoints import Model, load_model
+from .device import choose_device, fastest_dtype
+from .errors import FAError
+from .inpainting import Filler
+from .prior import Template, load_template, on_grid
+from .resources import resources_dir
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Everything that is set up once and used for every volume.
+
+    Attributes
+    ----------
+    model
+        Verified weights.
+    template
+        On the model's grid.
+    filler
+        The model on its device.
+    """
+
+    model: Model
+    template: Template
+    filler: Filler
+
+
+def load_engine(model: str = "default", device: str = "auto") -> Engine:
+    """Set up a bundled model (or a model folder) on a device.
+
+    Raises ``FAError``: ``missing`` for absent or altered weights or another template than the
+    model's, ``bad-request`` for a device that is not there.
+    """
+    chosen = choose_device(device)
+    if chosen.type == "cpu":
+        # Subnormal numbers slow CPUs down tenfold and mean nothing here.
+        torch.set_flush_denormal(True)
+    loaded = load_model(model)
+    stored = load_template(resources_dir() / "Template")
+    if loaded.manifest.get("template_sha256") != stored.sha256:
+        raise FAError("missing", f"The model {loaded.name} belongs to another FA template",
+                      "the template's SHA-256 is not the one in its manifest",
+                      "Install FAAnomaly again, or train the model on this template")
+    grid = loaded.manifest["grid"]
+    template = on_grid(stored, tuple(grid["shape"]), grid["spacing_mm"])
+    return Engine(loaded, template, Filler(loaded, template, chosen, fastest_dtype(chosen)))
