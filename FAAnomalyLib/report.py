@@ -111,8 +111,8 @@ def _reading(scene: Scene) -> str:
     return (
         "<h2>How to read this</h2>\n"
         "<p>Pseudo-healthy is the model's expectation of each piece of tissue, made from its surroundings while the "
-        "piece itself was hidden. The z-map tells by how many standard deviations of healthy brains the input departs "
-        "from it: <span class='decreased'>blue, FA lower than expected</span>; <span class='increased'>red, FA "
+        "piece itself was hidden. The z-map weighs how far the input departs from it by the uncertainty that "
+        "the model predicts, on the scale of this brain's own white matter: <span class='decreased'>blue, FA lower than expected</span>; <span class='increased'>red, FA "
         f"higher</span>. Below |z| {Z_VISIBLE:g} nothing is drawn, and colours saturate at {scene.top:g}. White lines "
         "surround the regions beyond the threshold; colour without an outline is ordinary variation.</p>\n"
         "<p>A region says that the tissue is unusual for the model, not why. Motion, distortion, noise, partial volume "
