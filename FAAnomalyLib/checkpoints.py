@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import FAError
+from .failure import is_out_of_memory
 from .resources import resources_dir
 
 FORMAT = 1
@@ -66,26 +67,36 @@ def find_model(name: str | os.PathLike = "default") -> Path:
 def read_manifest(folder: Path) -> dict:
     """Parse and check a manifest; raises ``FAError('missing')`` when it is damaged."""
     try:
-        manifest = json.loads((folder / "manifest.json").read_text())
-        absent = {"format", "network", "schedule", "grid", "sha256"} - set(manifest)
-    except (OSError, ValueError) as error:
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        if not isinstance(manifest, dict):
+            raise ValueError("it is not a JSON object")
+    except (OSError, ValueError, RecursionError) as error:
         raise FAError("missing", f"The manifest of the model in {folder} is damaged", str(error).splitlines()[0],
                       "Install the model again") from error
+    absent = {"format", "network", "schedule", "grid", "sha256"} - set(manifest)
     if absent or manifest["format"] != FORMAT:
         reason = f"it lacks {', '.join(sorted(absent))}" if absent else f"its format is {manifest['format']}"
         raise FAError("missing", f"The model in {folder} does not fit this version", reason, "Install the model again")
+    network = manifest["network"]
+    if not isinstance(network, dict) or not isinstance(network.get("kind"), str):
+        raise FAError("missing", f"The manifest of the model in {folder} is damaged", "it does not say which network "
+                      "it is of", "Install the model again")
     return manifest
 
 
 def list_models() -> list[dict]:
-    """Name, folder, size and kind of every bundled model."""
+    """Name, folder, size and kind of every bundled model; the kind is ``damaged`` where the manifest is."""
     found = []
     for path in sorted(models_dir().glob("*/manifest.json")):
-        manifest = read_manifest(path.parent)
+        try:
+            manifest = read_manifest(path.parent)
+            kind, digest = manifest["network"]["kind"], manifest["sha256"]
+        except FAError:
+            kind, digest = "damaged", ""
         weights = path.parent / WEIGHTS
-        found.append({"name": path.parent.name, "folder": str(path.parent), "kind": manifest["network"]["kind"],
+        found.append({"name": path.parent.name, "folder": str(path.parent), "kind": kind,
                       "megabytes": round(weights.stat().st_size / 1e6, 1) if weights.is_file() else 0.0,
-                      "sha256": manifest["sha256"]})
+                      "sha256": digest})
     return found
 
 
@@ -111,35 +122,65 @@ def delete_model(name: str) -> None:
     folder = find_model(name)
     if folder.resolve().parent != models_dir().resolve():
         raise FAError("bad-request", f"{folder} is not a bundled model", "", "Delete the folder yourself")
-    shutil.rmtree(folder)
+    try:
+        shutil.rmtree(folder)
+    except OSError as error:
+        raise FAError("bad-input", f"{folder} cannot be deleted", error.strerror or str(error),
+                      "Delete it yourself") from error
 
 
 def load_model(name: str | os.PathLike = "default") -> Model:
-    """Verify, then load; ``torch.load(weights_only=True)`` unpickles tensors and nothing else."""
+    """Verify, then load, without running any code that the weights may hold; raises ``FAError('missing')``."""
     import torch
 
     folder = find_model(name)
     manifest = verify_model(folder)
     network = build_network(manifest["network"])
     try:
-        state = torch.load(folder / WEIGHTS, map_location="cpu", weights_only=True)
+        state = load_tensors(folder / WEIGHTS)
+    except ValueError as error:
+        raise FAError("missing", f"The weights of the model {folder.name} are not loaded", str(error),
+                      "Install the model again") from error
+    try:
         network.load_state_dict({key: value.float() for key, value in state.items()})
-    except (RuntimeError, KeyError, AttributeError, EOFError) as error:
+    except (RuntimeError, TypeError, AttributeError) as error:
         raise FAError("missing", f"The weights of the model {folder.name} do not fit its network",
                       str(error).splitlines()[0], "Install the model again") from error
     network = network.to(memory_format=torch.channels_last_3d).eval().requires_grad_(False)
     return Model(folder.name, network, manifest)
 
 
+def load_tensors(path: Path) -> dict:
+    """The dictionary that ``torch.save`` wrote, on the CPU; unpickles tensors and plain values, nothing else.
+
+    Raises ``ValueError``, in one line, when the file is damaged or holds anything more.
+    """
+    import torch
+
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch lets through whatever a damaged file provokes
+        if is_out_of_memory(error):
+            raise
+        raise ValueError(f"{path.name} is damaged, or holds more than tensors") from error
+    if not isinstance(state, dict):
+        raise ValueError(f"{path.name} is of something else")
+    return state
+
+
 def build_network(config: dict):
-    """The network that a manifest's ``network`` describes."""
+    """The network that a manifest's ``network`` describes; raises ``FAError('missing')`` when it describes none."""
     kind = config.get("kind")
-    if kind == "inpainter":
-        from .networks.inpainter import Inpainter
-        return Inpainter.from_config(config)
-    if kind == "thesis":
-        from .networks.thesis import ThesisUNet
-        return ThesisUNet.from_config(config)
+    try:
+        if kind == "inpainter":
+            from .networks.inpainter import Inpainter
+            return Inpainter.from_config(config)
+        if kind == "thesis":
+            from .networks.thesis import ThesisUNet
+            return ThesisUNet.from_config(config)
+    except (KeyError, TypeError, ValueError) as error:
+        raise FAError("missing", f"The manifest does not describe a network of kind {kind}",
+                      f"{type(error).__name__} {str(error).splitlines()[0]}", "Install the model again") from error
     raise FAError("missing", f"Unknown network kind {kind!r}", "", "Install a newer FAAnomaly")
 
 
@@ -153,7 +194,7 @@ def save_model(folder: Path, state: dict, manifest: dict) -> None:
     os.replace(temporary, folder / WEIGHTS)
     manifest = {"format": FORMAT, **manifest, "sha256": sha256_of(folder / WEIGHTS)}
     temporary = folder / "manifest.json.partial"
-    temporary.write_text(json.dumps(manifest, indent=2) + "\n")
+    temporary.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
     os.replace(temporary, folder / "manifest.json")
 
 

@@ -83,11 +83,14 @@ def on_grid(template: Template, shape: tuple[int, int, int], spacing_mm: float) 
 
 
 def load_template(folder: Path) -> Template:
-    """Read a template folder (:data:`TEMPLATE_FILES`); raises ``FAError('missing')``."""
+    """Read a template folder (:data:`TEMPLATE_FILES`); ``FAError('missing')`` when it is incomplete or does not fit."""
     for name in TEMPLATE_FILES:
         if not (folder / name).is_file():
             raise FAError("missing", f"The FA template is incomplete, {name} is not in {folder}", "",
                           "Install FAAnomaly again")
     volumes = [load_volume(folder / name)[0] for name in TEMPLATE_FILES]
+    if not all(v.same_geometry(volumes[0]) and np.isfinite(v.data).all() for v in volumes):
+        raise FAError("missing", f"The FA template in {folder} is damaged",
+                      "its files lie on different grids or hold NaN", "Install FAAnomaly again")
     fa, white_matter, brain = (np.clip(v.data, 0.0, 1.0) for v in volumes)
     return Template(volumes[0].with_data(fa), Prior(fa, white_matter, brain))

@@ -39,7 +39,8 @@ def condition(x: Tensor, hole: Tensor, prior_fa: Tensor, white_matter: Tensor) -
         matter, and x, y, z from -1 to 1.
     """
     known = 1.0 - hole
-    context = x * known
+    # Chosen, not multiplied: NaN times 0 is NaN, and minus something times 0 keeps its sign.
+    context = torch.where(hole > 0.5, 0.0, x)
     batch = x.shape[0]
     axes = [torch.linspace(-1.0, 1.0, n, dtype=x.dtype, device=x.device) for n in x.shape[2:]]
     coordinates = torch.stack(torch.meshgrid(*axes, indexing="ij"))[None]
@@ -125,7 +126,7 @@ class Inpainter(nn.Module):
         if any(n % self.divisor for n in noisy.shape[2:]):
             raise ValueError(f"axes {tuple(noisy.shape[2:])} are not multiples of {self.divisor}")
         hole = condition[:, :1]
-        x = self.stem(space_to_depth(torch.cat([noisy * hole, condition], dim=1)))
+        x = self.stem(space_to_depth(torch.cat([torch.where(hole > 0.5, noisy, 0.0), condition], dim=1)))
         time = self.embedding(_embed(signal))
         skips = []
         for level, blocks in enumerate(self.down):

@@ -18,13 +18,13 @@ from torch import Generator, Tensor
 SYMMETRIC_AFFINE = 0.04
 """Standard deviation of the entries of the shared linear map."""
 SYMMETRIC_ELASTIC = ((16, 1.6), (8, 0.8))
-"""Distance of the knots and largest displacement, in voxels, of the shared deformation."""
+"""Distance of the knots and largest standard deviation, in voxels, of the shared deformation."""
 OWN_AFFINE = 0.006
 OWN_SHIFT_VOXELS = 0.4
 OWN_ELASTIC = ((12, 0.6),)
 """The subject's own misregistration."""
 GAIN = ((14, 0.12), (6, 0.06))
-"""Distance of the knots in voxels and spread of the logarithm of a smooth gain."""
+"""Distance of the knots in voxels and largest spread of the logarithm of a smooth gain."""
 GLOBAL_GAIN = 0.06
 RICIAN = 0.04
 """Largest standard deviation of added Rician noise, FA."""

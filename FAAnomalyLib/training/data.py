@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +16,8 @@ from scipy import ndimage
 from torch import Tensor
 
 from ..prior import Template
-from ..space import prepare
-from .template import load_subject
+from ..space import RESOLUTION_MM, prepare
+from .template import load_subject, mask_of, naming
 
 RIM_MM = 3.0
 """FA this near to the brain's edge is mostly noise."""
@@ -45,7 +47,10 @@ class Subject:
 
 def prepare_subjects(volumes: list[tuple[str, Path]], template: Template, cache: Path,
                      report: Callable[[str], None] = print) -> list[Subject]:
-    """Register and resample every volume, or read it from *cache* when it has not changed."""
+    """Register and resample every volume, or read it from *cache* when nothing has changed.
+
+    Several processes may share a cache.  Raises ``FAError('bad-input')``, which names the file.
+    """
     cache.mkdir(parents=True, exist_ok=True)
     subjects = []
     for number, (person, path) in enumerate(volumes, 1):
@@ -54,9 +59,10 @@ def prepare_subjects(volumes: list[tuple[str, Path]], template: Template, cache:
         found = _read(entry, key)
         if found is None:
             volume, brain = load_subject(path)
-            prepared = prepare(volume, template, brain)
+            with naming(path):
+                prepared = prepare(volume, template, brain)
             found = prepared.fa.astype(np.float16), prepared.brain
-            temporary = entry.with_suffix(".partial.npz")
+            temporary = entry.with_suffix(f".{os.getpid()}.partial.npz")
             np.savez_compressed(temporary, fa=found[0], brain=found[1], key=key)
             os.replace(temporary, entry)
             report(f"prepared {number}/{len(volumes)} {path.name}: "
@@ -74,13 +80,16 @@ def error_weight(brain: np.ndarray, spacing_mm: float) -> np.ndarray:
 
 
 def _key(path: Path, template: Template) -> str:
-    status = path.stat()
-    text = f"{path.name} {status.st_size} {status.st_mtime_ns} {template.sha256} {template.fa.shape}"
-    return hashlib.sha256(text.encode()).hexdigest()
+    files = [(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in (path, mask_of(path)) if p.is_file()]
+    grid = template.sha256, template.fa.shape, template.fa.affine.tolist(), RESOLUTION_MM
+    return hashlib.sha256(repr((files, grid)).encode()).hexdigest()
 
 
 def _read(entry: Path, key: str) -> tuple[np.ndarray, np.ndarray] | None:
     if not entry.is_file():
         return None
-    with np.load(entry, allow_pickle=False) as stored:
-        return (stored["fa"], stored["brain"]) if str(stored["key"]) == key else None
+    try:
+        with np.load(entry, allow_pickle=False) as stored:
+            return (stored["fa"], stored["brain"]) if str(stored["key"]) == key else None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+        return None  # damaged: made again

@@ -15,8 +15,8 @@ MASK_SIZE = 16
 """20 mm holes, the thesis' choice."""
 
 
-def roaming_error(network: nn.Module, subjects: list[Subject], objective: HoleObjective, device: torch.device,
-                  dtype: torch.dtype) -> list[float]:
+def roaming_error(network: nn.Module, subjects: list[Subject], objective: HoleObjective,
+                  spacing_mm: tuple[float, float, float], device: torch.device, dtype: torch.dtype) -> list[float]:
     """Root mean squared error in FA inside white matter, bias removed, of one whole roaming pass a subject.
 
     White matter is the prior's, 8 mm inside the brain: voxels chosen by their own FA would favour
@@ -32,7 +32,7 @@ def roaming_error(network: nn.Module, subjects: list[Subject], objective: HoleOb
         x = (2.0 * subject.fa - 1.0)[None, None].to(device)
         noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(0)).to(device)
         residuals = []
-        for one in plan(brain, MASK_SIZE, (2.0, 2.0, 2.0), shift_count=1):
+        for one in plan(brain, MASK_SIZE, spacing_mm, shift_count=1):
             hole = torch.from_numpy(one.hole)[None, None].float().to(device)
             with torch.inference_mode(), torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32):
                 v, _ = network(noise, signal, condition(x, hole, prior_fa, white))

@@ -1,4 +1,4 @@
-"""Holes of many shapes for training: 5 to 50 % of the brain hidden."""
+"""Holes of many shapes for training: from a few voxels to half of the brain."""
 
 from __future__ import annotations
 
@@ -14,8 +14,16 @@ def random_hole(brain: Tensor, generator: Generator) -> Tensor:
     """A boolean tensor of *brain*'s shape (X, Y, Z), True where hidden.
 
     55 % interleaved cubes as roaming uses them (half of these mirror-safe: the image of a hole is
-    visible), 15 % scattered boxes, 30 % blobs such as suspects leave.
+    visible), 15 % scattered boxes, 30 % blobs such as suspects leave.  Some of the brain is hidden
+    always.
     """
+    hole = _draw(brain, generator)
+    while not (hole & brain).any():
+        hole = _draw(brain, generator)
+    return hole
+
+
+def _draw(brain: Tensor, generator: Generator) -> Tensor:
     draw = _uniform(generator)
     if draw < 0.55:
         return _interleaved(tuple(brain.shape), generator)

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import argparse
 import csv
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from scipy import ndimage
 
 from ..errors import FAError
-from ..intake import check_fa
+from ..intake import check_brain_mask, check_fa
 from ..prior import TEMPLATE_FILES, Prior, Template
 from ..space import Prepared, prepare, symmetric_grid
 from ..volume import Volume, load_volume, save_volume
@@ -33,21 +35,64 @@ def find_volumes(folder: Path, people: Path | None = None) -> list[tuple[str, Pa
     there is none such).  *people* is a CSV with the columns ``file`` (the stem before ``_FA``) and
     ``person``; a file that it does not name is left out.  Without it every file is its own person.
 
-    Raises ``FAError('bad-input')`` when nothing is found.
+    Raises ``FAError('bad-input')`` when nothing is found or *people* cannot be used.
     """
     if not folder.is_dir():
         raise FAError("bad-input", f"There is no folder {folder}", "", "Name the folder of FA maps")
-    files = [p for p in sorted(folder.glob("*.nii.gz")) if p.name.lower().endswith("_fa.nii.gz")]
+    # Names with a leading dot are leftovers of other programs.
+    files = [p for p in sorted(folder.glob("[!.]*.nii.gz")) if p.name.lower().endswith("_fa.nii.gz")]
     if not files:
-        files = [p for p in sorted(folder.glob("*.nii*")) if "mask" not in p.name.lower()]
+        files = [p for p in sorted(folder.glob("[!.]*.nii*")) if "mask" not in p.name.lower()]
     found = [(stem(p), p) for p in files]
     if people is not None:
-        with open(people, newline="") as handle:
-            owner = {row["file"]: row["person"] for row in csv.DictReader(handle)}
+        owner = _owners(people)
         found = [(owner[name], path) for name, path in found if name in owner]
     if not found:
         raise FAError("bad-input", f"No FA map found in {folder}", "", "Name files like subject_FA.nii.gz")
     return found
+
+
+def _owners(people: Path) -> dict[str, str]:
+    fix = "Give a CSV with the columns file,person"
+    try:
+        # Spreadsheets put a byte order mark in front.
+        with open(people, newline="", encoding="utf-8-sig") as handle:
+            rows = list(csv.DictReader(handle))
+    except (OSError, ValueError, csv.Error) as error:
+        raise FAError("bad-input", f"{people} cannot be read", getattr(error, "strerror", None) or str(error),
+                      fix) from error
+    if not all(row.get("file") and row.get("person") for row in rows):
+        raise FAError("bad-input", f"{people} does not say whose the files are",
+                      "a line lacks its file or its person", fix)
+    return {row["file"]: row["person"] for row in rows}
+
+
+def split_people(volumes: list[tuple[str, Path]],
+                 held_out: list[str]) -> tuple[list[tuple[str, Path]], list[tuple[str, Path]]]:
+    """The volumes of everybody else, and those of the people *held_out*.
+
+    Raises ``FAError('bad-request')`` for a person of whom there is no volume (a slip of the pen would
+    train on them), and when nobody is left.
+    """
+    people = {person for person, _ in volumes}
+    strangers = sorted(set(held_out) - people)
+    if strangers:
+        raise FAError("bad-request", f"There is nobody called {', '.join(strangers)} to hold out", "",
+                      f"Choose among {', '.join(sorted(people)[:20])}")
+    if not people - set(held_out):
+        raise FAError("bad-request", "Nobody is left to learn from", "every person is held out", "Hold out fewer")
+    return [v for v in volumes if v[0] not in held_out], [v for v in volumes if v[0] in held_out]
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Put the file's name in front of an ``FAError`` that does not tell which of many files is wrong."""
+    try:
+        yield
+    except FAError as error:
+        if path.name in str(error):
+            raise
+        raise FAError(error.code, f"{path.name}: {error.what}", error.why, error.fix) from error
 
 
 def stem(path: Path) -> str:
@@ -58,9 +103,15 @@ def stem(path: Path) -> str:
 
 def load_subject(path: Path) -> tuple[Volume, np.ndarray | None]:
     """An FA map and, where ``*_mask.nii.gz`` lies beside it, its brain mask."""
-    volume, _ = check_fa(load_volume(path)[0])
-    mask_path = path.with_name(f"{stem(path)}_mask.nii.gz")
-    return volume, load_volume(mask_path)[0].data > 0 if mask_path.is_file() else None
+    with naming(path):
+        volume, _ = check_fa(load_volume(path)[0])
+        mask_path = mask_of(path)
+        return volume, check_brain_mask(load_volume(mask_path)[0], volume) if mask_path.is_file() else None
+
+
+def mask_of(path: Path) -> Path:
+    """Where the brain mask of an FA map is, if there is one."""
+    return path.with_name(f"{stem(path)}_mask.nii.gz")
 
 
 def make_template(volumes: list[tuple[str, Path]], target: Volume, rounds: int = 2, report=print) -> Template:
@@ -73,7 +124,8 @@ def make_template(volumes: list[tuple[str, Path]], target: Volume, rounds: int =
     for number in range(rounds):
         members: dict[str, list[Prepared]] = {}
         for (person, volume, brain), (_, path) in zip(subjects, volumes, strict=True):
-            prepared = prepare(volume, template, brain)
+            with naming(path):
+                prepared = prepare(volume, template, brain)
             report(f"round {number + 1}: {path.name}: correlation {prepared.space.alignment.correlation:.3f}")
             members.setdefault(person, []).append(prepared)
         template = _average(list(members.values()), template.fa.affine)
@@ -133,7 +185,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """``faanomaly template``."""
-    volumes = [(p, path) for p, path in find_volumes(args.data, args.people) if p not in args.hold_out]
+    volumes, _ = split_people(find_volumes(args.data, args.people), args.hold_out)
     template = make_template(volumes, load_volume(args.target)[0], args.rounds)
     save_template(template, args.output)
     print(f"template of {len({p for p, _ in volumes})} people in {args.output}, sha256 {template.sha256[:12]}")

@@ -16,8 +16,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from ..errors import FAError
+from ..volume import cannot_write
 from .recipes import RECIPES, Recipe
-from .template import find_volumes
+from .template import find_volumes, split_people
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,32 +43,43 @@ def run(args: argparse.Namespace) -> int:
     import torch
 
     from ..checkpoints import build_network
-    from ..device import choose_device, fastest_dtype
+    from ..device import choose_device
     from ..prior import load_template, on_grid
     from ..resources import resources_dir
     from .data import prepare_subjects
 
+    for option in ("steps", "batch", "save_every"):
+        if getattr(args, option) is not None and getattr(args, option) < 1:
+            raise FAError("bad-request", f"--{option.replace('_', '-')} must be at least 1")
     recipe = RECIPES[args.recipe]
     recipe = replace(recipe, steps=args.steps or recipe.steps, batch=args.batch or recipe.batch)
-    rank, world = _join_processes(args.device)
+    volumes = find_volumes(args.data, args.people)
+    training, held_out = split_people(volumes, args.hold_out)
+    try:
+        args.output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(args.output, error) from error
     device = choose_device(args.device)
     if device.type == "cuda":
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
+        torch.cuda.set_device(device)
+        # The fastest convolutions add up in an order that changes from run to run.
+        torch.backends.cudnn.deterministic = True
     if device.type == "cpu":
         torch.set_flush_denormal(True)
-    args.output.mkdir(parents=True, exist_ok=True)
+    rank, world = _join_processes(device)
     stored = load_template(args.template or resources_dir() / "Template")
     template = on_grid(stored, tuple(recipe.grid["shape"]), recipe.grid["spacing_mm"])
     say = (lambda text: print(text, file=sys.stderr, flush=True)) if rank == 0 else (lambda text: None)
-    volumes = find_volumes(args.data, args.people)
-    subjects = prepare_subjects(volumes, template, args.output / "prepared", say)
-    training = [s for s in subjects if s.person not in args.hold_out]
-    held_out = [s for s in subjects if s.person in args.hold_out]
-    if not training:
-        raise FAError("bad-request", "Nobody is left to train on", "every person is held out", "Hold out fewer")
+    cache = args.output / "prepared"
+    if world > 1:
+        # Each process registers its share before all of them read everything.
+        prepare_subjects(volumes[rank::world], template, cache, say)
+        torch.distributed.barrier()
+    training, held_out = (prepare_subjects(part, template, cache, say) for part in (training, held_out))
     torch.manual_seed(args.seed)
     network = build_network(recipe.network).to(device, memory_format=torch.channels_last_3d)
-    trainer = Trainer(recipe, network, training, held_out, template, args.output, device, fastest_dtype(device),
+    trainer = Trainer(recipe, network, training, held_out, template, args.output, device, _common_dtype(device, world),
                       args.seed, rank, world, say)
     trainer.resume()
     trainer.train(args.save_every)
@@ -79,16 +91,27 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _join_processes(device: str) -> tuple[int, int]:
+def _join_processes(device) -> tuple[int, int]:
     """Rank and number of ``torchrun``'s processes; (0, 1) without it."""
     import torch
 
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if world > 1:
-        cuda = torch.cuda.is_available() and device in ("auto", "cuda")
-        torch.distributed.init_process_group("nccl" if cuda else "gloo")
+        torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
         return torch.distributed.get_rank(), world
     return 0, 1
+
+
+def _common_dtype(device, world: int):
+    """The number format that the first process chose, which measures it where it runs on a CPU."""
+    import torch
+
+    from ..device import fastest_dtype
+
+    choice = [fastest_dtype(device)]
+    if world > 1:
+        torch.distributed.broadcast_object_list(choice, src=0)
+    return choice[0]
 
 
 def learning_rate(recipe: Recipe, step: int) -> float:
@@ -105,8 +128,8 @@ def learning_rate(recipe: Recipe, step: int) -> float:
 class Trainer:
     """The loop, its checkpoints and its log.
 
-    ``RUN/checkpoint.pt`` holds weights, average, optimiser and step; ``RUN/log.csv`` a line for
-    every report; ``RUN/model`` the exported model.
+    ``RUN/checkpoint.pt`` holds weights, average, optimiser, step and what the run is of;
+    ``RUN/log.csv`` a line for every report; ``RUN/model`` the exported model.
     """
 
     def __init__(self, recipe, network, training, held_out, template, folder, device, dtype, seed, rank, world, say):
@@ -127,6 +150,9 @@ class Trainer:
             self.optimizer = torch.optim.Adam(network.parameters(), lr=recipe.learning_rate)
         self.average = {k: v.detach().clone() for k, v in network.state_dict().items()}
         self.step = 0
+        self.running = None
+        self.data = {"training": [[s.person, s.name] for s in training],
+                     "held_out": [[s.person, s.name] for s in held_out], "template": template.sha256}
         self.parallel = network
         if world > 1:
             ids = [device.index] if device.type == "cuda" else None
@@ -136,21 +162,51 @@ class Trainer:
         self.shares = torch.tensor([1.0 / counts[s.person] for s in training])
 
     def resume(self) -> None:
-        """Go on from ``checkpoint.pt`` where there is one; raises ``FAError`` when it is of another recipe."""
+        """Go on from ``checkpoint.pt`` where there is one.
+
+        Raises ``FAError``: ``bad-request`` when it is of another recipe or of other people, ``bad-input``
+        when it is damaged.
+        """
         import torch
+
+        from ..checkpoints import load_tensors
 
         path = self.folder / "checkpoint.pt"
         if not path.is_file():
             return
-        state = torch.load(path, map_location=self.device, weights_only=True)
-        if state["recipe"] != json.dumps(asdict(self.recipe), sort_keys=True) or state["seed"] != self.seed:
+        try:
+            state = load_tensors(path)
+            settings = state["recipe"], state["seed"]
+            # Checkpoints from before these were kept lack them.
+            data = state.get("data", self.data)
+            device, dtype = state.get("computed", (self.device.type, str(self.dtype)))
+        except (ValueError, KeyError, TypeError) as error:
+            raise self._damaged(error) from error
+        if settings != (json.dumps(asdict(self.recipe), sort_keys=True), self.seed):
             raise FAError("bad-request", f"{self.folder} holds a run with other settings", "",
                           "Give the same options, or another run folder")
-        self.network.load_state_dict(state["network"])
-        self.average = state["average"]
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.step = state["step"]
+        if data != self.data:
+            raise FAError("bad-request", f"{self.folder} holds a run of other people",
+                          "its volumes, held-out people or template are not these",
+                          "Give the same data, or another run folder")
+        try:
+            self.network.load_state_dict(state["network"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            for name, value in self.average.items():
+                value.copy_(state["average"][name])
+            self.step, self.running = int(state["step"]), state.get("running")
+        except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise self._damaged(error) from error
+        if device == self.device.type:
+            # Which format is faster is measured, and may come out the other way today.
+            self.dtype = {str(t): t for t in (torch.float32, torch.bfloat16)}.get(dtype, self.dtype)
+        self._shorten_log()
         self.say(f"resumed at step {self.step}")
+
+    def _damaged(self, error: Exception) -> FAError:
+        why = f"it lacks {error}" if isinstance(error, KeyError) else str(error).strip().splitlines()[0]
+        return FAError("bad-input", f"The checkpoint in {self.folder} is damaged", why,
+                       "Delete checkpoint.pt there to begin anew, or put back a copy")
 
     def save(self) -> None:
         """Write the checkpoint under a temporary name and rename it."""
@@ -159,23 +215,30 @@ class Trainer:
         if self.rank:
             return
         state = {"recipe": json.dumps(asdict(self.recipe), sort_keys=True), "seed": self.seed, "step": self.step,
+                 "data": self.data, "computed": [self.device.type, str(self.dtype)], "running": self.running,
                  "network": self.network.state_dict(), "average": self.average,
                  "optimizer": self.optimizer.state_dict()}
         temporary = self.folder / "checkpoint.pt.partial"
-        torch.save(state, temporary)
-        os.replace(temporary, self.folder / "checkpoint.pt")
+        try:
+            with open(temporary, "wb") as handle:
+                torch.save(state, handle)
+                handle.flush()
+                os.fsync(handle.fileno())
+            os.replace(temporary, self.folder / "checkpoint.pt")
+        except OSError as error:
+            raise cannot_write(self.folder / "checkpoint.pt", error) from error
 
     def train(self, save_every: int) -> None:
         """Run to the last step of the recipe."""
-        begin, first, running = time.monotonic(), self.step, None
+        begin, first = time.monotonic(), self.step
         while self.step < self.recipe.steps:
             error = self._one_step()
-            running = error if running is None else 0.98 * running + 0.02 * error
+            self.running = error if self.running is None else 0.98 * self.running + 0.02 * error
             self.step += 1
             if self.step % 50 == 0 or self.step == self.recipe.steps:
                 pace = (time.monotonic() - begin) / (self.step - first)
                 left = pace * (self.recipe.steps - self.step)
-                self._log(running, pace, left, self.step % 500 == 0 or self.step == self.recipe.steps)
+                self._log(pace, left, self.step % 500 == 0 or self.step == self.recipe.steps)
             if self.step % save_every == 0 or self.step == self.recipe.steps:
                 self.save()
 
@@ -186,8 +249,9 @@ class Trainer:
             group["lr"] = learning_rate(self.recipe, self.step)
         examples = []
         for number in range(self.recipe.batch):
+            # Large seeds wrap round instead of overflowing.
             generator = torch.Generator().manual_seed(
-                ((self.seed * 1_000_003 + self.step) * 1009 + self.rank) * 101 + number)
+                (((self.seed * 1_000_003 + self.step) * 1009 + self.rank) * 101 + number) % 2**63)
             chosen = int(torch.multinomial(self.shares, 1, generator=generator))
             examples.append(self.objective.example(self.training[chosen], generator))
         batch = {k: torch.stack([e[k] for e in examples]).to(self.device) for k in examples[0]}
@@ -204,24 +268,34 @@ class Trainer:
                 self.average[name].lerp_(value, 1.0 - decay)
         return float(error)
 
-    def _log(self, error: float, pace: float, left: float, judge: bool) -> None:
+    def _shorten_log(self) -> None:
+        """Drop the lines of steps that are done again."""
+        path = self.folder / "log.csv"
+        if self.rank or not path.is_file():
+            return
+        lines = path.read_text().splitlines(keepends=True)
+        kept = [line for line in lines if not line.split(",")[0].isdigit() or int(line.split(",")[0]) <= self.step]
+        path.write_text("".join(kept))
+
+    def _log(self, pace: float, left: float, judge: bool) -> None:
         if self.rank:
             return
         held_out = ""
         if judge and self.held_out and self.recipe.network["kind"] == "inpainter":
             from .held_out import roaming_error
 
-            errors = roaming_error(self._averaged(), self.held_out, self.objective, self.device, self.dtype)
+            errors = roaming_error(self._averaged(), self.held_out, self.objective, self.template.fa.spacing,
+                                   self.device, self.dtype)
             held_out = " ".join(f"{e:.4f}" for e in errors)
         path = self.folder / "log.csv"
         new = not path.is_file()
         with open(path, "a") as log:
             if new:
                 log.write("step,squared_error,seconds_per_step,held_out_rmse_fa\n")
-            log.write(f"{self.step},{error:.5f},{pace:.3f},{held_out}\n")
+            log.write(f"{self.step},{self.running:.5f},{pace:.3f},{held_out}\n")
         minutes, seconds = divmod(int(left), 60)
         bar = "#" * round(20 * self.step / self.recipe.steps)
-        self.say(f"[{bar:<20}] step {self.step}/{self.recipe.steps}  error {error:.4f}  {pace:.2f} s/step  "
+        self.say(f"[{bar:<20}] step {self.step}/{self.recipe.steps}  error {self.running:.4f}  {pace:.2f} s/step  "
                  f"{minutes} min {seconds:02d} s left" + (f"  held out {held_out}" if held_out else ""))
 
     def _averaged(self):
