@@ -101,10 +101,12 @@ class Filler:
         generator = torch.Generator().manual_seed(sampling.seed)
         draws, variance, calls = [], None, 0
 
+        variance_call = int(sampling.sampler != "mean" and job.knows_variance)
+
         def counted(done: int, total: int) -> None:
             nonlocal calls
             if on_step is not None:
-                on_step(calls, total * sampling.samples + (sampling.sampler != "mean" and job.knows_variance))
+                on_step(calls, total * sampling.samples + variance_call)
             calls += 1
 
         for _ in range(sampling.samples):
@@ -114,8 +116,9 @@ class Filler:
                 variance = job.variance
             else:
                 draws.append(job.sample(sampling, noise, self._generator(generator), counted))
-        if variance is None and job.knows_variance:
-            counted(calls, calls)
+        if variance_call:
+            # The last total divides evenly: every sample made the same number of calls.
+            counted(0, calls // sampling.samples)
             job.mean(torch.zeros_like(x), None)
             variance = job.variance
         drawn = torch.stack([d[hidden] for d in draws]) / 2.0

@@ -12,8 +12,13 @@ from .volume import Volume, to_itk
 
 GOOD_CORRELATION = 0.55
 """Below this over the template's brain, other starting positions are tried (real data: 0.7 to 0.95)."""
-LEAST_CORRELATION = 0.35
-"""Below this nothing is computed: the volume is no brain FA map, or its orientation is wrong."""
+LEAST_CORRELATION = 0.45
+"""Below this nothing is computed: the volume is no brain FA map, or its orientation is wrong (a brain
+upside-down reaches 0.38)."""
+OTHER_TILTS = ((25, 0, 0), (-25, 0, 0), (0, 0, 25), (0, 0, -25), (0, 25, 0), (0, -25, 0))
+"""Head positions that are tried when the upright one fails, degrees about x, y, z."""
+OTHER_HEIGHTS_MM = (-40, -20, 20, 40)
+"""A slab's centre of mass is not the brain's: these heights of the slab in the template are tried as well."""
 
 
 @dataclass(frozen=True)
@@ -65,18 +70,18 @@ def align(fixed: Volume, moving: Volume, fixed_brain: np.ndarray) -> Alignment:
     def correlation_of(matrix: np.ndarray) -> float:
         return _correlation(target, source, matrix, fixed_brain)
 
-    best: Alignment | None = None
-    for number, tilt in enumerate(((0, 0, 0), (25, 0, 0), (-25, 0, 0), (0, 0, 25), (0, 0, -25))):
-        rigid, affine = _rigid_then_affine(target, source, np.radians(tilt))
-        method = "affine" if number == 0 else "affine from another start"
-        found = Alignment(affine, correlation_of(affine), method)
-        if not _head_like(affine):
-            found = Alignment(rigid, correlation_of(rigid), "rigid",
-                              ["affine registration gave an implausible head; a rigid one is used"])
-        if best is None or found.correlation > best.correlation + 0.02:
-            best = found
-        if best.correlation >= GOOD_CORRELATION and best.method != "rigid":
-            break
+    def refined(start, method: str) -> Alignment:
+        rigid, affine = _rigid_then_affine(target, source, start)
+        if _head_like(affine):
+            return Alignment(affine, correlation_of(affine), method)
+        return Alignment(rigid, correlation_of(rigid), "rigid",
+                         ["affine registration gave an implausible head; a rigid one is used"])
+
+    best = refined(_start(target, source), "affine")
+    if best.correlation < GOOD_CORRELATION or best.method == "rigid":
+        other = refined(_best_other_start(target, source, correlation_of), "affine from another start")
+        if other.correlation > best.correlation + 0.02:
+            best = other
     if best.correlation < LEAST_CORRELATION:
         raise FAError("bad-input", "The volume could not be aligned with the FA template",
                       f"the best correlation is {best.correlation:.2f}",
@@ -110,14 +115,33 @@ def _nearest_axes(directions: np.ndarray) -> tuple[list[int], list[float]]:
     return list(order), [float(np.sign(directions[w, v]) or 1.0) for w, v in enumerate(order)]
 
 
-def _rigid_then_affine(target, source, tilt: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _start(target, source, tilt=(0, 0, 0), height_mm: float = 0.0):
+    """Centre of mass on centre of mass, turned by *tilt* and with the template moved up by *height_mm*."""
     import SimpleITK as sitk
 
     start = sitk.CenteredTransformInitializer(target, source, sitk.Euler3DTransform(),
                                               sitk.CenteredTransformInitializerFilter.MOMENTS)
     rigid = sitk.Euler3DTransform(start)
-    rigid.SetRotation(*[float(a) for a in tilt])
-    rigid = sitk.Euler3DTransform(_optimise(target, source, rigid, (4, 2), (4.0, 2.0)))
+    rigid.SetRotation(*[float(np.radians(angle)) for angle in tilt])
+    x, y, z = rigid.GetTranslation()
+    rigid.SetTranslation((x, y, z + height_mm))
+    return rigid
+
+
+def _best_other_start(target, source, correlation_of):
+    """The rigid start that fits best after a short search on the coarsest level alone."""
+    import SimpleITK as sitk
+
+    starts = [_start(target, source, tilt=tilt) for tilt in OTHER_TILTS]
+    starts += [_start(target, source, height_mm=height) for height in OTHER_HEIGHTS_MM]
+    found = [sitk.Euler3DTransform(_optimise(target, source, start, (4,), (4.0,))) for start in starts]
+    return max(found, key=lambda rigid: correlation_of(_ras_matrix(rigid)))
+
+
+def _rigid_then_affine(target, source, start) -> tuple[np.ndarray, np.ndarray]:
+    import SimpleITK as sitk
+
+    rigid = sitk.Euler3DTransform(_optimise(target, source, start, (4, 2), (4.0, 2.0)))
     affine = sitk.AffineTransform(3)
     affine.SetCenter(rigid.GetCenter())
     affine.SetMatrix(rigid.GetMatrix())

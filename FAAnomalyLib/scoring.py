@@ -54,14 +54,21 @@ def standardise(values: np.ndarray, judged: np.ndarray) -> np.ndarray:
 
 
 def _smooth_inside(values: np.ndarray, inside: np.ndarray, sigma: float) -> np.ndarray:
-    """Gaussian mean of the judged neighbours alone, scaled by their number (matched to a flat signal).
+    """Gaussian sum over the judged neighbours alone, over the root of its summed squared weights.
 
-    Dividing by the root of the summed squared weights keeps independent noise at unit variance
-    wherever few neighbours are judged.
+    So independent noise of unit variance keeps unit variance, however few neighbours are judged.
     """
-    total = ndimage.gaussian_filter(np.where(inside, values, 0.0), sigma, truncate=3.0)
-    weight = ndimage.gaussian_filter(inside.astype(np.float64), sigma, truncate=3.0)
-    return np.divide(total, np.sqrt(np.maximum(weight, 1e-3)), out=np.zeros_like(total), where=inside)
+    reach = int(np.ceil(3.0 * sigma))
+    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+    total = _weighted_sum(np.where(inside, values, 0.0), kernel)
+    squared = _weighted_sum(inside.astype(np.float64), kernel**2)
+    return np.divide(total, np.sqrt(np.maximum(squared, 1e-12)), out=np.zeros_like(total), where=inside)
+
+
+def _weighted_sum(values: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    for axis in range(values.ndim):
+        values = ndimage.correlate1d(values, kernel, axis=axis, mode="constant")
+    return values
 
 
 def suspects(z: np.ndarray, judged: np.ndarray, spacing_mm: float) -> np.ndarray:

@@ -1,7 +1,8 @@
 """The hole-trained network: what surrounds a hole, its mirror image and the priors -> its content.
 
 A 3D U-Net (Ronneberger 2015, Ho 2020) behind a space-to-depth stem (Hoogeboom 2023, "simple
-diffusion"), which does most of its work at half the resolution.
+diffusion"), which does most of its work at half the resolution.  It corrects a linear estimate at
+full resolution: the smooth fill of the hole plus the detail of the mirrored brain and the template.
 """
 
 from __future__ import annotations
@@ -12,21 +13,31 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-CONDITION_CHANNELS = 9
-POSTERIOR_SPREAD = 0.25
+from .surroundings import smooth_fill
+
+CONDITION_CHANNELS = 11
+FILLED, MIRROR_DETAIL, TEMPLATE_DETAIL = 1, 5, 6
+"""Channels of :func:`condition` that the linear estimate is made of."""
+LINEAR_ESTIMATE = (0.02, 1.1, 0.25, 0.88)
+"""First values of the learned linear estimate: constant, fill, mirror detail, template detail.
+Least squares on registered brains gave nearly the same numbers for every person."""
+POSTERIOR_SPREAD = 0.22
 """About the standard deviation of a hidden voxel given its surroundings, FA scaled to [-1, 1]."""
 
 
 def condition(x: Tensor, hole: Tensor, prior_fa: Tensor, white_matter: Tensor) -> Tensor:
     """Everything the network may know, computed on the whole model grid.
 
-    The hole's own voxels enter nowhere: the context is blanked in the hole *before* it is mirrored,
-    so that the mirrored image cannot show a hole that crosses the midline.
+    The hole's own voxels enter nowhere: it is filled smoothly from its surroundings *before* the
+    volume is mirrored, so that the mirrored image cannot show a hole that crosses the midline.
+    What the fill misses in the template and in the mirrored brain, filled through the same hole
+    (their *detail*), is what it likely misses in the brain itself.
 
     Parameters
     ----------
     x
-        FA scaled to [-1, 1], (B, 1, X, Y, Z), X left-right symmetric about the array centre.
+        FA scaled to [-1, 1], (B, 1, X, Y, Z), X left-right symmetric about the array centre; never
+        read inside the hole.
     hole
         1 where hidden, (B, 1, X, Y, Z).
     prior_fa
@@ -37,19 +48,19 @@ def condition(x: Tensor, hole: Tensor, prior_fa: Tensor, white_matter: Tensor) -
     Returns
     -------
     Tensor
-        (B, 9, X, Y, Z): hole, context, mirrored known, mirrored context, template FA, white
-        matter, and x, y, z from -1 to 1.
+        (B, 11, X, Y, Z): hole, filled volume, mirrored known, mirrored filled volume, template FA,
+        mirror detail, template detail, white matter, and x, y, z from -1 to 1.
     """
-    known = 1.0 - hole
-    # Chosen, not multiplied: NaN times 0 is NaN, and minus something times 0 keeps its sign.
-    context = torch.where(hole > 0.5, 0.0, x)
+    known, prior_fa = 1.0 - hole, prior_fa.expand_as(x)
+    filled, template_filled = smooth_fill(torch.cat([x, prior_fa], dim=1), known).chunk(2, dim=1)
+    mirror = filled.flip(2)
+    mirror_filled = smooth_fill(mirror, known)
     batch = x.shape[0]
     axes = [torch.linspace(-1.0, 1.0, n, dtype=x.dtype, device=x.device) for n in x.shape[2:]]
     coordinates = torch.stack(torch.meshgrid(*axes, indexing="ij"))[None]
     return torch.cat([
-        hole, context, known.flip(2), context.flip(2),
-        prior_fa.expand_as(x), (2.0 * white_matter - 1.0).expand_as(x),
-        coordinates.expand(batch, -1, -1, -1, -1),
+        hole, filled, known.flip(2), mirror, prior_fa, mirror - mirror_filled, prior_fa - template_filled,
+        (2.0 * white_matter - 1.0).expand_as(x), coordinates.expand(batch, -1, -1, -1, -1),
     ], dim=1)
 
 
@@ -88,6 +99,7 @@ class Inpainter(nn.Module):
         self.head = nn.Conv3d(widths[0], 8 * 2, 3, padding=1)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
+        self.estimate = nn.Parameter(torch.tensor(LINEAR_ESTIMATE))
 
     @property
     def divisor(self) -> int:
@@ -113,7 +125,7 @@ class Inpainter(nn.Module):
         signal
             sqrt(alpha_bar) of the noise level, (B,), 0 (pure noise) to 1 (clean).
         condition
-            From :func:`condition`, (B, 9, X, Y, Z).
+            From :func:`condition`, (B, 11, X, Y, Z).
 
         Returns
         -------
@@ -145,9 +157,16 @@ class Inpainter(nn.Module):
             if step < len(self.grow):
                 x = F.interpolate(self.grow[step](x), scale_factor=2, mode="nearest")
         out = depth_to_space(self.head(F.silu(self.norm(x))).float())
-        v = out[:, :1] + _linear_part(signal) * noisy.float()
+        v = out[:, :1] + _gaussian_v(noisy.float(), self._linear_estimate(condition), signal)
         # A standard deviation of 0.0025 to 2.7 in FA: keeps one wild voxel from ruling the loss.
         return v, out[:, 1:].clamp(-10.0, 4.0)
+
+
+    def _linear_estimate(self, condition: Tensor) -> Tensor:
+        constant, fill, mirror, template = self.estimate.float()
+        c = condition.float()
+        return (constant + fill * c[:, FILLED:FILLED + 1] + mirror * c[:, MIRROR_DETAIL:MIRROR_DETAIL + 1]
+                + template * c[:, TEMPLATE_DETAIL:TEMPLATE_DETAIL + 1])
 
 
 class _Block(nn.Module):
@@ -183,17 +202,18 @@ def depth_to_space(x: Tensor) -> Tensor:
     return x.reshape(b, c // 8, 2 * i, 2 * j, 2 * k)
 
 
-def _linear_part(signal: Tensor) -> Tensor:
-    """What a linear filter of one voxel knows of its v, (B, 1, 1, 1, 1); 0 at pure noise.
+def _gaussian_v(noisy: Tensor, mean: Tensor, signal: Tensor) -> Tensor:
+    """E[v | x_t] for x0 ~ N(mean, POSTERIOR_SPREAD^2), the same for every voxel (B, 1, X, Y, Z).
 
-    For x0 ~ N(m, s^2) and x_t = alpha x0 + sigma eps, E[v | x_t] is alpha sigma (1 - s^2) /
-    (alpha^2 s^2 + sigma^2) x_t plus a multiple of m (preconditioning, Karras et al. 2022).  Without
-    it the network would have to carry every voxel's noise through its half-resolution stem.
+    From x_t = alpha x0 + sigma eps and v = alpha eps - sigma x0 (preconditioning in the spirit of
+    Karras et al. 2022).  At pure noise it is -mean.  Without it the network would have to carry
+    every voxel's noise through its half-resolution stem, and learns instead to ignore it.
     """
     alpha = signal.float()[:, None, None, None, None]
-    noise = 1.0 - alpha**2
+    sigma = (1.0 - alpha**2).clamp_min(0.0).sqrt()
     spread = POSTERIOR_SPREAD**2
-    return alpha * noise.clamp_min(0.0).sqrt() * (1.0 - spread) / (alpha**2 * spread + noise).clamp_min(1e-6)
+    total = (alpha**2 * spread + sigma**2).clamp_min(1e-6)
+    return (alpha * sigma * (1.0 - spread) * noisy - sigma * mean) / total
 
 
 def _embed(signal: Tensor) -> Tensor:

@@ -43,7 +43,7 @@ class HoleObjective:
     schedule: Schedule
     prior: Prior
     crop: tuple[int, int, int] | None = (56, 64, 56)
-    pure_noise: float = 0.7
+    pure_noise: float = 0.6
     variance_weight: float = 0.05
 
     def example(self, subject: Subject, generator: Generator) -> dict[str, Tensor]:
@@ -78,6 +78,8 @@ class HoleObjective:
         signal = torch.as_tensor(self.schedule.alpha(t), dtype=torch.float32, device=x.device)
         v, log_variance = network(noisy, signal, batch["condition"])
         squared = (v - self.schedule.v_target(x, noise, t)) ** 2
+        # sigma^2 makes it the error of x0: at low noise v is mostly noise that nothing can predict.
+        weight = weight * (1.0 - signal**2)[:, None, None, None, None]
         total = weight.sum().clamp_min(1.0)
         error = (weight * squared).sum() / total
         likelihood = 0.5 * (squared.detach() * torch.exp(-log_variance) + log_variance)

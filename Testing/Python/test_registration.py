@@ -1,0 +1,101 @@
+"""Registration finds a known pose, the same one however the voxels are stored, and refuses what is no brain."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import synthetic_brain as sb
+
+from FAAnomalyLib import registration
+from FAAnomalyLib.errors import FAError
+from FAAnomalyLib.registration import align
+from FAAnomalyLib.space import Prepared, prepare
+from FAAnomalyLib.volume import Volume
+
+POSES = {
+    "nodding": sb.head((1.08, 0.94, 1.05), (12.0, -20.0, 15.0), x=18.0),
+    "all at once": sb.head((0.93, 1.05, 1.0), (-60.0, 40.0, 25.0), x=-10.0, y=8.0, z=15.0),
+}
+
+
+def subject(matrix: np.ndarray, **options) -> Volume:
+    shape, affine = sb.grid(matrix=matrix)
+    return sb.brain(shape, affine, matrix, **options)
+
+
+def found_by_align(volume: Volume) -> registration.Alignment:
+    return align(sb.template().fa, volume, sb.template().prior.brain > 0.5)
+
+
+@pytest.mark.parametrize("matrix", POSES.values(), ids=POSES.keys())
+def test_a_known_pose_is_found(matrix):
+    found = found_by_align(subject(matrix, variation=0.05))
+    off = sb.misplacement_mm(found.matrix, matrix)
+    assert off.mean() < 0.7 and off.max() < 2.0
+    assert found.correlation > 0.9 and found.method == "affine" and not found.remarks
+
+
+@pytest.fixture(scope="module")
+def upright() -> tuple[Volume, Prepared]:
+    volume = subject(sb.head(x=8.0, z=-6.0))
+    return volume, prepare(volume, sb.template())
+
+
+@pytest.mark.parametrize("codes", ["LAS", "PSL"])
+def test_storage_changes_nothing(upright, codes):
+    volume, expected = upright
+    stored = sb.stored_as(volume, codes)
+    assert stored.shape != volume.shape or codes == "LAS"
+    found = prepare(stored, sb.template())
+    np.testing.assert_allclose(found.space.alignment.matrix, expected.space.alignment.matrix, atol=1e-6)
+    np.testing.assert_allclose(found.fa, expected.fa, atol=1e-5)
+    np.testing.assert_array_equal(found.brain, expected.brain)
+    # The way back ends in the storage that it began in.
+    back = sb.stored_as(stored.with_data(found.native_brain.astype(np.float32)), "RAS")
+    np.testing.assert_array_equal(back.data > 0.5, expected.native_brain)
+
+
+def test_prepared_fa_is_the_brain_on_the_model_grid(upright):
+    volume, prepared = upright
+    truth = sb.brain(prepared.fa.shape, prepared.space.alignment.matrix @ sb.template().fa.affine,
+                     sb.head(x=8.0, z=-6.0))
+    inside = prepared.brain & (sb.template().prior.brain > 0.9)
+    assert np.corrcoef(prepared.fa[inside], truth.data[inside])[0, 1] > 0.97
+    assert (prepared.fa[~prepared.brain] == 0).all()
+    assert prepared.fa.dtype == np.float32 and prepared.fa.min() >= 0 and prepared.fa.max() <= 1
+
+
+@pytest.mark.parametrize("slices", [(30, 55), (20, None)], ids=["slab of 62 mm", "cerebellum cut off"])
+def test_a_cut_field_of_view_still_aligns(slices):
+    matrix = sb.head(x=8.0)
+    whole = subject(matrix)
+    low, high = slices
+    affine = whole.affine.copy()
+    affine[:3, 3] += low * affine[:3, 2]
+    found = found_by_align(Volume(np.ascontiguousarray(whole.data[:, :, low:high]), affine))
+    seen = sb.misplacement_mm(found.matrix, matrix)
+    assert found.correlation > 0.9 and seen.mean() < 1.5
+
+
+def test_a_tilted_slab_is_found_from_another_start():
+    # Far beyond what the first start reaches.
+    matrix = sb.head(x=-38.0)
+    found = found_by_align(subject(matrix, variation=0.05))
+    assert sb.misplacement_mm(found.matrix, matrix).mean() < 1.0
+
+
+def upside_down() -> Volume:
+    volume = subject(sb.head(x=8.0))
+    return volume.with_data(volume.data[:, ::-1, ::-1].copy())
+
+
+def noise() -> Volume:
+    return Volume(np.random.default_rng(0).random((50, 60, 50)).astype(np.float32), np.diag([3.0, 3.0, 3.0, 1.0]))
+
+
+@pytest.mark.parametrize("make", [upside_down, noise])
+def test_what_is_no_upright_brain_is_refused(make):
+    with pytest.raises(FAError) as caught:
+        prepare(make(), sb.template())
+    assert caught.value.code == "bad-input" and "\n" not in str(caught.value)
+    assert "orientation" in str(caught.value)
