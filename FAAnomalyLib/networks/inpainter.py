@@ -64,6 +64,17 @@ def condition(x: Tensor, hole: Tensor, prior_fa: Tensor, white_matter: Tensor) -
     ], dim=1)
 
 
+def linear_estimate(condition: Tensor, coefficients: Tensor | tuple[float, ...] = LINEAR_ESTIMATE) -> Tensor:
+    """What a hole holds, FA in [-1, 1], (B, 1, X, Y, Z), from its smooth fill and the two details.
+
+    *condition* as :func:`condition` makes it; *coefficients* in the order of :data:`LINEAR_ESTIMATE`.
+    """
+    constant, fill, mirror, template = coefficients
+    return (constant + fill * condition[:, FILLED:FILLED + 1]
+            + mirror * condition[:, MIRROR_DETAIL:MIRROR_DETAIL + 1]
+            + template * condition[:, TEMPLATE_DETAIL:TEMPLATE_DETAIL + 1])
+
+
 class Inpainter(nn.Module):
     """Predicts v and the log-variance of its error inside holes.
 
@@ -157,16 +168,9 @@ class Inpainter(nn.Module):
             if step < len(self.grow):
                 x = F.interpolate(self.grow[step](x), scale_factor=2, mode="nearest")
         out = depth_to_space(self.head(F.silu(self.norm(x))).float())
-        v = out[:, :1] + _gaussian_v(noisy.float(), self._linear_estimate(condition), signal)
+        v = out[:, :1] + _gaussian_v(noisy.float(), linear_estimate(condition.float(), self.estimate.float()), signal)
         # A standard deviation of 0.0025 to 2.7 in FA: keeps one wild voxel from ruling the loss.
         return v, out[:, 1:].clamp(-10.0, 4.0)
-
-
-    def _linear_estimate(self, condition: Tensor) -> Tensor:
-        constant, fill, mirror, template = self.estimate.float()
-        c = condition.float()
-        return (constant + fill * c[:, FILLED:FILLED + 1] + mirror * c[:, MIRROR_DETAIL:MIRROR_DETAIL + 1]
-                + template * c[:, TEMPLATE_DETAIL:TEMPLATE_DETAIL + 1])
 
 
 class _Block(nn.Module):

@@ -9,13 +9,14 @@ import pytest
 from scipy import ndimage
 
 from FAAnomalyLib.baselines.harmonic import Harmonic, solve_laplace
+from FAAnomalyLib.baselines.linear_estimate import LinearEstimate
 from FAAnomalyLib.baselines.mean_white_matter import MeanWhiteMatter
 from FAAnomalyLib.baselines.protocol import Baseline
 from FAAnomalyLib.baselines.template import Template
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.holes import interleaved
 
-METHODS = [MeanWhiteMatter(), Template(), Harmonic()]
+METHODS = [MeanWhiteMatter(), Template(), Harmonic(), LinearEstimate()]
 NAMES = [method.name for method in METHODS]
 
 
