@@ -151,7 +151,8 @@ class Inpainter(nn.Module):
         if any(n % self.divisor for n in noisy.shape[2:]):
             raise ValueError(f"axes {tuple(noisy.shape[2:])} are not multiples of {self.divisor}")
         hole = condition[:, :1]
-        x = self.stem(space_to_depth(torch.cat([torch.where(hole > 0.5, noisy, 0.0), condition], dim=1)))
+        noisy = torch.where(hole > 0.5, noisy, 0.0)
+        x = self.stem(space_to_depth(torch.cat([noisy, condition], dim=1)))
         time = self.embedding(_embed(signal))
         skips = []
         for level, blocks in enumerate(self.down):

@@ -193,7 +193,10 @@ class Trainer:
             self.network.load_state_dict(state["network"])
             self.optimizer.load_state_dict(state["optimizer"])
             for name, value in self.average.items():
-                value.copy_(state["average"][name])
+                stored = state["average"][name]
+                if stored.shape != value.shape:
+                    raise ValueError(f"the average of {name} has the shape {tuple(stored.shape)}")
+                value.copy_(stored)
             self.step, self.running = int(state["step"]), state.get("running")
         except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise self._damaged(error) from error

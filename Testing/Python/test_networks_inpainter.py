@@ -6,11 +6,20 @@ import json
 import pytest
 import torch
 
-from FAAnomalyLib.networks.inpainter import CONDITION_CHANNELS, Inpainter, condition, depth_to_space, space_to_depth
+from FAAnomalyLib.networks.inpainter import (
+    CONDITION_CHANNELS,
+    POSTERIOR_SPREAD,
+    Inpainter,
+    condition,
+    depth_to_space,
+    linear_estimate,
+    space_to_depth,
+)
+from FAAnomalyLib.networks.surroundings import smooth_fill
 
 SHAPE = (16, 24, 8)
 WIDTHS, BLOCKS = (16, 32), (1, 2)
-LAYOUT = "c874944fc5d3cff4183fefa9c33b015c49ac67403634410495849f0307414b61"
+LAYOUT = "6fb7b3370b9b0b9e16005c3408a2cfbd69840dd94690ef9eecb312d9147b6901"
 """SHA-256 of the names and shapes of the shipped network's weights."""
 
 
@@ -102,17 +111,50 @@ def test_the_condition_holds_what_it_promises():
     hole = HOLES["across the midline"].expand(2, -1, -1, -1, -1)
     given = condition(x, hole, prior, white)
     assert given.shape == (2, CONDITION_CHANNELS, *SHAPE)
-    hidden, context, mirrored_known, mirrored = given[:, :4].split(1, dim=1)
+    hidden, filled, mirrored_known, mirror, template, mirror_detail, template_detail, tissue = given[:, :8].split(1, 1)
     assert torch.equal(hidden, hole)
-    assert torch.equal(context[hole == 0], x[hole == 0]) and not context[hole == 1].any()
-    assert torch.equal(mirrored_known, 1.0 - hole.flip(2))
-    known = mirrored_known == 1
-    assert torch.equal(mirrored[known], x.flip(2)[known]) and not mirrored[~known].any()
-    assert torch.equal(given[:, 4:5], prior.expand_as(x)) and torch.equal(given[:, 5:6], 2 * white.expand_as(x) - 1)
+    assert torch.equal(filled[hole == 0], x[hole == 0]) and (filled - x)[hole == 1].abs().max() > 0.1
+    assert torch.equal(mirrored_known, 1.0 - hole.flip(2)) and torch.equal(mirror, filled.flip(2))
+    assert torch.equal(template, prior.expand_as(x)) and torch.equal(tissue, 2 * white.expand_as(x) - 1)
+    for detail, source in ((mirror_detail, mirror), (template_detail, template)):
+        torch.testing.assert_close(detail, source - smooth_fill(source, 1.0 - hole))
+        assert not detail[hole == 0].any() and detail[hole == 1].abs().max() > 0.1
     for axis in range(3):
-        line = given[0, 6 + axis].movedim(axis, 0).flatten(1)
+        line = given[0, 8 + axis].movedim(axis, 0).flatten(1)
         torch.testing.assert_close(line[:, 0], torch.linspace(-1, 1, SHAPE[axis]))
         assert (line == line[:, :1]).all()
+
+
+def test_a_symmetric_brain_is_known_from_its_mirror_image():
+    x, _, prior, white = volumes()
+    x, hole = (x + x.flip(2)) / 2, HOLES["one side"]
+    given = condition(x, hole, prior, white)
+    torch.testing.assert_close(linear_estimate(given, (0.0, 1.0, 1.0, 0.0)), x, atol=1e-5, rtol=0)
+    given = condition(prior, hole, prior, white)
+    torch.testing.assert_close(linear_estimate(given, (0.0, 1.0, 0.0, 1.0)), prior, atol=1e-5, rtol=0)
+    assert linear_estimate(given, (0.5, 0.0, 0.0, 0.0)).unique().tolist() == [0.5]
+
+
+@pytest.mark.parametrize("shape", [SHAPE, (6, 10, 9)])
+def test_the_smooth_fill_is_linear_and_stays_between_its_surroundings(shape):
+    x, other = numbers(1, 2, *shape, seed=6), numbers(1, 2, *shape, seed=7)
+    known = (numbers(1, 1, *shape, seed=8) > 0.3).float()
+    known[..., 2:6, 3:9, :] = 0.0
+    filled, there = smooth_fill(x, known), known.expand_as(x) == 1
+    assert torch.equal(filled[there], x[there])
+    for channel in range(2):
+        outside = x[0, channel][known[0, 0] == 1]
+        assert outside.min() <= filled[0, channel].min() and filled[0, channel].max() <= outside.max()
+    torch.testing.assert_close(smooth_fill(2 * x - other, known), 2 * filled - smooth_fill(other, known))
+    torch.testing.assert_close(smooth_fill(torch.full_like(x, 0.7), known), torch.full_like(x, 0.7))
+    assert torch.equal(smooth_fill(torch.where(there, x, torch.nan), known), filled)
+
+
+def test_the_smooth_fill_continues_a_slope():
+    slope = torch.linspace(0, 1, 24)[None, None, None, :, None].expand(1, 1, *SHAPE)
+    known = torch.ones(1, 1, *SHAPE)
+    known[..., 4:12, 8:16, 2:6] = 0.0
+    assert (smooth_fill(slope, known) - slope).abs().max() < 0.03
 
 
 @pytest.mark.parametrize("batch", [1, 2])
@@ -153,10 +195,17 @@ def test_batch_items_and_noise_levels_are_kept_apart():
     assert (other - second).abs().max() > 0.01 * second.std()
 
 
-def test_a_new_network_says_zero():
-    v, log_variance = Inpainter(WIDTHS, BLOCKS)(numbers(1, 1, *SHAPE), torch.zeros(1),
-                                                numbers(1, CONDITION_CHANNELS, *SHAPE))
-    assert not v.any() and not log_variance.any()
+@pytest.mark.parametrize("alpha", [0.0, 0.3, 0.9, 1.0])
+def test_a_new_network_is_the_posterior_of_its_linear_estimate(alpha):
+    x, noise, prior, white = volumes()
+    hole = HOLES["one side"]
+    given = condition(x, hole, prior, white)
+    v, log_variance = Inpainter(WIDTHS, BLOCKS)(noise, torch.tensor([alpha]), given)
+    assert not log_variance.any()
+    # E[x0 | x_t] of two Gaussians, with x0 = alpha x_t - sigma v.
+    sigma, spread, mean = (1 - alpha**2) ** 0.5, POSTERIOR_SPREAD**2, linear_estimate(given)
+    posterior = (alpha * spread * noise + sigma**2 * mean) / (alpha**2 * spread + sigma**2)
+    torch.testing.assert_close((alpha * noise - sigma * v)[hole == 1], posterior[hole == 1], atol=1e-5, rtol=0)
 
 
 def test_space_to_depth_takes_blocks_of_eight_and_back():
