@@ -72,7 +72,10 @@ class ModelSpace:
                                         cval=0.0).astype(np.float32)
 
     def mask_to_native(self, mask: np.ndarray) -> np.ndarray:
-        """Native voxels whose centre lies in a voxel of the boolean model-grid *mask*."""
+        """Native voxels whose centre lies in a voxel of the boolean model-grid *mask*.
+
+        None beyond the outermost centres of the model grid, where :meth:`to_native` has no value either.
+        """
         return self.to_native(mask, order=0) > 0.5
 
 

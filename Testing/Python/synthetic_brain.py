@@ -74,10 +74,13 @@ def grid(spacing=(2.5, 2.5, 2.5), matrix: np.ndarray | None = None, **degrees: f
 
 
 def brain(shape: tuple, affine: np.ndarray, matrix: np.ndarray | None = None, *, seed: int = 1,
-          variation: float = 0.1, texture: float = 0.03, lesion: Lesion | None = None) -> Volume:
+          variation: float = 0.1, texture: float = 0.03, lesion: Lesion | None = None,
+          outline: float = 0.5) -> Volume:
     """The individual *seed* under *matrix*, sampled linearly on a grid; FA in [0, 1], exactly 0 outside.
 
     *variation* is the SD of the smooth relative change, *texture* of the voxelwise noise of the brain itself.
+    The brain ends sharply where the template's probability of brain falls below *outline*; 0.05 is all that the
+    template shows.
     """
     matrix = np.eye(4) if matrix is None else matrix
     rng = np.random.default_rng(seed)
@@ -85,7 +88,7 @@ def brain(shape: tuple, affine: np.ndarray, matrix: np.ndarray | None = None, *,
     smooth = ndimage.gaussian_filter(rng.standard_normal(known.fa.shape), 5.0)
     fine = ndimage.gaussian_filter(rng.standard_normal(known.fa.shape), 0.6)
     fa = known.prior.fa * (1.0 + variation * smooth / smooth.std()) + texture * fine / fine.std()
-    inside = known.prior.brain > 0.5
+    inside = known.prior.brain > outline
     step = np.linalg.inv(matrix @ known.fa.affine) @ affine
     sample = {"matrix": step[:3, :3], "offset": step[:3, 3], "output_shape": shape, "order": 1}
     fa = ndimage.affine_transform(np.where(inside, np.clip(fa, 0.02, 0.98), 0.0), **sample)

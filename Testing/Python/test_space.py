@@ -141,12 +141,13 @@ def test_a_mask_comes_back_to_the_voxels_whose_centre_it_holds(grid):
     mask = np.random.default_rng(0).random(space.template.fa.shape) > 0.5
     index = carried(np.linalg.inv(TILTED @ space.template.fa.affine), places(shape, affine))
     nearest = np.round(index).astype(int)
-    within = np.all([(n >= 0) & (n < size) for n, size in zip(nearest, mask.shape, strict=True)], axis=0)
+    # Beyond the outermost centres nothing is known, be it half a voxel.
+    within = np.all([(i >= 0) & (i <= size - 1) for i, size in zip(index, mask.shape, strict=True)], axis=0)
     expected = np.zeros(shape, bool)
     expected[within] = mask[tuple(nearest[:, within])]
     # A centre on the face of two voxels may go to either.
     clear = np.all(np.abs(index - np.floor(index) - 0.5) > 1e-3, axis=0)
-    assert within.mean() > 0.8
+    assert within.mean() > 0.5
     np.testing.assert_array_equal(space.mask_to_native(mask)[clear], expected[clear])
 
 
