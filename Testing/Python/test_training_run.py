@@ -182,7 +182,7 @@ def spoil(path, how, folder):
     elif how == "text":
         path.write_text("checkpoint\n")
     elif how == "code":
-        path.write_bytes(pickle.dumps({"recipe": Intruder(folder / "intruded")}))
+        path.write_bytes(pickle.dumps({"recipe": Intruder(folder / "intruded")}, protocol=2))
     elif how == "code in a checkpoint":
         torch.save({**state, "step": Intruder(folder / "intruded")}, path)
     elif how == "list":
