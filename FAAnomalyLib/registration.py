@@ -14,7 +14,7 @@ from .volume import Volume, to_itk
 GOOD_CORRELATION = 0.55
 """Below this over the template's brain, other starting positions are tried (real data: 0.7 to 0.95)."""
 LEAST_CORRELATION = 0.4
-LEAST_DETAIL = 0.3
+LEAST_DETAIL = 0.36
 """Below one of these nothing is computed: the volume is no brain FA map, or its orientation is wrong.
 Detail is the correlation of what is finer than :data:`DETAIL_MM`: white matter lies in the middle of a brain
 however it is turned, but tracts do not (real data 0.55 and more; turned by 180 degrees 0.2 at most)."""
