@@ -22,7 +22,7 @@ WHITE_MATTER_FA = 0.2
 class HoleObjective:
     """Fill random holes: squared error of v inside them, and a calibrated log-variance.
 
-    Most examples are at pure noise, where (zero terminal SNR) the answer is the posterior
+    Half of the examples are at pure noise, where (zero terminal SNR) the answer is the posterior
     mean; the rest are spread evenly over the noise levels, so that the network is also a sampler.
 
     Attributes
@@ -43,7 +43,7 @@ class HoleObjective:
     schedule: Schedule
     prior: Prior
     crop: tuple[int, int, int] | None = (56, 64, 56)
-    pure_noise: float = 0.6
+    pure_noise: float = 0.5
     variance_weight: float = 0.05
 
     def example(self, subject: Subject, generator: Generator) -> dict[str, Tensor]:

@@ -57,7 +57,8 @@ def _thesis(conditional: bool) -> Recipe:
 RECIPES: dict[str, Recipe] = {
     "inpainter": Recipe(
         network={"kind": "inpainter", "widths": [32, 64, 128], "blocks": [1, 2, 2]},
-        schedule=COSINE, grid=MODEL_GRID, steps=4000, batch=2, learning_rate=6e-4, crop=(56, 64, 56),
+        schedule=COSINE, grid=MODEL_GRID, steps=4000, batch=2, learning_rate=1e-3, warmup=50,
+        crop=(56, 64, 56),
     ),
     "thesis-conditional": _thesis(True),
     "thesis-unconditional": _thesis(False),

@@ -144,7 +144,8 @@ class Trainer:
         schedule = Schedule.from_dict(recipe.schedule)
         if recipe.network["kind"] == "inpainter":
             self.objective = HoleObjective(schedule, template.prior, recipe.crop)
-            self.optimizer = torch.optim.AdamW(network.parameters(), lr=recipe.learning_rate, weight_decay=0.01)
+            self.optimizer = torch.optim.AdamW(network.parameters(), lr=recipe.learning_rate, weight_decay=0.01,
+                                               betas=(0.9, 0.99))
         else:
             self.objective = ThesisObjective(schedule, recipe.network["conditional"])
             self.optimizer = torch.optim.Adam(network.parameters(), lr=recipe.learning_rate)
