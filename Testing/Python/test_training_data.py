@@ -82,7 +82,7 @@ def test_volumes_are_prepared_once_until_something_changes(tmp_path, monkeypatch
     assert [p.name for p in (tmp_path / "cache").iterdir()] == [entry.name]
     entry.write_bytes(entry.read_bytes()[:1000])
     assert torch.equal(prepared().fa, first.fa) and said
-    tiny_training.write_head(path, seed=1, mask=True)
+    tiny_training.write_mask(path)
     prepared()
     assert said
     other = replace(known, fa=type(known.fa)(known.fa.data, known.fa.affine * 1.01), sha256=known.sha256)

@@ -72,7 +72,7 @@ def undisturbed(tmp_path_factory):
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path, undisturbed):
     folder = tmp_path / "run"
     done = subprocess.run([*PROGRAM, "dies", str(folder), "3"], env=environment(), capture_output=True, text=True,
-                          timeout=300)
+                          timeout=900)
     assert done.returncode == -signal.SIGKILL, done.stderr
     (folder / "checkpoint.pt.partial").write_bytes(b"half")
     (folder / "log.csv").write_text("step,squared_error,seconds_per_step,held_out_rmse_fa\n3,9.9,1,\n")
@@ -123,6 +123,19 @@ def test_seed_and_data_decide_what_is_learned(tmp_path, undisturbed):
         one = tiny_training.trainer(tmp_path / name, **other)
         one.train(save_every=100)
         assert not torch.equal(one.network.stem.weight, first), name
+
+
+def test_every_step_example_and_process_sees_something_else(tmp_path):
+    seen = []
+    for rank in range(2):
+        one = tiny_training.trainer(tmp_path, rank=rank)
+        loss = one.objective.loss
+        one.objective.loss = lambda network, batch, loss=loss: seen.append(batch) or loss(network, batch)
+        one.train(save_every=100)
+    noise, content = (torch.cat([batch[key] for batch in seen]).flatten(1) for key in ("noise", "x"))
+    assert len(noise) == 2 * 5 * 2
+    for drawn in (noise, content):
+        assert len({example.numpy().tobytes() for example in drawn}) == len(drawn)
 
 
 def test_every_person_has_the_same_share(tmp_path):
@@ -238,7 +251,8 @@ def site(tmp_path_factory):
     folder = tmp_path_factory.mktemp("site")
     (folder / "data").mkdir()
     for seed, name in enumerate(("one_FA.nii.gz", "two_FA.nii.gz"), 1):
-        tiny_training.write_head(folder / "data" / name, seed, mask=True)
+        tiny_training.write_head(folder / "data" / name, seed)
+    tiny_training.write_mask(folder / "data" / "one_FA.nii.gz")
     save_template(tiny_training.template(), folder / "template")
     return folder
 
@@ -318,7 +332,7 @@ def test_two_processes_learn_one_network_and_one_writes(site, tmp_path):
             command = [*PROGRAM, "rank", str(tmp_path / f"{rank}.pt"),
                        *arguments(site, tmp_path / f"run{rank}", "--steps", "2", "--batch", "1")]
             started.append(subprocess.Popen(command, env=environment(**place), stderr=subprocess.PIPE, text=True))
-        errors = [process.communicate(timeout=300)[1] for process in started]
+        errors = [process.communicate(timeout=900)[1] for process in started]
     finally:
         for process in started:
             process.kill()

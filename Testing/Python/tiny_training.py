@@ -21,8 +21,9 @@ from FAAnomalyLib.prior import Prior, Template
 from FAAnomalyLib.space import symmetric_grid
 from FAAnomalyLib.training.data import Subject, error_weight
 from FAAnomalyLib.training.recipes import COSINE, RECIPES, Recipe
+from FAAnomalyLib.training.template import mask_of
 from FAAnomalyLib.training.train import Trainer
-from FAAnomalyLib.volume import Volume, save_volume
+from FAAnomalyLib.volume import Volume, load_volume, save_volume
 
 SHAPE, SPACING_MM, CENTRE = (24, 28, 24), 4.0, (0.0, -16.0, 8.0)
 GRID = {"shape": list(SHAPE), "spacing_mm": SPACING_MM}
@@ -61,13 +62,16 @@ def subject(name: str, person: str, seed: int, known: Template | None = None) ->
     return Subject(name, person, torch.from_numpy(fa), torch.from_numpy(error_weight(inside, known.fa.spacing[0])))
 
 
-def write_head(path: Path, seed: int, mask: bool = False) -> None:
-    """An FA map as a file, on another grid than the template's; with *mask* its brain mask beside it."""
+def write_head(path: Path, seed: int) -> None:
+    """An FA map as a file, on another grid than the template's."""
     affine = symmetric_grid((30, 34, 28), 3.5, (3.0, -12.0, 10.0))
-    fa, inside = head((30, 34, 28), affine, seed)
-    save_volume(Volume(fa, affine), path)
-    if mask:
-        save_volume(Volume(inside.astype(np.uint8), affine), path.with_name(path.name.replace("_FA.", "_mask.")))
+    save_volume(Volume(head((30, 34, 28), affine, seed)[0], affine), path)
+
+
+def write_mask(path: Path) -> None:
+    """The brain mask of the FA map *path*, beside it."""
+    volume, _ = load_volume(path)
+    save_volume(volume.with_data((volume.data > 0).astype(np.uint8)), mask_of(path))
 
 
 def trainer(folder: Path, recipe: Recipe = TINY, seed: int = 0, people=("A", "B", "B"), **other) -> Trainer:
