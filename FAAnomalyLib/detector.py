@@ -91,7 +91,7 @@ class Detector:
         if region is None and engine.model.kind == "inpainter":
             filled = _second_look(engine.filler, prepared, filled, sampling, progress)
         progress.step("scoring")
-        result = _score(request, prepared, filled, region)
+        result = _score(request, prepared, filled, region, _yardstick(engine, region, remarks))
         progress.finish()
         result.provenance = _provenance(request, prepared, engine, filled, remarks, progress, len(passes),
                                         _threshold(request))
@@ -171,10 +171,22 @@ def _threshold(request: DetectRequest) -> float:
     return AUTO_THRESHOLD if request.threshold == "auto" else float(request.threshold)
 
 
-def _score(request: DetectRequest, prepared: Prepared, filled: Filled, region: np.ndarray | None) -> Result:
+def _yardstick(engine: Engine, region: np.ndarray | None, remarks: list[str]) -> tuple[float, float] | None:
+    """Healthy centre and spread of z for a region; a whole brain brings its own."""
+    if region is None:
+        return None
+    known = engine.model.manifest.get("calibration", {}).get("smoothed_z")
+    if known is None:
+        remarks.append(f"the model {engine.model.name} is not calibrated: z is relative to the region itself")
+        return None
+    return tuple(known)
+
+
+def _score(request: DetectRequest, prepared: Prepared, filled: Filled, region: np.ndarray | None,
+           yardstick: tuple[float, float] | None) -> Result:
     space, volume = prepared.space, prepared.space.native
     judged = judged_mask(prepared.brain, space.prior.white_matter, filled.covered, space.spacing_mm)
-    z = z_map(prepared.fa, filled.mean, filled.variance, judged, space.spacing_mm)
+    z = z_map(prepared.fa, filled.mean, filled.variance, judged, space.spacing_mm, yardstick)
     replaced = prepared.native_brain & space.mask_to_native(filled.covered)
     if region is not None:
         replaced &= region

@@ -33,24 +33,41 @@ def judged_mask(brain: np.ndarray, white_matter: np.ndarray, covered: np.ndarray
     return covered & (white_matter > 0.5) & (depth >= EDGE_MM)
 
 
-def z_map(fa: np.ndarray, mean: np.ndarray, variance: np.ndarray, judged: np.ndarray, spacing_mm: float) -> np.ndarray:
+def z_map(fa: np.ndarray, mean: np.ndarray, variance: np.ndarray, judged: np.ndarray, spacing_mm: float,
+          yardstick: tuple[float, float] | None = None) -> np.ndarray:
     """Smoothed, standardised z on the model grid, float32; 0 outside *judged*.
 
-    Where the method knows no variance (NaN) every voxel is taken to be as sure as every other.
+    Parameters
+    ----------
+    fa, mean, variance
+        (X, Y, Z), FA and FA squared. Where the method knows no variance (NaN) every voxel is taken
+        to be as sure as every other.
+    judged
+        bool (X, Y, Z), see :func:`judged_mask`.
+    yardstick
+        Centre and spread of :func:`smoothed_z` over healthy white matter. None takes them from
+        *judged* itself, which only a whole brain can do: a lesion that fills a drawn box would be
+        its own yardstick.
     """
+    values = smoothed_z(fa, mean, variance, judged, spacing_mm)
+    centre, spread = yardstick or centre_and_spread(values[judged])
+    return np.where(judged, (values - centre) / spread, 0.0).astype(np.float32)
+
+
+def smoothed_z(fa: np.ndarray, mean: np.ndarray, variance: np.ndarray, judged: np.ndarray,
+               spacing_mm: float) -> np.ndarray:
+    """Residual over predicted standard deviation, smoothed over the judged voxels; parameters as :func:`z_map`."""
     deviation = np.sqrt(np.where(np.isfinite(variance), np.maximum(variance, 1e-6), 1.0))
     raw = np.where(judged, (fa - mean) / deviation, 0.0)
-    return standardise(_smooth_inside(raw, judged, SMOOTHING_MM / spacing_mm), judged)
+    return _smooth_inside(raw, judged, SMOOTHING_MM / spacing_mm)
 
 
-def standardise(values: np.ndarray, judged: np.ndarray) -> np.ndarray:
-    """Median 0 and robust spread 1 inside *judged*, 0 outside."""
-    inside = values[judged]
-    if inside.size == 0:
-        return np.zeros(values.shape, np.float32)
-    centre = np.median(inside)
-    spread = 1.4826 * np.median(np.abs(inside - centre))
-    return np.where(judged, (values - centre) / max(spread, 1e-6), 0.0).astype(np.float32)
+def centre_and_spread(values: np.ndarray) -> tuple[float, float]:
+    """Median and robust standard deviation (from the MAD); (0, 1) of nothing."""
+    if values.size == 0:
+        return 0.0, 1.0
+    centre = np.median(values)
+    return float(centre), float(max(1.4826 * np.median(np.abs(values - centre)), 1e-6))
 
 
 def _smooth_inside(values: np.ndarray, inside: np.ndarray, sigma: float) -> np.ndarray:

@@ -21,9 +21,9 @@ from FAAnomalyLib.baselines.mean_white_matter import MeanWhiteMatter
 from FAAnomalyLib.baselines.template import Template as TemplateFit
 from FAAnomalyLib.engine import load_engine
 from FAAnomalyLib.holes import plan
-from FAAnomalyLib.inpainting import Sampling
+from FAAnomalyLib.inpainting import Sampling, roam
 from FAAnomalyLib.intake import check_brain_mask, check_fa
-from FAAnomalyLib.scoring import judged_mask
+from FAAnomalyLib.scoring import centre_and_spread, judged_mask, smoothed_z
 from FAAnomalyLib.space import prepare
 from FAAnomalyLib.volume import load_volume
 
@@ -71,10 +71,21 @@ def main() -> None:
     print(f"{'FA':46s} {'RMSE':>8s} {'no bias':>8s} {'bias':>8s}")
     for title, row in rows.items():
         print(f"{title:46s} {row['rmse']:8.4f} {row['rmse_without_bias']:8.4f} {row['bias']:+8.4f}")
+    centre, spread = healthy_z(engine, prepared, judged)
+    found["smoothed_z"] = [round(centre, 3), round(spread, 3)]
+    print(f"smoothed z of this brain before standardising: centre {centre:+.2f}, spread {spread:.2f} "
+          "(the manifest's calibration.smoothed_z)")
     print(f"the network is {found['below_best_baseline_percent']:.1f} % below the best of template, harmonic fill and "
           "mean (bias removed)")
     if args.json:
         args.json.write_text(json.dumps(found, indent=2) + "\n")
+
+
+def healthy_z(engine, prepared, judged: np.ndarray) -> tuple[float, float]:
+    """Centre and spread of z where every judged voxel was filled in one drawn-size hole or another."""
+    spacing = prepared.space.spacing_mm
+    filled = roam(engine.filler, prepared.fa, plan(prepared.brain, 16, (spacing,) * 3), Sampling())
+    return centre_and_spread(smoothed_z(prepared.fa, filled.mean, filled.variance, judged, spacing)[judged])
 
 
 def network(engine, fa: np.ndarray, hole: np.ndarray) -> np.ndarray:

@@ -13,9 +13,9 @@ from FAAnomalyLib.scoring import (
     EDGE_MM,
     LEAST_REGION_ML,
     SUSPECT_DILATION_MM,
+    centre_and_spread,
     find_regions,
     judged_mask,
-    standardise,
     suspects,
     z_map,
 )
@@ -199,9 +199,25 @@ def test_suspects_are_hidden_whole_and_specks_are_not(noise):
     assert not suspects(z, BALL & ~lesion, MM).any()
 
 
-def test_standardise_ignores_what_is_not_judged():
-    values = np.random.default_rng(1).normal(3.0, 2.0, SHAPE)
-    values[~BALL] = 1e6
-    z = standardise(values, BALL)
-    assert np.median(z[BALL]) == pytest.approx(0.0, abs=1e-6)
-    assert z[BALL].std() == pytest.approx(1.0, abs=0.05) and not z[~BALL].any()
+def test_centre_and_spread_are_robust():
+    values = np.random.default_rng(1).normal(3.0, 2.0, 20000)
+    values[:1000] = 1e6
+    centre, spread = centre_and_spread(values)
+    assert centre == pytest.approx(3.0, abs=0.2) and spread == pytest.approx(2.0, abs=0.2)
+    assert centre_and_spread(np.zeros(0)) == (0.0, 1.0)
+
+
+def test_what_is_not_judged_does_not_count(noise):
+    wild = noise.copy()
+    wild[~BALL] = 1e6
+    np.testing.assert_array_equal(z_of(wild), z_of(noise))
+    assert not z_of(wild)[~BALL].any()
+
+
+def test_a_lesion_that_fills_the_region_shows_against_a_healthy_yardstick(noise):
+    region = ball((30, 24, 20), 6.0)
+    mean, variance = np.full(SHAPE, 0.4), np.full(SHAPE, SD**2)
+    own = z_map(mean + noise - 0.3, mean, variance, region, MM)
+    healthy = z_map(mean + noise - 0.3, mean, variance, region, MM, yardstick=(0.0, 1.0))
+    assert abs(np.median(own[region])) < 0.1, "its own yardstick hides it"
+    assert np.median(healthy[region]) < -4.0
