@@ -100,7 +100,6 @@ class Filler:
         job = _HoleTrained(self, x, hidden) if self.model.kind == "inpainter" else _Thesis(self, x, hidden)
         generator = torch.Generator().manual_seed(sampling.seed)
         draws, variance, calls = [], None, 0
-
         variance_call = int(sampling.sampler != "mean" and job.knows_variance)
 
         def counted(done: int, total: int) -> None:
@@ -220,12 +219,12 @@ def roam(filler: Filler, fa: np.ndarray, passes: list[Pass], sampling: Sampling,
             if on_progress is not None:
                 on_progress((number + done / total) / len(passes))
 
-        found = store.read(number) if store else None
+        found = store.read(number) if store is not None else None
         if found is None:
             seeded = Sampling(sampling.sampler, sampling.steps, sampling.samples, sampling.seed + number)
             mean, variance, calls = filler.fill(fa, one.hole, seeded, on_step)
             evaluations += calls
-            if store:
+            if store is not None:
                 store.write(number, mean, variance)
         else:
             mean, variance = found

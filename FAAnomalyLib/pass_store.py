@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -35,12 +36,12 @@ class PassStore:
             self.remove()
 
     def read(self, number: int) -> tuple[np.ndarray, np.ndarray] | None:
-        """Mean and variance of a finished pass."""
-        path = self.folder / f"{number}.npy"
-        if not path.is_file():
+        """Mean and variance of a finished pass; None when it is not there or not whole."""
+        try:
+            mean, variance = np.load(self.folder / f"{number}.npy", allow_pickle=False)
+        except (OSError, EOFError, ValueError):
             return None
-        both = np.load(path, allow_pickle=False)
-        return both[0], both[1]
+        return mean, variance
 
     def write(self, number: int, mean: np.ndarray, variance: np.ndarray) -> None:
         """Keep a finished pass; raises ``FAError('bad-input')`` when there is no room."""
@@ -50,7 +51,8 @@ class PassStore:
             np.save(temporary, np.stack([mean, variance]))
             os.replace(temporary, self.folder / f"{number}.npy")
         except OSError as error:
-            temporary.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
             raise FAError("bad-input", f"Cannot write to {self.folder}", error.strerror or str(error),
                           "Make room and run again with --resume") from error
 

@@ -1,0 +1,228 @@
+"""Filling holes: no hole is seen by what fills it, passes are combined by their certainty, seeds rule every draw."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from random_nets import randomise
+
+from FAAnomalyLib.checkpoints import Model
+from FAAnomalyLib.diffusion.schedule import cosine_schedule, linear_schedule
+from FAAnomalyLib.errors import FAError
+from FAAnomalyLib.holes import Pass, from_mask, plan
+from FAAnomalyLib.inpainting import FITTING_SAMPLERS, Filler, Sampling, roam
+from FAAnomalyLib.networks.inpainter import POSTERIOR_SPREAD, Inpainter
+from FAAnomalyLib.networks.thesis import ThesisUNet
+from FAAnomalyLib.prior import Prior, Template
+from FAAnomalyLib.volume import Volume
+
+SHAPE = (16, 24, 16)
+STOCHASTIC = {"ddpm", "repaint", "thesis", "ddim", "dpm++"}
+"""All start from noise; only the mean of a network with zero terminal signal does not depend on it."""
+
+
+def small_template() -> Template:
+    rng = np.random.default_rng(0)
+    prior = Prior(*(rng.random(SHAPE, dtype=np.float32) for _ in range(3)))
+    return Template(Volume(prior.fa, np.diag([2.0, 2.0, 2.0, 1.0])), prior)
+
+
+def filler_of(network, schedule) -> Filler:
+    model = Model("small", network.eval().requires_grad_(False),
+                  {"network": network.config(), "schedule": schedule.to_dict()})
+    return Filler(model, small_template(), torch.device("cpu"), torch.float32)
+
+
+@pytest.fixture(scope="module")
+def trained() -> Filler:
+    """A small hole-trained network with random weights, all of them at work."""
+    return filler_of(randomise(Inpainter((8, 16), (1, 1)), spread=0.5), cosine_schedule())
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["unconditional", "conditional"])
+def thesis(request) -> Filler:
+    return filler_of(randomise(ThesisUNet(request.param, (8, 8, 16)), spread=0.5), linear_schedule())
+
+
+@pytest.fixture(scope="module")
+def fa() -> np.ndarray:
+    return np.random.default_rng(1).random(SHAPE, dtype=np.float32)
+
+
+@pytest.fixture(scope="module")
+def hole() -> np.ndarray:
+    hidden = np.zeros(SHAPE, bool)
+    hidden[3:12, 5:13, 4:9] = True  # crosses the midline
+    hidden[13, 20, 13] = True
+    return hidden
+
+
+# ---- one pass
+
+
+@pytest.mark.parametrize("sampler", FITTING_SAMPLERS["inpainter"])
+def test_what_lies_in_the_hole_is_never_used(trained, fa, hole, sampler):
+    sampling = Sampling(sampler, 1 if sampler == "mean" else 2, 1, 3)
+    other = np.where(hole, 1.0 - fa, fa).astype(np.float32)
+    one, two = trained.fill(fa, hole, sampling), trained.fill(other, hole, sampling)
+    np.testing.assert_array_equal(one[0], two[0])
+    np.testing.assert_array_equal(one[1], two[1])
+    outside = np.where(hole, fa, 1.0 - fa).astype(np.float32)
+    assert np.abs(trained.fill(outside, hole, sampling)[0] - one[0]).max() > 1e-3
+
+
+@pytest.mark.parametrize("sampler", FITTING_SAMPLERS["thesis"])
+def test_the_thesis_networks_never_see_the_hole_either(thesis, fa, hole, sampler):
+    other = np.where(hole, 1.0 - fa, fa).astype(np.float32)
+    one, two = (thesis.fill(values, hole, Sampling(sampler, 2, 1, 3)) for values in (fa, other))
+    np.testing.assert_array_equal(one[0], two[0])
+    assert np.isnan(one[1]).all() and one[0].shape == one[1].shape == (hole.sum(),)
+    assert np.isfinite(one[0]).all() and one[0].min() >= 0 and one[0].max() <= 1
+
+
+def network_calls(filler: Filler, monkeypatch) -> list:
+    calls, forward = [], type(filler.network).forward
+    monkeypatch.setattr(type(filler.network), "forward", lambda self, *a: calls.append(1) or forward(self, *a))
+    return calls
+
+
+@pytest.mark.parametrize(("sampler", "steps", "samples", "expected"), [
+    ("mean", 1, 1, 1), ("mean", 1, 3, 3), ("dpm++", 3, 1, 4), ("ddim", 3, 2, 7), ("ddpm", 4, 2, 9),
+    ("repaint", 2, 1, 12), ("repaint", 2, 2, 23)])
+def test_every_network_call_is_counted_and_announced(trained, fa, hole, monkeypatch, sampler, steps, samples, expected):
+    calls, announced = network_calls(trained, monkeypatch), []
+    mean, variance, evaluations = trained.fill(fa, hole, Sampling(sampler, steps, samples, 0),
+                                               lambda done, total: announced.append((done, total)))
+    assert len(calls) == evaluations == expected
+    # Progress runs straight from 0 to the end, and a cancelled run is noticed before each call.
+    assert announced == [(number, expected) for number in range(expected)]
+    assert mean.dtype == variance.dtype == np.float32 and mean.shape == variance.shape == (hole.sum(),)
+    assert (variance > 0).all() and mean.min() >= 0 and mean.max() <= 1
+
+
+@pytest.mark.parametrize("sampler", FITTING_SAMPLERS["thesis"])
+def test_thesis_calls_are_counted(thesis, fa, hole, monkeypatch, sampler):
+    calls = network_calls(thesis, monkeypatch)
+    _, variance, evaluations = thesis.fill(fa, hole, Sampling(sampler, 2, 2, 0))
+    assert len(calls) == evaluations == (22 if sampler == "repaint" else 4)
+    # Two draws have a spread, one has none.
+    assert np.isfinite(variance).all() and (variance > 0).any()
+
+
+def test_the_mean_has_the_networks_variance_and_samples_a_little_more(trained, fa, hole):
+    variance = trained.fill(fa, hole, Sampling())[1]
+    for samples, spread in ((1, 2.0), (4, 1.25)):
+        found = trained.fill(fa, hole, Sampling("ddim", 2, samples, 0))[1]
+        # Random weights make the variance depend a little on the noise; trained ones do not.
+        np.testing.assert_allclose(found, spread * variance, rtol=0.1)
+
+
+def test_cancelling_before_any_call_stops_there(trained, fa, hole, monkeypatch):
+    calls = network_calls(trained, monkeypatch)
+
+    def cancelled_at_three(done, total):
+        if done == 2:
+            raise FAError("cancelled", "Cancelled", "", "")
+
+    with pytest.raises(FAError):
+        trained.fill(fa, hole, Sampling("ddim", 5, 1, 0), cancelled_at_three)
+    assert len(calls) == 2
+
+
+@pytest.mark.parametrize("sampler", FITTING_SAMPLERS["inpainter"])
+def test_a_seed_decides_every_draw(trained, fa, hole, sampler):
+    steps = 1 if sampler == "mean" else 3
+    first, again, other = (trained.fill(fa, hole, Sampling(sampler, steps, 2, seed))[0] for seed in (7, 7, 8))
+    np.testing.assert_array_equal(first, again)
+    if sampler in STOCHASTIC:
+        assert np.abs(first - other).max() > 1e-3
+
+
+def test_samples_of_one_run_differ(trained, fa, hole):
+    one = trained.fill(fa, hole, Sampling("ddpm", 3, 1, 7))[0]
+    assert np.abs(trained.fill(fa, hole, Sampling("ddpm", 3, 2, 7))[0] - one).max() > 1e-3
+
+
+def test_a_sampler_that_does_not_fit_is_refused(trained, thesis, fa, hole):
+    for filler, sampler in ((trained, "thesis"), (thesis, "mean"), (thesis, "dpm++"), (thesis, "ddim")):
+        with pytest.raises(FAError) as caught:
+            roam(filler, fa, [from_mask(hole)], Sampling(sampler, 2, 1, 0))
+        assert caught.value.code == "bad-request" and sampler in str(caught.value)
+
+
+def test_a_flat_brain_is_filled_flat(hole):
+    """A network whose correction is zero leaves the linear estimate, which continues what surrounds the hole."""
+    network = Inpainter((8, 16), (1, 1))
+    with torch.no_grad():
+        network.estimate.copy_(torch.tensor([0.0, 1.0, 0.0, 0.0]))
+    filler = filler_of(network, cosine_schedule())
+    mean, variance, _ = filler.fill(np.full(SHAPE, 0.35, np.float32), hole, Sampling())
+    np.testing.assert_allclose(mean, 0.35, atol=1e-4)
+    # A standard deviation on the scale from -1 to 1 is half as large in FA.
+    np.testing.assert_allclose(np.sqrt(variance), POSTERIOR_SPREAD / 2.0, rtol=1e-3)
+
+
+# ---- many passes
+
+
+class Scripted:
+    """A filler that answers what it is told, pass after pass."""
+
+    def __init__(self, *answers: tuple[float, float]) -> None:
+        self.answers, self.seeds = list(answers), []
+
+    def check(self, sampling: Sampling) -> None: ...
+
+    def fill(self, fa, hole, sampling, on_step=None):
+        mean, variance = self.answers[len(self.seeds)]
+        self.seeds.append(sampling.seed)
+        for done in range(2):
+            if on_step is not None:
+                on_step(done, 2)
+        return np.full(hole.sum(), mean, np.float32), np.full(hole.sum(), variance, np.float32), 2
+
+
+def masks(*slices: slice) -> list[Pass]:
+    made = []
+    for part in slices:
+        mask = np.zeros(SHAPE, bool)
+        mask[part] = True
+        made.append(from_mask(mask))
+    return made
+
+
+def test_passes_are_weighted_by_their_certainty(fa):
+    passes = masks(slice(0, 8), slice(4, 12))
+    shares: list[float] = []
+    filled = roam(Scripted((0.2, 0.01), (0.6, 0.03)), fa, passes, Sampling(), shares.append)
+    np.testing.assert_allclose(filled.mean[0:4], 0.2, atol=1e-6)
+    np.testing.assert_allclose(filled.mean[4:8], 0.3, atol=1e-6)
+    np.testing.assert_allclose(filled.mean[8:12], 0.6, atol=1e-6)
+    np.testing.assert_allclose(filled.variance[4:8], 2 / (1 / 0.01 + 1 / 0.03), rtol=1e-5)
+    np.testing.assert_allclose(filled.variance[:4], 0.01, rtol=1e-5)
+    assert filled.covered[:12].all() and not filled.covered[12:].any()
+    assert (filled.mean[12:] == 0).all() and np.isnan(filled.variance[12:]).all()
+    assert filled.mean.dtype == filled.variance.dtype == np.float32
+    assert filled.evaluations == 4 and shares == [0.0, 0.25, 0.5, 0.75]
+
+
+def test_an_unknown_variance_makes_plain_means(fa):
+    filled = roam(Scripted((0.2, np.nan), (0.6, np.nan)), fa, masks(slice(0, 8), slice(4, 12)), Sampling())
+    np.testing.assert_allclose(filled.mean[4:8], 0.4, atol=1e-6)
+    assert np.isnan(filled.variance).all() and filled.covered[:12].all()
+
+
+def test_every_pass_has_its_own_noise(fa):
+    scripted = Scripted(*[(0.5, 0.1)] * 3)
+    roam(scripted, fa, masks(*[slice(0, 4)] * 3), Sampling(seed=10))
+    assert len(set(scripted.seeds)) == 3 and scripted.seeds[0] == 10
+
+
+def test_a_whole_plan_covers_the_brain(trained, fa):
+    brain = np.zeros(SHAPE, bool)
+    brain[2:14, 3:21, 2:14] = True
+    passes = plan(brain, 8, (2.0, 2.0, 2.0), "cubic")
+    filled = roam(trained, fa, passes, Sampling())
+    assert filled.covered[brain].all() and filled.evaluations == len(passes)
+    assert np.isfinite(filled.variance[filled.covered]).all() and (filled.variance[filled.covered] > 0).all()
