@@ -68,12 +68,10 @@ def read_manifest(folder: Path) -> dict:
     """Parse and check a manifest; raises ``FAError('missing')`` when it is damaged."""
     try:
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-        if not isinstance(manifest, dict):
-            raise ValueError("it is not a JSON object")
     except (OSError, ValueError, RecursionError) as error:
         raise FAError("missing", f"The manifest of the model in {folder} is damaged", str(error).splitlines()[0],
                       "Install the model again") from error
-    absent = {"format", "network", "schedule", "grid", "sha256"} - set(manifest)
+    absent = {"format", "network", "schedule", "grid", "sha256"} - set(manifest if isinstance(manifest, dict) else ())
     if absent or manifest["format"] != FORMAT:
         reason = f"it lacks {', '.join(sorted(absent))}" if absent else f"its format is {manifest['format']}"
         raise FAError("missing", f"The model in {folder} does not fit this version", reason, "Install the model again")
