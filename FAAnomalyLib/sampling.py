@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from scipy import ndimage
 
 from .errors import FAError
 from .inpainting import Filler, Sampling
@@ -20,6 +21,8 @@ from .volume import Volume
 
 BLOCK_VOXELS = 10
 ROUNDS = 3
+TEXTURE_VOXELS = 0.7
+"""Standard deviation of the Gaussian that removes what is finer than the model's resolution."""
 
 
 def sample_brain(filler: Filler, template: Template, seed: int = 0, sampler: str = "dpm++", steps: int = 12,
@@ -43,7 +46,7 @@ def sample_brain(filler: Filler, template: Template, seed: int = 0, sampler: str
     prior = template.prior
     start = augment(torch.from_numpy(prior.fa), torch.from_numpy(prior.brain), torch.from_numpy(prior.fa),
                     torch.from_numpy(prior.white_matter), torch.Generator().manual_seed(seed), smooth=True)
-    brain = start.weight.numpy() > 0.5
+    brain = _one_piece(start.weight.numpy() > 0.5)
     fa = np.where(brain, start.fa.numpy(), 0.0).astype(np.float32)
     halves = [half for turn in range(ROUNDS) for half in _halves(fa.shape, turn)]
     for number, half in enumerate(halves):
@@ -54,8 +57,27 @@ def sample_brain(filler: Filler, template: Template, seed: int = 0, sampler: str
         hole = half & brain
         drawn, _, _ = filler.fill(fa, hole, Sampling(sampler, steps, 1, seed * 1000 + number), on_step)
         fa[hole] = drawn
+        fa[hole] = _at_resolution(fa, brain)[hole]
     return Volume(np.where(brain, np.clip(fa, 0.0, 1.0), 0.0).astype(np.float32),
                   _head_position(template.fa.affine, seed))
+
+
+def _one_piece(brain: np.ndarray) -> np.ndarray:
+    """Without the shreds that an average of many brain masks has at its edge."""
+    labels, count = ndimage.label(ndimage.binary_opening(brain, iterations=2))
+    sizes = ndimage.sum_labels(labels > 0, labels, np.arange(1, count + 1))
+    return labels == 1 + int(np.argmax(sizes))
+
+
+def _at_resolution(fa: np.ndarray, brain: np.ndarray) -> np.ndarray:
+    """*fa* as smooth as the maps that the model knows, whose neighbouring voxels are alike.
+
+    The samplers leave some noise from voxel to voxel that no map on this grid has; as context of
+    the next half it would grow from turn to turn.
+    """
+    total = ndimage.gaussian_filter(np.where(brain, fa, 0.0), TEXTURE_VOXELS)
+    weight = ndimage.gaussian_filter(brain.astype(np.float32), TEXTURE_VOXELS)
+    return np.divide(total, weight, out=np.zeros_like(total), where=brain)
 
 
 def _halves(shape: tuple[int, ...], turn: int) -> list[np.ndarray]:
