@@ -29,6 +29,7 @@ from FAAnomalyLib.prior import TEMPLATE_FILES, Prior, Template, load_template, o
 from FAAnomalyLib.training.template import save_template
 from FAAnomalyLib.volume import Volume, save_volume
 
+BUNDLED = Path(__file__).resolve().parents[2] / "Resources" / "Models"
 REST = {"schedule": {"kind": "cosine"}, "grid": {"shape": [8, 8, 8], "spacing_mm": 2.0}, "training": {"people": 3}}
 
 
@@ -268,6 +269,15 @@ def test_a_model_that_cannot_be_deleted(model, monkeypatch):
 
     monkeypatch.setattr(checkpoints.shutil, "rmtree", locked)
     refused(delete_model, "small", words="Permission denied", code="bad-input")
+
+
+def test_every_bundled_model_loads():
+    # A change of a network's layers loses every set of weights that was trained for it.
+    bundled = sorted(p.parent for p in BUNDLED.glob("*/manifest.json"))
+    for folder in bundled:
+        load_model(folder)
+    if not bundled:
+        pytest.skip("no model is bundled")
 
 
 def test_the_thesis_networks_are_built_from_their_kind():
