@@ -21,7 +21,9 @@ EDGE_MM = 6.0
 """Nearer to the brain's edge FA is ruled by noise and partial volume and is not judged."""
 AUTO_THRESHOLD = 4.5
 """|z| of ``--threshold auto``: fixed, chosen on healthy people (see the model card)."""
-SUSPECT_Z = 2.2
+SUSPECT_Z = 3.0
+"""Lower catches more of a lesion's rim but lets the second look's holes depend on noise: at 2.2, or with
+a higher peak asked for, the same brain on two grids agreed less (correlation of z 0.96 to 0.98)."""
 SUSPECT_DILATION_MM = 6.0
 LEAST_REGION_ML = 0.1
 NEIGHBOURS = ndimage.generate_binary_structure(3, 3)
@@ -145,7 +147,7 @@ def _describe(z: Volume, difference: Volume, box, strong: np.ndarray, word: str,
     def world(voxel) -> tuple[float, float, float]:
         return tuple(float(c) for c in (z.affine @ [*voxel, 1.0])[:3])
 
-    return Region(label=0, sign=word, voxels=len(voxels), volume_ml=len(voxels) * voxel_ml,
+    return Region(label=0, sign=word, voxels=len(voxels), volume_ml=float(len(voxels) * voxel_ml),
                   peak_z=float(values[np.argmax(np.abs(values))]), mean_z=float(values.mean()),
                   mean_difference=float(difference.data[box][strong].mean()),
                   centroid_ras=world(voxels.mean(0)), peak_ras=world(peak))
