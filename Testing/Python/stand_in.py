@@ -12,18 +12,19 @@ from FAAnomalyLib.diffusion.schedule import cosine_schedule
 from FAAnomalyLib.networks.inpainter import Inpainter
 
 
-def make(folder: Path, spread: float = 0.0) -> Path:
+def make(folder: Path, spread: float = 0.0, spacing: float = 2.0) -> Path:
     """Save the model to *folder* for the bundled template, and return *folder*.
 
-    With *spread* above 0 the last layer has random weights of that size, so that nothing of it is idle.
+    *spacing* 4 mm makes everything eight times faster than the bundled 2 mm. With *spread* above 0
+    the last layer has random weights of that size, so that nothing of it is idle.
     """
     torch.manual_seed(0)
     network = Inpainter((8, 16), (1, 1))
     if spread:
         torch.nn.init.normal_(network.fine.out.weight, std=spread)
-    known = sb.template()
+    shape = [round(n * 2.0 / spacing) for n in sb.template().fa.shape]
     save_model(folder, network.state_dict(), {
-        "network": network.config(), "schedule": cosine_schedule().to_dict(), "template_sha256": known.sha256,
-        "grid": {"shape": list(known.fa.shape), "spacing_mm": float(known.fa.spacing[0])},
+        "network": network.config(), "schedule": cosine_schedule().to_dict(), "template_sha256": sb.template().sha256,
+        "grid": {"shape": shape, "spacing_mm": spacing},
         "training": {}, "calibration": {}})
     return folder

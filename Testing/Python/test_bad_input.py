@@ -101,8 +101,9 @@ def truncated_inside(folder, good):
 
 
 WORDS = {missing: "no file", directory: "folder", four_d: "not one 3D volume", all_zero: "empty",
-         nan_only: "no numbers", thousandfold: "--scale 1000", tiny: "8 x 8 x 8", sheared: "sheared", singular: "singular",
-         other_mask: "20 x 20 x 20", other_region: "(20, 20, 20)", text: "text file", truncated: "ends too early",
+         nan_only: "no numbers", thousandfold: "--scale 1000", tiny: "8 x 8 x 8", sheared: "sheared",
+         singular: "singular", other_mask: "20 x 20 x 20", other_region: "(20, 20, 20)", text: "text file",
+         truncated: "ends too early",
          truncated_inside: "before its last voxel"}
 
 
