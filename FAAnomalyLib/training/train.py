@@ -310,11 +310,13 @@ class Trainer:
         return network
 
     def export(self, training: dict) -> None:
-        """Write the averaged weights as a model folder that ``--model`` accepts."""
+        """Write the averaged weights and their card as a model folder that ``--model`` accepts."""
         from ..checkpoints import save_model
+        from .card import write_card
 
         manifest = {"network": self.recipe.network, "schedule": self.recipe.schedule, "grid": self.recipe.grid,
                     "template_sha256": self.template.sha256,
                     "training": {**training, "steps": self.step, "recipe": asdict(self.recipe)}}
         save_model(self.folder / "model", self.average, manifest)
+        write_card(self.folder / "model", manifest)
         self.say(f"model written to {self.folder / 'model'}")

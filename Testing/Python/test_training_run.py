@@ -289,6 +289,7 @@ def test_the_command_trains_judges_exports_and_resumes(site, tiny, tmp_path, cap
         "people": 1, "volumes": ["one_FA.nii.gz"], "held_out": ["two_FA.nii.gz"], "seed": 0, "steps": 2,
         "recipe": asdict(recipe)}))
 
+    assert "Held out" in (run / "model" / "MODEL_CARD.md").read_text()
     weights = (run / "model" / "weights.pt").read_bytes()
     assert cli.main(command) == 0
     assert "resumed at step 2" in capsys.readouterr().err
