@@ -191,7 +191,9 @@ def _score(request: DetectRequest, prepared: Prepared, filled: Filled, region: n
     if region is not None:
         replaced &= region
     healthy = np.where(replaced, _mean_on_native(space, prepared, filled), volume.data).astype(np.float32)
-    native_z = np.where(replaced & space.mask_to_native(judged), space.to_native(z), 0.0).astype(np.float32)
+    # What was not judged is missing, not a z of 0: it must not pull its neighbours towards 0.
+    share = space.to_native(judged)
+    native_z = np.where(replaced & (share > 0.5), space.to_native(z) / np.maximum(share, 0.5), 0.0).astype(np.float32)
     difference = volume.with_data(volume.data - healthy)
     segmentation, regions = find_regions(volume.with_data(native_z), difference, _threshold(request))
     return Result(volume, volume.with_data(healthy), difference, volume.with_data(native_z), segmentation, regions)

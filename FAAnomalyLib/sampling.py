@@ -1,8 +1,8 @@
 """Draw a synthetic FA brain: the template, of which the model redraws one half after the other.
 
 What comes out is nobody's brain.  Its anatomy begins as a randomly deformed template; every part is
-then hidden and drawn anew from the model's posterior given the rest, several times over, so that it
-gets an individual's texture (a Gibbs sampler over blocks).
+then hidden and drawn anew from the model's posterior given the rest, so that it gets an individual's
+texture (one sweep of a Gibbs sampler over blocks; in further sweeps the anatomy drifts away).
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from .training.augment import augment
 from .volume import Volume
 
 BLOCK_VOXELS = 10
-ROUNDS = 3
 TEXTURE_VOXELS = 0.7
 """Standard deviation of the Gaussian that removes what is finer than the model's resolution."""
 
@@ -48,7 +47,7 @@ def sample_brain(filler: Filler, template: Template, seed: int = 0, sampler: str
                     torch.from_numpy(prior.white_matter), torch.Generator().manual_seed(seed), smooth=True)
     brain = _one_piece(start.weight.numpy() > 0.5)
     fa = np.where(brain, start.fa.numpy(), 0.0).astype(np.float32)
-    halves = [half for turn in range(ROUNDS) for half in _halves(fa.shape, turn)]
+    halves = _halves(fa.shape)
     for number, half in enumerate(halves):
         def on_step(done: int, total: int, number: int = number) -> None:
             if on_progress is not None:
@@ -80,10 +79,9 @@ def _at_resolution(fa: np.ndarray, brain: np.ndarray) -> np.ndarray:
     return np.divide(total, weight, out=np.zeros_like(total), where=brain)
 
 
-def _halves(shape: tuple[int, ...], turn: int) -> list[np.ndarray]:
-    """A 3D chessboard of blocks and its complement, shifted from turn to turn."""
-    shift = turn * BLOCK_VOXELS // 2
-    parity = sum(np.ix_(*[(np.arange(n) + shift) // BLOCK_VOXELS for n in shape])) % 2
+def _halves(shape: tuple[int, ...]) -> list[np.ndarray]:
+    """A 3D chessboard of blocks and its complement."""
+    parity = sum(np.ix_(*[np.arange(n) // BLOCK_VOXELS for n in shape])) % 2
     return [parity == 0, parity == 1]
 
 

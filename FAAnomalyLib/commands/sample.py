@@ -48,8 +48,8 @@ def run(args: argparse.Namespace) -> int:
     args.output.mkdir(parents=True, exist_ok=True)
     written = {"sample_fa.nii.gz": brain}
     if args.plant is not None:
-        # Sample and template share their voxel grid; the true anatomy of the sample is its own FA.
-        white = (engine.template.prior.white_matter > 0.5) & (brain.data > 0.2)
+        # Sample and template share their voxel grid.
+        white = (engine.template.prior.white_matter > 0.5) & (brain.data > 0)
         centre = white_matter_centre(brain, white, args.diameter_mm, args.seed)
         truth = sphere(brain, centre, args.diameter_mm) & white
         written = {"sample_fa.nii.gz": plant(brain, truth, args.plant), "sample_healthy.nii.gz": brain,
