@@ -19,6 +19,10 @@ LEAST_DETAIL = 0.36
 Detail is the correlation of what is finer than :data:`DETAIL_MM`: white matter lies in the middle of a brain
 however it is turned, but tracts do not (real data 0.55 and more; turned by 180 degrees 0.2 at most)."""
 DETAIL_MM = 6.0
+UNSEEN, LEAST_SEEN = -1.0, 0.2
+"""The correlation of what shows less than this share of the template's brain."""
+CUT_FACE = 0.25
+"""A brain tapers off; where its last slice has this share of the largest one's area, it was cut off."""
 OTHER_TILTS = ((25, 0, 0), (-25, 0, 0), (0, 0, 25), (0, 0, -25), (0, 25, 0), (0, -25, 0))
 """Head positions that are tried when the upright one fails, degrees about x, y, z."""
 OTHER_HEIGHTS_MM = (-40, -20, 20, 40)
@@ -67,7 +71,7 @@ def align(fixed: Volume, moving: Volume, fixed_brain: np.ndarray) -> Alignment:
     FAError
         ``bad-input`` when no start correlates better than :data:`LEAST_CORRELATION`.
     """
-    canonical = nearest_canonical(moving)
+    canonical = _field_of_view(nearest_canonical(moving))
     target = to_itk(fixed.with_data(fixed.data.astype(np.float32)))
     source = to_itk(canonical.with_data(canonical.data.astype(np.float32)))
 
@@ -86,6 +90,9 @@ def align(fixed: Volume, moving: Volume, fixed_brain: np.ndarray) -> Alignment:
         other = refined(_best_other_start(target, source, correlation_of), "affine from another start")
         if other.correlation > best.correlation + 0.02:
             best = other
+    if best.correlation == UNSEEN:
+        raise FAError("bad-input", "Too little of the brain is in the volume", "it shows less than a fifth of it",
+                      "Choose a whole-brain FA map")
     detail = _detail(target, source, best.matrix, fixed_brain)
     if best.correlation < LEAST_CORRELATION or detail < LEAST_DETAIL:
         raise FAError("bad-input", "The volume could not be aligned with the FA template",
@@ -110,6 +117,22 @@ def nearest_canonical(volume: Volume) -> Volume:
             data = np.flip(data, axis=new)
             change[old, 3] = volume.shape[old] - 1
     return Volume(np.ascontiguousarray(data), volume.affine @ change)
+
+
+def _field_of_view(volume: Volume) -> Volume:
+    """*volume* without the empty slices beyond a cut through the brain, which are unseen and not background."""
+    low, high = [0, 0, 0], list(volume.shape)
+    for axis in range(3):
+        area = np.count_nonzero(volume.data, axis=tuple(a for a in range(3) if a != axis))
+        shown = np.flatnonzero(area)
+        if shown.size and area[shown[0]] > CUT_FACE * area.max():
+            low[axis] = shown[0]
+        if shown.size and area[shown[-1]] > CUT_FACE * area.max():
+            high[axis] = shown[-1] + 1
+    affine = volume.affine.copy()
+    affine[:3, 3] += affine[:3, :3] @ low
+    box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+    return Volume(np.ascontiguousarray(volume.data[box]), affine)
 
 
 def _nearest_axes(directions: np.ndarray) -> tuple[list[int], list[float]]:
@@ -187,14 +210,12 @@ def _ras_matrix(transform) -> np.ndarray:
 
 def _correlation(target, source, ras_matrix: np.ndarray, brain: np.ndarray) -> float:
     a, b, seen = _overlaid(target, source, ras_matrix, brain)
-    return float(np.corrcoef(a[seen], b[seen])[0, 1]) if seen.sum() > 0.2 * brain.sum() else -1.0
+    return float(np.corrcoef(a[seen], b[seen])[0, 1]) if seen.sum() > LEAST_SEEN * brain.sum() else UNSEEN
 
 
 def _detail(target, source, ras_matrix: np.ndarray, brain: np.ndarray) -> float:
     """Correlation of what two Gaussian means inside the seen brain, a narrow and a wide one, differ by."""
     a, b, seen = _overlaid(target, source, ras_matrix, brain)
-    if seen.sum() <= 0.2 * brain.sum():
-        return -1.0
     wide = DETAIL_MM / np.array(target.GetSpacing())[::-1]
 
     def mean(values: np.ndarray, sigma: np.ndarray) -> np.ndarray:

@@ -74,22 +74,37 @@ def test_prepared_fa_is_the_brain_on_the_model_grid(upright):
 
 
 @pytest.mark.parametrize("slices", [(30, 55), (20, None)], ids=["slab of 62 mm", "cerebellum cut off"])
-def test_a_cut_field_of_view_still_aligns(slices):
+@pytest.mark.parametrize("cut", ["cropped", "zeroed"])
+def test_a_cut_field_of_view_still_aligns(slices, cut):
     matrix = sb.head(x=8.0)
     whole = subject(matrix)
     low, high = slices
     affine = whole.affine.copy()
     affine[:3, 3] += low * affine[:3, 2]
-    found = found_by_align(Volume(np.ascontiguousarray(whole.data[:, :, low:high]), affine))
-    seen = sb.misplacement_mm(found.matrix, matrix)
-    assert found.correlation > 0.9 and seen.mean() < 1.5
+    volume = Volume(np.ascontiguousarray(whole.data[:, :, low:high]), affine)
+    if cut == "zeroed":
+        left = 0 if high is None else whole.shape[2] - high
+        volume = whole.with_data(np.pad(volume.data, ((0, 0), (0, 0), (low, left))))
+    found = found_by_align(volume)
+    assert found.correlation > 0.9 and sb.misplacement_mm(found.matrix, matrix).mean() < 1.5
 
 
-def test_a_tilted_slab_is_found_from_another_start():
-    # Far beyond what the first start reaches.
-    matrix = sb.head(x=-38.0)
-    found = found_by_align(subject(matrix, variation=0.05))
+def test_a_head_on_its_side_is_found_from_another_start():
+    """Further from upright than the first start reaches."""
+    matrix = sb.head(z=95.0)
+    shape, affine = sb.grid((3.0, 3.0, 3.0), matrix)
+    coarse = on_grid(sb.template(), (40, 48, 40), 4.0)
+    found = align(coarse.fa, sb.brain(shape, affine, matrix, variation=0.05), coarse.prior.brain > 0.5)
+    assert found.method == "affine from another start"
     assert sb.misplacement_mm(found.matrix, matrix).mean() < 1.0
+
+
+def test_a_thin_slab_is_refused_for_what_it_is():
+    whole = subject(sb.head(x=8.0))
+    with pytest.raises(FAError) as caught:
+        found_by_align(Volume(np.ascontiguousarray(whole.data[:, :, -14:]),
+                              whole.affine + np.outer(whole.affine[:, 2] * (whole.shape[2] - 14), [0, 0, 0, 1])))
+    assert "less than a fifth" in str(caught.value)
 
 
 def turned(axes: tuple[int, ...]) -> Volume:
