@@ -101,9 +101,11 @@ def test_a_head_on_its_side_is_found_from_another_start():
 
 def test_a_thin_slab_is_refused_for_what_it_is():
     whole = subject(sb.head(x=8.0))
+    affine = whole.affine.copy()
+    affine[:3, 3] += (whole.shape[2] - 14) * affine[:3, 2]
+    coarse = on_grid(sb.template(), (40, 48, 40), 4.0)
     with pytest.raises(FAError) as caught:
-        found_by_align(Volume(np.ascontiguousarray(whole.data[:, :, -14:]),
-                              whole.affine + np.outer(whole.affine[:, 2] * (whole.shape[2] - 14), [0, 0, 0, 1])))
+        align(coarse.fa, Volume(np.ascontiguousarray(whole.data[:, :, -14:]), affine), coarse.prior.brain > 0.5)
     assert "less than a fifth" in str(caught.value)
 
 
