@@ -31,7 +31,7 @@ from .volume import Volume, load_volume
 STAGES = {"reading": 1.0, "loading the model": 1.0, "registration": 4.0, "filling holes": 10.0,
           "second look": 1.0, "scoring": 2.0}
 """Expected shares of the time."""
-REACH_VOXELS = 2
+REACH_VOXELS = 3
 """A drawn hole is widened so far on the model grid: interpolation carries a voxel's value that far."""
 
 
@@ -131,7 +131,7 @@ def _passes(prepared: Prepared, request: DetectRequest, region: np.ndarray | Non
     if region is None:
         return plan(prepared.brain, request.mask_size, (prepared.space.spacing_mm,) * 3, request.mask_type,
                     prior.white_matter)
-    touched = prepared.space.to_model(region.astype(np.float32), order=1) > 0.01
+    touched = prepared.space.voxels_holding(region) | (prepared.space.to_model(region, order=1) > 0.01)
     hole = ndimage.binary_dilation(touched, iterations=REACH_VOXELS) & prepared.brain
     if not hole.any():
         raise FAError("bad-request", "The region lies outside the brain", "none of its voxels is brain",
@@ -191,9 +191,8 @@ def _score(request: DetectRequest, prepared: Prepared, filled: Filled, region: n
     if region is not None:
         replaced &= region
     healthy = np.where(replaced, _mean_on_native(space, prepared, filled), volume.data).astype(np.float32)
-    # What was not judged is missing, not a z of 0: it must not pull its neighbours towards 0.
-    share = space.to_native(judged)
-    native_z = np.where(replaced & (share > 0.5), space.to_native(z) / np.maximum(share, 0.5), 0.0).astype(np.float32)
+    # Not cut off at the judged voxels' faces: z fades to 0 over one model voxel, whatever the grid.
+    native_z = np.where(replaced, space.to_native(z), 0.0).astype(np.float32)
     difference = volume.with_data(volume.data - healthy)
     segmentation, regions = find_regions(volume.with_data(native_z), difference, _threshold(request))
     return Result(volume, volume.with_data(healthy), difference, volume.with_data(native_z), segmentation, regions)
@@ -207,9 +206,11 @@ def _mean_on_native(space: ModelSpace, prepared: Prepared, filled: Filled) -> np
 
 def _identity(request: DetectRequest, prepared: Prepared, engine: Engine) -> str:
     """Everything that decides what the passes contain."""
+    from . import __version__
+
     options = {k: v for k, v in asdict(request).items() if k not in ("output", "resume", "threshold", "input")}
-    content = hashlib.sha256(np.ascontiguousarray(prepared.fa).tobytes()).hexdigest()
-    return json.dumps([options, engine.model.manifest["sha256"], content], sort_keys=True)
+    content = hashlib.sha256(np.ascontiguousarray(prepared.fa).tobytes() + np.packbits(prepared.brain).tobytes())
+    return json.dumps([__version__, options, engine.model.manifest["sha256"], content.hexdigest()], sort_keys=True)
 
 
 def _provenance(request, prepared, engine, filled, remarks, progress, passes, threshold) -> dict:

@@ -87,6 +87,8 @@ class DetectRequest:
                 found.append(f"{name.replace('_', ' ')} {getattr(self, name)!r} is none of {choices}")
         if not _whole(self.steps) or not 0 <= self.steps <= 1000:
             found.append(f"steps {self.steps!r} is not a whole number from 0 to 1000")
+        elif self.sampler == "mean" and self.steps > 1:
+            found.append("the sampler mean is one step; choose dpm++ for more")
         if not _whole(self.samples) or not 1 <= self.samples <= 64:
             found.append(f"samples {self.samples!r} is not a whole number from 1 to 64")
         if not _whole(self.seed) or not 0 <= self.seed < 2**63:

@@ -71,6 +71,15 @@ class ModelSpace:
                                         output_shape=self.native.shape, order=order, mode="constant",
                                         cval=0.0).astype(np.float32)
 
+    def voxels_holding(self, mask: np.ndarray) -> np.ndarray:
+        """Model voxels in which the centre of a native voxel of *mask* lies, bool; none is too small to be met."""
+        grid = np.linalg.inv(self.alignment.matrix @ self.template.fa.affine) @ self.native.affine
+        voxels = np.rint(grid[:3, :3] @ np.argwhere(mask).T + grid[:3, 3:]).astype(int)
+        held = np.zeros(self.template.fa.shape, bool)
+        inside = ((voxels >= 0) & (voxels < np.array(held.shape)[:, None])).all(axis=0)
+        held[tuple(voxels[:, inside])] = True
+        return held
+
     def mask_to_native(self, mask: np.ndarray) -> np.ndarray:
         """Native voxels whose centre lies in a voxel of the boolean model-grid *mask*.
 
