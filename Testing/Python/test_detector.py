@@ -237,5 +237,5 @@ def test_what_lies_in_a_drawn_region_does_not_rule_what_is_shown_instead(spacing
     hidden = detector_module._passes(prepared, DetectRequest(input="brain"), drawn)[0].hole
     changed = np.where(drawn, 1.0 - volume.data, volume.data).astype(np.float32)
     leak = np.abs(space.to_model(changed) - prepared.fa)
-    assert leak[hidden].mean() > 0.1
-    assert leak[brain & ~hidden].max() < 0.02
+    assert leak[hidden].max() > 0.3, "nothing was changed that could leak"
+    assert leak[brain & ~hidden].max() < 0.01
