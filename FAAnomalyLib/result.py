@@ -69,7 +69,7 @@ class Result:
     difference
         Input minus pseudo-healthy, signed, FA.
     z_map
-        Calibrated z, smoothed; 0 where nothing was judged.
+        Smoothed, standardised z; fades to 0 over one model voxel where nothing was judged.
     segmentation
         uint8: 1 increased, 2 decreased.
     regions

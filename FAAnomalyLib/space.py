@@ -49,6 +49,11 @@ class ModelSpace:
         """Template FA, white matter and brain on the model grid."""
         return self.template.prior
 
+    @property
+    def _native_from_model(self) -> np.ndarray:
+        """4x4 matrix from model voxel indices to native ones."""
+        return np.linalg.inv(self.native.affine) @ self.alignment.matrix @ self.template.fa.affine
+
     def to_model(self, data: np.ndarray, order: int = 3) -> np.ndarray:
         """A native scalar array on the model grid, float32.
 
@@ -59,21 +64,20 @@ class ModelSpace:
         if order > 1:
             spread = np.sqrt(np.maximum(RESOLUTION_MM**2 - self.native.spacing**2, 0.0) / 12.0)
             source = ndimage.gaussian_filter(source, spread / self.native.spacing, mode="nearest", truncate=3.0)
-        step = np.linalg.inv(self.native.affine) @ self.alignment.matrix @ self.template.fa.affine
+        step = self._native_from_model
         return ndimage.affine_transform(source, step[:3, :3], step[:3, 3], output_shape=self.template.fa.shape,
                                         order=order, mode="constant", cval=0.0).astype(np.float32)
 
     def to_native(self, data: np.ndarray, order: int = 1) -> np.ndarray:
         """A model-grid array at the native voxels' centres, float32; 0 outside the model grid."""
-        step = np.linalg.inv(self.native.affine) @ self.alignment.matrix @ self.template.fa.affine
-        back = np.linalg.inv(step)
+        back = np.linalg.inv(self._native_from_model)
         return ndimage.affine_transform(data.astype(np.float32), back[:3, :3], back[:3, 3],
                                         output_shape=self.native.shape, order=order, mode="constant",
                                         cval=0.0).astype(np.float32)
 
     def voxels_holding(self, mask: np.ndarray) -> np.ndarray:
         """Model voxels in which the centre of a native voxel of *mask* lies, bool; none is too small to be met."""
-        grid = np.linalg.inv(self.alignment.matrix @ self.template.fa.affine) @ self.native.affine
+        grid = np.linalg.inv(self._native_from_model)
         voxels = np.rint(grid[:3, :3] @ np.argwhere(mask).T + grid[:3, 3:]).astype(int)
         held = np.zeros(self.template.fa.shape, bool)
         inside = ((voxels >= 0) & (voxels < np.array(held.shape)[:, None])).all(axis=0)

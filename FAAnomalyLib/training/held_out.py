@@ -19,8 +19,8 @@ def roaming_error(network: nn.Module, subjects: list[Subject], objective: HoleOb
                   spacing_mm: tuple[float, float, float], device: torch.device, dtype: torch.dtype) -> list[float]:
     """Root mean squared error in FA inside white matter, bias removed, of one whole roaming pass a subject.
 
-    White matter is the prior's, 8 mm inside the brain: voxels chosen by their own FA would favour
-    high noise.
+    White matter is the prior's, off the brain's noisy rim (full :attr:`Subject.weight`): voxels chosen
+    by their own FA would favour high noise.
     """
     errors = []
     prior = objective.prior
