@@ -21,10 +21,11 @@ from .intake import check_brain_mask, check_fa
 from .machine import peak_memory_mb
 from .pass_store import PassStore
 from .progress import CancelToken, Progress, ProgressCallback
+from .regions import find_regions
 from .request import DetectRequest
 from .result import Result
 from .roi import box_mask, read_markups_roi
-from .scoring import AUTO_THRESHOLD, find_regions, judged_mask, suspects, z_map
+from .scoring import AUTO_THRESHOLD, judged_mask, suspects, z_map
 from .space import ModelSpace, Prepared, prepare
 from .volume import Volume, load_volume
 

@@ -29,6 +29,9 @@ class Region:
         Signed z of the strongest voxel and on average.
     mean_difference
         Mean FA change (input minus pseudo-healthy), signed.
+    mean_difference_sd
+        What healthy tissue deviates in one standard deviation at this smoothing, FA: |mean change| over
+        |mean z|. No smaller for a larger region: neighbours err together.
     centroid_ras, peak_ras
         Positions in RAS millimetres.
     """
@@ -40,12 +43,14 @@ class Region:
     peak_z: float
     mean_z: float
     mean_difference: float
+    mean_difference_sd: float
     centroid_ras: tuple[float, float, float]
     peak_ras: tuple[float, float, float]
 
     def sentence(self) -> str:
         """The region in plain words."""
-        return (f"Region {self.label}: FA {self.sign} by {abs(self.mean_difference):.2f} on average over "
+        return (f"Region {self.label}: FA {self.sign} by {abs(self.mean_difference):.2f} "
+                f"± {self.mean_difference_sd:.2f} on average over "
                 f"{self.volume_ml:.1f} ml, peak z {self.peak_z:+.1f}, centred at {place(self.centroid_ras)} mm.")
 
 
@@ -97,9 +102,10 @@ class Result:
         out = io.StringIO()
         rows = csv.writer(out, lineterminator="\n")
         rows.writerow(["label", "sign", "voxels", "volume_ml", "peak_z", "mean_z", "mean_difference",
-                       "centroid_r", "centroid_a", "centroid_s", "peak_r", "peak_a", "peak_s"])
+                       "mean_difference_sd", "centroid_r", "centroid_a", "centroid_s", "peak_r", "peak_a", "peak_s"])
         for r in self.regions:
-            numbers = [r.volume_ml, r.peak_z, r.mean_z, r.mean_difference, *r.centroid_ras, *r.peak_ras]
+            numbers = [r.volume_ml, r.peak_z, r.mean_z, r.mean_difference, r.mean_difference_sd,
+                       *r.centroid_ras, *r.peak_ras]
             rows.writerow([r.label, r.sign, r.voxels, *(f"{n:.4f}" for n in numbers)])
         return out.getvalue()
 

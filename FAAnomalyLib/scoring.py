@@ -1,4 +1,4 @@
-"""From residual to z, threshold and regions.
+"""From residual to z and suspects.
 
 z = (FA - predicted mean) / predicted standard deviation, smoothed inside the judged white matter
 and brought to unit spread over the subject's own white matter (median and MAD, so that a lesion
@@ -7,13 +7,10 @@ does not widen its own yardstick).
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 from scipy import ndimage
 
-from .result import DECREASED, INCREASED, Region
-from .volume import Volume
+from .regions import NEIGHBOURS
 
 SMOOTHING_MM = 3.0
 """Standard deviation of the Gaussian over z."""
@@ -25,8 +22,6 @@ SUSPECT_Z = 3.5
 """Lower catches more of a lesion's rim, but lets the second look's holes depend on noise: the same brain
 on two grids then agreed less (correlation of z 0.96 to 0.98 against 0.99)."""
 SUSPECT_DILATION_MM = 6.0
-LEAST_REGION_ML = 0.1
-NEIGHBOURS = ndimage.generate_binary_structure(3, 3)
 
 
 def judged_mask(brain: np.ndarray, white_matter: np.ndarray, covered: np.ndarray, spacing_mm: float) -> np.ndarray:
@@ -102,52 +97,3 @@ def suspects(z: np.ndarray, judged: np.ndarray, spacing_mm: float) -> np.ndarray
     if not found.any():
         return found
     return ndimage.distance_transform_edt(~found, sampling=spacing_mm) <= SUSPECT_DILATION_MM
-
-
-def find_regions(z: Volume, difference: Volume, threshold: float) -> tuple[Volume, list[Region]]:
-    """Clusters beyond *threshold*, each tail by itself, cut at the half height of their own peak.
-
-    Parameters
-    ----------
-    z, difference
-        On one grid; z is 0 where nothing was judged.
-    threshold
-        Positive z.
-
-    Returns
-    -------
-    (Volume, list of Region)
-        uint8 segmentation (1 increased, 2 decreased) and its regions, strongest first.
-    """
-    voxel_ml = abs(np.linalg.det(z.affine[:3, :3])) / 1000.0
-    segmentation = np.zeros(z.shape, np.uint8)
-    found = []
-    for label_value, sign, word in ((INCREASED, 1, "increased"), (DECREASED, -1, "decreased")):
-        signed = sign * z.data
-        labels, count = ndimage.label(signed > threshold, NEIGHBOURS)
-        for number, box in enumerate(ndimage.find_objects(labels), 1):
-            inside = labels[box] == number
-            strong = inside & (signed[box] > 0.5 * signed[box][inside].max())
-            if strong.sum() * voxel_ml < LEAST_REGION_ML:
-                continue
-            segmentation[box][strong] = label_value
-            found.append((box, strong, word))
-    regions = [_describe(z, difference, box, strong, word, voxel_ml) for box, strong, word in found]
-    regions.sort(key=lambda r: -abs(r.peak_z))
-    numbered = [replace(r, label=n) for n, r in enumerate(regions, 1)]
-    return z.with_data(segmentation), numbered
-
-
-def _describe(z: Volume, difference: Volume, box, strong: np.ndarray, word: str, voxel_ml: float) -> Region:
-    corner = np.array([s.start for s in box])
-    voxels = np.argwhere(strong) + corner
-    values = z.data[box][strong]
-    peak = voxels[np.argmax(np.abs(values))]
-
-    def world(voxel) -> tuple[float, float, float]:
-        return tuple(float(c) for c in (z.affine @ [*voxel, 1.0])[:3])
-
-    return Region(label=0, sign=word, voxels=len(voxels), volume_ml=float(len(voxels) * voxel_ml),
-                  peak_z=float(values[np.argmax(np.abs(values))]), mean_z=float(values.mean()),
-                  mean_difference=float(difference.data[box][strong].mean()),
-                  centroid_ras=world(voxels.mean(0)), peak_ras=world(peak))

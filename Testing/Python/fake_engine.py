@@ -28,7 +28,7 @@ def fake_result(n_regions: int = 1, **provenance) -> Result:
     rng = np.random.default_rng(0)
     volumes = [Volume(rng.random(SHAPE, dtype=np.float32), AFFINE) for _ in range(4)]
     labels = Volume(np.ones(SHAPE, np.uint8), AFFINE)
-    regions = [Region(number + 1, "decreased", 10, 1.25, -6.5, -4.0, -0.12, (1.0, 2.0, 3.0), (4.0, 5.0, 6.0))
+    regions = [Region(number + 1, "decreased", 10, 1.25, -6.5, -4.0, -0.12, 0.03, (1.0, 2.0, 3.0), (4.0, 5.0, 6.0))
                for number in range(n_regions)]
     return Result(*volumes, labels, regions=regions, provenance={"seed": 0, "warnings": [], **provenance})
 

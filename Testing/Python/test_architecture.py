@@ -16,7 +16,7 @@ MOST_LINES = 400
 
 FLOORS = [
     {"errors", "progress", "packages", "resources", "machine", "channel", "failure", "formats", "volume", "request",
-     "result"},
+     "result", "regions"},
     {"registration", "prior", "space", "intake", "holes", "roi", "device", "pass_store", "diffusion", "networks"},
     {"checkpoints"},
     {"inpainting", "scoring"},
@@ -29,10 +29,10 @@ FLOORS = [
 ]
 """From the ground up; a name stands for a file or a whole folder of the engine."""
 
-TORCHLESS = ["errors", "progress", "volume", "request", "result", "resources", "checkpoints", "output", "job", "doctor",
-             "worker", "cli", "commands.detect", "commands.inpaint", "commands.models"]
+TORCHLESS = ["errors", "progress", "volume", "request", "result", "resources", "checkpoints", "output", "job",
+             "doctor", "worker", "cli", "commands.detect", "commands.inpaint", "commands.models"]
 SLICER = {"slicer", "qt", "ctk", "vtk", "vtkmodules", "mrml", "PythonQt"}
-SLICERS_OWN = {f"{PACKAGE}.{name}" for name in ("request", "errors", "volume")}
+SLICERS_OWN = {f"{PACKAGE}.{name}" for name in ("request", "errors", "volume", "result", "regions")}
 
 
 def sources(folder: str) -> list[Path]:

@@ -56,7 +56,7 @@ def result_of(volume, regions=0, z=None, **provenance):
     segmentation = np.where(np.abs(z) > 4, np.where(z > 0, 1, 2), 0).astype(np.uint8)
     peak = np.unravel_index(np.argmax(volume.data), volume.shape)
     ras = tuple(float(v) for v in volume.affine[:3, :3] @ peak + volume.affine[:3, 3])
-    found = [Region(i + 1, "decreased" if i % 2 else "increased", 30, 1.5, 6.0 - i / 9, 4.0, -0.2, ras, ras)
+    found = [Region(i + 1, "decreased" if i % 2 else "increased", 30, 1.5, 6.0 - i / 9, 4.0, -0.2, 0.05, ras, ras)
              for i in range(regions)]
     return Result(volume, volume.with_data(volume.data * 0.9), volume.with_data(volume.data * 0.1), volume.with_data(z),
                   volume.with_data(segmentation), found, dict(provenance))
@@ -205,7 +205,7 @@ def test_without_regions():
 @pytest.mark.parametrize("value", [0.0, 0.5, np.nan])
 def test_tiny_and_empty_results(shape, value):
     volume = Volume(np.full(shape, value, np.float32), np.eye(4))
-    region = Region(1, "increased", 1, 0.001, 5.0, 5.0, 0.1, (999.0, -999.0, 0.0), (999.0, -999.0, 0.0))
+    region = Region(1, "increased", 1, 0.001, 5.0, 5.0, 0.1, 0.02, (999.0, -999.0, 0.0), (999.0, -999.0, 0.0))
     result = result_of(volume, z=np.full(shape, value * 10, np.float32))
     result.regions = [region]
     assert len(images(report_html(result))) == 3

@@ -9,12 +9,11 @@ import pytest
 import synthetic_brain as sb
 from scipy import ndimage
 
+from FAAnomalyLib.regions import LEAST_REGION_ML, find_regions
 from FAAnomalyLib.scoring import (
     EDGE_MM,
-    LEAST_REGION_ML,
     SUSPECT_DILATION_MM,
     centre_and_spread,
-    find_regions,
     judged_mask,
     suspects,
     z_map,
