@@ -1,0 +1,219 @@
+"""The 3D Slicer module FA Anomaly. Everything it does is in the package ``FAAnomalySlicer``."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import slicer
+from slicer import (
+    vtkMRMLMarkupsROINode,
+    vtkMRMLScalarVolumeNode,
+    vtkMRMLSegmentationNode,
+    vtkMRMLTableNode,
+    vtkMRMLTextNode,
+)
+from slicer.i18n import tr as _
+from slicer.i18n import translate
+from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleTest,
+    ScriptedLoadableModuleWidget,
+)
+from slicer.util import VTKObservationMixin
+
+# Installed, the engine lies beside this file; in a source checkout, one folder up. Slicer knows only the former.
+for _folder in Path(__file__).resolve().parents[:2]:
+    if (_folder / "FAAnomalyLib" / "__init__.py").is_file() and str(_folder) not in sys.path:
+        sys.path.append(str(_folder))
+
+from FAAnomalySlicer.parameters import Device, MaskSize, MaskType, RegionMode, Sampler, Shown, Signs  # noqa: E402
+
+PACKAGES = ("FAAnomalySlicer", "FAAnomalyLib")
+
+
+class FAAnomaly(ScriptedLoadableModule):
+    """What Slicer shows of the module before it is opened."""
+
+    def __init__(self, parent):
+        ScriptedLoadableModule.__init__(self, parent)
+        self.parent.title = _("FA Anomaly")
+        self.parent.categories = [translate("qSlicerAbstractCoreModule", "Diffusion")]
+        self.parent.dependencies = []
+        self.parent.contributors = ["The FAAnomaly contributors"]
+        self.parent.helpText = _(
+            "<p>Shows what a fractional anisotropy (FA) map of a brain would look like if the brain were healthy, "
+            "where it deviates, how strongly and how surely. A diffusion model hides parts of the map and fills them "
+            "in from what surrounds them.</p>"
+            "<p>Choose an FA volume and press <b>Apply</b>; or draw a box and see the healthy tissue appear inside "
+            "it.</p><p><b>Research software. Nothing here is a diagnosis.</b></p>")
+        self.parent.helpText += self.getDefaultModuleDocumentationLink()
+        self.parent.acknowledgementText = _(
+            "<p>Began as the Master's thesis <i>Unsupervised anomaly detection on brain fractional anisotropy maps by "
+            "inpainting with denoising diffusion probabilistic models</i>, whose methods are kept as an exact "
+            "baseline. Research software: nothing here is a diagnosis.</p>")
+        slicer.app.connect("startupCompleted()", register_sample_data)
+
+
+def register_sample_data() -> None:
+    """Tell Slicer's Sample Data module of the bundled brain."""
+    from FAAnomalySlicer.sample_data import register_sample_data as register
+
+    register(str(Path(__file__).resolve().parent / "Resources" / "Icons" / "FAAnomalySample.png"))
+
+
+@parameterNodeWrapper
+class FAAnomalyParameterNode:
+    """Everything on the panel, saved in the scene.
+
+    Input and region
+        inputVolume, regionMode, roi, roiOutline, segmentation, segmentID, maskType, maskSize
+    How it is filled
+        model (name or folder), sampler, steps (0: the sampler's own), samples, seed, device
+    What is shown
+        shown, opacity (0..1), autoThreshold, threshold (z), signs, surfaces
+    Results, filled in by a run and reused by the next
+        pseudoHealthy, difference, zMap (volumes), anomalies (segmentation), regions (table), report (HTML text)
+    """
+
+    inputVolume: vtkMRMLScalarVolumeNode
+    regionMode: RegionMode = RegionMode.WHOLE_BRAIN
+    roi: vtkMRMLMarkupsROINode
+    roiOutline: bool = True
+    segmentation: vtkMRMLSegmentationNode
+    segmentID: str
+    maskType: MaskType = MaskType.CUBIC
+    maskSize: MaskSize = MaskSize.SIZE_16
+
+    model: str = "default"
+    sampler: Sampler = Sampler.MEAN
+    steps: Annotated[int, WithinRange(0, 1000)] = 0
+    samples: Annotated[int, WithinRange(1, 64)] = 1
+    seed: Annotated[int, WithinRange(0, 2**31 - 1)] = 0
+    device: Device = Device.AUTO
+
+    shown: Shown = Shown.INPUT
+    opacity: Annotated[float, WithinRange(0, 1)] = 0.7
+    autoThreshold: bool = True
+    threshold: Annotated[float, WithinRange(1, 100)] = 5.0
+    signs: Signs = Signs.BOTH
+    surfaces: bool = False
+
+    pseudoHealthy: vtkMRMLScalarVolumeNode
+    difference: vtkMRMLScalarVolumeNode
+    zMap: vtkMRMLScalarVolumeNode
+    anomalies: vtkMRMLSegmentationNode
+    regions: vtkMRMLTableNode
+    report: vtkMRMLTextNode
+
+
+class FAAnomalyWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """The panel's place in Slicer; :class:`FAAnomalySlicer.panel.panel.Panel` is the panel."""
+
+    def __init__(self, parent=None) -> None:
+        self.logic = None
+        self.panel = None
+        VTKObservationMixin.__init__(self)
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+
+    def setup(self) -> None:
+        """Build the panel; called once, with or without a main window."""
+        from FAAnomalySlicer.panel.panel import Panel
+
+        ScriptedLoadableModuleWidget.setup(self)
+        form = slicer.util.loadUI(self.resourcePath("UI/FAAnomaly.ui"))
+        self.layout.addWidget(form)
+        self.ui = slicer.util.childWidgetVariables(form)
+        form.setMRMLScene(slicer.mrmlScene)
+        self.logic = FAAnomalyLogic()
+        self.panel = Panel(self.ui, self.logic)
+        scene = slicer.mrmlScene
+        self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
+        self.addObserver(scene, scene.EndImportEvent, self.onSceneEndImport)
+        self.panel.setParameterNode(self.logic.getParameterNode())
+
+    def cleanup(self) -> None:
+        """Slicer closes the module: cancel what runs, end the engine, let go of everything."""
+        self.removeObservers()
+        if self.panel:
+            self.panel.close()
+            self.logic.close()
+            self.panel = None
+
+    def enter(self) -> None:
+        """The module is opened."""
+        self.panel.setParameterNode(self.logic.getParameterNode())
+        self.panel.enter()
+
+    def exit(self) -> None:
+        """Another module is opened; a run goes on."""
+        self.panel.exit()
+
+    def onSceneStartClose(self, caller, event) -> None:
+        """The scene is about to go, and the parameter node with it."""
+        self.panel.sceneCloses()
+
+    def onSceneEndClose(self, caller, event) -> None:
+        """An empty scene gets its parameter node."""
+        self.panel.setParameterNode(self.logic.getParameterNode())
+
+    def onSceneEndImport(self, caller, event) -> None:
+        """A scene was loaded: its parameters are shown, and what its results show is brought back."""
+        self.panel.setParameterNode(self.logic.getParameterNode())
+
+    def onReload(self) -> None:
+        """Developers' reload: the module's packages are read anew as well."""
+        for name in [name for name in sys.modules if name.split(".")[0] in PACKAGES]:
+            del sys.modules[name]
+        importlib.invalidate_caches()
+        ScriptedLoadableModuleWidget.onReload(self)
+
+
+class FAAnomalyLogic(ScriptedLoadableModuleLogic):
+    """What scripts call; works without a main window.
+
+    >>> nodes = slicer.modules.faanomaly.widgetRepresentation().self().logic.run(volumeNode)
+
+    or, without the panel, ``FAAnomaly.FAAnomalyLogic().run(volumeNode)``.
+    """
+
+    def __init__(self) -> None:
+        from FAAnomalySlicer.logic import Detections
+
+        ScriptedLoadableModuleLogic.__init__(self)
+        self.detections = Detections()
+
+    def getParameterNode(self) -> FAAnomalyParameterNode:
+        """The panel's choices in the scene."""
+        return FAAnomalyParameterNode(super().getParameterNode())
+
+    def run(self, volumeNode, **options):
+        """Detect, wait for the end and return the result nodes; see :meth:`FAAnomalySlicer.logic.Detections.run`."""
+        return self.detections.run(volumeNode, **options)
+
+    def start(self, volumeNode, **options):
+        """Detect in the background and return at once; see :meth:`FAAnomalySlicer.logic.Detections.start`."""
+        return self.detections.start(volumeNode, **options)
+
+    def close(self) -> None:
+        """Cancel what runs and end the engine's processes."""
+        self.detections.close()
+
+
+class FAAnomalyTest(ScriptedLoadableModuleTest):
+    """Self-test: works inside Slicer, needs neither torch nor a network."""
+
+    def runTest(self, **kwargs) -> None:
+        """Run every test on an empty scene."""
+        from FAAnomalySlicer import self_test
+
+        for test in self_test.TESTS:
+            slicer.mrmlScene.Clear()
+            self.delayDisplay(test.__doc__)
+            test(FAAnomalyLogic())
+        self.delayDisplay(_("All tests passed"))

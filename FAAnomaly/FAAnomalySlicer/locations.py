@@ -1,0 +1,25 @@
+"""Where the engine and its resources lie: beside the module when installed, one folder up in a source checkout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import FAAnomalyLib
+from FAAnomalyLib.errors import FAError
+from slicer.i18n import tr as _
+
+
+def engine_root() -> Path:
+    """The folder that holds ``FAAnomalyLib``; it goes on the engine's PYTHONPATH."""
+    return Path(FAAnomalyLib.__file__).resolve().parent.parent
+
+
+def resources_folder() -> Path:
+    """The folder with ``Models`` and ``SampleData``. Raises ``FAError('missing')`` when there is none."""
+    for name in ("Resources", "FAAnomalyResources"):
+        folder = engine_root() / name
+        # Beside other modules of Slicer there is a Resources folder too, which is not the engine's.
+        if (folder / "Models").is_dir():
+            return folder
+    raise FAError("missing", _("The bundled models are not installed"), str(engine_root()),
+                  _("Install the extension again"))
