@@ -1,0 +1,92 @@
+# What an extension calls of Slicer's CMake: slicerMacroBuildScriptedModule and slicer_add_python_unittest.
+# Both note what they were given, a line each, in files of the build folder:
+#   packaged_files.txt   module | SCRIPTS or RESOURCES | path in the package | path of the source
+#   slicer_tests.txt     script that Slicer's unit test runner would run
+
+set(EXTENSION_NAME "${PROJECT_NAME}")
+set(_slicer_packaged_files "${CMAKE_BINARY_DIR}/packaged_files.txt")
+set(_slicer_tests "${CMAKE_BINARY_DIR}/slicer_tests.txt")
+file(WRITE "${_slicer_packaged_files}" "")
+file(WRITE "${_slicer_tests}" "")
+
+include(CTest)
+
+# Metadata: a misspelt name would be ignored, and a semicolon would cut the value.
+set(_slicer_metadata NAME HOMEPAGE CONTRIBUTORS DESCRIPTION ICONURL SCREENSHOTURLS DEPENDS RECOMMENDS KEYWORDS ENABLED
+  STATUS TIER BUILD_SUBDIRECTORY DICOM_SUPPORT_RULE LICENSE_FILE README_FILE)
+get_cmake_property(_slicer_variables VARIABLES)
+foreach(variable IN LISTS _slicer_variables)
+  if(variable MATCHES "^EXTENSION_(.+)$")
+    if(NOT CMAKE_MATCH_1 IN_LIST _slicer_metadata)
+      message(FATAL_ERROR "${variable} is no metadata that Slicer knows")
+    endif()
+    if("${${variable}}" MATCHES "[;\n]")
+      message(FATAL_ERROR "${variable} holds a semicolon or a line break")
+    endif()
+  endif()
+endforeach()
+
+function(_slicer_package module kind path)
+  set(source "${CMAKE_CURRENT_SOURCE_DIR}/${path}")
+  set(target "${CMAKE_BINARY_DIR}/${Slicer_QTSCRIPTEDMODULES_LIB_DIR}/${path}")
+  if(IS_ABSOLUTE "${path}" OR path MATCHES "(^|/)\\.\\.?(/|$)|//|[|*?]")
+    # Slicer copies '../x' beside the folder that it installs: the file is in the build tree and not in the package.
+    message(FATAL_ERROR "${module}: '${path}' is not a plain path below ${CMAKE_CURRENT_SOURCE_DIR}")
+  endif()
+  if(NOT EXISTS "${source}" OR IS_DIRECTORY "${source}")
+    message(FATAL_ERROR "${module}: ${kind} names '${path}', which is no file")
+  endif()
+  if(kind STREQUAL "SCRIPTS" AND NOT path MATCHES "\\.py$")
+    message(FATAL_ERROR "${module}: SCRIPTS names '${path}', which is no .py file")
+  endif()
+  get_property(known GLOBAL PROPERTY _slicer_targets)
+  if(target IN_LIST known)
+    message(FATAL_ERROR "${module}: '${path}' is packaged twice")
+  endif()
+  set_property(GLOBAL APPEND PROPERTY _slicer_targets "${target}")
+  file(APPEND "${_slicer_packaged_files}" "${module}|${kind}|${path}|${source}\n")
+  add_custom_command(OUTPUT "${target}" DEPENDS "${source}"
+    COMMAND ${CMAKE_COMMAND} -E copy "${source}" "${target}" COMMENT "Copying ${path}" VERBATIM)
+endfunction()
+
+function(slicerMacroBuildScriptedModule)
+  cmake_parse_arguments(PARSE_ARGV 0 MODULE "WITH_GENERIC_TESTS;WITH_SUBDIR;VERBOSE" "NAME" "SCRIPTS;RESOURCES")
+  if(DEFINED MODULE_UNPARSED_ARGUMENTS)
+    message(FATAL_ERROR "slicerMacroBuildScriptedModule: unknown keywords '${MODULE_UNPARSED_ARGUMENTS}'")
+  endif()
+  if(DEFINED MODULE_KEYWORDS_MISSING_VALUES)
+    message(FATAL_ERROR "slicerMacroBuildScriptedModule: no value for '${MODULE_KEYWORDS_MISSING_VALUES}'")
+  endif()
+  if(NOT DEFINED MODULE_NAME OR NOT DEFINED MODULE_SCRIPTS)
+    message(FATAL_ERROR "slicerMacroBuildScriptedModule: NAME and SCRIPTS are mandatory")
+  endif()
+  if(MODULE_WITH_SUBDIR)
+    message(FATAL_ERROR "slicerMacroBuildScriptedModule: the stand-in has no WITH_SUBDIR")
+  endif()
+
+  set(targets)
+  foreach(kind IN ITEMS SCRIPTS RESOURCES)
+    foreach(path IN LISTS MODULE_${kind})
+      _slicer_package("${MODULE_NAME}" ${kind} "${path}")
+      list(APPEND targets "${CMAKE_BINARY_DIR}/${Slicer_QTSCRIPTEDMODULES_LIB_DIR}/${path}")
+    endforeach()
+  endforeach()
+  add_custom_target(Copy${MODULE_NAME} ALL DEPENDS ${targets})
+  install(DIRECTORY "${CMAKE_BINARY_DIR}/${Slicer_QTSCRIPTEDMODULES_LIB_DIR}/"
+    DESTINATION "${Slicer_INSTALL_QTSCRIPTEDMODULES_LIB_DIR}")
+
+  if(MODULE_WITH_GENERIC_TESTS AND NOT "${MODULE_NAME}.py" IN_LIST MODULE_SCRIPTS)
+    message(FATAL_ERROR "${MODULE_NAME}: WITH_GENERIC_TESTS tests ${MODULE_NAME}.py, which is not among SCRIPTS")
+  endif()
+endfunction()
+
+function(slicer_add_python_unittest)
+  cmake_parse_arguments(PARSE_ARGV 0 TEST "" "SCRIPT;TESTNAME_PREFIX" "SLICER_ARGS")
+  if(DEFINED TEST_UNPARSED_ARGUMENTS OR DEFINED TEST_KEYWORDS_MISSING_VALUES OR NOT DEFINED TEST_SCRIPT)
+    message(FATAL_ERROR "slicer_add_python_unittest: wrong arguments '${ARGV}'")
+  endif()
+  if(NOT EXISTS "${CMAKE_CURRENT_SOURCE_DIR}/${TEST_SCRIPT}")
+    message(FATAL_ERROR "slicer_add_python_unittest: '${TEST_SCRIPT}' is no file")
+  endif()
+  file(APPEND "${_slicer_tests}" "${TEST_SCRIPT}\n")
+endfunction()

@@ -1,0 +1,47 @@
+"""The committed icons are what their script draws, and Qt draws the vector icon as the script does."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from extension_build import ROOT
+from PIL import Image
+
+
+@pytest.fixture(scope="module")
+def icons():
+    """The script that draws the icons, as a module."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / "Testing" / "Icons")
+        import draw_icons
+        yield draw_icons
+
+
+def test_the_icons_are_what_the_script_draws(icons):
+    assert icons.VECTOR.read_text(encoding="utf-8") == icons.svg(icons.drawing())
+    with Image.open(icons.PICTURE) as picture:
+        kept = np.asarray(picture).astype(int)
+    assert np.abs(kept - icons.raster(icons.drawing(), 128)).max() <= 2
+
+
+@pytest.mark.parametrize("size", [24, 64, 128])
+def test_the_spot_stands_out_from_the_brain_at_every_size(icons, size):
+    pixels = icons.raster(icons.drawing(), size).astype(int)
+    seen = pixels[..., 3] > 200
+    warm = seen & (pixels[..., 0] - pixels[..., 2] > 120)
+    cold = seen & (pixels[..., 2] - pixels[..., 0] > 60)
+    assert 0.04 < warm.mean() < 0.15 < cold.mean() and not seen[[0, 0, -1, -1], [0, -1, 0, -1]].any()
+
+
+def test_qt_draws_the_vector_icon_the_same(icons):
+    qt_gui, qt_svg = pytest.importorskip("PySide6.QtGui"), pytest.importorskip("PySide6.QtSvg")
+    image = qt_gui.QImage(128, 128, qt_gui.QImage.Format.Format_RGBA8888)
+    image.fill(0)
+    painter = qt_gui.QPainter(image)
+    renderer = qt_svg.QSvgRenderer(str(icons.VECTOR))
+    assert renderer.isValid()
+    renderer.render(painter)
+    painter.end()
+    drawn = np.frombuffer(image.constBits(), np.uint8).reshape(128, 128, 4).astype(float)
+    ours = icons.raster(icons.drawing(), 128)
+    assert np.abs(drawn * drawn[..., 3:] / 255 - ours * (ours[..., 3:] / 255.0)).mean() < 2
