@@ -1,0 +1,1 @@
+"""The Slicer side's own rooms; nothing here imports torch, nibabel or skimage."""

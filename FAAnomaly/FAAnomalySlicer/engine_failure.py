@@ -1,0 +1,115 @@
+"""Why the engine ended, in words that help: the real cause and what to do about it."""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Sequence
+
+from slicer.i18n import tr as _
+
+from FAAnomalyLib.errors import EXIT_STATUS, FAError
+
+from .process import Ending
+
+LAST_LINES = 3
+LINE_LENGTH = 200
+SIGKILL, SIGILL = 9, 4
+SHELL_OFFSET = 128
+"""A shell that waited for a killed program ends with this plus the number of the signal."""
+NO_MEMORY_STATUS = (0xC0000017, 0xC000012D)
+"""What Windows ends a program with when memory is short."""
+LAUNCHER_SAYS = "exit abnormally"
+"""What Slicer's launcher prints when its program was killed or crashed; it hides by what, behind exit status 1."""
+CRASH_SAYS = "Fatal Python error"
+"""What Python prints when it crashes (``PYTHONFAULTHANDLER``); a killed Python prints nothing."""
+NO_MEMORY_SAYS = re.compile(r"out of memory|bad_alloc|MemoryError|cannot allocate memory", re.IGNORECASE)
+NO_ENGINE_SAYS = re.compile(r"No module named '?FAAnomalyLib")
+
+
+def known_error(answer: dict) -> FAError:
+    """The :class:`~FAAnomalyLib.errors.FAError` in an ``error`` answer; a code that nobody knows is a ``bug``."""
+    code, what, why, fix = (str(answer.get(name) or "") for name in ("code", "what", "why", "fix"))
+    return FAError(code if code in EXIT_STATUS else "bug", what or _("The engine failed without a reason"), why, fix)
+
+
+def error_of_ending(ending: Ending, log: Sequence[str]) -> FAError:
+    """The error of a job whose engine ended without an answer.
+
+    Parameters
+    ----------
+    ending
+        How it ended.
+    log
+        The last lines of its standard error, oldest first.
+    """
+    if ending.kind == "failed-to-start":
+        return FAError("missing", _("The engine could not be started"), ending.reason,
+                       _("Install Slicer and FAAnomaly again, and check that no virus scanner blocks PythonSlicer"))
+    said = "\n".join(log)
+    number = _signal_number(ending, said)
+    if number == SIGKILL or NO_MEMORY_SAYS.search(said) or ending.code in NO_MEMORY_STATUS:
+        code, what = "out-of-memory", _("The engine was ended by the system, most likely because memory ran out")
+        fix = _("Close other programs, choose fewer samples or a smaller region, or run on the CPU")
+    elif NO_ENGINE_SAYS.search(said):
+        code, what, fix = "missing", _("The engine is not installed"), _("Install FAAnomaly again")
+    elif number == SIGILL:
+        code, what = "missing", _("The engine met a processor instruction that this computer lacks")
+        fix = _("Install a version of PyTorch that fits this processor, in the module PyTorch Utils")
+    else:
+        code, what = _code_of_status(ending), _("The engine ended before it answered")
+        fix = _("Try again; if it happens again, report it with the text of 'Copy diagnostics'")
+    return FAError(code, what, _why(ending, number, log), fix)
+
+
+def error_of_silence(seconds: float, log: Sequence[str]) -> FAError:
+    """The error of a job whose engine has not said a word within *seconds* of its start."""
+    return FAError("bug", _("The engine did not start"),
+                   _join(_("it has said nothing for {seconds:.0f} seconds").format(seconds=seconds), log),
+                   _("Check that no virus scanner holds up PythonSlicer, then try again"))
+
+
+def error_of_protocol(theirs: object, version: object, ours: int) -> FAError:
+    """The error of a job whose engine speaks protocol *theirs*."""
+    return FAError("missing", _("The engine and the panel do not fit each other"),
+                   _("FAAnomalyLib {version} speaks protocol {theirs}, the panel {ours}").format(
+                       version=version, theirs=theirs, ours=ours),
+                   _("Install FAAnomaly again and restart Slicer"))
+
+
+def _signal_number(ending: Ending, said: str) -> int | None:
+    code = ending.code
+    if code is None:
+        return None
+    if code < 0:
+        return -code
+    if SHELL_OFFSET < code < SHELL_OFFSET + 65:
+        return code - SHELL_OFFSET
+    return SIGKILL if LAUNCHER_SAYS in said and CRASH_SAYS not in said else None
+
+
+def _code_of_status(ending: Ending) -> str:
+    if ending.kind == "exit":
+        for code in ("missing", "out-of-memory"):
+            if ending.code == EXIT_STATUS[code]:
+                return code
+    return "bug"
+
+
+def _why(ending: Ending, number: int | None, log: Sequence[str]) -> str:
+    if number is not None:
+        try:
+            how = _("ended by signal {name}").format(name=signal.Signals(number).name)
+        except ValueError:
+            how = _("ended by signal {name}").format(name=number)
+    elif ending.code is None:
+        how = ending.reason
+    else:
+        shown = ending.code if 0 <= ending.code < 256 else f"0x{ending.code & 0xFFFFFFFF:08X}"
+        how = _("exit status {status}").format(status=shown)
+    return _join(how, log)
+
+
+def _join(how: str, log: Sequence[str]) -> str:
+    last = [line.strip()[:LINE_LENGTH] for line in log if line.strip()][-LAST_LINES:]
+    return _("{how}; its last words were: {words}").format(how=how, words=" | ".join(last)) if last else how

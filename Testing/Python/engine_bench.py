@@ -1,0 +1,106 @@
+"""Runs an :class:`EngineClient` on the fake worker, over either kind of process, and watches what becomes of it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import fake_worker
+from FAAnomalySlicer.engine_client import EngineClient
+from FAAnomalySlicer.escalation import Patience
+from FAAnomalySlicer.qt_process import QtProcess, QtTimer
+from FAAnomalySlicer.subprocess_process import PollTimer, SubprocessProcess
+
+LONGEST = 30.0
+"""Seconds; only waited for when something hangs."""
+QUICK = Patience(start=3_000, cancel=400, kill=400)
+
+
+class Bench:
+    """One client and the processes it started.
+
+    Parameters
+    ----------
+    kind
+        ``subprocess`` or ``qt``.
+    """
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.clients: list[EngineClient] = []
+        self.pids: list[int] = []
+
+    def client(self, mode: str = "normal", patience: Patience = QUICK, command: list[str] | None = None,
+               environment: dict[str, str] | None = None) -> EngineClient:
+        """A client whose worker behaves like *mode*."""
+        process, timer = (QtProcess, QtTimer()) if self.kind == "qt" else (SubprocessProcess, PollTimer())
+
+        def make_process():
+            made = process()
+            start = made.start
+
+            def start_and_note(*arguments):
+                start(*arguments)
+                inner = made._process
+                if inner is not None:
+                    self.pids.append(inner.pid if self.kind == "subprocess" else inner.processId())
+
+            made.start = start_and_note
+            return made
+
+        client = EngineClient(make_process, command or [sys.executable, fake_worker.__file__, mode],
+                              {"PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1", **(environment or {})}, timer, patience)
+        client.states = []
+        client.state.connect(client.states.append)
+        self.clients.append(client)
+        return client
+
+    def until(self, condition, longest: float = LONGEST) -> None:
+        """Go on until *condition* holds; fails when it never does."""
+        end = time.monotonic() + longest
+        while not condition():
+            assert time.monotonic() < end, "it never came"
+            self.pump(0.02)
+
+    def pump(self, seconds: float) -> None:
+        """Let *seconds* pass."""
+        if self.kind == "qt":
+            import qt
+
+            end = time.monotonic() + seconds
+            while True:
+                qt.QCoreApplication.processEvents()
+                if time.monotonic() >= end:
+                    break
+                time.sleep(0.001)
+        else:
+            for client in self.clients:
+                client.poll(seconds)
+
+    def finish(self, job):
+        """Go on until *job* is over and return it."""
+        self.until(lambda: job.over)
+        return job
+
+    def close(self) -> None:
+        """End everything that still runs, and check that nothing survives."""
+        for client in self.clients:
+            client.shutdown()
+        self.until(lambda: all(client.status == "stopped" for client in self.clients))
+        self.until(lambda: not any(is_running(pid) for pid in self.pids))
+
+
+def is_running(pid: int) -> bool:
+    """Whether process *pid* exists and is no zombie."""
+    try:
+        os.kill(pid, 0)
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (ProcessLookupError, FileNotFoundError):
+        return False
+
+
+def children_of(pid: int) -> list[int]:
+    """The processes that *pid* started and that still run."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
