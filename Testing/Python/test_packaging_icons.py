@@ -8,20 +8,38 @@ from extension_build import ROOT
 from PIL import Image
 
 
-@pytest.fixture(scope="module")
-def icons():
-    """The script that draws the icons, as a module."""
+@pytest.fixture(scope="module", autouse=True)
+def scripts():
+    """Makes the scripts that draw the icons importable."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(ROOT / "Testing" / "Icons")
-        import draw_icons
-        yield draw_icons
+        yield
+
+
+@pytest.fixture(scope="module")
+def icons(scripts):
+    """The script that draws the icons."""
+    import draw_icons
+
+    return draw_icons
+
+
+def kept(path) -> np.ndarray:
+    """The pixels of a committed picture."""
+    with Image.open(path) as picture:
+        return np.asarray(picture).astype(int)
 
 
 def test_the_icons_are_what_the_script_draws(icons):
     assert icons.VECTOR.read_text(encoding="utf-8") == icons.svg(icons.drawing())
-    with Image.open(icons.PICTURE) as picture:
-        kept = np.asarray(picture).astype(int)
-    assert np.abs(kept - icons.raster(icons.drawing(), 128)).max() <= 2
+    assert np.abs(kept(icons.PICTURE) - icons.raster(icons.drawing(), 128)).max() <= 2
+
+
+def test_the_picture_of_the_sample_shows_the_sample():
+    import draw_sample
+
+    assert kept(draw_sample.PICTURE).shape == (draw_sample.HEIGHT, draw_sample.WIDTH, 4)
+    assert np.abs(kept(draw_sample.PICTURE) - draw_sample.raster()).max() <= 2
 
 
 @pytest.mark.parametrize("size", [24, 64, 128])
