@@ -101,20 +101,22 @@ def svg(shapes: list[Shape]) -> str:
 
 def distance(corners: np.ndarray, at: np.ndarray) -> np.ndarray:
     """Distance of each place *at* (n x 2) to a line through *corners* (m x 2)."""
-    start, step = corners[:-1], np.diff(corners, axis=0)
-    away = at[:, None] - start
-    along = np.clip((away * step).sum(-1) / (step**2).sum(-1), 0, 1)
-    return np.linalg.norm(away - along[..., None] * step, axis=-1).min(axis=1)
+    nearest = np.full(len(at), np.inf)
+    for start, end in zip(corners[:-1], corners[1:], strict=True):
+        step, away = end - start, at - start
+        along = np.clip(away @ step / (step @ step), 0, 1)
+        nearest = np.minimum(nearest, np.hypot(away[:, 0] - along * step[0], away[:, 1] - along * step[1]))
+    return nearest
 
 
 def inside(corners: np.ndarray, at: np.ndarray) -> np.ndarray:
     """Whether each place *at* (n x 2) lies in the polygon with these *corners*: an odd number of edges to its left."""
-    start, end = corners[:-1], corners[1:]
-    x, y = at[:, :1], at[:, 1:]
-    crosses = (start[:, 1] <= y) != (end[:, 1] <= y)
-    rise = np.where(end[:, 1] == start[:, 1], 1.0, end[:, 1] - start[:, 1])
-    crossing = start[:, 0] + (y - start[:, 1]) * (end[:, 0] - start[:, 0]) / rise
-    return ((crosses & (crossing < x)).sum(axis=1) % 2).astype(bool)
+    odd = np.zeros(len(at), dtype=bool)
+    for start, end in zip(corners[:-1], corners[1:], strict=True):
+        if start[1] != end[1]:
+            crossing = start[0] + (at[:, 1] - start[1]) * (end[0] - start[0]) / (end[1] - start[1])
+            odd ^= ((start[1] <= at[:, 1]) != (end[1] <= at[:, 1])) & (crossing < at[:, 0])
+    return odd
 
 
 def raster(shapes: list[Shape], size: int) -> np.ndarray:

@@ -24,15 +24,21 @@ def icons(scripts):
     return draw_icons
 
 
+@pytest.fixture(scope="module")
+def picture(icons) -> np.ndarray:
+    """The icon at the size of the catalogue, as the script draws it."""
+    return icons.raster(icons.drawing(), 128).astype(int)
+
+
 def kept(path) -> np.ndarray:
     """The pixels of a committed picture."""
     with Image.open(path) as picture:
         return np.asarray(picture).astype(int)
 
 
-def test_the_icons_are_what_the_script_draws(icons):
+def test_the_icons_are_what_the_script_draws(icons, picture):
     assert icons.VECTOR.read_text(encoding="utf-8") == icons.svg(icons.drawing())
-    assert np.abs(kept(icons.PICTURE) - icons.raster(icons.drawing(), 128)).max() <= 2
+    assert np.abs(kept(icons.PICTURE) - picture).max() <= 2
 
 
 def test_the_picture_of_the_sample_shows_the_sample():
@@ -42,8 +48,8 @@ def test_the_picture_of_the_sample_shows_the_sample():
     assert np.abs(kept(draw_sample.PICTURE) - draw_sample.raster()).max() <= 2
 
 
-@pytest.mark.parametrize("size", [24, 64, 128])
-def test_the_spot_stands_out_from_the_brain_at_every_size(icons, size):
+@pytest.mark.parametrize("size", [24, 64])
+def test_the_spot_stands_out_from_the_brain_when_small(icons, size):
     pixels = icons.raster(icons.drawing(), size).astype(int)
     seen = pixels[..., 3] > 200
     warm = seen & (pixels[..., 0] - pixels[..., 2] > 120)
@@ -51,7 +57,7 @@ def test_the_spot_stands_out_from_the_brain_at_every_size(icons, size):
     assert 0.04 < warm.mean() < 0.15 < cold.mean() and not seen[[0, 0, -1, -1], [0, -1, 0, -1]].any()
 
 
-def test_qt_draws_the_vector_icon_the_same(icons):
+def test_qt_draws_the_vector_icon_the_same(icons, picture):
     qt_gui, qt_svg = pytest.importorskip("PySide6.QtGui"), pytest.importorskip("PySide6.QtSvg")
     image = qt_gui.QImage(128, 128, qt_gui.QImage.Format.Format_RGBA8888)
     image.fill(0)
@@ -61,5 +67,4 @@ def test_qt_draws_the_vector_icon_the_same(icons):
     renderer.render(painter)
     painter.end()
     drawn = np.frombuffer(image.constBits(), np.uint8).reshape(128, 128, 4).astype(float)
-    ours = icons.raster(icons.drawing(), 128)
-    assert np.abs(drawn * drawn[..., 3:] / 255 - ours * (ours[..., 3:] / 255.0)).mean() < 2
+    assert np.abs(drawn * drawn[..., 3:] / 255 - picture * (picture[..., 3:] / 255.0)).mean() < 2
