@@ -32,7 +32,7 @@ SHOWN_ATTRIBUTES = {
 SHOWN_CALLS = {
     "addAction", "addButton", "addItem", "addItems", "addTab", "confirmOkCancelDisplay", "confirmRetryCloseDisplay",
     "confirmYesNoDisplay", "critical", "delayDisplay", "errorDisplay", "getExistingDirectory", "getOpenFileName",
-    "getSaveFileName", "getText", "information", "infoDisplay", "messageBox", "question", "setHeaderLabels",
+    "getSaveFileName", "getText", "information", "infoDisplay", "messageBox", "question", "appendPlainText", "setHeaderLabels", "setPlainText",
     "setHorizontalHeaderLabels", "setInformativeText", "setItemText", "setPlaceholderText", "setStatusTip", "setText",
     "setTitle", "setToolTip", "setWindowTitle", "showMessage", "showStatusMessage", "warning", "warningDisplay",
     "FAError",
