@@ -1,10 +1,22 @@
-"""Data that lies beside the checkout and is no part of it."""
+"""Fixtures for all tests: data that lies beside the checkout and is no part of it; a fake 3D Slicer."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
+from slicer_harness.fixtures import (  # noqa: F401
+    dialogs,
+    layout,
+    main_window,
+    open_module,
+    pip,
+    pytorch_extension,
+    scene,
+    settings,
+    slot_errors,
+    testing_mode,
+)
 
 
 @pytest.fixture(scope="session")

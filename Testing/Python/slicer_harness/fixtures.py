@@ -9,8 +9,8 @@ Fixtures
 --------
 ``scene``
     The application's ``vtkMRMLScene``, empty. After the test every opened module is closed, the scene is cleared, and
-    the test fails when a slot raised, a modal dialog appeared that nobody had announced, or a VTK error was logged by
-    an observer that raised. Every test of the Slicer side uses it, directly or through another fixture.
+    the test fails when a slot or a VTK observer raised, a modal dialog appeared that nobody had announced, or an
+    announced one did not appear. Every test of the Slicer side uses it, directly or through another fixture.
 ``slot_errors``
     The exceptions that slots raised, which real Slicer only prints. A test that means to provoke one takes it:
     ``error = slot_errors.take(ValueError)``.
@@ -22,13 +22,20 @@ Fixtures
     ``widget = open_module("FAAnomaly")`` loads ``FAAnomaly/FAAnomaly.py`` as Slicer's module factory does, makes its
     widget, calls ``setup()`` and ``enter()`` and returns the scripted widget (``widget.ui`` ..., ``widget.logic``).
     A path of another module file is accepted too. ``open_module.module("FAAnomaly")`` loads it without a widget.
+``main_window``
+    A main window, so that ``slicer.util.errorDisplay`` and the other message boxes appear (and must be announced);
+    without one, as by default, Slicer only logs them.
+``testing_mode``
+    ``slicer.app.testingEnabled()`` is true, as under ``Slicer --testing``.
 ``layout``
     ``slicer.app.layoutManager()``, which without this fixture is None as under ``--no-main-window``: Red, Green and
     Yellow slice widgets with real slice nodes, composite nodes and displayable managers.
 ``settings``
     An empty ``qt.QSettings`` of this test's own.
 ``pip``
-    What ``slicer.packaging.pip_ensure`` and ``slicer.util.pip_install`` were asked for; nothing is ever installed.
+    The stand-in for ``slicer.packaging``: ``pip.requests`` lists what was asked for; nothing is ever installed.
+``pytorch_extension``
+    Makes ``PyTorchUtils`` importable and returns it; ``pytorch_extension.calls`` lists the installations.
 
 Functions of ``slicer_harness``
 -------------------------------
@@ -42,3 +49,166 @@ Functions of ``slicer_harness``
 ``render_slices(path, views=("Red", "Green", "Yellow"), position=None, size=(400, 400))``
     The slice views with the layers of their composite nodes, drawn by Slicer's own displayable managers, side by side.
 """
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from .start import HERE, REPOSITORY, application, install, open_layout, unavailable
+
+
+@pytest.fixture
+def scene():
+    reason = unavailable()
+    if reason:
+        pytest.skip(reason)
+    install()
+    from .pythonqt.dialogs import dialogs
+    from .pythonqt.errors import hook, slot_errors
+
+    slot_errors.clear()
+    dialogs.clear()
+    sys.excepthook = hook
+    running = application()
+    running.mrml.clear()
+    yield running.mrml.scene
+    _close_modules(running)
+    _close_windows()
+    running.mrml.clear()
+    running.application.layout_manager = None
+    report, unused = slot_errors.report(), dialogs.unused()
+    slot_errors.clear()
+    dialogs.clear()
+    if running.application.render_pauses:
+        running.application.render_pauses = 0
+        pytest.fail("rendering was paused and not resumed")
+    if report:
+        pytest.fail(f"Slicer would only have printed this:\n{report}")
+    if unused:
+        pytest.fail(f"announced dialogs that never appeared: {unused}")
+
+
+def _close_modules(running) -> None:
+    import slicer
+
+    manager = running.application.manager
+    for name, module in list(manager.known.items()):
+        if hasattr(module, "widgetRepresentation"):
+            if module.widget is not None and module.widget.entered:
+                module.widget.exit()
+            manager.remove(slicer, name)
+
+
+def _close_windows() -> None:
+    from PySide6 import QtWidgets
+
+    from .event_loop import pump
+
+    for window in QtWidgets.QApplication.topLevelWidgets():
+        window.close()
+    pump()
+
+
+@pytest.fixture
+def slot_errors(scene):
+    from .pythonqt import errors
+
+    return errors.slot_errors
+
+
+@pytest.fixture
+def dialogs(scene):
+    from .pythonqt import dialogs
+
+    return dialogs.dialogs
+
+
+class ModuleOpener:
+    """``open_module``: see the top of this file."""
+
+    def __init__(self, running):
+        self._running = running
+
+    def module(self, name: str = "FAAnomaly"):
+        """The module's wrapper, loaded but without a panel: what ``slicer.modules.<name>`` is."""
+        import slicer
+
+        from .module_manager import qSlicerScriptedLoadableModule
+
+        path = Path(name) if str(name).endswith(".py") else REPOSITORY / name / f"{name}.py"
+        manager = self._running.application.manager
+        if path.stem not in manager.known:
+            module = qSlicerScriptedLoadableModule(slicer, path, self._running.mrml, self._running.application)
+            manager.add(slicer, module)
+            self._running.application.startupCompleted.emit()
+        return getattr(slicer.modules, path.stem.lower())
+
+    def __call__(self, name: str = "FAAnomaly"):
+        representation = self.module(name).widgetRepresentation()
+        representation.enter()
+        return representation.self()
+
+
+@pytest.fixture
+def open_module(scene):
+    return ModuleOpener(application())
+
+
+@pytest.fixture
+def layout(scene):
+    manager = open_layout()
+    return manager
+
+
+@pytest.fixture
+def main_window(scene):
+    from PySide6 import QtWidgets
+
+    from .pythonqt.wrapping import wrap
+
+    window = QtWidgets.QMainWindow()
+    window.setObjectName("qSlicerMainWindow")
+    yield wrap(window)
+    window.deleteLater()
+
+
+@pytest.fixture
+def testing_mode(scene):
+    application().application.testing = True
+    yield
+    application().application.testing = False
+
+
+@pytest.fixture
+def settings(scene):
+    import qt
+
+    stored = qt.QSettings()
+    stored.clear()
+    yield stored
+    stored.clear()
+
+
+@pytest.fixture
+def pip(scene):
+    from slicer import packaging
+
+    packaging.requests.clear()
+    yield packaging
+    packaging.requests.clear()
+    packaging.installing = None
+
+
+@pytest.fixture
+def pytorch_extension(scene, monkeypatch):
+    monkeypatch.syspath_prepend(str(HERE / "pytorch_files"))
+    monkeypatch.delitem(sys.modules, "PyTorchUtils", raising=False)
+    import PyTorchUtils
+
+    PyTorchUtils.calls.clear()
+    yield PyTorchUtils
+    PyTorchUtils.installing = None
+    sys.modules.pop("PyTorchUtils", None)

@@ -54,3 +54,32 @@ def cpp_signals(cls: type) -> dict[str, str]:
 def cpp_slots(cls: type) -> dict[str, str]:
     """From C++ signature to the method."""
     return _declared(cls, "cpp_slots")
+
+
+def stored(kind, initial, changed=None):
+    """A Qt property that is nothing but a value; *changed* names a method to call after it was set to another one."""
+    key = object()
+
+    def read(self):
+        return self.__dict__.get(key, initial)
+
+    def write(self, value):
+        if read(self) != value:
+            self.__dict__[key] = value
+            if changed is not None:
+                getattr(self, changed)()
+
+    return QtCore.Property(kind, read, write)
+
+
+def constant(kind, value):
+    """A Qt property that cannot be set."""
+    return QtCore.Property(kind, lambda self: value)
+
+
+def passed(kind, target: str, name: str):
+    """A Qt property of a part: the property *name* of ``self.<target>``."""
+    def write(self, value):
+        getattr(self, target).setProperty(name, value)
+
+    return QtCore.Property(kind, lambda self: getattr(self, target).property(name), write)

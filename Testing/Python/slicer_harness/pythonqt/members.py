@@ -1,4 +1,4 @@
-"""What a wrapped class has under a name, in PythonQt's order: property, then method or signal, then enumeration value."""
+"""What a wrapped class has under a name, in PythonQt's order: property, method or signal, enumeration value."""
 
 from __future__ import annotations
 

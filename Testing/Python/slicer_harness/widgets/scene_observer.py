@@ -1,0 +1,72 @@
+"""Tells a widget of nodes that come, go or change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+
+class SceneObserver:
+    """Observes one scene at a time and the nodes in it.
+
+    *changed* is called after the scene's nodes, their names or their attributes changed; *about_to_remove* with a
+    node before it goes.
+    """
+
+    def __init__(self, changed: Callable[[], None], about_to_remove: Callable[[object], None]):
+        self._changed, self._about_to_remove = changed, about_to_remove
+        self._scene, self._tags, self._node_tags = None, [], {}
+
+    def observe(self, scene) -> None:
+        """Leave the former scene, which may be None, for this one."""
+        import vtk
+
+        self.release()
+        self._scene = scene
+        if scene is None:
+            return
+
+        def added(caller, event, node) -> None:
+            self._watch(node)
+            self._changed()
+
+        def removed(caller, event, node) -> None:
+            self._forget(node)
+            self._about_to_remove(node)
+
+        added.CallDataType = removed.CallDataType = vtk.VTK_OBJECT
+        self._tags = [scene.AddObserver(scene.NodeAddedEvent, added),
+                      scene.AddObserver(scene.NodeAboutToBeRemovedEvent, removed)]
+        for event in (scene.EndBatchProcessEvent, scene.EndImportEvent, scene.EndCloseEvent, scene.EndRestoreEvent):
+            self._tags.append(scene.AddObserver(event, lambda caller, event: self._changed()))
+        for node in scene.GetNodes():
+            self._watch(node)
+
+    def _watch(self, node) -> None:
+        if node not in self._node_tags:
+            seen = [_listed(node)]
+
+            def modified(caller, event) -> None:
+                if _listed(node) != seen[0]:
+                    seen[0] = _listed(node)
+                    self._changed()
+
+            self._node_tags[node] = node.AddObserver("ModifiedEvent", modified)
+
+    def _forget(self, node) -> None:
+        tag = self._node_tags.pop(node, None)
+        if tag is not None:
+            node.RemoveObserver(tag)
+
+    def release(self, *_) -> None:
+        """Leave the scene."""
+        for tag in self._tags:
+            self._scene.RemoveObserver(tag)
+        for node, tag in self._node_tags.items():
+            node.RemoveObserver(tag)
+        self._tags, self._node_tags = [], {}
+
+
+def _listed(node) -> tuple:
+    """What decides whether and how a node is listed."""
+    return (node.GetName(), node.GetHideFromEditors(),
+            tuple((name, node.GetAttribute(name)) for name in node.GetAttributeNames()))
