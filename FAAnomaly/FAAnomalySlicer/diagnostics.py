@@ -20,7 +20,7 @@ OWN_PARTS = ("FAAnomalyLib", "FAAnomalySlicer", "site-packages")
 """What a path of a program's own file has in it; such a path says where an error was and is kept."""
 
 _FILE_ENDINGS = r"\.(?:nii(?:\.gz)?|nrrd|nhdr|mha|mhd|dcm|mgz|mrk\.json|mrb|img|hdr)"
-_BEGIN = r"(?:[A-Za-z]:[\\/]|\\\\|(?<![\w.:/\\])/(?=[^\s/]))"
+_BEGIN = r"(?:(?<![A-Za-z])[A-Za-z]:[\\/]|\\\\|(?<![\w.:/\\])/(?=[^\s/]))"
 _PATH = re.compile(
     rf"""(?P<quote>["']){_BEGIN}[^"'\n]*(?P=quote)"""  # in quotes, so that its end is known
     # Otherwise a blank belongs to it when a separator or the ending of a volume's name follows later in the line.

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from packaging.requirements import Requirement
-from packaging.version import InvalidVersion
+from packaging.version import InvalidVersion, Version
 from slicer.i18n import tr as _
 
 from FAAnomalyLib.errors import FAError
@@ -61,7 +61,7 @@ def is_met(requirement: Requirement) -> bool:
     if version is None:
         return False
     try:
-        return requirement.specifier.contains(version, prereleases=True)
+        return requirement.specifier.contains(Version(version), prereleases=True)
     except InvalidVersion:
         return True
 

@@ -50,7 +50,7 @@ class Bench:
             made.start = start_and_note
             return made
 
-        client = EngineClient(make_process, command or [sys.executable, fake_worker.__file__, mode],
+        client = EngineClient(make_process, command or [sys.executable, "-S", fake_worker.__file__, mode],
                               {"PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1", **(environment or {})}, timer, patience)
         client.states = []
         client.state.connect(client.states.append)
@@ -90,6 +90,42 @@ class Bench:
             client.shutdown()
         self.until(lambda: all(client.status == "stopped" for client in self.clients))
         self.until(lambda: not any(is_running(pid) for pid in self.pids))
+
+
+class LoopWatch:
+    """Measures how long Qt's event loop is kept waiting by this program, in a ``with`` block that runs the loop.
+
+    Attributes
+    ----------
+    longest
+        Longest time between two ticks of a 5 ms timer, in seconds, without the time in which the operating system
+        gave the processor to others.
+    """
+
+    def __enter__(self) -> LoopWatch:
+        import qt
+
+        self.longest = 0.0
+        self._last = _own_time()
+        self._timer = qt.QTimer()
+        self._timer.setInterval(5)
+        self._timer.connect("timeout()", self._tick)
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._tick()
+        self._timer.stop()
+
+    def _tick(self) -> None:
+        now = _own_time()
+        self.longest = max(self.longest, now - self._last)
+        self._last = now
+
+
+def _own_time() -> float:
+    waited_for_a_processor = int(Path("/proc/thread-self/schedstat").read_text().split()[1]) / 1e9
+    return time.monotonic() - waited_for_a_processor
 
 
 def is_running(pid: int) -> bool:
