@@ -11,6 +11,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
+import slicer_harness
 from extension_build import ROOT, install
 
 BESIDE_THE_SCRIPTS = ["Resources/Models", "Resources/SampleData", "Resources/Template"]
@@ -82,6 +83,12 @@ def environment(extension) -> dict[str, str]:
     return {**kept, "PYTHONPATH": str(extension.modules), "PYTHONDONTWRITEBYTECODE": "1"}
 
 
+def strangers(came_from: dict[str, str], extension) -> dict[str, str]:
+    """Those modules whose files do not lie in the installed folder."""
+    return {name: file for name, file in came_from.items()
+            if not Path(file).resolve().is_relative_to(extension.modules.resolve())}
+
+
 def test_the_installed_engine_detects_on_its_own(extension, tmp_path):
     sample = extension.modules / "Resources" / "SampleData"
     out, told = tmp_path / "Ergebnis für é", tmp_path / "told.json"
@@ -92,9 +99,7 @@ def test_the_installed_engine_detects_on_its_own(extension, tmp_path):
 
     came_from = json.loads(told.read_text(encoding="utf-8"))
     assert {"FAAnomalyLib", "FAAnomalyLib.detector", "FAAnomalyLib.networks.inpainter"} <= set(came_from)
-    strangers = {name: file for name, file in came_from.items()
-                 if not Path(file).resolve().is_relative_to(extension.modules.resolve())}
-    assert not strangers
+    assert not strangers(came_from, extension)
 
     found = np.asarray(nibabel.load(out / "segmentation.nii.gz").dataobj) > 0
     planted = np.asarray(nibabel.load(sample / "sample_truth.nii.gz").dataobj) > 0
@@ -103,3 +108,22 @@ def test_the_installed_engine_detects_on_its_own(extension, tmp_path):
         assert (out / name).stat().st_size > 0
     manifest = json.loads((extension.modules / "Resources/Models/inpainter/manifest.json").read_text(encoding="utf-8"))
     assert json.loads((out / "result.json").read_text(encoding="utf-8"))["model"]["sha256"] == manifest["sha256"]
+
+
+def test_the_installed_module_detects_in_slicer(extension, tmp_path):
+    reason = slicer_harness.unavailable()
+    if reason:
+        pytest.skip(reason)
+    told = tmp_path / "told.json"
+    variables = environment(extension)
+    variables["PYTHONPATH"] += os.pathsep + str(ROOT / "Testing" / "Python")
+    sample = extension.modules / "Resources" / "SampleData" / "sample_fa.nii.gz"
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "Testing" / "Python" / "installed_run.py"), str(extension.modules), str(sample),
+         str(told)], cwd=tmp_path, env=variables, capture_output=True, text=True, encoding="utf-8")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(told.read_text(encoding="utf-8"))
+    assert {"FAAnomaly", "FAAnomalySlicer.logic", "FAAnomalyLib.errors"} <= set(found["files"])
+    assert not strangers(found["files"], extension)
+    assert found["shapes_agree"] and found["icon"]
+    assert found["lowest_z"] < -5 and found["regions"] >= 1 and found["segments"] == 2
