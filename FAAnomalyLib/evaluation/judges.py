@@ -1,0 +1,111 @@
+"""The detector as a judge: one model for everybody, or for each person one that has not seen them."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+from ..checkpoints import find_model, read_manifest
+from ..errors import FAError
+from ..prior import Template, load_template
+from ..progress import CancelToken
+from ..request import DetectRequest
+from ..result import Result
+from ..volume import Volume
+from .protocol import Subject
+
+
+class DetectorJudge:
+    """Full roaming with the detector's defaults and its automatic threshold; see :class:`~.protocol.Judge`."""
+
+    def __init__(self, detector, model: Path, device: str, mask: Path | None, cancel: CancelToken | None) -> None:
+        self._detector, self._cancel = detector, cancel
+        self._request = DetectRequest(input="(in memory)", model=str(model), device=device,
+                                      brain_mask=None if mask is None else str(mask))
+        manifest = json.dumps(read_manifest(model), sort_keys=True)
+        self.identity = json.dumps([manifest, device])
+
+    def judge(self, volume: Volume) -> Result:
+        """See :meth:`.protocol.Judge.judge`."""
+        return self._detector.detect(self._request, volume=volume, cancel=self._cancel)
+
+
+class DetectorJudges:
+    """Judges for subjects; a model is loaded when its first subject comes.
+
+    Parameters
+    ----------
+    model
+        Bundled model or model folder, for whoever *folds* does not name.
+    folds
+        Person -> model folder.
+    device
+        As in :class:`~FAAnomalyLib.request.DetectRequest`.
+    """
+
+    def __init__(self, model: str, folds: dict[str, Path] | None = None, device: str = "auto",
+                 cancel: CancelToken | None = None) -> None:
+        from ..detector import Detector  # brings torch, which --help must not
+
+        self._model, self._folds, self._device, self._cancel = model, folds, device, cancel
+        self._detector = Detector()
+        self._templates: dict[Path, Template] = {}
+
+    def __call__(self, subject: Subject) -> DetectorJudge:
+        """The subject's judge; raises ``FAError('missing')`` when its model is not there."""
+        return DetectorJudge(self._detector, self.model_of(subject), self._device, subject.mask, self._cancel)
+
+    def model_of(self, subject: Subject) -> Path:
+        """Folder of the model that judges *subject*."""
+        return find_model(self._model if self._folds is None else self._folds[subject.person])
+
+    def template_of(self, subject: Subject) -> Template:
+        """Template of the model that judges *subject*."""
+        from ..engine import template_folder
+
+        folder = template_folder(self.model_of(subject))
+        if folder not in self._templates:
+            self._templates[folder] = load_template(folder)
+        return self._templates[folder]
+
+
+def read_folds(table: Path, people: set[str]) -> dict[str, Path]:
+    """Person -> model folder from a CSV with the columns ``person`` and ``model``.
+
+    A relative folder is looked for beside the table, then where the command runs. Raises
+    ``FAError('bad-input')`` when the table cannot be used or lacks one of *people*.
+    """
+    fix = "Give a CSV with the columns person,model"
+    try:
+        with open(table, newline="", encoding="utf-8-sig") as handle:
+            rows = list(csv.DictReader(handle))
+    except (OSError, ValueError, csv.Error) as error:
+        raise FAError("bad-input", f"{table} cannot be read", getattr(error, "strerror", None) or str(error),
+                      fix) from error
+    if not all(row.get("person") and row.get("model") for row in rows):
+        raise FAError("bad-input", f"{table} does not say who is judged by which model",
+                      "a line lacks its person or its model", fix)
+    folds = {row["person"]: Path(row["model"]) for row in rows}
+    strangers = sorted(people - set(folds))
+    if strangers:
+        raise FAError("bad-input", f"{table} names no model for {', '.join(strangers[:10])}", "",
+                      "Everybody needs a model that has not seen them")
+    return {person: table.parent / folder if (table.parent / folder).is_dir() else folder
+            for person, folder in folds.items()}
+
+
+def seen_in_training(subjects: list[Subject], everybody: list[Subject], model_of) -> list[Subject]:
+    """Subjects whose person their own model was trained on, as far as its manifest tells.
+
+    *everybody* is all volumes of the data set, evaluated or not: another volume of the same person counts.
+    """
+    files: dict[str, set[str]] = {}
+    for subject in everybody:
+        files.setdefault(subject.person, set()).add(subject.path.name)
+    found = []
+    for subject in subjects:
+        trained = read_manifest(model_of(subject)).get("training", {}).get("volumes", [])
+        if files[subject.person] & set(trained):
+            found.append(subject)
+    return found

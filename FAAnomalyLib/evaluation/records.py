@@ -1,0 +1,76 @@
+"""Finished judgements of an evaluation, one small file each, so that it can go on after an interruption."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from ..volume import cannot_write
+
+FOLDER = "records"
+
+
+class RecordStore:
+    """Records by everything that decides them.
+
+    Parameters
+    ----------
+    output
+        The evaluation's folder; the records lie in ``records/`` inside it.
+    resume
+        Whether records that are there may be used; otherwise they are removed.
+    """
+
+    def __init__(self, output: Path, resume: bool) -> None:
+        self.folder = output / FOLDER
+        if not resume:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        self.written = 0
+
+    def read(self, identity: str) -> list[dict] | None:
+        """The rows of a finished judgement; None when it is not there or not whole."""
+        try:
+            kept = json.loads(self._path(identity, ".json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return kept["rows"] if isinstance(kept, dict) and kept.get("identity") == identity else None
+
+    def arrays(self, identity: str) -> dict[str, np.ndarray] | None:
+        """The arrays kept with a judgement; None when they are not there or not whole."""
+        try:
+            with np.load(self._path(identity, ".npz"), allow_pickle=False) as stored:
+                return dict(stored)
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+            return None
+
+    def write(self, identity: str, rows: list[dict], arrays: dict[str, np.ndarray] | None = None) -> None:
+        """Keep a judgement; the rows last, so that they vouch for the arrays.
+
+        Raises ``FAError('bad-input')`` when there is no room.
+        """
+        temporary = self._path(identity, ".partial")
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if arrays is not None:
+                with open(temporary, "wb") as handle:
+                    np.savez_compressed(handle, **arrays)
+                os.replace(temporary, self._path(identity, ".npz"))
+            content = json.dumps({"identity": identity, "rows": rows}, allow_nan=False, default=float)
+            temporary.write_text(content, encoding="utf-8")
+            os.replace(temporary, self._path(identity, ".json"))
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise cannot_write(self.folder, error) from error
+        self.written += 1
+
+    def _path(self, identity: str, ending: str) -> Path:
+        return self.folder / f"{hashlib.sha256(identity.encode()).hexdigest()[:24]}{ending}"
