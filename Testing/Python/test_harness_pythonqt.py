@@ -9,7 +9,6 @@ slicer_harness.require()
 import pytest  # noqa: E402
 import qt  # noqa: E402
 import slicer  # noqa: E402
-
 from slicer_harness.pythonqt.dialogs import UnexpectedDialog  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("scene")

@@ -33,10 +33,8 @@ NODES = {"SegmentationFile": "vtkMRMLSegmentationNode", "TableFile": "vtkMRMLTab
 
 
 def bare_name(path: str) -> str:
-    """The name that Slicer gives a node by default: the file's, without its extension."""
-    name = Path(path).name
-    ending = next((e for _, endings in READERS for e in endings if name.lower().endswith(e)), Path(name).suffix)
-    return name[:len(name) - len(ending)] or name
+    """The name that Slicer gives a node by default: the file's, up to its first dot."""
+    return Path(path).name.partition(".")[0]
 
 
 class qSlicerIOManager(QtCore.QObject):
@@ -75,8 +73,6 @@ class qSlicerIOManager(QtCore.QObject):
         except RuntimeError as error:
             return self._failed(messages, str(error))
         for node in nodes:
-            if properties.get("name"):
-                node.SetName(self.mrml.scene.GetUniqueNameByString(properties["name"]))
             if loaded is not None:
                 loaded.AddItem(node)
         return True
@@ -100,23 +96,49 @@ class qSlicerIOManager(QtCore.QObject):
         return bool(storage.WriteData(node)) or self._failed(messages, f"The node could not be written: {path}")
 
     @invokable
-    def exportNodes(self, *arguments) -> bool:
-        """``exportNodes([parameters], hardenTransforms, messages)``: written aside, the node's own file stays."""
-        maps, harden = arguments[0], arguments[1]
-        messages = arguments[2] if len(arguments) > 2 else None
-        for properties in maps:
-            node = self.mrml.scene.GetNodeByID(properties["nodeID"])
-            storage = node.CreateDefaultStorageNode()
-            storage.UnRegister(None)
-            storage.SetScene(self.mrml.scene)
-            storage.SetFileName(properties["fileName"])
-            if "useCompression" in properties:
-                storage.SetUseCompression(properties["useCompression"])
-            if harden and node.GetParentTransformNode():
-                return self._failed(messages, "the harness exports no hardened transforms")
-            if not storage.WriteData(node):
-                return self._failed(messages, f"The node could not be written: {properties['fileName']}")
+    def fileWriterExtensions(self, node) -> list[str]:
+        """Formats such as ``NRRD (.nrrd)``."""
+        storage = node.CreateDefaultStorageNode()
+        storage.UnRegister(None)
+        storage.SetScene(self.mrml.scene)      # which knows the formats of volumes
+        formats = storage.GetSupportedWriteFileTypes()
+        return [formats.GetValue(index) for index in range(formats.GetNumberOfValues())]
+
+    @invokable
+    def extractKnownExtension(self, path: str, node) -> str:
+        """The longest extension of the node's formats that the path ends with, or an empty text."""
+        endings = [entry.rpartition("(")[2].rstrip(")") for entry in self.fileWriterExtensions(node)]
+        return max((ending for ending in endings if path.lower().endswith(ending)), key=len, default="")
+
+    @invokable
+    def exportNodes(self, identifiers, paths, properties: dict, harden: bool, messages=None) -> bool:
+        """Write copies of nodes, in world coordinates when *harden*; their own files and transforms stay."""
+        aside = self.slicer.vtkMRMLScene()
+        self.mrml.scene.CopyRegisteredNodesToScene(aside)
+        for identifier, path in zip(identifiers, paths, strict=True):
+            node = self.mrml.scene.GetNodeByID(identifier)
+            copy = aside.AddNewNodeByClass(node.GetClassName())
+            copy.CopyContent(node, harden)
+            if harden and node.GetParentTransformNode() is not None:
+                self._harden(aside, copy, node.GetParentTransformNode())
+            copy.AddDefaultStorageNode(path)
+            storage = copy.GetStorageNode()
+            storage.SetFileName(path)
+            storage.SetUseCompression(properties.get("useCompression", True))
+            if not storage.WriteData(copy):
+                return self._failed(messages, f"The node could not be written: {path}")
         return True
+
+    def _harden(self, scene, copy, parent) -> None:
+        import vtk
+
+        matrix = vtk.vtkMatrix4x4()
+        if not parent.GetMatrixTransformToWorld(matrix):
+            raise NotImplementedError("the harness hardens linear transforms only")
+        transform = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+        transform.SetMatrixTransformToParent(matrix)
+        copy.SetAndObserveTransformNodeID(transform.GetID())
+        copy.HardenTransform()
 
     def _failed(self, messages, text: str) -> bool:
         if messages is not None:
@@ -135,9 +157,9 @@ class qSlicerIOManager(QtCore.QObject):
         return bool(scene.SaveSceneToSlicerDataBundleDirectory(path, None))
 
     def _read(self, kind: str, path: str, properties: dict) -> list:
-        scene, logics, name = self.mrml.scene, self.mrml.logics, bare_name(path)
+        scene, logics, name = self.mrml.scene, self.mrml.logics, properties.get("name") or bare_name(path)
         if kind == "VolumeFile":
-            return [self._read_volume(path, properties)]
+            return [self._read_volume(path, name, properties)]
         if kind == "SceneFile":
             clear = properties.get("clear", True)
             if path.endswith(".mrb"):
@@ -166,10 +188,9 @@ class qSlicerIOManager(QtCore.QObject):
             raise RuntimeError(f"The file could not be read: {path}")
         return [node]
 
-    def _read_volume(self, path: str, properties: dict):
+    def _read_volume(self, path: str, name: str, properties: dict):
         options = (1 if properties.get("labelmap") else 0) | (2 if properties.get("center") else 0) \
             | (4 if properties.get("singleFile") else 0)
-        name = self.mrml.scene.GetUniqueNameByString(properties.get("name") or bare_name(path))
         node = self.mrml.logics["Volumes"].AddArchetypeVolume(path, name, options)
         if node is None:
             raise RuntimeError(f"The volume could not be read: {path}")

@@ -71,7 +71,7 @@ class SliceView:
         self._actor = vtk.vtkActor2D()
         self._actor.SetMapper(self._mapper)
         self._actor.GetProperty().SetDisplayLocationToBackground()
-        picture.AddActor2D(self._actor)
+        picture.AddViewProp(self._actor)
 
         factory = slicer.vtkMRMLSliceViewDisplayableManagerFactory.GetInstance()
         factory.SetMRMLApplicationLogic(self.mrml.application_logic)
