@@ -39,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Judge everything, write and print the table."""
     _check(args)
+    from ..checkpoints import read_manifest
     from ..evaluation.evaluate import evaluate
     from ..evaluation.judges import DetectorJudges, read_folds
     from ..evaluation.outcome import outcome, text_of, write
@@ -67,8 +68,8 @@ def run(args: argparse.Namespace) -> int:
                             RecordStore(args.output, args.resume), line, cancel)
     finally:
         line.close()
-    models = {subject.name: judges.model_of(subject).name for subject in subjects}
-    found = outcome(rows, protocol, {"models": models, "shapes": [shape.name for shape in shapes]}, warnings)
+    models = {subject.name: read_manifest(judges.model_of(subject))["sha256"] for subject in subjects}
+    found = outcome(rows, protocol, {"model_sha256": models, "shapes": [shape.name for shape in shapes]}, warnings)
     write(found, args.output)
     print(text_of(found))
     return 0

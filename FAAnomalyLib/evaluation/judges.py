@@ -6,7 +6,7 @@ import csv
 import json
 from pathlib import Path
 
-from ..checkpoints import find_model, read_manifest
+from ..checkpoints import find_model, read_manifest, sha256_of
 from ..errors import FAError
 from ..prior import Template, load_template
 from ..progress import CancelToken
@@ -17,14 +17,17 @@ from .protocol import Subject
 
 
 class DetectorJudge:
-    """Full roaming with the detector's defaults and its automatic threshold; see :class:`~.protocol.Judge`."""
+    """Full roaming with the detector's defaults and its automatic threshold; see :class:`~.protocol.Judge`.
+
+    Its identity is every file of the model's folder (weights, calibration, template) and the device, not the
+    version of the program: who changes the program starts without ``--resume``.
+    """
 
     def __init__(self, detector, model: Path, device: str, mask: Path | None, cancel: CancelToken | None) -> None:
         self._detector, self._cancel = detector, cancel
         self._request = DetectRequest(input="(in memory)", model=str(model), device=device,
                                       brain_mask=None if mask is None else str(mask))
-        manifest = json.dumps(read_manifest(model), sort_keys=True)
-        self.identity = json.dumps([manifest, device])
+        self.identity = json.dumps([device, [sha256_of(p) for p in sorted(model.rglob("*")) if p.is_file()]])
 
     def judge(self, volume: Volume) -> Result:
         """See :meth:`.protocol.Judge.judge`."""

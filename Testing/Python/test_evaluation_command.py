@@ -68,7 +68,7 @@ def test_the_table_is_printed_and_written(silent, data, tmp_path, capsys):
     assert (out / "table.md").read_text() in printed
     stored = json.loads((out / "evaluation.json").read_text())
     assert stored["protocol"] == {"diameters": [8], "changes": [-0.2], "places": 1, "seed": 0}
-    assert {row["person"] for row in stored["planted_rows"]} == {"A"} and stored["models"] == {"one": "inpainter"}
+    assert {row["person"] for row in stored["planted_rows"]} == {"A"} and set(stored["model_sha256"]) == {"one"}
     leak = [row["leak"] for row in stored["planted_rows"] if row["method"] == "FAAnomaly"]
     assert leak == [pytest.approx(1.0, abs=1e-5)], "this judge returns its input"
 

@@ -251,7 +251,7 @@ def test_an_error_names_the_subject_in_one_line(tmp_path, subjects, template):
 
 
 def test_the_files_tell_everything_in_strict_json(tmp_path, perfect):
-    found = outcome(perfect[0], PROTOCOL, {"models": {}}, ["a warning"])
+    found = outcome(perfect[0], PROTOCOL, {"model_sha256": {}}, ["a warning"])
     write(found, tmp_path)
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(FILES)
     stored = json.loads((tmp_path / "evaluation.json").read_text(), parse_constant=pytest.fail)

@@ -1,0 +1,291 @@
+"""How long a brain takes, where the time goes, and how near that is to what the machine can do.
+
+    python Testing/Benchmarks/speed.py FA.nii.gz [--brain-mask MASK.nii.gz] [--model NAME|DIR] [--json FILE]
+
+Measured on an otherwise idle machine (the load is printed):
+
+- `detect` in a warm process by stage, and from a cold shell, whole brain, default quality: medians;
+- the network part: its operations (torch's FLOP counter) over its seconds, beside the rate of the 3x3x3 convolution
+  that does most of its work, timed alone at the engine's number format and memory format;
+- a box of 20 mm with a warm worker, another one each time;
+- the thesis' procedure: timed passes of its conditional network at 128 cubed, times 1000 steps, times 171 cubes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from FAAnomalyLib.detector import Detector
+from FAAnomalyLib.device import choose_device, describe, fastest_dtype
+from FAAnomalyLib.engine import load_engine
+from FAAnomalyLib.errors import FAError
+from FAAnomalyLib.evaluation.lesions import white_matter_centre
+from FAAnomalyLib.evaluation.truth import anatomy
+from FAAnomalyLib.intake import check_brain_mask, check_fa
+from FAAnomalyLib.machine import cores, peak_memory_mb
+from FAAnomalyLib.networks.inpainter import Inpainter
+from FAAnomalyLib.networks.thesis import ThesisUNet
+from FAAnomalyLib.request import DetectRequest
+from FAAnomalyLib.space import prepare
+from FAAnomalyLib.volume import load_volume
+
+ROI_MM = 20.0
+THESIS_EDGE, THESIS_STEPS, THESIS_CUBES = 128, 1000, 171
+ASKED = {"cold shell, s": 60.0, "peak memory, GB": 4.0, "share of the convolution peak": 0.5, "box, s": 1.0,
+         "ratio to the thesis": 10_000.0}
+PEAK_SECONDS = 3.0
+"""So long a single convolution is repeated; the best time counts."""
+
+
+class Watch:
+    """Times every call of the hole-trained network in this process, and once counts its operations."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.seconds, self.calls, self.flops = 0.0, 0, 0
+        self.counting = False
+        self.shares: Counter[tuple] = Counter()
+        self._device, self._forward = device, Inpainter.forward
+
+    def __enter__(self) -> Watch:
+        watch = self
+
+        def forward(network, *args, **kwargs):
+            if watch.counting:
+                return watch._count(network, args, kwargs)
+            synchronise(watch._device)
+            begin = time.perf_counter()
+            found = watch._forward(network, *args, **kwargs)
+            synchronise(watch._device)
+            watch.seconds += time.perf_counter() - begin
+            watch.calls += 1
+            return found
+
+        Inpainter.forward = forward
+        return self
+
+    def __exit__(self, *_) -> None:
+        Inpainter.forward = self._forward
+
+    def _count(self, network, args, kwargs):
+        def note(layer, inputs, output) -> None:
+            work = 2 * layer.in_channels * layer.out_channels * np.prod(layer.kernel_size) * output.shape[2:].numel()
+            if layer.kernel_size == (3, 3, 3):
+                shape = layer.in_channels, layer.out_channels, tuple(inputs[0].shape)
+                self.shares[shape] += int(work * output.shape[0])
+
+        hooks = [layer.register_forward_hook(note) for layer in network.modules()
+                 if isinstance(layer, torch.nn.Conv3d)]
+        with FlopCounterMode(display=False) as counter:
+            found = self._forward(network, *args, **kwargs)
+        for hook in hooks:
+            hook.remove()
+        self.flops += counter.get_total_flops()
+        return found
+
+
+def synchronise(device: torch.device) -> None:
+    """Wait for a GPU, so that its seconds can be told."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def warm(args: argparse.Namespace, device: torch.device) -> dict:
+    """Runs in this process: seconds by stage, the network's share and rate."""
+    request = DetectRequest(input=str(args.fa), model=args.model, device=args.device,
+                            brain_mask=args.brain_mask and str(args.brain_mask))
+    detector, stages, totals, network = Detector(), [], [], []
+    with Watch(device) as watch:
+        watch.counting = True
+        detector.detect(request)
+        watch.counting = False
+        for _ in range(args.runs):
+            watch.seconds, watch.calls = 0.0, 0
+            begin = time.perf_counter()
+            result = detector.detect(request)
+            totals.append(time.perf_counter() - begin)
+            stages.append(result.provenance["seconds"])
+            network.append(watch.seconds)
+    seconds = statistics.median(network)
+    (width_in, width_out, shape), work = watch.shares.most_common(1)[0]
+    peak = convolution_rate(width_in, width_out, shape, fastest_dtype(device), device)
+    return {"seconds": statistics.median(totals), "runs": [round(t, 3) for t in totals],
+            "stages": {name: statistics.median(run[name] for run in stages) for name in stages[0]},
+            "network_seconds": seconds, "network_calls": watch.calls, "network_gflop": watch.flops / 1e9,
+            "network_gflop_per_second": watch.flops / seconds / 1e9,
+            "convolution": {"channels": [width_in, width_out], "input": list(shape),
+                            "share_of_network": work / watch.flops, "gflop_per_second": peak},
+            "share_of_peak": watch.flops / seconds / 1e9 / peak, "peak_memory_mb": peak_memory_mb(),
+            "dtype": result.provenance["dtype"]}
+
+
+@torch.inference_mode()
+def convolution_rate(width_in: int, width_out: int, shape: tuple, dtype: torch.dtype, device: torch.device) -> float:
+    """GFLOP/s of one 3x3x3 convolution on an input of *shape*, the best of many."""
+    layer = torch.nn.Conv3d(width_in, width_out, 3, padding=1).to(device, dtype)
+    layer = layer.to(memory_format=torch.channels_last_3d)
+    x = torch.randn(shape, device=device).to(dtype).contiguous(memory_format=torch.channels_last_3d)
+    best, until = float("inf"), time.perf_counter() + PEAK_SECONDS
+    while time.perf_counter() < until:
+        synchronise(device)
+        begin = time.perf_counter()
+        layer(x)
+        synchronise(device)
+        best = min(best, time.perf_counter() - begin)
+    return 2 * 27 * width_in * width_out * shape[0] * int(np.prod(shape[2:])) / best / 1e9
+
+
+def cold(args: argparse.Namespace) -> dict:
+    """Runs from the shell, files and report included."""
+    words = [sys.executable, "-m", "FAAnomalyLib", "detect", str(args.fa), "--model", args.model, "--device",
+             args.device] + (["--brain-mask", str(args.brain_mask)] if args.brain_mask else [])
+    seconds, memory = [], []
+    for _ in range(args.runs):
+        with tempfile.TemporaryDirectory() as folder:
+            begin = time.perf_counter()
+            subprocess.run([*words, "-o", folder], check=True, capture_output=True)
+            seconds.append(time.perf_counter() - begin)
+            memory.append(json.loads((Path(folder) / "result.json").read_text())["peak_memory_mb"])
+    return {"seconds": statistics.median(seconds), "runs": [round(s, 3) for s in seconds],
+            "peak_memory_mb": max(memory)}
+
+
+def boxes(args: argparse.Namespace) -> dict:
+    """Boxes in white matter, one after another, answered by one worker; the first request warms it up."""
+    volume, _ = check_fa(load_volume(args.fa)[0])
+    brain = check_brain_mask(load_volume(args.brain_mask)[0], volume) if args.brain_mask else None
+    known = anatomy(prepare(volume, load_engine(args.model, args.device).template, brain))
+    seconds = []
+    with tempfile.TemporaryDirectory() as folder, subprocess.Popen(
+            [sys.executable, "-m", "FAAnomalyLib", "worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL, text=True) as worker:
+        for number in range(args.runs + 1):
+            centre = white_matter_centre(volume, known.white, ROI_MM, number)
+            roi = Path(folder) / f"{number}.mrk.json"
+            roi.write_text(json.dumps({"markups": [{"type": "ROI", "coordinateSystem": "RAS", "center": centre,
+                                                    "size": [ROI_MM] * 3}]}))
+            params = {"input": str(args.fa), "output": f"{folder}/{number}", "roi": str(roi), "model": args.model,
+                      "device": args.device, "brain_mask": args.brain_mask and str(args.brain_mask)}
+            begin = time.perf_counter()
+            worker.stdin.write(json.dumps({"id": number, "method": "detect", "params": params}) + "\n")
+            worker.stdin.flush()
+            answer = next(a for a in map(json.loads, worker.stdout) if a["type"] in ("result", "error"))
+            seconds.append(time.perf_counter() - begin)
+            if answer["type"] == "error":
+                raise FAError(answer["code"], answer["what"], answer["why"], answer["fix"])
+        worker.stdin.close()
+        worker.stdout.read()
+    return {"first_seconds": seconds[0], "seconds": statistics.median(seconds[1:]),
+            "runs": [round(s, 3) for s in seconds[1:]]}
+
+
+@torch.inference_mode()
+def thesis(args: argparse.Namespace, device: torch.device) -> dict:
+    """Seconds of one pass of the thesis' network in each number format, and of its whole procedure."""
+    network = ThesisUNet(conditional=True).to(device).eval()
+    x, mask = torch.randn(1, 1, *(THESIS_EDGE,) * 3, device=device), torch.ones(1, 1, *(THESIS_EDGE,) * 3).to(device)
+    times, found = torch.tensor([500], device=device), {}
+    for dtype in dict.fromkeys((torch.float32, fastest_dtype(device))):
+        passes = []
+        for _ in range(args.thesis_passes + 1):
+            synchronise(device)
+            begin = time.perf_counter()
+            with torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32):
+                network(x, times, mask)
+            synchronise(device)
+            passes.append(time.perf_counter() - begin)
+        one = statistics.median(passes[1:])  # the first one sets things up
+        found[str(dtype).removeprefix("torch.")] = {"pass_seconds": one,
+                                                    "brain_hours": one * THESIS_STEPS * THESIS_CUBES / 3600}
+    return found
+
+
+def figures(found: dict) -> dict[str, float]:
+    """The numbers that are asked for, by the names in :data:`ASKED`."""
+    cold_seconds = found["cold"]["seconds"]
+    numbers = {"cold shell, s": cold_seconds, "share of the convolution peak": found["warm"]["share_of_peak"],
+               "peak memory, GB": max(found["cold"]["peak_memory_mb"], found["warm"]["peak_memory_mb"]) / 1000,
+               "box, s": found["box"]["seconds"]}
+    if "thesis" in found:
+        # The faster of the thesis' number formats, so that the ratio does not flatter.
+        hours = min(one["brain_hours"] for one in found["thesis"].values())
+        numbers["ratio to the thesis"] = hours * 3600 / cold_seconds
+    return numbers
+
+
+def show(found: dict) -> None:
+    """Print the table."""
+    run = found["warm"]
+    print(f"{found['volume']} on {found['device']} ({run['dtype']}), {found['cores']} cores, load before "
+          f"{found['load_before']:.1f}; medians of {found['runs']}")
+    print(f"\n{'whole brain':44s}{'seconds':>10s}")
+    print(f"{'  from a cold shell, files and report':44s}{found['cold']['seconds']:10.2f}")
+    print(f"{'  warm process':44s}{run['seconds']:10.2f}")
+    for name, seconds in run["stages"].items():
+        print(f"    {name:40s}{seconds:10.2f}")
+    layer = run["convolution"]
+    print(f"    {'of which the network':40s}{run['network_seconds']:10.2f}   {run['network_calls']} calls, "
+          f"{run['network_gflop']:.0f} GFLOP, {run['network_gflop_per_second']:.0f} GFLOP/s")
+    print(f"  its convolution {layer['channels'][0]} -> {layer['channels'][1]} on "
+          f"{' x '.join(map(str, layer['input'][2:]))} ({layer['share_of_network']:.0%} of its work) alone: "
+          f"{layer['gflop_per_second']:.0f} GFLOP/s")
+    print(f"{'box of 20 mm, warm worker':44s}{found['box']['seconds']:10.2f}   "
+          f"(first request {found['box']['first_seconds']:.2f})")
+    for name, one in found.get("thesis", {}).items():
+        print(f"{f'one pass of the thesis network, {name}':44s}{one['pass_seconds']:10.2f}   "
+              f"{one['brain_hours']:.0f} hours a brain")
+    print(f"\n{'':44s}{'measured':>10s}{'asked':>12s}")
+    for name, value in figures(found).items():
+        limit = "at least" if name.startswith(("share", "ratio")) else "at most"
+        number = f"{value:,.0f}" if value > 1000 else f"{value:.2f}"
+        print(f"{name:44s}{number:>10s}   {limit} {ASKED[name]:,g}")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Measure, print the table, then the JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("fa", type=Path)
+    parser.add_argument("--brain-mask", type=Path)
+    parser.add_argument("--model", default="default", metavar="NAME|DIR")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--runs", type=int, default=5, help="of each measurement (default %(default)s)")
+    parser.add_argument("--thesis-passes", type=int, default=2, help="0 leaves the thesis out (default %(default)s)")
+    parser.add_argument("--json", type=Path, help="also write the figures here")
+    args = parser.parse_args(argv)
+    try:
+        device = choose_device(args.device)
+        found = {"volume": args.fa.name, "model": args.model, "device": describe(device), "cores": cores(),
+                 "load_before": os.getloadavg()[0], "torch": torch.__version__, "runs": args.runs}
+        # The shell first: it must find this process' memory still free.
+        found |= {"cold": cold(args), "warm": warm(args, device), "box": boxes(args)}
+        if args.thesis_passes:
+            found["thesis"] = thesis(args, device)
+    except FAError as error:
+        print(error, file=sys.stderr)
+        return error.exit_status
+    except subprocess.CalledProcessError as error:
+        print(error.stderr.decode(errors="replace").strip(), file=sys.stderr)
+        return error.returncode
+    found["figures"] = figures(found)
+    show(found)
+    text = json.dumps(found, indent=1)
+    print("\n" + text)
+    if args.json:
+        args.json.write_text(text + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
