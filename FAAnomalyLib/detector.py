@@ -16,8 +16,9 @@ from .device import describe
 from .engine import Engine, load_engine
 from .errors import FAError
 from .holes import Pass, from_mask, plan
-from .inpainting import Filled, Filler, Sampling, roam
+from .inpainting import Filled, Sampling, roam_by_size
 from .intake import check_brain_mask, check_fa
+from .judgement import Judgement, judge_brain, judge_region
 from .machine import peak_memory_mb
 from .pass_store import PassStore
 from .progress import CancelToken, Progress, ProgressCallback
@@ -25,7 +26,6 @@ from .regions import find_regions
 from .request import DetectRequest
 from .result import Result
 from .roi import box_mask, read_markups_roi
-from .scoring import AUTO_THRESHOLD, judged_mask, suspects, z_map
 from .space import ModelSpace, Prepared, prepare
 from .volume import Volume, load_volume
 
@@ -88,14 +88,20 @@ class Detector:
         store = None
         if request.output and region is None:
             store = PassStore(Path(request.output), _identity(request, prepared, engine), request.resume)
-        filled = _roam_or_keep(engine.filler, prepared.fa, passes, sampling, progress, store)
-        if region is None and engine.model.kind == "inpainter":
-            filled = _second_look(engine.filler, prepared, filled, sampling, progress)
+        by_size = _roam_or_keep(engine, prepared, passes, sampling, progress, store)
+        if region is None:
+            progress.step("second look")
+            judgement = judge_brain(engine.filler, prepared, by_size, engine.calibration, sampling,
+                                    lambda share: progress.step("second look", share))
+        else:
+            judgement = judge_region(prepared, by_size[0], engine.calibration)
         progress.step("scoring")
-        result = _score(request, prepared, filled, region, _yardstick(engine, region, remarks))
+        threshold = _threshold(request, engine)
+        if not engine.calibration.people:
+            remarks.append(f"the model {engine.model.name} is not calibrated: its z and threshold are a guess")
+        result = _score(prepared, judgement, region, threshold)
         progress.finish()
-        result.provenance = _provenance(request, prepared, engine, filled, remarks, progress, len(passes),
-                                        _threshold(request))
+        result.provenance = _provenance(request, prepared, engine, judgement, remarks, progress, len(passes), threshold)
         return result
 
     def _ready(self, request: DetectRequest) -> Engine:
@@ -130,8 +136,9 @@ def _region(request: DetectRequest, volume: Volume) -> np.ndarray | None:
 def _passes(prepared: Prepared, request: DetectRequest, region: np.ndarray | None) -> list[Pass]:
     prior = prepared.space.prior
     if region is None:
-        return plan(prepared.brain, request.mask_size, (prepared.space.spacing_mm,) * 3, request.mask_type,
-                    prior.white_matter)
+        return [one for size in request.mask_sizes
+                for one in plan(prepared.brain, size, (prepared.space.spacing_mm,) * 3, request.mask_type,
+                                prior.white_matter)]
     touched = prepared.space.voxels_holding(region) | (prepared.space.to_model(region, order=1) > 0.01)
     hole = ndimage.binary_dilation(touched, iterations=REACH_VOXELS) & prepared.brain
     if not hole.any():
@@ -140,11 +147,12 @@ def _passes(prepared: Prepared, request: DetectRequest, region: np.ndarray | Non
     return [from_mask(hole & (prior.white_matter > 0.5) if request.mask_type == "wm" else hole)]
 
 
-def _roam_or_keep(filler: Filler, fa: np.ndarray, passes: list[Pass], sampling: Sampling, progress: Progress,
-                  store: PassStore | None) -> Filled:
+def _roam_or_keep(engine: Engine, prepared: Prepared, passes: list[Pass], sampling: Sampling, progress: Progress,
+                  store: PassStore | None) -> dict[int, Filled]:
     """Roam; who cancels is told that the finished passes are kept."""
     try:
-        return roam(filler, fa, passes, sampling, lambda share: progress.step("filling holes", share), store)
+        return roam_by_size(engine.filler, prepared.fa, passes, sampling,
+                            lambda share: progress.step("filling holes", share), store, prepared.space.prior)
     except FAError as error:
         if error.code == "cancelled" and store:
             kept = f"{len(store)} of {len(passes)} passes are kept in {store.folder.parent}"
@@ -152,50 +160,22 @@ def _roam_or_keep(filler: Filler, fa: np.ndarray, passes: list[Pass], sampling: 
         raise
 
 
-def _second_look(filler: Filler, prepared: Prepared, filled: Filled, sampling: Sampling,
-                 progress: Progress) -> Filled:
-    """Hide every suspect whole and fill it again, so that a lesion is not its own context."""
-    progress.step("second look")
-    spacing = prepared.space.spacing_mm
-    judged = judged_mask(prepared.brain, prepared.space.prior.white_matter, filled.covered, spacing)
-    z = z_map(prepared.fa, filled.mean, filled.variance, judged, spacing)
-    hole = suspects(z, judged, spacing) & prepared.brain
-    if not hole.any():
-        return filled
-    again = roam(filler, prepared.fa, [from_mask(hole)], sampling,
-                 lambda share: progress.step("second look", share))
-    return Filled(np.where(hole, again.mean, filled.mean), np.where(hole, again.variance, filled.variance),
-                  filled.covered | hole, filled.evaluations + again.evaluations)
+def _threshold(request: DetectRequest, engine: Engine) -> tuple[float, float]:
+    """|z| for increases and for decreases."""
+    return engine.calibration.threshold if request.threshold == "auto" else (float(request.threshold),) * 2
 
 
-def _threshold(request: DetectRequest) -> float:
-    return AUTO_THRESHOLD if request.threshold == "auto" else float(request.threshold)
-
-
-def _yardstick(engine: Engine, region: np.ndarray | None, remarks: list[str]) -> tuple[float, float] | None:
-    """Healthy centre and spread of z for a region; a whole brain brings its own."""
-    if region is None:
-        return None
-    known = engine.model.manifest.get("calibration", {}).get("smoothed_z")
-    if known is None:
-        remarks.append(f"the model {engine.model.name} is not calibrated: z is relative to the region itself")
-        return None
-    return tuple(known)
-
-
-def _score(request: DetectRequest, prepared: Prepared, filled: Filled, region: np.ndarray | None,
-           yardstick: tuple[float, float] | None) -> Result:
-    space, volume = prepared.space, prepared.space.native
-    judged = judged_mask(prepared.brain, space.prior.white_matter, filled.covered, space.spacing_mm)
-    z = z_map(prepared.fa, filled.mean, filled.variance, judged, space.spacing_mm, yardstick)
+def _score(prepared: Prepared, judgement: Judgement, region: np.ndarray | None,
+           threshold: tuple[float, float]) -> Result:
+    space, volume, filled = prepared.space, prepared.space.native, judgement.filled
     replaced = prepared.native_brain & space.mask_to_native(filled.covered)
     if region is not None:
         replaced &= region
     healthy = np.where(replaced, _mean_on_native(space, prepared, filled), volume.data).astype(np.float32)
     # Not cut off at the judged voxels' faces: z fades to 0 over one model voxel, whatever the grid.
-    native_z = np.where(replaced, space.to_native(z), 0.0).astype(np.float32)
+    native_z = np.where(replaced, space.to_native(judgement.z), 0.0).astype(np.float32)
     difference = volume.with_data(volume.data - healthy)
-    segmentation, regions = find_regions(volume.with_data(native_z), difference, _threshold(request))
+    segmentation, regions = find_regions(volume.with_data(native_z), difference, threshold)
     return Result(volume, volume.with_data(healthy), difference, volume.with_data(native_z), segmentation, regions)
 
 
@@ -214,7 +194,7 @@ def _identity(request: DetectRequest, prepared: Prepared, engine: Engine) -> str
     return json.dumps([__version__, options, engine.model.manifest["sha256"], content.hexdigest()], sort_keys=True)
 
 
-def _provenance(request, prepared, engine, filled, remarks, progress, passes, threshold) -> dict:
+def _provenance(request, prepared, engine, judgement, remarks, progress, passes, threshold) -> dict:
     from . import __version__
 
     alignment, device = prepared.space.alignment, engine.filler.device
@@ -223,13 +203,17 @@ def _provenance(request, prepared, engine, filled, remarks, progress, passes, th
         "faanomaly": __version__,
         "input_sha256": hashlib.sha256(np.ascontiguousarray(data).tobytes()).hexdigest(),
         "request": _without_folders(request),
-        "threshold_z": threshold,
+        "threshold_z": {"increased": round(threshold[0], 3), "decreased": round(threshold[1], 3)},
         "model": {"name": engine.model.name, "sha256": engine.model.manifest["sha256"],
                   "template_sha256": engine.template.sha256},
         "registration": {"method": alignment.method, "correlation": round(alignment.correlation, 4),
                          "template_to_input_ras": alignment.matrix.round(6).tolist()},
+        "calibration": {"people": engine.calibration.people,
+                        "sha256": (engine.model.manifest.get("calibration") or {}).get("sha256")},
         "passes": passes,
-        "network_evaluations": filled.evaluations,
+        "second_looks": judgement.looks,
+        "hidden_share": round(judgement.hidden_share, 4),
+        "network_evaluations": judgement.filled.evaluations,
         "seconds": {stage: round(value, 3) for stage, value in progress.seconds.items()},
         "device": describe(device),
         "dtype": str(engine.filler.dtype).removeprefix("torch."),

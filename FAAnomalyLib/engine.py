@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
-from .checkpoints import Model, load_model
+from .calibration import Calibration, load_calibration
+from .checkpoints import Model, find_model, load_model
 from .device import choose_device, fastest_dtype
 from .errors import FAError
 from .inpainting import Filler
 from .prior import Template, load_template, on_grid
 from .resources import resources_dir
+
+OWN_TEMPLATE = "Template"
+"""Folder of a model that was trained on another template than the bundled one."""
 
 
 @dataclass(frozen=True)
@@ -26,11 +31,14 @@ class Engine:
         On the model's grid.
     filler
         The model on its device.
+    calibration
+        How healthy people deviate.
     """
 
     model: Model
     template: Template
     filler: Filler
+    calibration: Calibration
 
 
 def load_engine(model: str = "default", device: str = "auto") -> Engine:
@@ -44,11 +52,18 @@ def load_engine(model: str = "default", device: str = "auto") -> Engine:
         # Subnormal numbers slow CPUs down tenfold and mean nothing here.
         torch.set_flush_denormal(True)
     loaded = load_model(model)
-    stored = load_template(resources_dir() / "Template")
+    stored = load_template(template_folder(find_model(model)))
     if loaded.manifest.get("template_sha256") != stored.sha256:
         raise FAError("missing", f"The model {loaded.name} belongs to another FA template",
                       "the template's SHA-256 is not the one in its manifest",
                       "Install FAAnomaly again, or train the model on this template")
     grid = loaded.manifest["grid"]
     template = on_grid(stored, tuple(grid["shape"]), grid["spacing_mm"])
-    return Engine(loaded, template, Filler(loaded, template, chosen, fastest_dtype(chosen)))
+    return Engine(loaded, template, Filler(loaded, template, chosen, fastest_dtype(chosen)),
+                  load_calibration(find_model(model), loaded.manifest))
+
+
+def template_folder(model: Path) -> Path:
+    """A model folder's own template where it brings one, else the bundled template."""
+    own = model / OWN_TEMPLATE
+    return own if own.is_dir() else resources_dir() / "Template"

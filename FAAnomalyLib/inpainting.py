@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,7 @@ from .errors import FAError
 from .holes import Pass
 from .networks.inpainter import condition
 from .pass_store import PassStore
-from .prior import Template
+from .prior import Prior, Template
 
 OnStep = Callable[[int, int], None]
 """``(network calls done in this pass, in all)``, before every call."""
@@ -68,8 +68,7 @@ class Filler:
         self.model, self.device, self.dtype = model, device, dtype
         self.schedule = Schedule.from_dict(model.manifest["schedule"])
         self.network = model.network.to(device)
-        self.prior_fa = torch.from_numpy(2.0 * template.prior.fa - 1.0)[None, None].to(device)
-        self.white_matter = torch.from_numpy(template.prior.white_matter)[None, None].to(device)
+        self.template_prior = template.prior
 
     def check(self, sampling: Sampling) -> None:
         """Raise ``FAError('bad-request')`` when the model cannot be sampled so."""
@@ -79,8 +78,8 @@ class Filler:
                           f"it is a network of the kind {self.model.kind}", f"Choose {', '.join(fitting)}")
 
     @torch.inference_mode()
-    def fill(self, fa: np.ndarray, hole: np.ndarray, sampling: Sampling,
-             on_step: OnStep | None = None) -> tuple[np.ndarray, np.ndarray, int]:
+    def fill(self, fa: np.ndarray, hole: np.ndarray, sampling: Sampling, on_step: OnStep | None = None,
+             prior: Prior | None = None) -> tuple[np.ndarray, np.ndarray, int]:
         """Fill one pass.
 
         Parameters
@@ -89,6 +88,8 @@ class Filler:
             (X, Y, Z) in [0, 1] on the model grid; its values inside the hole are never used.
         hole
             bool (X, Y, Z).
+        prior
+            Registered to this brain; None for the template as it is.
 
         Returns
         -------
@@ -97,7 +98,8 @@ class Filler:
         """
         x = torch.from_numpy(np.where(hole, 0.0, 2.0 * fa - 1.0).astype(np.float32))[None, None].to(self.device)
         hidden = torch.from_numpy(hole)[None, None].to(self.device)
-        job = _HoleTrained(self, x, hidden) if self.model.kind == "inpainter" else _Thesis(self, x, hidden)
+        job = (_HoleTrained if self.model.kind == "inpainter" else _Thesis)(self, x, hidden,
+                                                                             prior or self.template_prior)
         generator = torch.Generator().manual_seed(sampling.seed)
         draws, variance, calls = [], None, 0
         variance_call = int(sampling.sampler != "mean" and job.knows_variance)
@@ -147,9 +149,9 @@ class _HoleTrained:
 
     knows_variance = True
 
-    def __init__(self, filler: Filler, x: Tensor, hidden: Tensor) -> None:
+    def __init__(self, filler: Filler, x: Tensor, hidden: Tensor, prior: Prior) -> None:
         self.filler, self.known, self.hidden = filler, x, hidden
-        self.condition = condition(x, hidden.to(x.dtype), filler.prior_fa, filler.white_matter)
+        self.condition = condition(x, hidden.to(x.dtype), 2.0 * _on(prior.fa, x) - 1.0, _on(prior.white_matter, x))
         self.variance: Tensor | None = None
 
     def _x0(self, x_t: Tensor, t: int) -> Tensor:
@@ -177,12 +179,12 @@ class _Thesis:
     knows_variance = False
     variance = None
 
-    def __init__(self, filler: Filler, x: Tensor, hidden: Tensor) -> None:
+    def __init__(self, filler: Filler, x: Tensor, hidden: Tensor, prior: Prior) -> None:
         self.filler, self.known, self.hidden = filler, x, hidden
         # Listing A.22 takes the mask from the judged scan; inside the hole that would leak, so the
         # registered prior stands there (method: "no-leak condition").
         observed = (x > 2 * 0.2 - 1) & ~hidden
-        self.mask = (observed | (hidden & (filler.white_matter > 0.5))).to(x.dtype)
+        self.mask = (observed | (hidden & (_on(prior.white_matter, x) > 0.5))).to(x.dtype)
 
     def _eps(self, x_t: Tensor, t: int) -> Tensor:
         network = self.filler.network
@@ -203,40 +205,76 @@ class _Thesis:
         return sampler(self._x0, self.filler.schedule, noise, generator, **given)
 
 
-def roam(filler: Filler, fa: np.ndarray, passes: list[Pass], sampling: Sampling,
-         on_progress: Callable[[float], None] | None = None, store: PassStore | None = None) -> Filled:
-    """Fill every pass and combine them: means by inverse variance, variances by their harmonic mean.
+def _on(array: np.ndarray, x: Tensor) -> Tensor:
+    """An array (X, Y, Z) with batch and channel axes on the device of *x*."""
+    return torch.from_numpy(array)[None, None].to(x.device)
 
-    Errors of several passes at one voxel are nearly the same error (the voxel's own noise), so
-    averaging does not shrink the variance.
+
+def roam(filler: Filler, fa: np.ndarray, passes: list[Pass], sampling: Sampling,
+         on_progress: Callable[[float], None] | None = None, store: PassStore | None = None,
+         prior: Prior | None = None) -> Filled:
+    """Fill every pass and :func:`combine` them."""
+    return combine(roam_by_size(filler, fa, passes, sampling, on_progress, store, prior).values(), fa.shape)
+
+
+def roam_by_size(filler: Filler, fa: np.ndarray, passes: list[Pass], sampling: Sampling,
+                 on_progress: Callable[[float], None] | None = None, store: PassStore | None = None,
+                 prior: Prior | None = None) -> dict[int, Filled]:
+    """Fill every pass; what holes of one size gave is combined, and kept apart from other sizes by mask size.
+
+    Means by inverse variance, variances by their harmonic mean: errors of several passes at one
+    voxel are nearly the same error (the voxel's own noise), so averaging does not shrink the variance.
     """
     filler.check(sampling)
-    weighted, weights, count = np.zeros(fa.shape), np.zeros(fa.shape), np.zeros(fa.shape, np.int32)
-    unknown = False
-    evaluations = 0
+    sums: dict[int, _Sum] = {}
     for number, one in enumerate(passes):
         def on_step(done: int, total: int, number: int = number) -> None:
             if on_progress is not None:
                 on_progress((number + done / total) / len(passes))
 
+        total = sums.setdefault(one.mask_size, _Sum(fa.shape))
         found = store.read(number) if store is not None else None
         if found is None:
             seeded = Sampling(sampling.sampler, sampling.steps, sampling.samples, sampling.seed + number)
-            mean, variance, calls = filler.fill(fa, one.hole, seeded, on_step)
-            evaluations += calls
+            mean, variance, calls = filler.fill(fa, one.hole, seeded, on_step, prior)
+            total.evaluations += calls
             if store is not None:
                 store.write(number, mean, variance)
         else:
             mean, variance = found
+        total.add(one.hole, mean, variance)
+    return {size: total.filled() for size, total in sums.items()}
+
+
+def combine(parts: Iterable[Filled], shape: tuple[int, int, int]) -> Filled:
+    """Several fillings of one volume as one; means and variances as in :func:`roam_by_size`."""
+    total = _Sum(shape)
+    for part in parts:
+        total.add(part.covered, part.mean[part.covered], part.variance[part.covered])
+        total.evaluations += part.evaluations
+    return total.filled()
+
+
+class _Sum:
+    """Running sums of means weighted by their precision."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.weighted, self.weights = np.zeros(shape), np.zeros(shape)
+        self.count = np.zeros(shape, np.int32)
+        self.unknown, self.evaluations = False, 0
+
+    def add(self, hole: np.ndarray, mean: np.ndarray, variance: np.ndarray) -> None:
         blind = ~np.isfinite(variance)
-        unknown |= bool(blind.any())
+        self.unknown |= bool(blind.any())
         precision = np.where(blind, 1.0, 1.0 / np.maximum(variance, 1e-8))
-        weighted[one.hole] += precision * mean
-        weights[one.hole] += precision
-        count[one.hole] += 1
-    covered = count > 0
-    mean = np.divide(weighted, weights, out=np.zeros_like(weighted), where=covered)
-    variance = np.full(fa.shape, np.nan)
-    if not unknown:
-        np.divide(count, weights, out=variance, where=covered)
-    return Filled(mean.astype(np.float32), variance.astype(np.float32), covered, evaluations)
+        self.weighted[hole] += precision * mean
+        self.weights[hole] += precision
+        self.count[hole] += 1
+
+    def filled(self) -> Filled:
+        covered = self.count > 0
+        mean = np.divide(self.weighted, self.weights, out=np.zeros_like(self.weighted), where=covered)
+        variance = np.full(covered.shape, np.nan)
+        if not self.unknown:
+            np.divide(self.count, self.weights, out=variance, where=covered)
+        return Filled(mean.astype(np.float32), variance.astype(np.float32), covered, self.evaluations)

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from .pictures import FA_WINDOW, Z_VISIBLE, Scene, canonical, lightbox, montage, png, region_strip
-from .request import MASK_VOXEL_MM
+from .request import BOTH_SIZES, MASK_VOXEL_MM
 from .result import Region, Result
 
 MAX_REGIONS = 12
@@ -165,7 +165,8 @@ def _facts(result: Result) -> str:
             continue
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
         if caption == "Holes" and isinstance(size := _find(result.provenance, ("mask_size",)), int):
-            value = f"{value}, {size * MASK_VOXEL_MM:g} mm"
+            sizes = [size] if size else BOTH_SIZES
+            value = f"{value}, {' and '.join(f'{one * MASK_VOXEL_MM:g}' for one in sizes)} mm"
         cards.append((caption, form.format(value) if number else _without_folders(str(value))))
     return "<div class='facts'>" + "".join(f"<div><b>{_text(v)}</b><span>{_text(c)}</span></div>"
                                            for c, v in cards) + "</div>"

@@ -9,7 +9,9 @@ from pathlib import Path
 from .errors import FAError
 
 MASK_TYPES = ("cubic", "wm")
-MASK_SIZES = (4, 8, 16, 32)
+MASK_SIZES = (0, 4, 8, 16, 32)
+"""0 stands for :data:`BOTH_SIZES`."""
+BOTH_SIZES = (16, 32)
 SAMPLERS = ("mean", "dpm++", "ddim", "ddpm", "repaint", "thesis")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 MASK_VOXEL_MM = 1.25
@@ -33,7 +35,8 @@ class DetectRequest:
     mask_type
         ``cubic`` (whole cubes) or ``wm`` (cubes intersected with the white-matter prior).
     mask_size
-        Edge of a hole, in voxels of 1.25 mm: 4, 8, 16 or 32 (5, 10, 20 or 40 mm).
+        Edge of a hole, in voxels of 1.25 mm: 4, 8, 16 or 32 (5, 10, 20 or 40 mm); 0 for 20 and 40 mm
+        together, which the calibration is made for.
     region
         Path of a mask: only its voxels are judged, and it is filled as one hole.
     roi
@@ -59,7 +62,7 @@ class DetectRequest:
     output: str | None = None
     model: str = "default"
     mask_type: str = "cubic"
-    mask_size: int = 16
+    mask_size: int = 0
     region: str | None = None
     roi: str | None = None
     brain_mask: str | None = None
@@ -116,9 +119,9 @@ class DetectRequest:
         return self.steps or DEFAULT_STEPS[self.sampler]
 
     @property
-    def mask_mm(self) -> float:
-        """Edge of a hole in millimetres."""
-        return self.mask_size * MASK_VOXEL_MM
+    def mask_sizes(self) -> tuple[int, ...]:
+        """Edges of the holes in voxels of 1.25 mm."""
+        return (self.mask_size,) if self.mask_size else BOTH_SIZES
 
     def to_json(self) -> str:
         """The request as one JSON object."""

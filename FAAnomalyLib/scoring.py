@@ -1,27 +1,44 @@
-"""From residual to z and suspects.
-
-z = (FA - predicted mean) / predicted standard deviation, smoothed inside the judged white matter
-and brought to unit spread over the subject's own white matter (median and MAD, so that a lesion
-does not widen its own yardstick).
-"""
+"""The first look at a brain: where it is judged, its evidence, its suspects."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
 
+from .calibration import UNIT, Calibration
+from .evidence import FIRST, Key, Residual, centre_and_spread, first_evidence
+from .prior import Prior
 from .regions import NEIGHBOURS
 
-SMOOTHING_MM = 3.0
-"""Standard deviation of the Gaussian over z."""
 EDGE_MM = 6.0
 """Nearer to the brain's edge FA is ruled by noise and partial volume and is not judged."""
-AUTO_THRESHOLD = 7.0
-"""|z| of ``--threshold auto``: fixed, just above the largest of the held-out person (see the model card)."""
-SUSPECT_Z = 3.5
-"""Lower catches more of a lesion's rim, but lets the second look's holes depend on noise: the same brain
-on two grids then agreed less (correlation of z 0.96 to 0.98 against 0.99)."""
+SUSPECT_SHARE = 0.6
+"""Of :data:`~FAAnomalyLib.calibration.UNIT`: planted changes that a second look confirms begin here."""
 SUSPECT_DILATION_MM = 6.0
+LEAST_SUSPECT_ML = 0.3
+MOST_HIDDEN = 0.35
+"""Share of the judged white matter that one look may hide: the rest must remain as context."""
+
+
+@dataclass(frozen=True)
+class FirstLook:
+    """What the first look found.
+
+    Attributes
+    ----------
+    judged
+        bool (X, Y, Z).
+    yardstick
+        Centre and spread of each first-look map over the subject.
+    maps
+        Fused z by name, see :meth:`~FAAnomalyLib.calibration.Calibration.fused`.
+    """
+
+    judged: np.ndarray
+    yardstick: dict[Key, tuple[float, float]]
+    maps: dict[str, np.ndarray]
 
 
 def judged_mask(brain: np.ndarray, white_matter: np.ndarray, covered: np.ndarray, spacing_mm: float) -> np.ndarray:
@@ -30,70 +47,41 @@ def judged_mask(brain: np.ndarray, white_matter: np.ndarray, covered: np.ndarray
     return covered & (white_matter > 0.5) & (depth >= EDGE_MM)
 
 
-def z_map(fa: np.ndarray, mean: np.ndarray, variance: np.ndarray, judged: np.ndarray, spacing_mm: float,
-          yardstick: tuple[float, float] | None = None) -> np.ndarray:
-    """Smoothed, standardised z on the model grid, float32; 0 outside *judged*.
+def first_look(fa: np.ndarray, prior: Prior, judged: np.ndarray, small: Residual, large: Residual, spacing_mm: float,
+               calibration: Calibration) -> FirstLook:
+    """Evidence, standardised and fused; parameters as :func:`~FAAnomalyLib.evidence.first_evidence`."""
+    maps = first_evidence(fa, prior, judged, small, large, spacing_mm)
+    yardstick = {key: centre_and_spread(maps[key][judged]) for key in FIRST}
+    return FirstLook(judged, yardstick, calibration.fused(maps, judged, yardstick))
 
-    Parameters
-    ----------
-    fa, mean, variance
-        (X, Y, Z), FA and FA squared. Where the method knows no variance (NaN) every voxel is taken
-        to be as sure as every other.
-    judged
-        bool (X, Y, Z), see :func:`judged_mask`.
-    yardstick
-        Centre and spread of :func:`smoothed_z` over healthy white matter. None takes them from
-        *judged* itself, which only a whole brain can do: a lesion that fills a drawn box would be
-        its own yardstick.
+
+def suspects(statistic: np.ndarray, spacing_mm: float, judged: np.ndarray) -> np.ndarray:
+    """What deserves to be hidden whole: clusters beyond :data:`SUSPECT_SHARE`, dilated, the strongest first.
+
+    *statistic* is in units of :data:`~FAAnomalyLib.calibration.UNIT`.
     """
-    values = smoothed_z(fa, mean, variance, judged, spacing_mm)
-    centre, spread = yardstick or centre_and_spread(values[judged])
-    return np.where(judged, (values - centre) / spread, 0.0).astype(np.float32)
-
-
-def smoothed_z(fa: np.ndarray, mean: np.ndarray, variance: np.ndarray, judged: np.ndarray,
-               spacing_mm: float) -> np.ndarray:
-    """Residual over predicted standard deviation, smoothed over the judged voxels; parameters as :func:`z_map`."""
-    deviation = np.sqrt(np.where(np.isfinite(variance), np.maximum(variance, 1e-6), 1.0))
-    raw = np.where(judged, (fa - mean) / deviation, 0.0)
-    return _smooth_inside(raw, judged, SMOOTHING_MM / spacing_mm)
-
-
-def centre_and_spread(values: np.ndarray) -> tuple[float, float]:
-    """Median and robust standard deviation (from the MAD); (0, 1) of nothing."""
-    if values.size == 0:
-        return 0.0, 1.0
-    centre = np.median(values)
-    return float(centre), float(max(1.4826 * np.median(np.abs(values - centre)), 1e-6))
-
-
-def _smooth_inside(values: np.ndarray, inside: np.ndarray, sigma: float) -> np.ndarray:
-    """Gaussian sum over the judged neighbours alone, over the root of its summed squared weights.
-
-    So independent noise of unit variance keeps unit variance, however few neighbours are judged.
-    """
-    reach = int(np.ceil(3.0 * sigma))
-    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
-    total = _weighted_sum(np.where(inside, values, 0.0), kernel)
-    squared = _weighted_sum(inside.astype(np.float64), kernel**2)
-    return np.divide(total, np.sqrt(np.maximum(squared, 1e-12)), out=np.zeros_like(total), where=inside)
-
-
-def _weighted_sum(values: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    for axis in range(values.ndim):
-        values = ndimage.correlate1d(values, kernel, axis=axis, mode="constant")
-    return values
-
-
-def suspects(z: np.ndarray, judged: np.ndarray, spacing_mm: float) -> np.ndarray:
-    """What deserves a second look: clusters beyond :data:`SUSPECT_Z`, dilated so as to be hidden whole."""
-    found = np.zeros(z.shape, bool)
-    least = max(int(round(0.3e3 / spacing_mm**3)), 1)
+    clusters = []
     for sign in (1, -1):
-        labels, count = ndimage.label((sign * z > SUSPECT_Z) & judged, NEIGHBOURS)
-        sizes = np.bincount(labels.ravel(), minlength=count + 1)
-        sizes[0] = 0
-        found |= (sizes >= least)[labels]
-    if not found.any():
-        return found
-    return ndimage.distance_transform_edt(~found, sampling=spacing_mm) <= SUSPECT_DILATION_MM
+        labels, _ = ndimage.label(sign * statistic > SUSPECT_SHARE * UNIT, NEIGHBOURS)
+        for number, box in enumerate(ndimage.find_objects(labels), 1):
+            inside = labels[box] == number
+            if inside.sum() * spacing_mm**3 / 1000.0 >= LEAST_SUSPECT_ML:
+                clusters.append((float((sign * statistic[box])[inside].max()), box, inside))
+    hidden = np.zeros(statistic.shape, bool)
+    for _, box, inside in sorted(clusters, key=lambda c: -c[0]):
+        more = hidden | _dilated(inside, box, statistic.shape, spacing_mm)
+        if (more & judged).sum() > MOST_HIDDEN * judged.sum() and hidden.any():
+            break
+        hidden = more
+    return hidden
+
+
+def _dilated(inside: np.ndarray, box: tuple[slice, ...], shape: tuple[int, ...], spacing_mm: float) -> np.ndarray:
+    """A cluster, given within its box, dilated by :data:`SUSPECT_DILATION_MM` on the whole grid."""
+    reach = int(np.ceil(SUSPECT_DILATION_MM / spacing_mm))
+    wide = tuple(slice(max(s.start - reach, 0), min(s.stop + reach, n)) for s, n in zip(box, shape, strict=True))
+    local = np.zeros([s.stop - s.start for s in wide], bool)
+    local[tuple(slice(s.start - w.start, s.stop - w.start) for s, w in zip(box, wide, strict=True))] = inside
+    whole = np.zeros(shape, bool)
+    whole[wide] = ndimage.distance_transform_edt(~local, sampling=spacing_mm) <= SUSPECT_DILATION_MM
+    return whole

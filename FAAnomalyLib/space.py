@@ -6,11 +6,12 @@ about its array centre, so that ``array[::-1]`` is the mirrored brain.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import ndimage
 
+from .deformation import bend
 from .prior import Prior, Template
 from .registration import Alignment, align
 from .volume import Volume
@@ -33,11 +34,14 @@ class ModelSpace:
         The template that defines grid and priors.
     alignment
         Template world -> subject world.
+    bent
+        The template's priors after the deformation, see :mod:`FAAnomalyLib.deformation`; None before it.
     """
 
     native: Volume
     template: Template
     alignment: Alignment
+    bent: Prior | None = None
 
     @property
     def spacing_mm(self) -> float:
@@ -46,8 +50,8 @@ class ModelSpace:
 
     @property
     def prior(self) -> Prior:
-        """Template FA, white matter and brain on the model grid."""
-        return self.template.prior
+        """Template FA, white matter and brain on the model grid, where this brain has them."""
+        return self.bent or self.template.prior
 
     @property
     def _native_from_model(self) -> np.ndarray:
@@ -145,7 +149,9 @@ def prepare(volume: Volume, template: Template, brain: np.ndarray | None = None)
         masked = volume.with_data(np.where(brain, volume.data, 0.0).astype(np.float32))
     fa = np.clip(space.to_model(masked.data), 0.0, 1.0)
     on_grid = space.to_model(brain, order=1) > 0.5
-    return Prepared(space, np.where(on_grid, fa, 0.0), on_grid, brain, remarks)
+    fa = np.where(on_grid, fa, 0.0)
+    bent = bend(template.prior, fa, space.spacing_mm)
+    return Prepared(replace(space, bent=bent), fa, on_grid, brain, remarks)
 
 
 def find_brain(volume: Volume, space: ModelSpace) -> np.ndarray:

@@ -9,6 +9,7 @@ COMMANDS = {
     "inpaint": ("FAAnomalyLib.commands.inpaint", "fill one region with healthy tissue"),
     "train": ("FAAnomalyLib.training.train", "train a model on healthy FA maps"),
     "template": ("FAAnomalyLib.training.template", "make an FA template from healthy FA maps"),
+    "calibrate": ("FAAnomalyLib.training.calibrate", "measure how healthy people deviate, for a model's z"),
     "evaluate": ("FAAnomalyLib.commands.evaluate", "measure how well planted anomalies are found"),
     "sample": ("FAAnomalyLib.commands.sample", "draw a synthetic FA brain from a model"),
     "models": ("FAAnomalyLib.commands.models", "list, verify or delete the models on this machine"),

@@ -15,9 +15,9 @@ def add_request_options(parser: argparse.ArgumentParser, region_needed: bool) ->
     parser.add_argument("--model", metavar="NAME|DIR", default=standard.model, help="bundled model, or a model folder")
     parser.add_argument("--mask-type", choices=MASK_TYPES, default=standard.mask_type,
                         help="holes are whole cubes, or cubes cut to white matter (default %(default)s)")
-    sizes = ", ".join(f"{size} = {size * MASK_VOXEL_MM:g} mm" for size in MASK_SIZES)
+    sizes = ", ".join(f"{size} = {size * MASK_VOXEL_MM:g} mm" for size in MASK_SIZES if size)
     parser.add_argument("--mask-size", type=int, choices=MASK_SIZES, default=standard.mask_size,
-                        help=f"edge of a hole: {sizes} (default %(default)s)")
+                        help=f"edge of a hole: {sizes}; 0 = 20 and 40 mm together (default %(default)s)")
     region = parser.add_mutually_exclusive_group(required=region_needed)
     verb = "fill" if region_needed else "judge"
     region.add_argument("--region", metavar="MASK", help=f"{verb} only the voxels of this mask, as one hole")

@@ -2,7 +2,7 @@
 
 Shape varies in two steps.  A large left-right symmetric deformation moves the subject *and* its
 priors: another head, registered as well as before, whose hemispheres still mirror each other.  A
-small one moves the subject alone, by as much as affine registration misses.  (Deforming the subject
+small one moves the subject alone, by as much as registration misses.  (Deforming the subject
 alone by the large amount was tried first: it hides from the network that the mirrored hemisphere
 and the priors are worth looking at, and it learned no more than the template knows.)
 """
@@ -19,9 +19,9 @@ SYMMETRIC_AFFINE = 0.04
 """Standard deviation of the entries of the shared linear map."""
 SYMMETRIC_ELASTIC = ((16, 1.6), (8, 0.8))
 """Distance of the knots and largest standard deviation, in voxels, of the shared deformation."""
-OWN_AFFINE = 0.006
-OWN_SHIFT_VOXELS = 0.4
-OWN_ELASTIC = ((12, 0.6),)
+OWN_AFFINE = 0.004
+OWN_SHIFT_VOXELS = 0.2
+OWN_ELASTIC = ((12, 0.4),)
 """The subject's own misregistration."""
 GAIN = ((14, 0.12), (6, 0.06))
 """Distance of the knots in voxels and largest spread of the logarithm of a smooth gain."""
@@ -67,8 +67,7 @@ def augment(fa: Tensor, weight: Tensor, prior_fa: Tensor, white_matter: Tensor, 
         blurred = F.avg_pool3d(fa[None, None], 5, 1, 2, count_include_pad=False)[0, 0]
         fa = fa + SHARPEN * _uniform(generator) * (fa - blurred) * (fa > 0)
     if _uniform(generator) < 0.5:
-        # The priors are symmetric and stay.
-        fa, weight = fa.flip(0), weight.flip(0)
+        fa, weight, prior_fa, white_matter = (a.flip(0) for a in (fa, weight, prior_fa, white_matter))
     shape = tuple(fa.shape)
     shared = _symmetric_displacement(shape, generator)
     own = shared + _own_displacement(shape, generator)

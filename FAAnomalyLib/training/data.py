@@ -15,7 +15,8 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from ..prior import Template
+from ..deformation import LEVELS, SMOOTHING_VOXELS, UPDATE_SMOOTHING_VOXELS
+from ..prior import Prior, Template
 from ..space import RESOLUTION_MM, prepare
 from .template import load_subject, mask_of, naming
 
@@ -23,6 +24,7 @@ RIM_MM = 3.0
 """FA this near to the brain's edge is mostly noise."""
 RIM_WEIGHT = 0.1
 OUTSIDE_WEIGHT = 0.02
+STORED = ("fa", "brain", "prior_fa", "prior_white_matter", "prior_brain")
 
 
 @dataclass(frozen=True)
@@ -37,12 +39,15 @@ class Subject:
         FA in [0, 1], float32 tensor (X, Y, Z).
     weight
         What an error costs at each voxel: 1 in the brain, less at its rim, little outside.
+    prior
+        The template's priors bent to this brain.
     """
 
     name: str
     person: str
     fa: Tensor
     weight: Tensor
+    prior: Prior
 
 
 def prepare_subjects(volumes: list[tuple[str, Path]], template: Template, cache: Path,
@@ -61,15 +66,17 @@ def prepare_subjects(volumes: list[tuple[str, Path]], template: Template, cache:
             volume, brain = load_subject(path)
             with naming(path):
                 prepared = prepare(volume, template, brain)
-            found = prepared.fa.astype(np.float16), prepared.brain
+            prior = prepared.space.prior
+            found = [a.astype(np.float16) for a in (prepared.fa, prepared.brain, prior.fa, prior.white_matter,
+                                                    prior.brain)]
             temporary = entry.with_suffix(f".{os.getpid()}.partial.npz")
-            np.savez_compressed(temporary, fa=found[0], brain=found[1], key=key)
+            np.savez_compressed(temporary, key=key, **dict(zip(STORED, found, strict=True)))
             os.replace(temporary, entry)
             report(f"prepared {number}/{len(volumes)} {path.name}: "
                    f"correlation {prepared.space.alignment.correlation:.2f}")
-        fa, brain = found
-        subjects.append(Subject(path.name, person, torch.from_numpy(fa.astype(np.float32)),
-                                torch.from_numpy(error_weight(brain, template.fa.spacing[0]))))
+        fa, brain, *prior = (array.astype(np.float32) for array in found)
+        subjects.append(Subject(path.name, person, torch.from_numpy(fa),
+                                torch.from_numpy(error_weight(brain > 0.5, template.fa.spacing[0])), Prior(*prior)))
     return subjects
 
 
@@ -81,15 +88,16 @@ def error_weight(brain: np.ndarray, spacing_mm: float) -> np.ndarray:
 
 def _key(path: Path, template: Template) -> str:
     files = [(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in (path, mask_of(path)) if p.is_file()]
-    grid = template.sha256, template.fa.shape, template.fa.affine.tolist(), RESOLUTION_MM
+    grid = (template.sha256, template.fa.shape, template.fa.affine.tolist(), RESOLUTION_MM, LEVELS, SMOOTHING_VOXELS,
+            UPDATE_SMOOTHING_VOXELS)
     return hashlib.sha256(repr((files, grid)).encode()).hexdigest()
 
 
-def _read(entry: Path, key: str) -> tuple[np.ndarray, np.ndarray] | None:
+def _read(entry: Path, key: str) -> list[np.ndarray] | None:
     if not entry.is_file():
         return None
     try:
         with np.load(entry, allow_pickle=False) as stored:
-            return (stored["fa"], stored["brain"]) if str(stored["key"]) == key else None
+            return [stored[name] for name in STORED] if str(stored["key"]) == key else None
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         return None  # damaged: made again

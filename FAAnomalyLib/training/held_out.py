@@ -9,13 +9,12 @@ from torch import nn
 from ..holes import plan
 from ..networks.inpainter import condition
 from .data import Subject
-from .objective import HoleObjective
 
 MASK_SIZE = 16
 """20 mm holes, the thesis' choice."""
 
 
-def roaming_error(network: nn.Module, subjects: list[Subject], objective: HoleObjective,
+def roaming_error(network: nn.Module, subjects: list[Subject],
                   spacing_mm: tuple[float, float, float], device: torch.device, dtype: torch.dtype) -> list[float]:
     """Root mean squared error in FA inside white matter, bias removed, of one whole roaming pass a subject.
 
@@ -23,11 +22,11 @@ def roaming_error(network: nn.Module, subjects: list[Subject], objective: HoleOb
     by their own FA would favour high noise.
     """
     errors = []
-    prior = objective.prior
-    prior_fa = torch.from_numpy(2.0 * prior.fa - 1.0)[None, None].to(device)
-    white = torch.from_numpy(prior.white_matter)[None, None].to(device)
     signal = torch.zeros(1, device=device)
     for subject in subjects:
+        prior = subject.prior
+        prior_fa = torch.from_numpy(2.0 * prior.fa - 1.0)[None, None].to(device)
+        white = torch.from_numpy(prior.white_matter)[None, None].to(device)
         brain = subject.weight.numpy() >= 0.1
         x = (2.0 * subject.fa - 1.0)[None, None].to(device)
         noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(0)).to(device)

@@ -9,7 +9,6 @@ from torch import Generator, Tensor, nn
 
 from ..diffusion.schedule import Schedule
 from ..networks.inpainter import condition
-from ..prior import Prior
 from .augment import augment
 from .data import Subject
 from .random_holes import random_hole
@@ -29,8 +28,6 @@ class HoleObjective:
     ----------
     schedule
         With zero terminal SNR.
-    prior
-        On the model grid.
     crop
         Voxels of a training crop; multiples of the network's divisor.
     pure_noise
@@ -41,15 +38,14 @@ class HoleObjective:
     """
 
     schedule: Schedule
-    prior: Prior
     crop: tuple[int, int, int] | None = (56, 64, 56)
     pure_noise: float = 0.5
     variance_weight: float = 0.05
 
     def example(self, subject: Subject, generator: Generator) -> dict[str, Tensor]:
         """One random example, without batch axis."""
-        drawn = augment(subject.fa, subject.weight, torch.from_numpy(self.prior.fa),
-                        torch.from_numpy(self.prior.white_matter), generator, subject.person == "template")
+        drawn = augment(subject.fa, subject.weight, torch.from_numpy(subject.prior.fa),
+                        torch.from_numpy(subject.prior.white_matter), generator, subject.person == "template")
         weight, brain = drawn.weight, drawn.weight > 0.05
         hole = random_hole(brain, generator)
         x = 2.0 * drawn.fa - 1.0

@@ -1,7 +1,8 @@
 """Make the project's FA template: the symmetric average of registered volumes.
 
 Every person counts once, however many volumes there are of them.  The first registration target is
-any FA map in a standard space; each further round registers to the average of the round before.
+any FA map in a standard space; each further round registers to the average of the round before and
+bends every brain onto it, so that tracts meet tracts and stay sharp.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
+from ..deformation import bend
 from ..errors import FAError
 from ..intake import check_brain_mask, check_fa
 from ..prior import TEMPLATE_FILES, Prior, Template
@@ -26,6 +28,8 @@ MODEL_SPACING_MM = 2.0
 MODEL_CENTRE_RAS = (0.0, -16.0, 8.0)
 """160 x 192 x 160 mm about the brain in MNI space."""
 WHITE_MATTER_FA = 0.25
+LEAST_VIEW = 0.9
+"""A volume that shows less of the template's brain is averaged as it lies: its cut faces would be bent."""
 
 
 def find_volumes(folder: Path, people: Path | None = None) -> list[tuple[str, Path]]:
@@ -114,7 +118,7 @@ def mask_of(path: Path) -> Path:
     return path.with_name(f"{stem(path)}_mask.nii.gz")
 
 
-def make_template(volumes: list[tuple[str, Path]], target: Volume, rounds: int = 2, report=print) -> Template:
+def make_template(volumes: list[tuple[str, Path]], target: Volume, rounds: int = 3, report=print) -> Template:
     """Average registered volumes; see the module's text.
 
     *target* may lie on any grid of a standard space: it is resampled to the model grid first.
@@ -128,7 +132,7 @@ def make_template(volumes: list[tuple[str, Path]], target: Volume, rounds: int =
                 prepared = prepare(volume, template, brain)
             report(f"round {number + 1}: {path.name}: correlation {prepared.space.alignment.correlation:.3f}")
             members.setdefault(person, []).append(prepared)
-        template = _average(list(members.values()), template.fa.affine)
+        template = _average(list(members.values()), template, bent=number > 0)
     return template
 
 
@@ -141,28 +145,35 @@ def _first_target(target: Volume) -> Template:
     return Template(Volume(fa, affine), Prior(fa, (fa > WHITE_MATTER_FA).astype(np.float32), brain))
 
 
-def _average(people: list[list[Prepared]], affine: np.ndarray) -> Template:
+def _average(people: list[list[Prepared]], template: Template, bent: bool) -> Template:
     seen = np.zeros(MODEL_SHAPE)
-    fa, white, brain = np.zeros(MODEL_SHAPE), np.zeros(MODEL_SHAPE), np.zeros(MODEL_SHAPE)
+    total = np.zeros((3, *MODEL_SHAPE))
+    brain = template.prior.brain > 0.5
     for volumes in people:
         for prepared in volumes:
             # A cut field of view says nothing about what lies beyond it.
             view = prepared.space.to_model(np.ones(prepared.space.native.shape), order=1) > 0.99
+            own = _own_prior(prepared)
+            if bent and view[brain].mean() > LEAST_VIEW:
+                own = bend(own, template.prior.fa, prepared.space.spacing_mm)
             share = view / len(volumes)
-            smooth = ndimage.gaussian_filter(prepared.fa, 0.6)
-            inner = ndimage.distance_transform_edt(prepared.brain, sampling=MODEL_SPACING_MM) > 4.0
             seen += share
-            fa += share * prepared.fa
-            white += share * ((smooth > WHITE_MATTER_FA) & inner)
-            brain += share * prepared.brain
-    arrays = []
-    for total, sigma in ((fa, 0.5), (white, 0.5), (brain, 0.7)):
-        mean = total / np.maximum(seen, 1e-6)
+            total += share * np.stack([own.fa, own.white_matter, own.brain])
+    means = []
+    for mean, sigma in zip(total / np.maximum(seen, 1e-6), (0.0 if bent else 0.5, 0.5, 0.7), strict=True):
         mean = ndimage.gaussian_filter((mean + mean[::-1]) / 2, sigma)
-        arrays.append(np.clip(mean, 0.0, 1.0).astype(np.float32))
-    fa_mean, white_mean, brain_mean = arrays
+        means.append(np.clip(mean, 0.0, 1.0).astype(np.float32))
+    fa_mean, white_mean, brain_mean = means
     fa_mean = np.where(brain_mean > 0.05, fa_mean, 0.0).astype(np.float32)
-    return Template(Volume(fa_mean, affine), Prior(fa_mean, white_mean, brain_mean))
+    return Template(Volume(fa_mean, template.fa.affine), Prior(fa_mean, white_mean, brain_mean))
+
+
+def _own_prior(prepared: Prepared) -> Prior:
+    """One brain in the shape of a prior: its FA, its white matter off the noisy edge, its mask."""
+    smooth = ndimage.gaussian_filter(prepared.fa, 0.6)
+    inner = ndimage.distance_transform_edt(prepared.brain, sampling=MODEL_SPACING_MM) > 4.0
+    return Prior(prepared.fa, ((smooth > WHITE_MATTER_FA) & inner).astype(np.float32),
+                 prepared.brain.astype(np.float32))
 
 
 def save_template(template: Template, folder: Path) -> None:
@@ -180,7 +191,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--target", type=Path, required=True, help="first registration target, an FA map in MNI space")
     parser.add_argument("--people", type=Path, help="CSV with the columns file,person")
     parser.add_argument("--hold-out", action="append", default=[], metavar="PERSON", help="leave a person out")
-    parser.add_argument("--rounds", type=int, default=2, help="registration rounds (default 2)")
+    parser.add_argument("--rounds", type=int, default=3, help="registration rounds (default 3)")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -10,6 +10,7 @@ import argparse
 import json
 import math
 import os
+import shutil
 import sys
 import time
 from dataclasses import asdict, replace
@@ -28,6 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="run folder; started again, it goes on where it stopped")
     parser.add_argument("--recipe", choices=sorted(RECIPES), default="inpainter")
     parser.add_argument("--template", type=Path, help="template folder (default: the bundled one)")
+    parser.add_argument("--start-from", metavar="MODEL",
+                        help="begin with the weights of a model (a new run only), for instance to add a site's people")
     parser.add_argument("--people", type=Path, help="CSV with the columns file,person")
     parser.add_argument("--hold-out", action="append", default=[], metavar="PERSON",
                         help="keep a person out of training and report the error on them")
@@ -81,11 +84,14 @@ def run(args: argparse.Namespace) -> int:
     network = build_network(recipe.network).to(device, memory_format=torch.channels_last_3d)
     trainer = Trainer(recipe, network, training, held_out, template, args.output, device, _common_dtype(device, world),
                       args.seed, rank, world, say)
+    if args.start_from:
+        trainer.start_from(args.start_from)
     trainer.resume()
     trainer.train(args.save_every)
     if rank == 0:
         trainer.export({"people": len({s.person for s in training}), "volumes": [s.name for s in training],
-                        "held_out": [s.name for s in held_out], "seed": args.seed})
+                        "held_out": [s.name for s in held_out], "seed": args.seed,
+                        "started_from": trainer.ancestor}, args.template)
     if world > 1:
         torch.distributed.destroy_process_group()
     return 0
@@ -143,7 +149,7 @@ class Trainer:
         self.seed, self.rank, self.world, self.say = seed, rank, world, say
         schedule = Schedule.from_dict(recipe.schedule)
         if recipe.network["kind"] == "inpainter":
-            self.objective = HoleObjective(schedule, template.prior, recipe.crop)
+            self.objective = HoleObjective(schedule, recipe.crop)
             self.optimizer = torch.optim.AdamW(network.parameters(), lr=recipe.learning_rate, weight_decay=0.01,
                                                betas=(0.9, 0.99))
         else:
@@ -152,6 +158,7 @@ class Trainer:
         self.average = {k: v.detach().clone() for k, v in network.state_dict().items()}
         self.step = 0
         self.running = None
+        self.ancestor = None
         self.data = {"training": [[s.person, s.name] for s in training],
                      "held_out": [[s.person, s.name] for s in held_out], "template": template.sha256}
         self.parallel = network
@@ -161,6 +168,22 @@ class Trainer:
         # One person, one share: five scans of one head must not outweigh four other people.
         counts = {s.person: sum(o.person == s.person for o in training) for s in training}
         self.shares = torch.tensor([1.0 / counts[s.person] for s in training])
+
+    def start_from(self, name: str) -> None:
+        """Begin with another model's weights; a checkpoint of this run, read later, wins.
+
+        Raises ``FAError('bad-request')`` when that model's network is another one.
+        """
+        from ..checkpoints import load_model
+
+        model = load_model(name)
+        if model.manifest["network"] != self.recipe.network:
+            raise FAError("bad-request", f"The model {model.name} has another network than this recipe", "",
+                          "Choose a model of the same recipe")
+        self.network.load_state_dict(model.network.state_dict())
+        for key, value in self.network.state_dict().items():
+            self.average[key].copy_(value)
+        self.ancestor = {"sha256": model.manifest["sha256"], "training": model.manifest.get("training")}
 
     def resume(self) -> None:
         """Go on from ``checkpoint.pt`` where there is one.
@@ -288,7 +311,7 @@ class Trainer:
         if judge and self.held_out and self.recipe.network["kind"] == "inpainter":
             from .held_out import roaming_error
 
-            errors = roaming_error(self._averaged(), self.held_out, self.objective, self.template.fa.spacing,
+            errors = roaming_error(self._averaged(), self.held_out, self.template.fa.spacing,
                                    self.device, self.dtype)
             held_out = " ".join(f"{e:.4f}" for e in errors)
         path = self.folder / "log.csv"
@@ -309,9 +332,10 @@ class Trainer:
         network.load_state_dict(self.average)
         return network
 
-    def export(self, training: dict) -> None:
-        """Write the averaged weights and their card as a model folder that ``--model`` accepts."""
+    def export(self, training: dict, own_template: Path | None) -> None:
+        """Write the averaged weights, their card and *own_template* as a model folder that ``--model`` accepts."""
         from ..checkpoints import save_model
+        from ..engine import OWN_TEMPLATE
         from .card import write_card
 
         manifest = {"network": self.recipe.network, "schedule": self.recipe.schedule, "grid": self.recipe.grid,
@@ -319,4 +343,6 @@ class Trainer:
                     "training": {**training, "steps": self.step, "recipe": asdict(self.recipe)}}
         save_model(self.folder / "model", self.average, manifest)
         write_card(self.folder / "model", manifest)
+        if own_template is not None:
+            shutil.copytree(own_template, self.folder / "model" / OWN_TEMPLATE, dirs_exist_ok=True)
         self.say(f"model written to {self.folder / 'model'}")

@@ -17,10 +17,10 @@ MOST_LINES = 400
 FLOORS = [
     {"errors", "progress", "packages", "resources", "machine", "channel", "failure", "formats", "volume", "request",
      "result", "regions"},
-    {"registration", "prior", "space", "intake", "holes", "roi", "device", "pass_store", "diffusion", "networks"},
-    {"checkpoints"},
+    {"registration", "deformation", "prior", "space", "intake", "holes", "roi", "device", "pass_store", "diffusion", "networks", "evidence"},
+    {"checkpoints", "calibration"},
     {"inpainting", "scoring"},
-    {"engine"},
+    {"engine", "second_look"},
     {"detector"},
     {"training", "baselines", "evaluation"},
     {"sampling"},

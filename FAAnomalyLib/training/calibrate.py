@@ -1,0 +1,197 @@
+"""Make a model's calibration from healthy people on whom it was not trained.
+
+Each person is judged by a model of another fold, and by statistics of the others alone, so that what
+is written down is what a new person meets: nobody's own deviation makes it look smaller.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from scipy import ndimage
+from scipy.stats import norm
+
+from ..calibration import (
+    FILE,
+    NAMES,
+    RESPONSE,
+    SCALES,
+    UNIT,
+    Calibration,
+    again_name,
+    name_of,
+    save_calibration,
+)
+from ..errors import FAError
+from ..evidence import AGAIN, FIRST, Key
+from ..inpainting import Sampling
+from ..scoring import FirstLook
+from ..second_look import look_again, statistic
+from .healthy import Healthy, look_at, read_folds
+from .template import find_volumes
+
+PRIOR_PEOPLE = 4.0
+"""Weight of "no bias, unit spread" against the few people there are, in people."""
+PLACE_MM = 3.0
+"""Smoothing of the spread over places."""
+TAIL = 0.95
+"""Share of healthy people who stay below a limit."""
+LEAST_PEOPLE = 3
+
+
+def fit(people: list[Healthy], report: Callable[[str], None] = lambda text: None) -> Calibration:
+    """The calibration that *people* give; see the module's text.
+
+    Raises ``FAError('bad-request')`` for fewer than three people: there is no spread of a pair.
+    """
+    names = sorted({one.person for one in people})
+    if len(names) < LEAST_PEOPLE:
+        raise FAError("bad-request", f"{len(names)} people are too few to calibrate with", "",
+                      f"Give at least {LEAST_PEOPLE}")
+    standard = [{key: (one.maps[key] - one.yardstick[key][0]) / one.yardstick[key][1] for key in FIRST}
+                for one in people]
+    shares = np.array([1.0 / sum(o.person == one.person for o in people) for one in people])
+    subject = {key: float(np.median([one.yardstick[key][1] for one in people])) for key in FIRST}
+    without = {p: _place([i for i, one in enumerate(people) if one.person != p], people, standard, shares)
+               for p in names}
+    weights = _weights(people, without, standard, shares, subject)
+    others = {p: Calibration(*without[p], subject, weights, {}, None, (UNIT, UNIT), len(names) - 1) for p in names}
+
+    fused = [others[one.person].fused(one.maps, one.judged, one.yardstick) for one in people]
+    limits = {name: _beyond([np.abs(maps[name]).max() for maps in fused], shares)
+              for name in (name_of(s) for s in SCALES)}
+    again = []
+    for one, maps in zip(people, fused, strict=True):
+        first = FirstLook(one.judged, one.yardstick, maps)
+        known = replace(others[one.person], limits=limits)
+        again.append((first, look_again(one.engine.filler, one.prepared, first, one.large, known, Sampling())))
+        report(f"second look at {one.name}: {100 * (again[-1][1].hole & one.judged).sum() / one.judged.sum():.1f} % "
+               "of the white matter hidden")
+    for key in AGAIN:
+        name = again_name(key[1])
+        limits[name] = _beyond([np.abs(second.maps[name]).max() if second.maps else np.abs(maps[name_of(key[1])]).max()
+                                for maps, (_, second) in zip(fused, again, strict=True)], shares)
+    whole = Calibration(*_place(list(range(len(people))), people, standard, shares), subject, weights, limits, None,
+                        (UNIT, UNIT), len(names))
+    statistics = [statistic(first, second, replace(others[one.person], limits=limits))
+                  for one, (first, second) in zip(people, again, strict=True)]
+    whole = replace(whole, normal=_normal_table([s[one.judged] for s, one in zip(statistics, people, strict=True)],
+                                                shares))
+    tails = [[float(np.max(sign * whole.to_normal(s)[one.judged])) for s, one in zip(statistics, people, strict=True)]
+             for sign in (1, -1)]
+    for one, up, down in zip(people, *tails, strict=True):
+        report(f"largest z of {one.name}: +{up:.2f} -{down:.2f}")
+    return replace(whole, threshold=(_beyond(tails[0], shares), _beyond(tails[1], shares)))
+
+
+def _place(members: list[int], people: list[Healthy], standard: list[dict[Key, np.ndarray]],
+           shares: np.ndarray) -> tuple[dict[Key, np.ndarray], dict[Key, np.ndarray]]:
+    """Bias and spread of each map at each place over some of the volumes."""
+    count = sum(shares[i] * people[i].judged for i in members)
+    sigma = PLACE_MM / people[0].prepared.space.spacing_mm
+    bias, spread = {}, {}
+    for key in FIRST:
+        mean = sum(shares[i] * np.where(people[i].judged, standard[i][key], 0.0) for i in members)
+        mean = mean / (count + PRIOR_PEOPLE)
+        square = sum(shares[i] * np.where(people[i].judged, (standard[i][key] - mean) ** 2, 0.0) for i in members)
+        square = ndimage.gaussian_filter((square + PRIOR_PEOPLE) / (count + PRIOR_PEOPLE), sigma)
+        bias[key] = np.where(count > 0, mean, 0.0).astype(np.float32)
+        spread[key] = np.where(count > 0, np.sqrt(square), 1.0).astype(np.float32)
+    return bias, spread
+
+
+def _weights(people: list[Healthy], without: dict[str, tuple], standard: list[dict[Key, np.ndarray]],
+             shares: np.ndarray, subject: dict[Key, float]) -> dict[float, dict[Key, float]]:
+    """For each smoothing the weights with the best ratio of a change to healthy deviation (Fisher's discriminant)."""
+    found = {}
+    for sigma, keys in SCALES.items():
+        covariance = np.zeros((len(keys), len(keys)))
+        for one, z, share in zip(people, standard, shares, strict=True):
+            bias, spread = without[one.person]
+            values = np.stack([((z[key] - bias[key]) / spread[key])[one.judged] for key in keys])
+            covariance += share * (values @ values.T) / values.shape[1]
+        covariance /= shares.sum()
+        response = np.array([RESPONSE.get(key[0], 1.0) / subject[key] for key in keys])
+        weights = np.linalg.solve(covariance, response)
+        # A negative weight would trust the cues to cancel, which few people cannot show.
+        weights = np.maximum(weights, 0.0)
+        weights /= np.sqrt(weights @ covariance @ weights)
+        found[sigma] = dict(zip(keys, weights.tolist(), strict=True))
+    return found
+
+
+def _beyond(maxima: list[float], shares: np.ndarray) -> float:
+    """The :data:`TAIL` quantile of a Gumbel distribution with the maxima's mean and standard deviation."""
+    mean = float(np.average(maxima, weights=shares))
+    spread = float(np.sqrt(np.average((np.array(maxima) - mean) ** 2, weights=shares)))
+    scale = spread * np.sqrt(6.0) / np.pi
+    return mean - np.euler_gamma * scale - scale * np.log(-np.log(TAIL))
+
+
+def _normal_table(values: list[np.ndarray], shares: np.ndarray) -> np.ndarray:
+    """Quantiles of the statistic beside the standard normal ones, (2, N), both increasing."""
+    z = np.linspace(-3.0, 3.0, 49)
+    each = np.stack([np.quantile(v, norm.cdf(z)) for v in values])
+    mean = np.average(each, axis=0, weights=shares)
+    return np.stack([np.maximum.accumulate(mean + 1e-6 * np.arange(len(z))), z])
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of ``faanomaly calibrate``."""
+    parser.add_argument("data", type=Path, help="folder of healthy FA maps (NAME_FA.nii.gz, NAME_mask.nii.gz)")
+    parser.add_argument("--folds", type=Path, required=True,
+                        help="CSV with the columns person,model: a model that was not trained on the person")
+    parser.add_argument("--people", type=Path, help="CSV with the columns file,person")
+    parser.add_argument("-o", "--model", type=Path, required=True, metavar="MODEL",
+                        help="model folder that the calibration is written into")
+    parser.add_argument("--cross", type=Path, metavar="FOLDER",
+                        help="also write every person's own model with a calibration that knows nothing of them, "
+                             "for evaluate --folds")
+    parser.add_argument("--work", type=Path, help="folder for finished passes (default: beside the model)")
+    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
+
+
+def run(args: argparse.Namespace) -> int:
+    """``faanomaly calibrate``."""
+    folds = read_folds(args.folds)
+    volumes = [(person, path) for person, path in find_volumes(args.data, args.people) if person in folds]
+    say = lambda text: print(text, file=sys.stderr, flush=True)  # noqa: E731
+    people = look_at(volumes, folds, args.work or args.model.parent / "calibration-passes", args.device, say)
+    if args.cross is not None:
+        args.cross.mkdir(parents=True, exist_ok=True)
+        names = sorted({one.person for one in people})
+        for name in names:
+            folder = args.cross / name
+            shutil.copytree(folds[name], folder, dirs_exist_ok=True)
+            say(f"without {name}")
+            install(fit([one for one in people if one.person != name], say), folder)
+        with open(args.cross / "folds.csv", "w", newline="", encoding="utf-8") as handle:
+            csv.writer(handle).writerows([("person", "model"), *((name, name) for name in names)])
+    calibration = fit(people, say)
+    install(calibration, args.model)
+    up, down = calibration.threshold
+    print(f"calibrated {args.model} with {calibration.people} people: --threshold auto is +{up:.2f} and -{down:.2f}")
+    return 0
+
+
+def install(calibration: Calibration, folder: Path) -> None:
+    """Write the calibration and seal it in the model's manifest."""
+    digest = save_calibration(calibration, folder / FILE)
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    manifest["calibration"] = {
+        "sha256": digest, "people": calibration.people,
+        "threshold": [round(t, 3) for t in calibration.threshold],
+        "limits": {name: round(calibration.limits[name], 3) for name in NAMES},
+        "weights": {f"{s:g} mm": {key[0]: round(w, 3) for key, w in found.items()}
+                    for s, found in calibration.weights.items()},
+    }
+    path.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")

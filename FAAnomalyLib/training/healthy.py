@@ -1,0 +1,106 @@
+"""Healthy people as a model sees them that has not been trained on them: the raw material of a calibration."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..engine import Engine, load_engine
+from ..errors import FAError
+from ..evidence import FIRST, Key, Residual, centre_and_spread, first_evidence
+from ..holes import plan
+from ..inpainting import Sampling, combine, roam_by_size
+from ..judgement import small_and_large
+from ..pass_store import PassStore
+from ..request import BOTH_SIZES
+from ..scoring import judged_mask
+from ..space import Prepared, prepare
+from .template import load_subject, naming
+
+
+@dataclass(frozen=True)
+class Healthy:
+    """One volume of one person after the roaming passes.
+
+    Attributes
+    ----------
+    name, person
+        File and person.
+    engine
+        Whose training knows nothing of the person.
+    prepared, judged
+        The brain on the model grid and where it is judged.
+    large
+        Residual of the large holes, for the second look.
+    maps
+        First-look maps, FA.
+    """
+
+    name: str
+    person: str
+    engine: Engine
+    prepared: Prepared
+    judged: np.ndarray
+    large: Residual
+    maps: dict[Key, np.ndarray]
+
+    @property
+    def yardstick(self) -> dict[Key, tuple[float, float]]:
+        """Centre and spread of each map over the brain."""
+        return {key: centre_and_spread(self.maps[key][self.judged]) for key in FIRST}
+
+
+def read_folds(path: Path) -> dict[str, Path]:
+    """Person -> model folder from a CSV with the columns ``person,model``; relative paths are the CSV's.
+
+    Raises ``FAError('bad-input')`` when it cannot be used.
+    """
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as handle:
+            rows = list(csv.DictReader(handle))
+        return {row["person"]: (path.parent / row["model"]).resolve() for row in rows}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise FAError("bad-input", f"{path} cannot be used", getattr(error, "strerror", None) or str(error),
+                      "Give a CSV with the columns person,model") from error
+
+
+def look_at(volumes: list[tuple[str, Path]], folds: dict[str, Path], work: Path, device: str,
+            report: Callable[[str], None]) -> list[Healthy]:
+    """Register and roam every volume with its person's model; finished passes are kept in *work*.
+
+    Raises ``FAError('bad-request')`` for a model that was trained on the person it is to judge.
+    """
+    engines: dict[Path, Engine] = {}
+    found = []
+    for number, (person, path) in enumerate(volumes, 1):
+        folder = folds[person]
+        if folder not in engines:
+            engines[folder] = load_engine(str(folder), device)
+        engine = engines[folder]
+        if path.name in (engine.model.manifest.get("training") or {}).get("volumes", []):
+            raise FAError("bad-request", f"The model in {folder} was trained on {path.name}", "",
+                          "Calibrate with a model that has not seen the person")
+        with naming(path):
+            prepared = prepare(*_volume_first(path, engine))
+        spacing = prepared.space.spacing_mm
+        passes = [one for size in BOTH_SIZES for one in plan(prepared.brain, size, (spacing,) * 3)]
+        identity = f"{engine.model.manifest['sha256']} {path.name} {path.stat().st_mtime_ns} {len(passes)}"
+        by_size = roam_by_size(engine.filler, prepared.fa, passes, Sampling(), None,
+                               PassStore(work / path.name, identity, True), prepared.space.prior)
+        covered = combine(by_size.values(), prepared.fa.shape).covered
+        judged = judged_mask(prepared.brain, prepared.space.prior.white_matter, covered, spacing)
+        small, large = small_and_large(prepared.fa, by_size)
+        maps = first_evidence(prepared.fa, prepared.space.prior, judged, small, large, spacing)
+        found.append(Healthy(path.name, person, engine, prepared, judged, large, maps))
+        report(f"looked at {number}/{len(volumes)} {path.name}: error in 40 mm holes "
+               f"{float(large[0][judged].std()):.4f} FA")
+    return found
+
+
+def _volume_first(path: Path, engine: Engine):
+    volume, brain = load_subject(path)
+    return volume, engine.template, brain
