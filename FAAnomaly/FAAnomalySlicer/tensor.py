@@ -26,7 +26,7 @@ def is_tensor_volume(node) -> bool:
     return bool(node) and bool(node.IsA("vtkMRMLDiffusionTensorVolumeNode"))
 
 
-def fa_of_tensors(tensorNode):
+def fa_volume(tensorNode):
     """The FA of *tensorNode* as a ``vtkMRMLScalarVolumeNode`` of the same geometry and parent transform.
 
     Made on the first call, updated on later ones. Raises ``FAError('bad-input')`` when there are no tensors.
@@ -40,7 +40,7 @@ def fa_of_tensors(tensorNode):
 
 
 def fa_steps(tensorNode) -> Iterator[float]:
-    """:func:`fa_of_tensors` in steps of some 20 ms; yields the fraction done, returns the node.
+    """:func:`fa_volume` in steps of some 20 ms; yields the fraction done, returns the node.
 
     Nothing is in the scene before the last step. A tensor volume that is removed meanwhile ends it
     with ``FAError('bad-input')``.

@@ -43,7 +43,9 @@ class MrmlSide:
         self.application_logic.SetSliceLogics(self.slice_logics)
         self.application_logic.SetViewLogics(self.view_logics)
 
-        colours = self.application_logic.GetColorLogic()
+        # The module's own logic, which also knows legends, as Slicer's Colors module puts it in place.
+        colours = slicer.vtkSlicerColorLogic()
+        colours.SetMRMLApplicationLogic(self.application_logic)
         colours.SetMRMLScene(self.scene)
         colours.AddDefaultColorNodes()
         self.logics = {"Colors": colours}

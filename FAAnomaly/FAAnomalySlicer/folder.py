@@ -1,0 +1,53 @@
+"""The subject hierarchy folder of a result, beside its input."""
+
+from __future__ import annotations
+
+import slicer
+from slicer.i18n import tr as _
+
+MARK = "FAAnomaly.results"
+NONE = 0
+"""No item; also when the scene has no subject hierarchy."""
+
+
+def of_nodes(nodes) -> int:
+    """The result folder that one of *nodes* lies in, 0 when none does."""
+    for node in nodes:
+        hierarchy = _hierarchy(node.GetScene())
+        item = hierarchy.GetItemByDataNode(node) if hierarchy is not None else NONE
+        parent = hierarchy.GetItemParent(item) if item else NONE
+        if parent and hierarchy.HasItemAttribute(parent, MARK):
+            return parent
+    return NONE
+
+
+def put_together(scene, inputNode, name: str, nodes, earlier) -> int:
+    """Put *nodes* into one folder beside *inputNode* and return its item.
+
+    The folder of the *earlier* nodes is used again, and those stay wherever the user moved them.
+    """
+    hierarchy = _hierarchy(scene)
+    if hierarchy is None:
+        return NONE
+    nodes, earlier = list(nodes), list(earlier)
+    folder = of_nodes(earlier)
+    if not folder and len(earlier) == len(nodes):
+        return NONE  # the user took them all out of it
+    if not folder:
+        folder = hierarchy.CreateFolderItem(_beside(hierarchy, inputNode), _("{name} FAAnomaly").format(name=name))
+        hierarchy.SetItemAttribute(folder, MARK, "1")
+    for node in nodes:
+        # In Slicer the item is there already; CreateItem finds it then.
+        item = hierarchy.GetItemByDataNode(node) or hierarchy.CreateItem(folder, node)
+        if node not in earlier:
+            hierarchy.SetItemParent(item, folder)
+    return folder
+
+
+def _hierarchy(scene):
+    return slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene) if scene is not None else None
+
+
+def _beside(hierarchy, inputNode) -> int:
+    item = hierarchy.GetItemByDataNode(inputNode) if inputNode is not None else NONE
+    return (hierarchy.GetItemParent(item) if item else NONE) or hierarchy.GetSceneItemID()

@@ -1,0 +1,28 @@
+"""How a result came about, as node attributes: saved with the scene, without any path or file name of a patient."""
+
+from __future__ import annotations
+
+from .threshold import THRESHOLD, as_text
+
+PREFIX = "FAAnomaly."
+OF_REQUEST = {"mask_type": "maskType", "mask_size": "maskSize", "sampler": "sampler", "steps": "steps",
+              "samples": "samples", "seed": "seed", "scale": "scale"}
+"""Fields of the request that are kept; none of them is a path."""
+
+
+def attributes(provenance: dict) -> dict[str, str]:
+    """``FAAnomaly.*`` attributes from the engine's provenance; what it does not tell is left out."""
+    request, model = provenance.get("request", {}), provenance.get("model", {})
+    found = {
+        "version": provenance.get("faanomaly"),
+        "model": model.get("name"),
+        "modelSha256": model.get("sha256"),
+        "templateSha256": model.get("template_sha256"),
+        "device": provenance.get("device"),
+        "scope": "ROI" if request.get("roi") else "segment" if request.get("region") else "whole brain",
+        **{attribute: request.get(field) for field, attribute in OF_REQUEST.items()},
+    }
+    named = {PREFIX + name: str(value) for name, value in found.items() if value is not None}
+    if provenance.get("threshold_z") is not None:
+        named[THRESHOLD] = as_text(provenance["threshold_z"])
+    return named

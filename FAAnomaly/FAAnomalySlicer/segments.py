@@ -1,0 +1,109 @@
+"""Increased and decreased FA as two segments of one segmentation node."""
+
+from __future__ import annotations
+
+import numpy as np
+import slicer
+import slicer.util
+import vtk
+from slicer.i18n import tr as _
+from vtk.util.numpy_support import vtk_to_numpy
+
+from FAAnomalyLib.result import DECREASED, INCREASED
+
+from . import terminology
+
+LABELS = {"increased": INCREASED, "decreased": DECREASED}
+"""Segment id, which is also the sign -> value in a labelmap."""
+LABELMAP = "Binary labelmap"
+SURFACE = "Closed surface"
+
+
+def _names() -> dict[str, str]:
+    return {"increased": _("Increased FA"), "decreased": _("Decreased FA")}
+
+
+def labelmap(labels_kji: np.ndarray, ijk_to_ras: np.ndarray, corner_ijk=(0, 0, 0)):
+    """Labels as a ``vtkOrientedImageData``, cut to what is not 0.
+
+    Parameters
+    ----------
+    labels_kji
+        uint8 (k, j, i): 0, 1 increased, 2 decreased; a part of the grid.
+    ijk_to_ras
+        float64 (4, 4) of the whole grid.
+    corner_ijk
+        Where the part begins in the grid.
+    """
+    image = slicer.vtkOrientedImageData()
+    box = bounding_box(labels_kji)
+    if box is None:
+        image.SetExtent(0, -1, 0, -1, 0, -1)
+    else:
+        corner = [int(c) + s.start for c, s in zip(corner_ijk, box[::-1], strict=True)]
+        part = labels_kji[box]
+        image.SetExtent(*[n for c, size in zip(corner, part.shape[::-1], strict=True) for n in (c, c + size - 1)])
+        image.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
+        vtk_to_numpy(image.GetPointData().GetScalars())[:] = part.ravel()
+    image.SetImageToWorldMatrix(slicer.util.vtkMatrixFromArray(ijk_to_ras))
+    return image
+
+
+def bounding_box(mask: np.ndarray) -> tuple[slice, ...] | None:
+    """Slices around what is not 0, None when all is."""
+    box = []
+    for axis in range(mask.ndim):
+        shown = np.flatnonzero(mask.any(axis=tuple(a for a in range(mask.ndim) if a != axis)))
+        if not shown.size:
+            return None
+        box.append(slice(int(shown[0]), int(shown[-1]) + 1))
+        mask = mask[tuple([slice(None)] * axis + [box[-1]])]
+    return tuple(box)
+
+
+def fill_segments(segmentationNode, image) -> None:
+    """Make *image* (values 1 and 2) what both segments are; ids, names and colours of present ones stay."""
+    was = segmentationNode.StartModify()
+    try:
+        segmentation = segmentationNode.GetSegmentation()
+        for sign, value in LABELS.items():
+            segment = segmentation.GetSegment(sign)
+            if segment is None:
+                segment = slicer.vtkSegment()
+                segment.SetName(_names()[sign])
+                segment.SetColor(*terminology.colour(sign))
+                segment.SetTag(slicer.vtkSegment.GetTerminologyEntryTagName(), terminology.entry(sign))
+                segment.SetLabelValue(value)
+                segment.AddRepresentation(LABELMAP, image)
+                segmentation.AddSegment(segment, sign)
+            else:
+                segment.SetLabelValue(value)
+                segment.AddRepresentation(LABELMAP, image)
+        # Says that the voxels are others: surfaces made of the old ones are dropped, views draw again.
+        image.Modified()
+    finally:
+        segmentationNode.EndModify(was)
+
+
+def show_outlines(segmentationNode) -> None:
+    """Outlines and no fill in the slice views, so that the tissue inside stays visible; no surface in 3D."""
+    segmentationNode.CreateDefaultDisplayNodes()
+    display = segmentationNode.GetDisplayNode()
+    display.SetVisibility2DFill(False)
+    display.SetVisibility2DOutline(True)
+    display.SetSliceIntersectionThickness(2)
+    display.SetVisibility3D(False)
+
+
+def show_surface(segmentationNode, shown: bool) -> None:
+    """Show the segments as closed surfaces in 3D, made now from their voxels, or hide them.
+
+    A change of the threshold drops the surfaces; ask again when it has settled.
+    """
+    if shown:
+        segmentationNode.CreateClosedSurfaceRepresentation()
+    else:
+        segmentationNode.RemoveClosedSurfaceRepresentation()
+    display = segmentationNode.GetDisplayNode()
+    if display is not None:
+        display.SetVisibility3D(shown)

@@ -1,0 +1,95 @@
+"""The regions as a table node, and back.
+
+The table shows world positions, as the slice views do. A parent transform that moves afterwards does
+not change the table, so the matrix it was filled with is kept beside it, and :func:`regions_of` gives
+the positions in the volume's own frame again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+import numpy as np
+import vtk
+from slicer.i18n import tr as _
+
+from FAAnomalyLib.result import Region
+
+from . import geometry
+
+LOCAL_TO_WORLD = "FAAnomaly.localToWorld"
+NUMBERS = {"voxels": 0, "volume_ml": 2, "peak_z": 1, "mean_z": 1, "mean_difference": 3, "mean_difference_sd": 3,
+           "centroid_r": 1, "centroid_a": 1, "centroid_s": 1, "peak_r": 1, "peak_a": 1, "peak_s": 1}
+"""Column -> decimals."""
+
+
+def _titles() -> dict[str, tuple[str, str]]:
+    """Column -> title and unit, in the user's language."""
+    return {
+        "label": (_("Region"), ""), "sign": (_("FA"), ""), "voxels": (_("Voxels"), ""),
+        "volume_ml": (_("Volume"), "ml"), "peak_z": (_("Peak z"), ""), "mean_z": (_("Mean z"), ""),
+        "mean_difference": (_("Mean change of FA"), ""), "mean_difference_sd": (_("± SD"), ""),
+        "centroid_r": (_("Centre R"), "mm"), "centroid_a": (_("Centre A"), "mm"), "centroid_s": (_("Centre S"), "mm"),
+        "peak_r": (_("Peak R"), "mm"), "peak_a": (_("Peak A"), "mm"), "peak_s": (_("Peak S"), "mm"),
+    }
+
+
+def fill_table(tableNode, regions: Iterable[Region], volumeNode) -> None:
+    """Replace the rows by *regions*, whose positions are in the local frame of *volumeNode*."""
+    to_world = geometry.parent_to_world(volumeNode)
+    rows = [_row(region, to_world) for region in regions]
+    words = {"increased": _("increased"), "decreased": _("decreased")}
+    whole = vtk.vtkTable()
+    for name in _titles():
+        if name == "sign":
+            column = vtk.vtkStringArray()
+            values = [words[row[name]] for row in rows]
+        elif name in ("label", "voxels"):
+            column = vtk.vtkIntArray()
+            values = [row[name] for row in rows]
+        else:
+            column = vtk.vtkDoubleArray()
+            values = [round(row[name], NUMBERS[name]) for row in rows]
+        column.SetName(name)
+        for value in values:
+            column.InsertNextValue(value)
+        whole.AddColumn(column)
+    was = tableNode.StartModify()
+    try:
+        tableNode.SetAndObserveTable(whole)
+        tableNode.SetUseColumnTitleAsColumnHeader(True)
+        for name, (title, unit) in _titles().items():
+            tableNode.SetColumnTitle(name, title)
+            tableNode.SetColumnUnitLabel(name, unit)
+        tableNode.SetAttribute(LOCAL_TO_WORLD, json.dumps(to_world.ravel().tolist()))
+        tableNode.SetLocked(True)
+    finally:
+        tableNode.EndModify(was)
+
+
+def regions_of(tableNode) -> list[Region]:
+    """The rows as regions, positions in the volume's local frame, rounded as the table shows them."""
+    whole = tableNode.GetTable()
+    matrix = tableNode.GetAttribute(LOCAL_TO_WORLD)
+    if not matrix:
+        return []
+    to_local = np.linalg.inv(np.array(json.loads(matrix)).reshape(4, 4))
+    found = []
+    for number in range(whole.GetNumberOfRows()):
+        row = {name: whole.GetColumnByName(name).GetValue(number) for name in ("label", *NUMBERS)}
+        places = {key: tuple(float(c) for c in (to_local @ [*(row.pop(f"{key}_{axis}") for axis in "ras"), 1.0])[:3])
+                  for key in ("centroid", "peak")}
+        # The word in the table is in the language of whoever made it; the sign of z is not.
+        found.append(Region(sign="increased" if row["peak_z"] > 0 else "decreased",
+                            centroid_ras=places["centroid"], peak_ras=places["peak"], **row))
+    return found
+
+
+def _row(region: Region, to_world: np.ndarray) -> dict:
+    row = {name: getattr(region, name) for name in ("label", "sign", "voxels", "volume_ml", "peak_z", "mean_z",
+                                                    "mean_difference", "mean_difference_sd")}
+    for key, place in (("centroid", region.centroid_ras), ("peak", region.peak_ras)):
+        for axis, value in zip("ras", to_world @ [*place, 1.0], strict=False):
+            row[f"{key}_{axis}"] = float(value)
+    return row
