@@ -52,6 +52,7 @@ Functions of ``slicer_harness``
 
 from __future__ import annotations
 
+import gc
 import sys
 from pathlib import Path
 
@@ -77,6 +78,7 @@ def scene():
     yield running.mrml.scene
     _close_modules(running)
     _close_windows()
+    gc.collect()      # widgets that nobody has any more go now, not while the scene is being cleared
     running.mrml.clear()
     running.application.layout_manager = None
     report, unused = slot_errors.report(), dialogs.unused()

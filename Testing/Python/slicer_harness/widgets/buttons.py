@@ -25,7 +25,7 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton):
         self.setChecked(True)
         self.setSizePolicy(QtWidgets.QSizePolicy.Preferred, QtWidgets.QSizePolicy.Preferred)
         self.setContentsMargins(0, self._heading_height(), 0, 0)
-        self.toggled.connect(lambda checked: self._collapse(not checked))
+        self.toggled.connect(self._open)
 
     collapsedHeight = stored(int, 10)
     flat = stored(bool, False)
@@ -43,6 +43,9 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton):
         self.setChecked(not collapsed)
 
     collapsed = QtCore.Property(bool, _is_collapsed, _set_collapsed)
+
+    def _open(self, opened: bool) -> None:
+        self._collapse(not opened)
 
     def _collapse(self, collapsed: bool) -> None:
         if collapsed == self._collapsed:

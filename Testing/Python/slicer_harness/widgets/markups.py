@@ -8,6 +8,7 @@ from PySide6 import QtCore, QtGui, QtWidgets
 
 from ..pythonqt.declare import invokable, stored
 from .base import qSlicerWidget
+from .scene_observer import weakly
 
 
 class qSlicerMarkupsPlaceWidget(qSlicerWidget):
@@ -66,7 +67,7 @@ class qSlicerMarkupsPlaceWidget(qSlicerWidget):
         super().setMRMLScene(scene)
         if scene is not None:
             self._interaction = self.interactionNode()
-            self._tag = self._interaction.AddObserver("ModifiedEvent", lambda *_: self._follow())
+            self._tag = self._interaction.AddObserver("ModifiedEvent", weakly(self._follow))
 
     @invokable
     def interactionNode(self):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shiboken6
 from PySide6 import QtCore, QtWidgets
 
 from ..pythonqt.declare import invokable, stored
@@ -51,7 +52,7 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         self._observer = SceneObserver(self._refresh, self._about_to_remove)
         self.destroyed.connect(self._observer.release)
         self._combo.currentIndexChanged.connect(self._from_combo)
-        self._combo.activated.connect(lambda index: self.nodeActivated.emit(self._current))
+        self._combo.activated.connect(self._activated)
         self.setFocusProxy(self._combo)
         self.setEnabled(False)
 
@@ -208,6 +209,9 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         first = 1 if self.property("noneEnabled") else 0
         return self._nodes.index(node) + first if node in self._nodes else first - 1
 
+    def _activated(self, row: int) -> None:
+        self.nodeActivated.emit(self._current)
+
     def _from_combo(self, row: int) -> None:
         if not self._filling:
             index = row - (1 if self.property("noneEnabled") else 0)
@@ -219,9 +223,10 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         self._filling = False
         if node is not self._current:
             self._current = node
-            self.currentNodeChanged.emit(node)
-            self.currentNodeValidityChanged.emit(node is not None)
-            self.currentNodeIDChanged.emit(node.GetID() if node is not None else "")
+            for signal, value in ((self.currentNodeChanged, node), (self.currentNodeValidityChanged, node is not None),
+                                  (self.currentNodeIDChanged, node.GetID() if node is not None else "")):
+                if shiboken6.isValid(self):      # a slot may have deleted the panel
+                    signal.emit(value)
 
     def _about_to_remove(self, node) -> None:
         if node in self._nodes:

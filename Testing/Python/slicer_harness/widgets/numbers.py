@@ -125,8 +125,8 @@ class ctkDoubleSlider(QtWidgets.QWidget):
         self._rescale()
         self._slider.sliderPressed.connect(self.sliderPressed)
         self._slider.sliderReleased.connect(self.sliderReleased)
-        self._slider.sliderMoved.connect(lambda tick: self.sliderMoved.emit(self._real(tick)))
-        self._slider.valueChanged.connect(lambda tick: self._accept(self._real(tick)))
+        self._slider.sliderMoved.connect(self._moved)
+        self._slider.valueChanged.connect(self._accept)
         self.setFocusProxy(self._slider)
 
     def _real(self, tick: int) -> float:
@@ -144,7 +144,11 @@ class ctkDoubleSlider(QtWidgets.QWidget):
         offset = (self._value - self._limits[0]) / self._step
         self._slider.setValue(round(offset) if abs(offset) < LARGEST else 0)
 
-    def _accept(self, value: float) -> None:
+    def _moved(self, tick: int) -> None:
+        self.sliderMoved.emit(self._real(tick))
+
+    def _accept(self, tick: int) -> None:
+        value = self._real(tick)
         if value != self._value:
             self._value = value
             self.valueChanged.emit(value)

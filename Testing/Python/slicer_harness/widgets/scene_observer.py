@@ -1,19 +1,43 @@
-"""Tells a widget of nodes that come, go or change."""
+"""Tells a widget of nodes that come, go or change, for as long as the widget lives."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from weakref import WeakMethod
+
+import shiboken6
+
+
+def weakly(method: Callable) -> Callable:
+    """A callback for VTK that calls *method* without arguments, and does nothing once its widget is gone.
+
+    VTK's objects outlive the widgets; they must not keep them alive.
+    """
+    reference = WeakMethod(method)
+
+    def callback(*_) -> None:
+        alive = living(reference)
+        if alive is not None:
+            alive()
+
+    return callback
+
+
+def living(reference: WeakMethod) -> Callable | None:
+    """The method of a widget that Qt has not deleted."""
+    method = reference()
+    return method if method is not None and shiboken6.isValid(method.__self__) else None
 
 
 class SceneObserver:
     """Observes one scene at a time and the nodes in it.
 
     *changed* is called after the scene's nodes, their names or their attributes changed; *about_to_remove* with a
-    node before it goes.
+    node before it goes. Both are methods of the widget.
     """
 
     def __init__(self, changed: Callable[[], None], about_to_remove: Callable[[object], None]):
-        self._changed, self._about_to_remove = changed, about_to_remove
+        self._changed, self._about_to_remove = weakly(changed), WeakMethod(about_to_remove)
         self._scene, self._tags, self._node_tags = None, [], {}
 
     def observe(self, scene) -> None:
@@ -31,13 +55,15 @@ class SceneObserver:
 
         def removed(caller, event, node) -> None:
             self._forget(node)
-            self._about_to_remove(node)
+            about_to_remove = living(self._about_to_remove)
+            if about_to_remove is not None:
+                about_to_remove(node)
 
         added.CallDataType = removed.CallDataType = vtk.VTK_OBJECT
         self._tags = [scene.AddObserver(scene.NodeAddedEvent, added),
                       scene.AddObserver(scene.NodeAboutToBeRemovedEvent, removed)]
         for event in (scene.EndBatchProcessEvent, scene.EndImportEvent, scene.EndCloseEvent, scene.EndRestoreEvent):
-            self._tags.append(scene.AddObserver(event, lambda caller, event: self._changed()))
+            self._tags.append(scene.AddObserver(event, self._changed))
         for node in scene.GetNodes():
             self._watch(node)
 

@@ -7,6 +7,7 @@ from PySide6 import QtCore, QtWidgets
 from ..pythonqt.declare import invokable, passed, stored
 from .base import qMRMLWidget
 from .nodes import qMRMLNodeComboBox
+from .scene_observer import weakly
 
 EVENTS = ("SegmentAdded", "SegmentRemoved", "SegmentModified")
 
@@ -41,7 +42,6 @@ class qMRMLSegmentSelectorWidget(qMRMLWidget):
         self._nodes_box.currentNodeChanged.connect(self.currentNodeChanged)
         self._nodes_box.currentNodeValidityChanged.connect(self.currentNodeValidityChanged)
         self._segments.currentIndexChanged.connect(self._on_segment)
-        self.destroyed.connect(self._tags.clear)
 
     noneEnabled = QtCore.Property(bool, lambda self: self._nodes_box.property("noneEnabled"),
                                   lambda self, enabled: self._set_none(enabled))
@@ -109,7 +109,7 @@ class qMRMLSegmentSelectorWidget(qMRMLWidget):
         if node is not None:
             import slicer
 
-            self._tags += [node.AddObserver(getattr(slicer.vtkSegmentation, event), lambda *_: self._fill())
+            self._tags += [node.AddObserver(getattr(slicer.vtkSegmentation, event), weakly(self._fill))
                            for event in EVENTS]
         self._fill()
 

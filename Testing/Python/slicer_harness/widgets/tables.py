@@ -6,6 +6,7 @@ from PySide6 import QtCore, QtGui, QtWidgets
 
 from ..pythonqt.declare import invokable, stored
 from .base import SCENE_SIGNAL, SCENE_SLOT
+from .scene_observer import weakly
 
 
 class qMRMLTableView(QtWidgets.QTableView):
@@ -26,7 +27,7 @@ class qMRMLTableView(QtWidgets.QTableView):
         self._node, self._tag = None, None
         self.setModel(QtGui.QStandardItemModel(self))
         self.setEditTriggers(QtWidgets.QAbstractItemView.NoEditTriggers)
-        self.selectionModel().selectionChanged.connect(lambda *_: self.selectionModelChanged.emit())
+        self.selectionModel().selectionChanged.connect(self._selected)
 
     @invokable
     def setMRMLScene(self, scene) -> None:
@@ -52,8 +53,11 @@ class qMRMLTableView(QtWidgets.QTableView):
             self._node.RemoveObserver(self._tag)
         self._node = node
         if node is not None:
-            self._tag = node.AddObserver("ModifiedEvent", lambda *_: self._fill())
+            self._tag = node.AddObserver("ModifiedEvent", weakly(self._fill))
         self._fill()
+
+    def _selected(self, *_) -> None:
+        self.selectionModelChanged.emit()
 
     def _fill(self) -> None:
         model = self.model()
