@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import platform
 from dataclasses import asdict
 from importlib import metadata
@@ -42,6 +43,7 @@ class Detector:
     def __init__(self) -> None:
         self._engine: Engine | None = None
         self._key: tuple[str, str] | None = None
+        self._last: tuple[tuple, Prepared, list[str]] | None = None
 
     def detect(self, request: DetectRequest, volume: Volume | None = None,
                progress: ProgressCallback | None = None, cancel: CancelToken | None = None) -> Result:
@@ -74,16 +76,7 @@ class Detector:
     def _run(self, request, volume, hole, callback, cancel) -> Result:
         progress = Progress(callback, cancel, STAGES)
         sampling = Sampling(request.check().sampler, request.steps_used, request.samples, request.seed)
-        progress.step("reading")
-        volume, remarks = _read(request, volume)
-        brain = check_brain_mask(load_volume(request.brain_mask)[0], volume) if request.brain_mask else None
-        region = _region(request, volume) if hole is None else np.asarray(hole, bool)
-        progress.step("loading the model")
-        engine = self._ready(request)
-        engine.filler.check(sampling)
-        progress.step("registration")
-        prepared = prepare(volume, engine.template, brain)
-        remarks += prepared.remarks
+        prepared, region, engine, remarks = self._open(request, volume, hole, sampling, progress)
         passes = _passes(prepared, request, region)
         store = None
         if request.output and region is None:
@@ -104,11 +97,47 @@ class Detector:
         result.provenance = _provenance(request, prepared, engine, judgement, remarks, progress, len(passes), threshold)
         return result
 
+    def _open(self, request: DetectRequest, volume: Volume | None, hole: np.ndarray | None, sampling: Sampling,
+              progress: Progress) -> tuple[Prepared, np.ndarray | None, Engine, list[str]]:
+        """Everything before the first hole: the brain on the model grid, the region, the model, remarks.
+
+        Whatever can be wrong with the files is found before the model is loaded.
+        """
+        progress.step("reading")
+        key = None if volume is not None else _source(request)
+        known = self._last is not None and self._last[0] == key
+        brain = None
+        if known:
+            volume, remarks = self._last[1].space.native, self._last[2]
+        else:
+            volume, remarks = _read(request, volume)
+            brain = check_brain_mask(load_volume(request.brain_mask)[0], volume) if request.brain_mask else None
+        region = _region(request, volume) if hole is None else np.asarray(hole, bool)
+        progress.step("loading the model")
+        engine = self._ready(request)
+        engine.filler.check(sampling)
+        progress.step("registration")
+        if known:
+            return self._last[1], region, engine, list(remarks)
+        prepared = prepare(volume, engine.template, brain)
+        remarks = remarks + prepared.remarks
+        self._last = None if key is None else (key, prepared, remarks)
+        return prepared, region, engine, list(remarks)
+
     def _ready(self, request: DetectRequest) -> Engine:
         key = (request.model, request.device)
         if self._engine is None or self._key != key:
             self._engine, self._key = load_engine(*key), key
         return self._engine
+
+
+def _source(request: DetectRequest) -> tuple:
+    """What decides how a volume lies on the model grid: while it is the same, registration is not done again."""
+    files = []
+    for name in (request.input, request.brain_mask):
+        state = os.stat(name) if name and os.path.isfile(name) else None
+        files.append((name, state and (state.st_mtime_ns, state.st_size, state.st_ino)))
+    return (*files, request.scale, request.model)
 
 
 def _read(request: DetectRequest, volume: Volume | None) -> tuple[Volume, list[str]]:

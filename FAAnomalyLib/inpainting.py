@@ -25,6 +25,13 @@ OnStep = Callable[[int, int], None]
 FITTING_SAMPLERS = {"inpainter": ("mean", "dpm++", "ddim", "ddpm", "repaint"), "thesis": ("ddpm", "repaint", "thesis")}
 """Samplers that are defined for each kind of network."""
 
+MARGIN, RIM = 20, 2
+"""Voxels of context about a hole, and of background about a brain."""
+WINDOW_STEP = 8
+LEAST_WINDOW = (56, 64, 56)
+BACKGROUND_VARIANCE = 0.01
+"""Of a voxel outside the brain, FA squared."""
+
 
 @dataclass(frozen=True)
 class Sampling:
@@ -111,7 +118,8 @@ class Filler:
             calls += 1
 
         for _ in range(sampling.samples):
-            noise = torch.randn(x.shape, generator=generator).to(self.device)
+            # Drawn for the whole grid, so that a voxel's noise does not depend on the window.
+            noise = torch.randn(x.shape, generator=generator)[(..., *job.window)].to(self.device)
             if sampling.sampler == "mean":
                 draws.append(job.mean(noise, counted))
                 variance = job.variance
@@ -120,19 +128,19 @@ class Filler:
         if variance_call:
             # The last total divides evenly: every sample made the same number of calls.
             counted(0, calls // sampling.samples)
-            job.mean(torch.zeros_like(x), None)
+            job.mean(torch.zeros_like(noise), None)
             variance = job.variance
-        drawn = torch.stack([d[hidden] for d in draws]) / 2.0
+        drawn = torch.stack([d[job.hidden] for d in draws]) / 2.0
         mean = drawn.mean(0) + 0.5
         if variance is not None:
             # A mean of K samples misses the truth by (1 + 1/K) of the posterior's variance.
             spread = 1.0 if sampling.sampler == "mean" else 1.0 + 1.0 / sampling.samples
-            variance = variance[hidden] / 4.0 * spread
+            variance = variance[job.hidden] / 4.0 * spread
         elif sampling.samples > 1:
             variance = drawn.var(0) * (1.0 + 1.0 / sampling.samples)
         else:
             variance = torch.full_like(mean, torch.nan)
-        return mean.clamp(0.0, 1.0).float().cpu().numpy(), variance.float().cpu().numpy(), calls
+        return (*_with_background(hole, job.window, mean.clamp(0.0, 1.0), variance), calls)
 
     def _generator(self, generator: torch.Generator) -> torch.Generator:
         # Drawn from the run's generator, but on the device where the sampler draws.
@@ -150,8 +158,12 @@ class _HoleTrained:
     knows_variance = True
 
     def __init__(self, filler: Filler, x: Tensor, hidden: Tensor, prior: Prior) -> None:
-        self.filler, self.known, self.hidden = filler, x, hidden
-        self.condition = condition(x, hidden.to(x.dtype), 2.0 * _on(prior.fa, x) - 1.0, _on(prior.white_matter, x))
+        given = condition(x, hidden.to(x.dtype), 2.0 * _on(prior.fa, x) - 1.0, _on(prior.white_matter, x))
+        # The condition knows the whole brain (the other side); the network needs no more than what holds the holes.
+        brain = ((x > -1.0) & ~hidden)[0, 0].cpu().numpy() | (prior.brain > 0.5)
+        self.window = window_about(brain, hidden[0, 0].cpu().numpy())
+        self.filler, self.known, self.hidden, self.condition = filler, *(
+            a[(..., *self.window)].contiguous() for a in (x, hidden, given))
         self.variance: Tensor | None = None
 
     def _x0(self, x_t: Tensor, t: int) -> Tensor:
@@ -181,6 +193,7 @@ class _Thesis:
 
     def __init__(self, filler: Filler, x: Tensor, hidden: Tensor, prior: Prior) -> None:
         self.filler, self.known, self.hidden = filler, x, hidden
+        self.window = (slice(None),) * 3
         # Listing A.22 takes the mask from the judged scan; inside the hole that would leak, so the
         # registered prior stands there (method: "no-leak condition").
         observed = (x > 2 * 0.2 - 1) & ~hidden
@@ -203,6 +216,43 @@ class _Thesis:
             return SAMPLERS["thesis"](self._eps, self.filler.schedule, noise, generator, **given)
         sampler = replace if sampling.sampler == "ddpm" else SAMPLERS["repaint"]
         return sampler(self._x0, self.filler.schedule, noise, generator, **given)
+
+
+def window_about(brain: np.ndarray, hole: np.ndarray) -> tuple[slice, slice, slice]:
+    """The part of the grid that a network is run on: the holes with a margin, no more than the brain with its rim.
+
+    *brain* must not come from the hidden voxels.
+
+    At least the crop that networks are trained on; multiples of :data:`WINDOW_STEP` along each axis.
+    """
+    window = []
+    for axis, size in enumerate(hole.shape):
+        others = tuple(a for a in range(3) if a != axis)
+        inside = hole & brain
+        holes = inside if inside.any() else hole
+        brain_at, hole_at = (np.flatnonzero(mask.any(axis=others)) for mask in (brain, holes))
+        if not len(brain_at):
+            brain_at = hole_at
+        low = max(hole_at[0] - MARGIN, brain_at[0] - RIM)
+        high = min(hole_at[-1] + 1 + MARGIN, brain_at[-1] + 1 + RIM)
+        width = int(min(max(-(-(high - low) // WINDOW_STEP) * WINDOW_STEP, LEAST_WINDOW[axis]), size))
+        start = int(np.clip((low + high - width) // 2, 0, size - width))
+        window.append(slice(start, start + width))
+    return tuple(window)
+
+
+def _with_background(hole: np.ndarray, window: tuple[slice, ...], mean: Tensor,
+                     variance: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and variance of every hole voxel; beyond the window there is no brain and FA is 0."""
+    near = np.zeros(hole.shape, bool)
+    near[window] = True
+    near = near[hole]
+    found = []
+    for values, elsewhere in ((mean, 0.0), (variance, BACKGROUND_VARIANCE)):
+        whole = np.full(near.shape, elsewhere, np.float32)
+        whole[near] = values.float().cpu().numpy()
+        found.append(whole)
+    return found[0], found[1]
 
 
 def _on(array: np.ndarray, x: Tensor) -> Tensor:

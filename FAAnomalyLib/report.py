@@ -56,7 +56,7 @@ a { color: var(--cool); }
 """
 
 FACTS = (
-    ("Threshold |z|", ("threshold_z", "threshold"), "{:.2f}"),
+    ("Threshold z", ("threshold_z", "threshold"), "{:.2f}"),
     ("Model", ("model_name", "model"), "{}"),
     ("Holes", ("mask_type",), "{}"),
     ("Run time", ("seconds_total", "total_seconds", "seconds"), "{:.0f} s"),
@@ -156,7 +156,9 @@ def _facts(result: Result) -> str:
              ("Voxels, mm", spacing)]
     for caption, names, form in FACTS:
         value = _find(result.provenance, names)
-        if isinstance(value, dict) and "name" in value:
+        if isinstance(value, dict) and "increased" in value:
+            value = f"+{value['increased']:.2f} / -{value['decreased']:.2f}"
+        elif isinstance(value, dict) and "name" in value:
             value = str(value["name"])
         elif isinstance(value, dict):
             numbers = [v for v in value.values() if isinstance(v, (int, float))]
