@@ -10,17 +10,17 @@ import json
 import sys
 from pathlib import Path
 
-import slicer_harness
+from slicer_harness.start import application, install
 
 OURS = ("FAAnomaly", "FAAnomalyLib", "FAAnomalySlicer")
 
 
 def main(modules: str, volume: str, told: str) -> None:
-    slicer_harness.install()
+    install()
     import slicer
     from slicer_harness.fixtures import ModuleOpener
 
-    widget = ModuleOpener(slicer_harness.application())(str(Path(modules) / "FAAnomaly.py"))
+    widget = ModuleOpener(application())(str(Path(modules) / "FAAnomaly.py"))
     node = slicer.util.loadVolume(volume)
     nodes = widget.logic.run(node)
     z = slicer.util.arrayFromVolume(nodes.zMap)

@@ -11,13 +11,14 @@ ROOT = Path(__file__).resolve().parents[2] / "FAAnomaly"
 PACKAGE = "FAAnomalySlicer"
 
 FLOORS = [
-    {"signal", "parameters", "locations", "line_buffer", "nrrd", "diagnostics", "workspace", "install"},
-    {"process", "geometry", "models", "sample_data", "colours"},
+    {"signal", "parameters", "locations", "line_buffer", "nrrd", "diagnostics", "workspace", "install", "colours",
+     "folder", "terminology", "result_files", "report"},
+    {"process", "geometry", "models", "sample_data", "segments"},
     {"qt_process", "subprocess_process", "escalation", "engine_failure", "background", "fa_check", "tensor", "table"},
-    {"job", "worker_session", "engine_check", "input_store", "threshold", "views"},
-    {"engine_client", "results"},
-    {"engine"},
-    {"connection"},
+    {"job", "worker_session", "engine_check", "input_store", "threshold"},
+    {"engine_client", "provenance"},
+    {"engine", "results"},
+    {"connection", "views"},
     {"detection", "lens"},
     {"logic"},
     {"panel", "self_test"},
