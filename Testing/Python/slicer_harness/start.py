@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import importlib.util
 import os
 import shutil
@@ -100,6 +101,9 @@ def install() -> None:
     for name in LOGICS | {"Colors": ""}:
         raw.manager.add(slicer, qSlicerAbstractModule(name, mrml, raw))
     sys.excepthook = errors.hook
+    # What exists now stays for good: without it each collection of a test's widgets would look through all of VTK.
+    gc.collect()
+    gc.freeze()
     _running = Running(folder, mrml, raw)
 
 

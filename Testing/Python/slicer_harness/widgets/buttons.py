@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shiboken6
 from PySide6 import QtCore, QtGui, QtWidgets
 
 from ..pythonqt.declare import invokable, stored
@@ -19,7 +20,7 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton):
         parent = arguments[-1] if arguments and not isinstance(arguments[-1], str) else None
         super().__init__(parent)
         self._collapsed = False
-        self._hidden_by_us: set[QtWidgets.QWidget] = set()
+        self._hidden_by_us: set[int] = set()
         self.setText(text)
         self.setCheckable(True)
         self.setChecked(True)
@@ -53,9 +54,9 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton):
         self._collapsed = collapsed
         for child in self._contents():
             if collapsed and not child.isHidden():
-                self._hidden_by_us.add(child)
+                self._hidden_by_us.add(_address(child))
                 child.setVisible(False)
-            elif not collapsed and child in self._hidden_by_us:
+            elif not collapsed and _address(child) in self._hidden_by_us:
                 child.setVisible(True)
         if not collapsed:
             self._hidden_by_us.clear()
@@ -69,10 +70,12 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton):
     def childEvent(self, event) -> None:
         """Widgets that are added while it is collapsed stay hidden until it is opened."""
         super().childEvent(event)
-        child = event.child()
-        if event.type() == QtCore.QEvent.ChildAdded and self._collapsed and isinstance(child, QtWidgets.QWidget):
-            self._hidden_by_us.add(child)
-            child.setVisible(False)
+        # Not at ChildAdded: a child that is asked for in its constructor is a plain QWidget to PySide6 for ever.
+        if event.type() == QtCore.QEvent.ChildPolished and self._collapsed:
+            child = event.child()
+            if isinstance(child, QtWidgets.QWidget) and not child.isHidden():
+                self._hidden_by_us.add(child)
+                child.setVisible(False)
 
     def _heading_height(self) -> int:
         return self.fontMetrics().height() + 8
@@ -193,3 +196,7 @@ class ctkDirectoryButton(QtWidgets.QWidget):
     def _changed(self) -> None:
         self._button.setText(self.property("directory"))
         self.directoryChanged.emit(self.property("directory"))
+
+
+def _address(widget: QtWidgets.QWidget) -> int:
+    return shiboken6.getCppPointer(widget)[0]
