@@ -8,13 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import slicer
-from slicer import (
-    vtkMRMLMarkupsROINode,
-    vtkMRMLScalarVolumeNode,
-    vtkMRMLSegmentationNode,
-    vtkMRMLTableNode,
-    vtkMRMLTextNode,
-)
+from slicer import vtkMRMLMarkupsROINode, vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate
 from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
@@ -31,8 +25,10 @@ for _folder in Path(__file__).resolve().parents[:2]:
     if (_folder / "FAAnomalyLib" / "__init__.py").is_file() and str(_folder) not in sys.path:
         sys.path.append(str(_folder))
 
+from FAAnomalySlicer.install import Installer  # noqa: E402
 from FAAnomalySlicer.parameters import Device, MaskSize, MaskType, RegionMode, Sampler, Shown, Signs  # noqa: E402
 
+RESOURCES = Path(__file__).resolve().parent / "Resources"
 PACKAGES = ("FAAnomalySlicer", "FAAnomalyLib")
 
 
@@ -63,7 +59,7 @@ def register_sample_data() -> None:
     """Tell Slicer's Sample Data module of the bundled brain."""
     from FAAnomalySlicer.sample_data import register_sample_data as register
 
-    register(str(Path(__file__).resolve().parent / "Resources" / "Icons" / "FAAnomalySample.png"))
+    register(str(RESOURCES / "Icons" / "FAAnomalySample.png"))
 
 
 @parameterNodeWrapper
@@ -71,19 +67,19 @@ class FAAnomalyParameterNode:
     """Everything on the panel, saved in the scene.
 
     Input and region
-        inputVolume, regionMode, roi, roiOutline, segmentation, segmentID, maskType, maskSize
+        inputVolume, regionMode, roi, roiVisible, segmentation, segmentID, maskType, maskSize
     How it is filled
         model (name or folder), sampler, steps (0: the sampler's own), samples, seed, device
     What is shown
         shown, opacity (0..1), autoThreshold, threshold (z), signs, surfaces
-    Results, filled in by a run and reused by the next
-        pseudoHealthy, difference, zMap (volumes), anomalies (segmentation), regions (table), report (HTML text)
+
+    The results are not among them: the input volume refers to them, so that each volume has its own.
     """
 
     inputVolume: vtkMRMLScalarVolumeNode
     regionMode: RegionMode = RegionMode.WHOLE_BRAIN
     roi: vtkMRMLMarkupsROINode
-    roiOutline: bool = True
+    roiVisible: bool = True
     segmentation: vtkMRMLSegmentationNode
     segmentID: str
     maskType: MaskType = MaskType.CUBIC
@@ -96,19 +92,12 @@ class FAAnomalyParameterNode:
     seed: Annotated[int, WithinRange(0, 2**31 - 1)] = 0
     device: Device = Device.AUTO
 
-    shown: Shown = Shown.INPUT
+    shown: Shown = Shown.OWN
     opacity: Annotated[float, WithinRange(0, 1)] = 0.7
     autoThreshold: bool = True
     threshold: Annotated[float, WithinRange(1, 100)] = 5.0
     signs: Signs = Signs.BOTH
     surfaces: bool = False
-
-    pseudoHealthy: vtkMRMLScalarVolumeNode
-    difference: vtkMRMLScalarVolumeNode
-    zMap: vtkMRMLScalarVolumeNode
-    anomalies: vtkMRMLSegmentationNode
-    regions: vtkMRMLTableNode
-    report: vtkMRMLTextNode
 
 
 class FAAnomalyWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -191,6 +180,11 @@ class FAAnomalyLogic(ScriptedLoadableModuleLogic):
     def getParameterNode(self) -> FAAnomalyParameterNode:
         """The panel's choices in the scene."""
         return FAAnomalyParameterNode(super().getParameterNode())
+
+    def installer(self) -> Installer:
+        """Installs the packages of the engine, after one question."""
+        return Installer(RESOURCES / "requirements.txt", slicer.util.confirmOkCancelDisplay,
+                         slicer.app.userSettings())
 
     def run(self, volumeNode, **options):
         """Detect, wait for the end and return the result nodes; see :meth:`FAAnomalySlicer.logic.Detections.run`."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from slicer.i18n import tr as _
+
 import FAAnomalyLib
 from FAAnomalyLib.errors import FAError
-from slicer.i18n import tr as _
 
 
 def engine_root() -> Path:

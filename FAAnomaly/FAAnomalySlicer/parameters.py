@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from enum import Enum
 
-from FAAnomalyLib.request import DEFAULT_STEPS, MASK_VOXEL_MM
 from slicer.i18n import tr as _
+
+from FAAnomalyLib.request import DEFAULT_STEPS, MASK_VOXEL_MM
 
 
 class RegionMode(Enum):
@@ -99,8 +100,9 @@ class Signs(Enum):
 
 
 class Shown(Enum):
-    """Which picture the slice views show."""
+    """Which picture the slice views show; ``OWN`` is what the user has put there."""
 
+    OWN = "own"
     INPUT = "input"
     PSEUDO_HEALTHY = "pseudo-healthy"
     Z_MAP = "z-map"

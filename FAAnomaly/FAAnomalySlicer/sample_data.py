@@ -7,8 +7,9 @@ from pathlib import Path
 
 import slicer
 import slicer.util
-from FAAnomalyLib.errors import FAError
 from slicer.i18n import tr as _
+
+from FAAnomalyLib.errors import FAError
 
 from .locations import resources_folder
 

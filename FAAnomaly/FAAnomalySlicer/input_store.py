@@ -1,0 +1,71 @@
+"""The file of the input volume: written once for each version of its voxels, then used again.
+
+The engine keeps what it has prepared (registration above all) for as long as it is asked about the same file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from .background import in_background
+from .geometry import InputRecord, record_input, voxels
+from .nrrd import write_nrrd
+from .process import Timer
+from .workspace import Workspace
+
+BYTES = 4
+ROOM = 12
+"""Free disk that a run needs, in inputs: the input itself, four results and as much while they are written."""
+
+
+class InputStore:
+    """Keeps the last input's file."""
+
+    def __init__(self, workspace: Workspace, timer: Timer) -> None:
+        self._workspace, self._timer = workspace, timer
+        self._record: InputRecord | None = None
+        self._path: Path | None = None
+
+    def write(self, volumeNode, done: Callable[[Path | None, Exception | None], None]) -> InputRecord:
+        """Write the node's voxels in the background, unless they are there already.
+
+        Returns what the node is now, at once; *done* gets the path or an error, later, on this thread. Raises
+        ``FAError`` when the node cannot be given to the engine or there is no room.
+        """
+        record = record_input(volumeNode)
+        if self._record is not None and _same_file(record, self._record) and self._path.is_file():
+            path = self._path
+            self._timer.after(0, lambda: done(path, None))
+            return record
+        # A copy: the node's own array may change or go while the thread writes.
+        data = np.array(voxels(volumeNode), dtype=np.float32)
+        path = self._workspace.new_folder(ROOM * BYTES * data.size) / "input.nrrd"
+        self.forget()
+
+        def work() -> Path:
+            with self._workspace.writing():
+                write_nrrd(data, record.ijk_to_ras, path)
+            return path
+
+        def written(value: Path | None, error: Exception | None) -> None:
+            if error is None:
+                self._record, self._path = record, path
+            done(value, error)
+
+        in_background(work, self._timer, written)
+        return record
+
+    def forget(self) -> None:
+        """Remove the file."""
+        if self._path is not None and self._workspace.root is not None:
+            self._workspace.remove(self._path.parent)
+        self._record = self._path = None
+
+
+def _same_file(one: InputRecord, other: InputRecord) -> bool:
+    """Whether both mean the same voxels in the same place of the node's own frame."""
+    return (one.node_id == other.node_id and one.image_mtime == other.image_mtime and one.shape == other.shape
+            and np.array_equal(one.ijk_to_ras, other.ijk_to_ras))

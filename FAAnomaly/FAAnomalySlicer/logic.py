@@ -1,0 +1,145 @@
+"""What ``FAAnomalyLogic`` does: runs that wait and runs that do not, one at a time, on engines that are kept warm."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+
+import slicer
+import slicer.util
+from slicer.i18n import tr as _
+
+from FAAnomalyLib.errors import FAError
+
+from .connection import Connection
+from .detection import CANCELLED, Detection, Order
+from .lens import Lens
+from .results import ResultNodes
+from .signal import Signal
+
+
+class Detections(slicer.util.VTKObservationMixin):
+    """Starts detections.
+
+    Parameters
+    ----------
+    connect
+        Makes a :class:`~.connection.Connection`; its argument says whether Qt's event loop runs.
+
+    Attributes
+    ----------
+    log
+        Emits what the engine says, a line at a time.
+    running
+        The run in the background, ``None`` when there is none.
+    last_request
+        What the engine was last asked for in the background.
+    """
+
+    def __init__(self, connect: Callable[[bool], Connection] = Connection) -> None:
+        super().__init__()
+        self.log = Signal()
+        self.running: Detection | None = None
+        self.last_request: dict = {}
+        self._connect = connect
+        self._connections: dict[bool, Connection] = {}
+        # Engines end with this object: a script's FAAnomalyLogic() is often not kept.
+        weakref.finalize(self, _close, self._connections)
+
+    def connection(self, event_loop: bool) -> Connection:
+        """The engine for callers with or without an event loop; made when first asked for, not started yet."""
+        if event_loop not in self._connections:
+            connection = self._connections[event_loop] = self._connect(event_loop)
+            connection.client.log.connect(self.log.emit)
+        return self._connections[event_loop]
+
+    def start(self, volumeNode, **choices) -> Detection:
+        """Begin a run and return at once; needs a running event loop, as Slicer with a window has one.
+
+        Parameters
+        ----------
+        volumeNode
+            Scalar volume with FA, or a diffusion tensor volume whose FA is then computed.
+        choices
+            ``roi``, ``segment``, ``threshold``, ``signs``, ``previous`` as in :class:`~.detection.Order`, and the
+            fields of :class:`~FAAnomalyLib.request.DetectRequest` that are no paths: ``model``, ``mask_type``,
+            ``mask_size``, ``sampler``, ``steps``, ``samples``, ``seed``, ``device``, ``scale``.
+
+        Raises
+        ------
+        FAError
+            ``bad-request`` when it cannot start: another run is going on, or the choices do not fit.
+        """
+        if self.running is not None:
+            raise FAError("bad-request", _("A run is going on"), _("there is one at a time"),
+                          _("Wait for its end or cancel it"))
+        detection = Detection(make_order(volumeNode, **choices), self.connection(event_loop=True))
+        detection.begin()
+        self.running = detection
+        detection.finished.connect(self._on_finished)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self._on_scene_closes)
+        return detection
+
+    def lens(self) -> Lens:
+        """A healthy lens on the engine of the background runs."""
+        return Lens(self.connection(event_loop=True))
+
+    def run(self, volumeNode, progress: Callable[[float, str, float | None], None] | None = None,
+            **choices) -> ResultNodes:
+        """Run, wait for the end and return the result nodes; needs no event loop and no window.
+
+        Parameters
+        ----------
+        volumeNode, choices
+            As for :meth:`start`.
+        progress
+            Called with ``(fraction, stage, eta_seconds)``.
+
+        Raises
+        ------
+        FAError
+            With a code, what is wrong, why, and what to do about it.
+        """
+        connection = self.connection(event_loop=False)
+        detection = Detection(make_order(volumeNode, **choices), connection)
+        if progress is not None:
+            detection.progress.connect(progress)
+        detection.begin()
+        try:
+            while not detection.over:
+                connection.poll(0.02)
+        except BaseException:  # Ctrl+C above all: nothing goes on behind the caller's back
+            detection.cancel()
+            connection.close()
+            raise
+        if detection.error is not None:
+            raise detection.error
+        return detection.result
+
+    def close(self) -> None:
+        """Cancel what runs and end the engines; a later run starts them again."""
+        if self.running is not None:
+            self.running.cancel()
+        _close(self._connections)
+
+    def _on_scene_closes(self, caller, event) -> None:
+        if self.running is not None:
+            self.running.cancel()
+
+    def _on_finished(self, detection: Detection) -> None:
+        self.running, self.last_request = None, detection.request
+        self.removeObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self._on_scene_closes)
+        if detection.state == CANCELLED:
+            # Who cancels wants the computer back.
+            self.connection(event_loop=True).client.shutdown()
+
+
+def make_order(volumeNode, *, roi=None, segment=None, threshold="auto", signs="both", previous=None,
+               **options) -> Order:
+    """An :class:`~.detection.Order` of a script's keywords."""
+    return Order(volumeNode, roi, segment, threshold, signs, previous, options)
+
+
+def _close(connections: dict[bool, Connection]) -> None:
+    for connection in connections.values():
+        connection.close()

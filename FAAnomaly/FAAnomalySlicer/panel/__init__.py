@@ -1,0 +1,1 @@
+"""The panel: one small controller for each section of the form."""

@@ -1,0 +1,77 @@
+"""Input: which volume, and whether it is an FA map at all."""
+
+from __future__ import annotations
+
+import slicer
+import slicer.util
+import vtk
+from slicer.i18n import tr as _
+
+from ..fa_check import check_fa
+from ..sample_data import NODE_NAME, load_sample
+from .context import Context, Observer
+from .later import Later
+
+
+class InputSection:
+    """Volume selector, sample button and the check."""
+
+    def __init__(self, context: Context) -> None:
+        self._context, self._ui = context, context.ui
+        self._checked = None
+        self.problem = ""
+        self._check = Later(self._do_check)
+        self._watch = Observer([slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent,
+                                slicer.vtkMRMLTransformableNode.TransformModifiedEvent, vtk.vtkCommand.ModifiedEvent],
+                               self._on_volume_changed)
+        self._ui.sampleButton.connect("clicked(bool)", context.guarded(self._load_sample))
+
+    def update(self) -> None:
+        """Follow the parameter node."""
+        volume = self._context.parameters.inputVolume if self._context.parameters else None
+        if volume is not self._watch.node or volume is None:
+            self._watch.watch(volume)
+            self._checked = None
+            self._check.trigger()
+
+    def close(self) -> None:
+        """Let go of the volume."""
+        self._watch.watch(None)
+        self._check.stop()
+
+    def _load_sample(self) -> None:
+        found = slicer.mrmlScene.GetNodesByClassByName("vtkMRMLScalarVolumeNode", NODE_NAME)
+        found.UnRegister(None)
+        node = found.GetItemAsObject(0) or load_sample()
+        self._context.parameters.inputVolume = node
+        slicer.util.setSliceViewerLayers(background=node, foreground=None, fit=True)
+
+    def _on_volume_changed(self, caller, event) -> None:
+        self._check.trigger()
+
+    def _do_check(self) -> None:
+        volume = self._watch.node
+        # A volume says that it was modified when anything about it was, its name or a display node: look again only
+        # when what the check looks at is another.
+        state = _state(volume)
+        if state == self._checked:
+            return
+        self._checked = state
+        self.problem, text = "", ""
+        if volume is not None and volume.IsA("vtkMRMLDiffusionTensorVolumeNode"):
+            text = _("✔ Diffusion tensors: their FA is computed first.")
+        elif volume is not None:
+            verdict = check_fa(volume)
+            text = f"{'✔' if verdict.kind == 'fa' else '⚠'} {verdict.sentence}"
+            self.problem = "" if verdict.ok else verdict.sentence
+        self._ui.inputCheckLabel.text = text
+        self._context.problems_changed.emit()
+
+
+def _state(volume) -> tuple:
+    if volume is None:
+        return ()
+    image = volume.GetImageData()
+    transform = volume.GetParentTransformNode()
+    return (volume.GetID(), image.GetMTime() if image else None,
+            transform is None or bool(transform.IsTransformToWorldLinear()))

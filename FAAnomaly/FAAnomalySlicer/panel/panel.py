@@ -1,0 +1,93 @@
+"""The panel as a whole: its sections follow one parameter node."""
+
+from __future__ import annotations
+
+import vtk
+
+from ..parameters import Shown
+from .advanced import AdvancedSection
+from .context import Context, Observer
+from .input import InputSection
+from .lens import LensSection
+from .log import LogSection
+from .region import RegionSection
+from .results import ResultsSection
+from .run import RunSection
+
+
+class Panel:
+    """Makes the sections and keeps them up to date.
+
+    Parameters
+    ----------
+    ui
+        The widgets of ``Resources/UI/FAAnomaly.ui`` by their names.
+    logic
+        ``FAAnomalyLogic``.
+    """
+
+    def __init__(self, ui, logic) -> None:
+        context = self._context = Context(ui, logic)
+        self._gui_tag = None
+        self.input, self.region = InputSection(context), RegionSection(context)
+        self.run = RunSection(context, [lambda: self.input.problem, lambda: self.region.problem])
+        self.results, self.lens = ResultsSection(context), LensSection(context)
+        self.advanced, self.log = AdvancedSection(context), LogSection(context)
+        self.run.ended.connect(self._on_ended)
+        self._sections = [self.input, self.region, self.run, self.results, self.lens, self.advanced]
+        self._watch = Observer([vtk.vtkCommand.ModifiedEvent], self._on_parameters_changed)
+
+    @property
+    def message(self):
+        """The inline :class:`~.message.Message`."""
+        return self._context.message
+
+    def setParameterNode(self, parameters) -> None:
+        """Show *parameters*, a ``FAAnomalyParameterNode``; None while there is none."""
+        context = self._context
+        if context.parameters is not None and self._gui_tag is not None:
+            context.parameters.disconnectGui(self._gui_tag)
+        context.parameters, self._gui_tag = parameters, None
+        self._watch.watch(parameters.parameterNode if parameters is not None else None)
+        if parameters is not None:
+            self._gui_tag = parameters.connectGui(context.ui)
+        self.update()
+
+    def update(self) -> None:
+        """Every section follows the parameter node."""
+        for section in self._sections:
+            section.update()
+
+    def sceneCloses(self) -> None:
+        """The scene is about to go: cancel, forget all nodes."""
+        self.run.cancel()
+        self.lens.turn_off()
+        self.setParameterNode(None)
+        self.region.sceneCloses()
+        self.results.sceneCloses()
+        self._context.message.clear()
+
+    def enter(self) -> None:
+        """The module is opened."""
+        self._context.problems_changed.emit()
+
+    def exit(self) -> None:
+        """Another module is opened: the lens would follow a box that belongs to somebody else."""
+        self.lens.turn_off()
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self.run.cancel()
+        self.lens.turn_off()
+        self.setParameterNode(None)
+        for section in (self.input, self.region, self.results, self.advanced, self.log):
+            section.close()
+
+    def _on_ended(self, detection) -> None:
+        # Who looked through the lens wants to see the same place, in full quality.
+        shown = Shown.PSEUDO_HEALTHY if self.lens.on else Shown.Z_MAP
+        self.lens.turn_off()
+        self.results.show_new(detection, shown)
+
+    def _on_parameters_changed(self, caller, event) -> None:
+        self.update()

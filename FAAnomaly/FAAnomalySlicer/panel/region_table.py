@@ -1,0 +1,73 @@
+"""The table of regions on the panel; a click makes the views jump."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from slicer.i18n import tr as _
+
+from FAAnomalyLib.result import Region, place
+
+from ..signal import Signal
+
+
+class RegionTable:
+    """Fills a ``QTableWidget``.
+
+    Attributes
+    ----------
+    chosen
+        Emits the :class:`~FAAnomalyLib.result.Region` whose row was clicked or reached by a key.
+    """
+
+    def __init__(self, table) -> None:
+        self.chosen = Signal()
+        self._table = table
+        self._regions: list[Region] = []
+        self._filling = False
+        table.verticalHeader().visible = False
+        table.connect("cellClicked(int,int)", self._on_row)
+        table.connect("currentCellChanged(int,int,int,int)", self._on_current)
+
+    def show(self, regions: list[Region], volumeNode) -> None:
+        """Show *regions*, one row each; their positions are in the local frame of *volumeNode* (None: the world)."""
+        import qt
+
+        table = self._table
+        self._filling = True  # emptying the table moves its current cell
+        self._regions = regions
+        table.setRowCount(len(regions))
+        for row, region in enumerate(regions):
+            shown = _in_world(region, volumeNode)
+            for column, (text, right) in enumerate(_cells(shown)):
+                item = qt.QTableWidgetItem(text)
+                item.setTextAlignment((qt.Qt.AlignRight if right else qt.Qt.AlignLeft) | qt.Qt.AlignVCenter)
+                item.setToolTip(shown.sentence())
+                table.setItem(row, column, item)
+        table.resizeColumnsToContents()
+        self._filling = False
+
+    def _on_current(self, row: int, column: int, previous_row: int, previous_column: int) -> None:
+        if row != previous_row:
+            self._on_row(row, column)
+
+    def _on_row(self, row: int, column: int) -> None:
+        if not self._filling and 0 <= row < len(self._regions):
+            self.chosen.emit(self._regions[row])
+
+
+def _in_world(region: Region, volumeNode) -> Region:
+    if volumeNode is None:
+        return region
+    places = [[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
+    for place_ras, world in zip((region.centroid_ras, region.peak_ras), places, strict=True):
+        volumeNode.TransformPointToWorld(list(place_ras), world)
+    return replace(region, centroid_ras=tuple(places[0]), peak_ras=tuple(places[1]))
+
+
+def _cells(region: Region) -> list[tuple[str, bool]]:
+    """Text and whether it is a number, for each column."""
+    sign = _("increased") if region.sign == "increased" else _("decreased")
+    return [(str(region.label), True), (sign, False), (f"{region.volume_ml:.1f}", True),
+            (f"{region.mean_difference:+.2f} ± {region.mean_difference_sd:.2f}", True),
+            (f"{region.peak_z:+.1f}", True), (place(region.peak_ras), False)]

@@ -1,0 +1,202 @@
+"""Results: what the views show, threshold, regions."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from slicer.i18n import tr as _
+
+from FAAnomalyLib.errors import FAError
+
+from .. import geometry
+from ..parameters import Shown
+from ..results import ResultNodes, recall
+from ..segments import show_surface
+from ..table import regions_of
+from ..tensor import ROLE as FA_OF_TENSORS
+from ..threshold import SHOWN_SIGNS, THRESHOLD, apply_threshold, both_tails
+from ..views import jump_to
+from .context import Context
+from .export import Exporter
+from .later import Later
+from .region_table import RegionTable
+
+THRESHOLD_MS = 30
+SURFACE_MS = 400
+LOWEST, HIGHEST = 2.0, 15.0
+"""Ends of the slider; the upper one grows with the map."""
+
+
+class ResultsSection:
+    """Shows the results of the chosen input, whether a run has just made them or a scene brought them."""
+
+    def __init__(self, context: Context) -> None:
+        self._context, self._ui = context, context.ui
+        self._nodes: ResultNodes | None = None
+        self._key: tuple = ()
+        self._following = False
+        self._strongest = 0
+        self._table = RegionTable(self._ui.regionsTable)
+        self._table.chosen.connect(self._jump)
+        self._export = Exporter(context, lambda: self._nodes)
+        self._threshold = Later(self._apply_threshold, THRESHOLD_MS)
+        self._surfaces = Later(self._show_surfaces, SURFACE_MS)
+        ui = self._ui
+        self._buttons = {Shown.INPUT: ui.showInputButton, Shown.PSEUDO_HEALTHY: ui.showHealthyButton,
+                         Shown.Z_MAP: ui.showZMapButton}
+        for shown, button in self._buttons.items():
+            button.connect("clicked(bool)", context.guarded(self._toggling(shown)))
+        ui.thresholdSlider.connect("valueChanged(double)", self._on_slider)
+
+    def update(self) -> None:
+        """Follow the parameter node, and find the results of its input."""
+        parameters = self._context.parameters
+        nodes = recall(self._input)
+        key = _identity(nodes)
+        if key != self._key:
+            self._key, self._nodes = key, nodes
+            self._show_regions(regions_of(nodes.table) if nodes and nodes.table else [])
+            self._export.update()
+        ready = nodes is not None and nodes.zMap is not None
+        self._ui.resultsSection.enabled = nodes is not None
+        for widget in (self._ui.thresholdSlider, self._ui.autoThresholdCheckBox, self._ui.signsSelector,
+                       self._ui.opacitySlider, self._ui.surfacesCheckBox):
+            widget.enabled = ready
+        if parameters is None:
+            return
+        for shown, button in self._buttons.items():
+            button.checked = parameters.shown is shown
+        self._context.views.set_opacity(parameters.opacity)
+        if ready:
+            self._follow_threshold()
+        if (parameters.surfaces and ready) != self._surfaces_shown():
+            self._surfaces.trigger()
+
+    def show_new(self, detection, shown: Shown) -> None:
+        """A run has ended: list what it found and show *shown*."""
+        self._key = ()
+        self._ui.resultsSection.collapsed = False
+        self.update()
+        if self._nodes is None:  # its input was removed meanwhile
+            self._show_regions(detection.regions)
+            return
+        self._show(shown)
+
+    def sceneCloses(self) -> None:
+        """All results go."""
+        self._threshold.stop()
+        self._surfaces.stop()
+        self._context.views.forget()
+        self._key, self._nodes = (), None
+        self._table.show([], None)
+
+    def close(self) -> None:
+        """Give the views back."""
+        self._threshold.stop()
+        self._surfaces.stop()
+        self._context.views.restore()
+
+    @property
+    def _input(self):
+        volume = self._context.parameters.inputVolume if self._context.parameters else None
+        if volume is not None and volume.IsA("vtkMRMLDiffusionTensorVolumeNode"):
+            return volume.GetNodeReference(FA_OF_TENSORS)
+        return volume
+
+    def _toggling(self, shown: Shown):
+        def toggle() -> None:
+            # A second click gives the views back to the user.
+            self._show(Shown.OWN if self._context.views.shown == shown.value else shown)
+
+        return toggle
+
+    def _show(self, shown: Shown) -> None:
+        views, parameters = self._context.views, self._context.parameters
+        try:
+            if shown is Shown.OWN:
+                views.restore()
+            else:
+                views.show(shown.value, self._input, self._nodes)
+        finally:
+            parameters.shown = Shown(views.shown or "own")
+            self.update()
+
+    def _jump(self, region) -> None:
+        if self._nodes is not None and self._nodes.zMap is not None:
+            jump_to(region.peak_ras, self._nodes.zMap)
+
+    # Threshold: the parameter node says what is wanted, the segmentation what was applied.
+
+    def _automatic(self) -> tuple[float, float]:
+        """What the model's calibration proposes for this map: (increased, decreased)."""
+        return both_tails(self._nodes.zMap.GetAttribute(THRESHOLD))
+
+    def _wanted(self) -> tuple:
+        parameters = self._context.parameters
+        threshold = self._automatic() if parameters.autoThreshold else (parameters.threshold,) * 2
+        return *threshold, parameters.signs.value
+
+    def _applied(self) -> tuple | None:
+        holder = self._nodes.segmentation or self._nodes.table
+        if holder is None or not holder.GetAttribute(THRESHOLD):
+            return None
+        return *both_tails(holder.GetAttribute(THRESHOLD)), holder.GetAttribute(SHOWN_SIGNS)
+
+    def _follow_threshold(self) -> None:
+        parameters, slider = self._context.parameters, self._ui.thresholdSlider
+        up, down, _signs = self._wanted()
+        self._following = True
+        slider.maximum = max(HIGHEST, math.ceil(up), self._strongest)
+        slider.minimum = min(LOWEST, up)
+        slider.value = up
+        self._following = False
+        self._ui.autoThresholdCheckBox.text = _("Automatic") if up == down or not parameters.autoThreshold else \
+            _("Automatic: +{up:.1f}, −{down:.1f}").format(up=up, down=down)
+        if self._wanted() != self._applied():
+            self._threshold.trigger()
+
+    def _on_slider(self, value: float) -> None:
+        parameters = self._context.parameters
+        if not self._following and parameters is not None:
+            was = parameters.StartModify()
+            parameters.autoThreshold, parameters.threshold = False, value
+            parameters.EndModify(was)
+
+    def _apply_threshold(self) -> None:
+        if self._nodes is None or self._context.parameters is None or self._wanted() == self._applied():
+            return
+        up, down, signs = self._wanted()
+        try:
+            self._show_regions(apply_threshold(self._nodes.present(), (up, down), signs))
+        except FAError as error:
+            self._context.message.fail(error)
+        if self._context.parameters.surfaces:
+            self._surfaces.trigger()
+
+    def _show_regions(self, regions: list) -> None:
+        self._table.show(regions, self._nodes.zMap if self._nodes else None)
+        counts = {sign: sum(region.sign == sign for region in regions) for sign in ("increased", "decreased")}
+        self._strongest = 0
+        if self._nodes is not None and self._nodes.zMap is not None:
+            self._strongest = math.ceil(float(np.abs(geometry.voxels(self._nodes.zMap)).max()))
+        self._ui.summaryLabel.text = "" if self._nodes is None else _(
+            "{increased} with increased, {decreased} with decreased FA.").format(**counts)
+
+    def _surfaces_shown(self) -> bool:
+        segmentation = self._nodes.segmentation if self._nodes else None
+        display = segmentation.GetDisplayNode() if segmentation else None
+        return bool(display and display.GetVisibility3D())
+
+    def _show_surfaces(self) -> None:
+        parameters = self._context.parameters
+        if self._nodes is not None and self._nodes.segmentation is not None and parameters is not None:
+            show_surface(self._nodes.segmentation, parameters.surfaces)
+
+
+def _identity(nodes: ResultNodes | None) -> tuple:
+    """Changes when a node is another one or holds other voxels."""
+    if nodes is None:
+        return ()
+    image = nodes.zMap.GetImageData() if nodes.zMap is not None else None
+    return (*(node.GetID() for node in nodes.nodes().values()), image.GetMTime() if image else 0)

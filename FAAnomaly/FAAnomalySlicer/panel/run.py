@@ -1,0 +1,170 @@
+"""Run: one button that starts and cancels, how far it is, and what became of it."""
+
+from __future__ import annotations
+
+import time
+
+import slicer
+from slicer.i18n import tr as _
+
+from FAAnomalyLib.errors import FAError
+from FAAnomalyLib.request import DetectRequest
+
+from ..detection import CANCELLED, DONE, READING, WRITING, Detection
+from ..parameters import Device, RegionMode, request_options
+from ..signal import Signal
+from . import estimate
+from .context import Context
+
+FULL = 1000
+"""Steps of the progress bar."""
+STAGES = {
+    WRITING: _("Writing the volume"),
+    "reading": _("Reading the volume"),
+    "loading the model": _("Loading the model"),
+    "registration": _("Registering to the template"),
+    "filling holes": _("Filling holes"),
+    "second look": _("Second look at suspects"),
+    "scoring": _("Scoring"),
+    READING: _("Reading the results"),
+}
+"""What the engine calls its stages -> for people."""
+
+
+class RunSection:
+    """Apply, progress, message.
+
+    Parameters
+    ----------
+    context
+        Of the panel.
+    problems
+        Functions that each give a sentence saying what keeps the run from starting, or nothing.
+
+    Attributes
+    ----------
+    ended
+        Emits the :class:`~..detection.Detection` when it is done.
+    """
+
+    def __init__(self, context: Context, problems: list) -> None:
+        self._context, self._ui, self._problems = context, context.ui, problems
+        self.ended = Signal()
+        self._asked_to_start = self._cancelling = False
+        self._started = 0.0
+        self._kind = ""
+        self._ui.progressBar.maximum = FULL
+        self._ui.applyButton.connect("clicked(bool)", context.guarded(self._on_apply))
+        context.problems_changed.connect(self.update)
+
+    def update(self) -> None:
+        """Enable and name the button, and say why it is disabled."""
+        ui, parameters = self._ui, self._context.parameters
+        running = self._context.detection is not None
+        reasons = [] if running else self.reasons()
+        ui.applyButton.text = _("Cancelling…") if self._cancelling else _("Cancel") if running else _("Apply")
+        ui.applyButton.enabled = not reasons and not self._cancelling
+        if running:
+            ui.applyButton.toolTip = _("Stop the run; nothing of it is left in the scene.")
+        else:
+            ui.applyButton.toolTip = "\n".join(
+                [_("Cannot start:"), *(f"• {reason}" for reason in reasons)] if reasons else [_("Find anomalies.")])
+            if parameters is not None:
+                self._show_expectation(parameters)
+
+    def reasons(self) -> list[str]:
+        """Everything that keeps a run from starting, one sentence each."""
+        parameters = self._context.parameters
+        if parameters is None:
+            return [_("the scene is being closed")]
+        request = DetectRequest.from_dict({**request_options(parameters),
+                                           "input": "input" if parameters.inputVolume else ""})
+        found = [*request.problems(), *(problem() for problem in self._problems)]
+        return [sentence for sentence in found if sentence]
+
+    def start(self) -> None:
+        """Start a run with the panel's choices. Raises ``FAError`` when it cannot."""
+        context, parameters = self._context, self._context.parameters
+        context.message.clear()
+        context.logic.installer().ensure()
+        context.run_starts.emit()
+        choices = request_options(parameters)
+        if parameters.regionMode is RegionMode.BOX:
+            choices["roi"] = parameters.roi
+        elif parameters.regionMode is RegionMode.SEGMENT:
+            choices["segment"] = (parameters.segmentation, parameters.segmentID)
+        if not parameters.autoThreshold:
+            choices["threshold"] = parameters.threshold
+        self._kind, self._started = estimate.kind_of_run(parameters), time.monotonic()
+        detection = context.logic.start(parameters.inputVolume, signs=parameters.signs.value, **choices)
+        context.detection = detection
+        detection.progress.connect(self._on_progress)
+        detection.finished.connect(self._on_finished)
+        self._ui.progressBar.value = 0
+        self._ui.statusLabel.text = _("Starting…")
+        self._ui.deviceLabel.text = estimate.device_of_last(slicer.app.userSettings(), self._kind) or _("being chosen…")
+        self.update()
+
+    def cancel(self) -> None:
+        """Ask the run to stop."""
+        if self._context.detection is not None:
+            self._cancelling = True
+            self._context.detection.cancel()
+            self._ui.statusLabel.text = _("Cancelling…")
+            self.update()
+
+    def _on_apply(self) -> None:
+        if self._context.detection is None:
+            self.start()
+        else:
+            self.cancel()
+
+    def _on_progress(self, fraction: float, stage: str, eta: float | None) -> None:
+        if self._cancelling:
+            return
+        self._ui.progressBar.value = round(FULL * fraction)
+        text = STAGES.get(stage, stage)
+        if eta is not None:
+            text += _(", about {time} left").format(time=estimate.duration(eta))
+        self._ui.statusLabel.text = text
+
+    def _on_finished(self, detection: Detection) -> None:
+        context, ui = self._context, self._ui
+        seconds = time.monotonic() - self._started
+        context.detection, self._cancelling = None, False
+        ui.progressBar.value = FULL if detection.state == DONE else 0
+        ui.deviceLabel.text = ""
+        ui.statusLabel.text = ""
+        self.update()
+        if detection.state == DONE:
+            device = str(detection.provenance.get("device", ""))
+            estimate.remember(slicer.app.userSettings(), self._kind, seconds, device)
+            ui.statusLabel.text = _("Done in {time}.").format(time=estimate.duration(seconds))
+            ui.deviceLabel.text = device
+            context.message.say(detection.warnings)
+            self.ended.emit(detection)
+        elif detection.state == CANCELLED:
+            ui.statusLabel.text = _("Cancelled.")
+        else:
+            ui.statusLabel.text = _("Failed.")
+            self._show_failure(detection.error)
+
+    def _show_failure(self, error: FAError) -> None:
+        parameters, remedy = self._context.parameters, None
+        if error.code == "out-of-memory" and parameters is not None and parameters.device is not Device.CPU:
+            remedy = _("Run again on the processor"), self._context.guarded(self._run_on_cpu)
+        self._context.message.fail(error, remedy, popup=True)
+
+    def _run_on_cpu(self) -> None:
+        self._context.parameters.device = Device.CPU
+        self.start()
+
+    def _show_expectation(self, parameters) -> None:
+        ui, settings, kind = self._ui, slicer.app.userSettings(), estimate.kind_of_run(parameters)
+        seconds = estimate.seconds_of_last(settings, kind)
+        ui.deviceLabel.text = estimate.device_of_last(settings, kind) or parameters.device.label()
+        if seconds is None:
+            ui.statusLabel.text = _("A whole brain takes 5 s to some minutes, depending on the computer.")
+        else:
+            ui.statusLabel.text = _("Takes about {time} here, as the last such run did.").format(
+                time=estimate.duration(seconds))
