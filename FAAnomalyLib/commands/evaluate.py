@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     _check(args)
     from ..checkpoints import read_manifest
     from ..evaluation.evaluate import evaluate
-    from ..evaluation.judges import DetectorJudges, read_folds
+    from ..evaluation.judges import DetectorJudges, folds_for
     from ..evaluation.outcome import outcome, text_of, write
     from ..evaluation.protocol import Protocol
     from ..evaluation.records import RecordStore
@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
 
     everybody = _subjects(args.data, args.people)
     subjects = _chosen(everybody, args.subjects)
-    folds = read_folds(args.folds, {s.person for s in subjects}) if args.folds else None
+    folds = folds_for(args.folds, {s.person for s in subjects}) if args.folds else None
     shapes = find_shapes(args.lesions) if args.lesions else []
     protocol = Protocol(tuple(args.diameters), tuple(args.changes), args.places, args.seed)
     line = ProgressLine()

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 
 from ..checkpoints import find_model, read_manifest, sha256_of
+from ..detector import Detector
+from ..engine import template_folder
 from ..errors import FAError
 from ..prior import Template, load_template
 from ..progress import CancelToken
 from ..request import DetectRequest
 from ..result import Result
+from ..training.healthy import read_folds
 from ..volume import Volume
 from .protocol import Subject
 
@@ -49,8 +51,6 @@ class DetectorJudges:
 
     def __init__(self, model: str, folds: dict[str, Path] | None = None, device: str = "auto",
                  cancel: CancelToken | None = None) -> None:
-        from ..detector import Detector  # brings torch, which --help must not
-
         self._model, self._folds, self._device, self._cancel = model, folds, device, cancel
         self._detector = Detector()
         self._templates: dict[Path, Template] = {}
@@ -65,37 +65,23 @@ class DetectorJudges:
 
     def template_of(self, subject: Subject) -> Template:
         """Template of the model that judges *subject*."""
-        from ..engine import template_folder
-
         folder = template_folder(self.model_of(subject))
         if folder not in self._templates:
             self._templates[folder] = load_template(folder)
         return self._templates[folder]
 
 
-def read_folds(table: Path, people: set[str]) -> dict[str, Path]:
-    """Person -> model folder from a CSV with the columns ``person`` and ``model``.
+def folds_for(table: Path, people: set[str]) -> dict[str, Path]:
+    """Person -> model folder, as :func:`~FAAnomalyLib.training.healthy.read_folds`.
 
-    A relative folder is looked for beside the table, then where the command runs. Raises
-    ``FAError('bad-input')`` when the table cannot be used or lacks one of *people*.
+    Raises ``FAError('bad-input')`` when the table cannot be used or lacks one of *people*.
     """
-    fix = "Give a CSV with the columns person,model"
-    try:
-        with open(table, newline="", encoding="utf-8-sig") as handle:
-            rows = list(csv.DictReader(handle))
-    except (OSError, ValueError, csv.Error) as error:
-        raise FAError("bad-input", f"{table} cannot be read", getattr(error, "strerror", None) or str(error),
-                      fix) from error
-    if not all(row.get("person") and row.get("model") for row in rows):
-        raise FAError("bad-input", f"{table} does not say who is judged by which model",
-                      "a line lacks its person or its model", fix)
-    folds = {row["person"]: Path(row["model"]) for row in rows}
+    folds = read_folds(table)
     strangers = sorted(people - set(folds))
     if strangers:
         raise FAError("bad-input", f"{table} names no model for {', '.join(strangers[:10])}", "",
                       "Everybody needs a model that has not seen them")
-    return {person: table.parent / folder if (table.parent / folder).is_dir() else folder
-            for person, folder in folds.items()}
+    return folds
 
 
 def seen_in_training(subjects: list[Subject], everybody: list[Subject], model_of) -> list[Subject]:

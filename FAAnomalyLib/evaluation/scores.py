@@ -78,7 +78,9 @@ def _facts(known: Anatomy, truth: np.ndarray, change: float) -> dict:
 
 
 def _cost(result: Result, seconds: float | None) -> dict:
+    """What a judgement took, its threshold, and every number that its provenance tells."""
     told = result.provenance
     limit = told.get("threshold_z")
-    return {"seconds": seconds, "evaluations": told.get("network_evaluations"),
+    numbers = {name: value for name, value in told.items() if isinstance(value, (int, float))}
+    return {"seconds": seconds, "evaluations": told.get("network_evaluations"), "told": numbers,
             "threshold_z": list(limit) if isinstance(limit, (list, tuple)) else limit}

@@ -12,7 +12,7 @@ import synthetic_brain as sb
 from FAAnomalyLib import cli, space
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.evaluation import judges as judges_module
-from FAAnomalyLib.evaluation.judges import DetectorJudge, DetectorJudges, read_folds, seen_in_training
+from FAAnomalyLib.evaluation.judges import DetectorJudge, DetectorJudges, folds_for, seen_in_training
 from FAAnomalyLib.evaluation.protocol import Subject
 from FAAnomalyLib.prior import on_grid
 from FAAnomalyLib.registration import Alignment
@@ -80,7 +80,7 @@ def test_the_table_is_printed_and_written(silent, data, tmp_path, capsys):
     (["DATA", "-o", "OUT", "--diameters", "0"], "diameter"),
     (["DATA", "-o", "OUT", "--subjects", "three"], "There is no subject three"),
     (["DATA", "-o", "OUT", "--folds", "f.csv", "--model", "m"], "Give one of them"),
-    (["DATA", "-o", "OUT", "--folds", "absent.csv"], "absent.csv cannot be read"),
+    (["DATA", "-o", "OUT", "--folds", "absent.csv"], "absent.csv cannot be used"),
     (["DATA", "-o", "OUT", "--lesions", "absent"], "no lesion shapes in absent"),
     (["ABSENT", "-o", "OUT"], "There is no folder"),
     (["DATA"], "--output"),
@@ -97,19 +97,19 @@ def test_folds_are_read_from_beside_the_table(tmp_path):
     (tmp_path / "fold1" / "model").mkdir(parents=True)
     table = tmp_path / "folds.csv"
     table.write_text("person,model\nA,fold1/model\nB,/elsewhere\n")
-    assert {k: str(v) for k, v in read_folds(table, {"A", "B"}).items()} == {"A": str(tmp_path / "fold1" / "model"),
-                                                                           "B": "/elsewhere"}
+    assert {k: str(v) for k, v in folds_for(table, {"A", "B"}).items()} == {"A": str(tmp_path / "fold1" / "model"),
+                                                                          "B": "/elsewhere"}
 
 
 @pytest.mark.parametrize(("content", "says"), [
     ("person,model\nA,m\n", "names no model for B"),
-    ("person\nA\n", "lacks its person or its model"),
-    ("person,model\nA,\nB,m\n", "lacks its person or its model"),
+    ("person\nA\n", "cannot be used"),
+    ("who,model\nA,m\nB,m\n", "cannot be used"),
 ])
 def test_everybody_needs_a_fold(tmp_path, content, says):
     (tmp_path / "folds.csv").write_text(content)
     with pytest.raises(FAError, match=says):
-        read_folds(tmp_path / "folds.csv", {"A", "B"})
+        folds_for(tmp_path / "folds.csv", {"A", "B"})
 
 
 def fold(resources, name, trained_on):
