@@ -14,7 +14,7 @@ from FAAnomalyLib.errors import FAError
 
 from .engine_failure import error_of_ending, known_error
 from .escalation import Patience
-from .job import CANCELLING, RUNNING, WAITING, Job
+from .job import CANCELLING, RUNNING, WAITING, Job, cancelled
 from .process import Ending, Process, Timer
 from .signal import Signal
 from .worker_session import WorkerSession
@@ -107,7 +107,7 @@ class EngineClient:
         if job is not self._job or job.state == CANCELLING:
             return
         if job.state == WAITING:
-            self._end_job(error=_cancelled())
+            self._end_job(error=cancelled())
             return
         job.state = CANCELLING
         session = self._session
@@ -229,7 +229,3 @@ def _encode(number: int, method: str, params: dict) -> str:
         return json.dumps({"id": number, "method": method, "params": params}, allow_nan=False, default=os.fspath)
     except (TypeError, ValueError) as error:
         raise FAError("bad-request", _("The request cannot be sent"), str(error), _("Give plain values")) from error
-
-
-def _cancelled() -> FAError:
-    return FAError("cancelled", _("Cancelled"))

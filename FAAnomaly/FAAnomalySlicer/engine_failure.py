@@ -15,6 +15,7 @@ from .process import Ending
 LAST_LINES = 3
 LINE_LENGTH = 200
 SIGKILL, SIGILL = 9, 4
+MOST_SIGNALS = 65
 SHELL_OFFSET = 128
 """A shell that waited for a killed program ends with this plus the number of the signal."""
 NO_MEMORY_STATUS = (0xC0000017, 0xC000012D)
@@ -48,7 +49,7 @@ def error_of_ending(ending: Ending, log: Sequence[str]) -> FAError:
                        _("Install Slicer and FAAnomaly again, and check that no virus scanner blocks PythonSlicer"))
     said = "\n".join(log)
     number = _signal_number(ending, said)
-    if number == SIGKILL or NO_MEMORY_SAYS.search(said) or ending.code in NO_MEMORY_STATUS:
+    if number == SIGKILL or NO_MEMORY_SAYS.search(said) or _unsigned(ending.code) in NO_MEMORY_STATUS:
         code, what = "out-of-memory", _("The engine was ended by the system, most likely because memory ran out")
         fix = _("Close other programs, choose fewer samples or a smaller region, or run on the CPU")
     elif NO_ENGINE_SAYS.search(said):
@@ -81,9 +82,9 @@ def _signal_number(ending: Ending, said: str) -> int | None:
     code = ending.code
     if code is None:
         return None
-    if code < 0:
+    if -MOST_SIGNALS < code < 0:
         return -code
-    if SHELL_OFFSET < code < SHELL_OFFSET + 65:
+    if SHELL_OFFSET < code < SHELL_OFFSET + MOST_SIGNALS:
         return code - SHELL_OFFSET
     return SIGKILL if LAUNCHER_SAYS in said and CRASH_SAYS not in said else None
 
@@ -105,9 +106,13 @@ def _why(ending: Ending, number: int | None, log: Sequence[str]) -> str:
     elif ending.code is None:
         how = ending.reason
     else:
-        shown = ending.code if 0 <= ending.code < 256 else f"0x{ending.code & 0xFFFFFFFF:08X}"
+        shown = ending.code if 0 <= ending.code < 256 else f"0x{_unsigned(ending.code):08X}"
         how = _("exit status {status}").format(status=shown)
     return _join(how, log)
+
+
+def _unsigned(code: int | None) -> int | None:
+    return None if code is None else code & 0xFFFFFFFF  # Qt gives the large numbers of Windows as negative ones
 
 
 def _join(how: str, log: Sequence[str]) -> str:

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from slicer.i18n import tr as _
+
 from FAAnomalyLib.errors import FAError
 
 from .signal import Signal
 
 WAITING, RUNNING, CANCELLING = "waiting", "running", "cancelling"
 DONE, FAILED, CANCELLED = "done", "failed", "cancelled"
+
+
+def cancelled() -> FAError:
+    """The error of a job that the user has ended."""
+    return FAError("cancelled", _("Cancelled"))
 
 
 class Job:
@@ -53,7 +60,7 @@ class Job:
         """For the client: the job has ended with *result* or *error*. Who cancelled it gets neither late."""
         if self.state == CANCELLING or (error is not None and error.code == "cancelled"):
             self.state = CANCELLED
-            self.error = error if error is not None and error.code == "cancelled" else FAError("cancelled", "Cancelled")
+            self.error = error if error is not None and error.code == "cancelled" else cancelled()
         elif error is not None:
             self.state, self.error = FAILED, error
         else:

@@ -6,13 +6,18 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 
 from .line_buffer import LineBuffer
 from .process import Ending, is_other_program, signal_program
 from .signal import Signal
 
-TURN_SECONDS = 0.01
+TURN_SECONDS = 0.008
 """How long listeners are called before other events have their turn."""
+PAUSE_MS = 1
+"""Between two turns. Not 0: Qt would begin the next one before it looks at its timers."""
+PIECE = 4096
+"""Bytes that are split into lines at once."""
 
 
 class QtProcess:
@@ -22,7 +27,8 @@ class QtProcess:
         self.line, self.log, self.ended = Signal(), Signal(), Signal()
         self._process = None  # held here: Qt kills a program whose QProcess is deleted
         self._out, self._err = LineBuffer(), LineBuffer()
-        self._waiting: deque = deque()
+        self._waiting: deque[tuple[Signal, Callable[[], list]]] = deque()
+        self._ready: deque[tuple[Signal, object]] = deque()
         self._scheduled = False
         self._running = False
         self._over = False
@@ -47,6 +53,7 @@ class QtProcess:
         process.connect("readyReadStandardError()", self._on_error_output)
         process.connect("finished(int,QProcess::ExitStatus)", self._on_finished)
         process.connect("errorOccurred(QProcess::ProcessError)", self._on_error)
+        qt.QCoreApplication.instance().connect("aboutToQuit()", self._fall_silent)
         process.start(command[0], command[1:])
 
     def write(self, line: str) -> None:
@@ -88,10 +95,10 @@ class QtProcess:
         return self._process is not None and not self._over
 
     def _on_output(self) -> None:
-        self._put(self.line, self._out.feed(bytes(self._process.readAllStandardOutput().data())))
+        self._put_bytes(self.line, self._out, bytes(self._process.readAllStandardOutput().data()))
 
     def _on_error_output(self) -> None:
-        self._put(self.log, self._err.feed(bytes(self._process.readAllStandardError().data())))
+        self._put_bytes(self.log, self._err, bytes(self._process.readAllStandardError().data()))
 
     def _on_error(self, error) -> None:
         import qt
@@ -111,35 +118,52 @@ class QtProcess:
 
     def _end(self, ending: Ending) -> None:
         self._over = True
-        self._put(self.line, self._out.flush())
-        self._put(self.log, self._err.flush())
-        self._put(self.ended, [ending])
+        self._waiting += [(self.line, self._out.flush), (self.log, self._err.flush), (self.ended, lambda: [ending])]
+        self._schedule()
 
-    def _put(self, signal: Signal, values: list) -> None:
-        self._waiting.extend((signal, value) for value in values)
+    def _fall_silent(self) -> None:
+        # Once the application has quit Qt deletes the QProcess, which ends the program and would tell us of it.
+        self._process.blockSignals(True)
+
+    def _put_bytes(self, signal: Signal, buffer: LineBuffer, data: bytes) -> None:
+        for start in range(0, len(data), PIECE):
+            self._waiting.append((signal, partial(buffer.feed, data[start:start + PIECE])))
         self._schedule()
 
     def _schedule(self) -> None:
         import qt
 
-        if self._waiting and not self._scheduled:
+        if (self._waiting or self._ready) and not self._scheduled:
             self._scheduled = True
-            qt.QTimer.singleShot(0, self._deliver)
+            qt.QTimer.singleShot(PAUSE_MS, self._deliver)
 
     def _deliver(self) -> None:
         # Before any listener is called: one that opens a dialog must not hold up what comes in meanwhile.
         self._scheduled = False
         until = time.monotonic() + TURN_SECONDS
-        while self._waiting:
-            signal, value = self._waiting.popleft()
-            if signal is self.ended:
-                self._running = False
-                self._process.deleteLater()
-                self._process = None
-            signal.emit(value)
-            if time.monotonic() > until:
-                break
+        while time.monotonic() < until and self._deliver_one():
+            pass
         self._schedule()
+
+    def _deliver_one(self) -> bool:
+        while not self._ready and self._waiting:
+            signal, values = self._waiting.popleft()
+            self._ready.extend((signal, value) for value in values())
+        if not self._ready:
+            return False
+        signal, value = self._ready.popleft()
+        if signal is self.ended:
+            self._let_go()
+        signal.emit(value)
+        return True
+
+    def _let_go(self) -> None:
+        import qt
+
+        self._running = False
+        qt.QCoreApplication.instance().disconnect("aboutToQuit()", self._fall_silent)
+        self._process.deleteLater()
+        self._process = None
 
 
 class QtTimer:

@@ -13,9 +13,11 @@ from FAAnomalySlicer.escalation import Patience
 from FAAnomalySlicer.qt_process import QtProcess, QtTimer
 from FAAnomalySlicer.subprocess_process import PollTimer, SubprocessProcess
 
-LONGEST = 30.0
+LONGEST = 120.0
 """Seconds; only waited for when something hangs."""
-QUICK = Patience(start=3_000, cancel=400, kill=400)
+PATIENT = Patience(start=60_000, cancel=60_000, kill=60_000)
+QUICK = Patience(start=60_000, cancel=300, kill=300)
+"""For workers that do not do what they are told."""
 
 
 class Bench:
@@ -32,7 +34,7 @@ class Bench:
         self.clients: list[EngineClient] = []
         self.pids: list[int] = []
 
-    def client(self, mode: str = "normal", patience: Patience = QUICK, command: list[str] | None = None,
+    def client(self, mode: str = "normal", patience: Patience = PATIENT, command: list[str] | None = None,
                environment: dict[str, str] | None = None) -> EngineClient:
         """A client whose worker behaves like *mode*."""
         process, timer = (QtProcess, QtTimer()) if self.kind == "qt" else (SubprocessProcess, PollTimer())
