@@ -74,7 +74,10 @@ class SceneObserver:
             def modified(caller, event) -> None:
                 if _listed(node) != seen[0]:
                     seen[0] = _listed(node)
-                    self._changed()
+                    # Listing everything anew is dear in Python, where Slicer's C++ changes one row; the end of the
+                    # batch lists it once.
+                    if not self._scene.IsBatchProcessing():
+                        self._changed()
 
             self._node_tags[node] = node.AddObserver("ModifiedEvent", modified)
 
