@@ -6,7 +6,7 @@ import slicer_harness
 
 slicer_harness.require()
 
-import logging  # noqa: E402
+import os  # noqa: E402
 import subprocess  # noqa: E402
 import sys  # noqa: E402
 import time  # noqa: E402
@@ -214,14 +214,7 @@ def test_a_test_fails_when_something_was_only_printed(tmp_path):
         "from slicer_harness.fixtures import dialogs, scene\n", encoding="utf-8")
     (tmp_path / "test_bad.py").write_text(BAD_TESTS, encoding="utf-8")
     done = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)],
-                          env={**_environment(), "PYTHONPATH": str(Path(__file__).parent)}, cwd=tmp_path,
+                          env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)}, cwd=tmp_path,
                           capture_output=True, text=True)
     failed = {line.split("::")[1].split()[0] for line in done.stdout.splitlines() if line.startswith("ERROR")}
     assert failed == {"test_slot", "test_dialog", "test_unused_answer", "test_paused"}, done.stdout
-    logging.getLogger(__name__).debug(done.stdout)
-
-
-def _environment() -> dict:
-    import os
-
-    return dict(os.environ)

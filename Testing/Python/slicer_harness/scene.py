@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from .terminologies import write_terminologies
+
 LOGICS = {
     "Annotations": "vtkSlicerAnnotationModuleLogic",
     "Cameras": "vtkSlicerCamerasModuleLogic",
@@ -39,6 +43,9 @@ class MrmlSide:
         self.application_logic = slicer.vtkSlicerApplicationLogic()
         self.application_logic.SetMRMLScene(self.scene)
         self.application_logic.SetTemporaryPath(folder)
+        self.application_logic.SetHomeDirectory(folder)
+        self.application_logic.SetShareDirectory("share")
+        (Path(folder) / "share" / "ColorFiles").mkdir(parents=True)
         self.slice_logics, self.view_logics = vtk.vtkCollection(), vtk.vtkCollection()
         self.application_logic.SetSliceLogics(self.slice_logics)
         self.application_logic.SetViewLogics(self.view_logics)
@@ -52,6 +59,9 @@ class MrmlSide:
         self.application_logic.SetModuleLogic("Colors", colours)
         for name, class_name in LOGICS.items():
             logic = getattr(slicer, class_name)()
+            if name == "Terminologies":
+                write_terminologies(Path(folder) / "terminologies")
+                logic.SetModuleShareDirectory(str(Path(folder) / "terminologies"))
             logic.SetMRMLApplicationLogic(self.application_logic)
             logic.SetMRMLScene(self.scene)
             self.application_logic.SetModuleLogic(name, logic)
@@ -62,7 +72,10 @@ class MrmlSide:
     def _make_bundles_readable(self, slicer, folder: str) -> None:
         """Reading an .mrb asks for a cache directory, whatever is in it."""
         self.remote_io = slicer.vtkMRMLRemoteIOLogic()
-        self.remote_io.GetCacheManager().SetRemoteCacheDirectory(folder)
+        cache = Path(folder) / "cache"
+        cache.mkdir()
+        (cache / ".slicer-cache").touch()
+        self.remote_io.GetCacheManager().SetRemoteCacheDirectory(str(cache))
         self.data_io = slicer.vtkDataIOManagerLogic()
         self.data_io.SetMRMLApplicationLogic(self.application_logic)
         self.application_logic.SetMRMLSceneDataIO(self.scene, self.remote_io, self.data_io)

@@ -37,6 +37,10 @@ def unavailable() -> str | None:
     missing = [name for name in ("slicer_core", "PySide6") if importlib.util.find_spec(name) is None]
     if missing:
         return f"not installed here: {', '.join(missing)} (extra [test]; there are wheels for Linux only)"
+    try:
+        from PySide6 import QtWidgets  # noqa: F401
+    except ImportError as error:      # a system library such as libEGL.so.1 is missing
+        return f"PySide6 cannot be loaded: {error}"
     return None
 
 
@@ -68,7 +72,7 @@ def install() -> None:
 
     if QtWidgets.QApplication.instance() is not None:
         raise RuntimeError("there is a QApplication already; Slicer's must be the only one")
-    from .application import qSlicerApplication
+    from .app import qSlicerApplication
     from .core_io import qSlicerIOManager
     from .module_manager import qSlicerAbstractModule, qSlicerModuleManager
     from .pythonqt import errors
