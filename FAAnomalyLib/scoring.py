@@ -18,7 +18,7 @@ SUSPECT_SHARE = 0.6
 """Of :data:`~FAAnomalyLib.calibration.UNIT`: planted changes that a second look confirms begin here."""
 SUSPECT_DILATION_MM = 6.0
 LEAST_SUSPECT_ML = 0.3
-MOST_HIDDEN = 0.35
+MOST_HIDDEN = 0.25
 """Share of the judged white matter that one look may hide: the rest must remain as context."""
 
 

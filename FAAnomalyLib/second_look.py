@@ -21,7 +21,7 @@ from .regions import NEIGHBOURS
 from .scoring import SUSPECT_SHARE, FirstLook, suspects
 from .space import Prepared
 
-MOST_LOOKS = 3
+MOST_LOOKS = 2
 SAME = 0.95
 """Suspects whose overlap with those of the look before (intersection over union) is this are the same."""
 CLEAR_Z = 4.0

@@ -77,8 +77,10 @@ def fit(people: list[Healthy], report: Callable[[str], None] = lambda text: None
                "of the white matter hidden")
     for key in AGAIN:
         name = again_name(key[1])
-        limits[name] = _beyond([np.abs(second.maps[name]).max() if second.maps else np.abs(maps[name_of(key[1])]).max()
-                                for maps, (_, second) in zip(fused, again, strict=True)], shares)
+        largest = [np.abs(second.maps[name]).max() if second.maps else np.abs(maps[name_of(key[1])]).max()
+                   for maps, (_, second) in zip(fused, again, strict=True)]
+        report(f"largest |z| {name}: {' '.join(f'{value:.1f}' for value in largest)}")
+        limits[name] = _beyond(largest, shares)
     whole = Calibration(*_place(list(range(len(people))), people, standard, shares), subject, weights, limits, None,
                         (UNIT, UNIT), len(names))
     statistics = [statistic(first, second, replace(others[one.person], limits=limits))
@@ -119,7 +121,7 @@ def _weights(people: list[Healthy], without: dict[str, tuple], standard: list[di
             values = np.stack([((z[key] - bias[key]) / spread[key])[one.judged] for key in keys])
             covariance += share * (values @ values.T) / values.shape[1]
         covariance /= shares.sum()
-        response = np.array([RESPONSE.get(key[0], 1.0) / subject[key] for key in keys])
+        response = np.array([RESPONSE.get(key, 1.0) / subject[key] for key in keys])
         weights = np.linalg.solve(covariance, response)
         # A negative weight would trust the cues to cancel, which few people cannot show.
         weights = np.maximum(weights, 0.0)
