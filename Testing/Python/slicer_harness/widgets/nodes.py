@@ -72,6 +72,7 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
 
     def _set_types(self, types) -> None:
         self._types = [kind for kind in types if kind]
+        self._observer.observe(self._scene, self._types)
         self._refresh()
 
     nodeTypes = QtCore.Property("QStringList", lambda self: list(self._types), _set_types)
@@ -87,7 +88,7 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         if scene is self._scene:
             return
         self._scene = scene
-        self._observer.observe(scene)
+        self._observer.observe(scene, self._types)
         self.setEnabled(scene is not None)
         wanted, self._requested = self._requested, None
         self._refresh(wanted.GetID() if hasattr(wanted, "GetID") else wanted)

@@ -30,33 +30,34 @@ def living(reference: WeakMethod) -> Callable | None:
 
 
 class SceneObserver:
-    """Observes one scene at a time and the nodes in it.
+    """Observes one scene at a time and the nodes of some classes in it.
 
-    *changed* is called after the scene's nodes, their names or their attributes changed; *about_to_remove* with a
-    node before it goes. Both are methods of the widget.
+    *changed* is called after such nodes, their names or their attributes changed; *about_to_remove* with one of them
+    before it goes. Both are methods of the widget.
     """
 
     def __init__(self, changed: Callable[[], None], about_to_remove: Callable[[object], None]):
         self._changed, self._about_to_remove = weakly(changed), WeakMethod(about_to_remove)
-        self._scene, self._tags, self._node_tags = None, [], {}
+        self._scene, self._classes, self._tags, self._node_tags = None, [], [], {}
 
-    def observe(self, scene) -> None:
-        """Leave the former scene, which may be None, for this one."""
+    def observe(self, scene, classes: list[str]) -> None:
+        """Leave the former scene, which may be None, for this one and these classes."""
         import vtk
 
         self.release()
-        self._scene = scene
+        self._scene, self._classes = scene, list(classes)
         if scene is None:
             return
 
         def added(caller, event, node) -> None:
-            self._watch(node)
-            self._changed()
+            if self._concerns(node):
+                self._watch(node)
+                self._changed()
 
         def removed(caller, event, node) -> None:
             self._forget(node)
             about_to_remove = living(self._about_to_remove)
-            if about_to_remove is not None:
+            if about_to_remove is not None and self._concerns(node):
                 about_to_remove(node)
 
         added.CallDataType = removed.CallDataType = vtk.VTK_OBJECT
@@ -65,7 +66,11 @@ class SceneObserver:
         for event in (scene.EndBatchProcessEvent, scene.EndImportEvent, scene.EndCloseEvent, scene.EndRestoreEvent):
             self._tags.append(scene.AddObserver(event, self._changed))
         for node in scene.GetNodes():
-            self._watch(node)
+            if self._concerns(node):
+                self._watch(node)
+
+    def _concerns(self, node) -> bool:
+        return any(node.IsA(name) for name in self._classes)
 
     def _watch(self, node) -> None:
         if node not in self._node_tags:
