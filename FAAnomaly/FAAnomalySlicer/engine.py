@@ -9,10 +9,10 @@ from pathlib import Path
 
 from slicer.i18n import tr as _
 
-import FAAnomalyLib.errors
 from FAAnomalyLib.errors import FAError
 
 from .engine_client import EngineClient
+from .locations import engine_root
 from .qt_process import QtProcess, QtTimer
 from .subprocess_process import PollTimer, SubprocessProcess
 
@@ -45,9 +45,8 @@ def engine_command(*arguments: str) -> list[str]:
 
 def engine_environment() -> dict[str, str]:
     """What the engine's process gets besides this process' environment."""
-    # Where this process took the library from, so that both sides are of one version.
-    folder = str(Path(FAAnomalyLib.errors.__file__).resolve().parents[1])
-    paths = [folder, *filter(None, [os.environ.get("PYTHONPATH")])]
+    # One version on both sides.
+    paths = [str(engine_root()), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {
         "PYTHONPATH": os.pathsep.join(paths),
         "PYTHONUTF8": "1",

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from slicer.i18n import tr as _
 
-import FAAnomalyLib
+import FAAnomalyLib.errors
 from FAAnomalyLib.errors import FAError
 
 
 def engine_root() -> Path:
-    """The folder that holds ``FAAnomalyLib``; it goes on the engine's PYTHONPATH."""
-    return Path(FAAnomalyLib.__file__).resolve().parent.parent
+    """The folder that this process took ``FAAnomalyLib`` from; the engine's process takes it from there as well."""
+    return Path(FAAnomalyLib.errors.__file__).resolve().parents[1]
 
 
 def resources_folder() -> Path:
