@@ -179,6 +179,11 @@ def test_a_method_of_another_object_as_slot():
     edit.connect("textChanged(QString)", label.setText)
     edit.text = "x"
     assert label.text == "x"
+    assert edit.connect("textChanged(QString)", label, "setWindowTitle(QString)")
+    edit.text = "y"
+    assert label.windowTitle == "y"
+    with pytest.raises(ValueError, match="slot"):
+        edit.connect("textChanged(QString)", label, "setTitle(QString)")
 
 
 def test_an_exception_in_a_slot_is_kept(slot_errors):

@@ -268,6 +268,6 @@ DECORATORS = {
     "inherits": _inherits,
     "delete": lambda raw: shiboken6.delete(raw),
     "findChild": lambda raw, kind, name=None: next(_children_of_kind(raw, kind, name), None),
-    "findChildren": lambda raw, kind=QtCore.QObject, name=None: list(_children_of_kind(raw, kind, name)),
+    "findChildren": lambda raw, kind, name=None: list(_children_of_kind(raw, kind, name)),
 }
 """What PythonQt adds to every object."""
