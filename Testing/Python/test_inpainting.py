@@ -7,11 +7,12 @@ import pytest
 import torch
 from random_nets import randomise
 
+from FAAnomalyLib import inpainting
 from FAAnomalyLib.checkpoints import Model
 from FAAnomalyLib.diffusion.schedule import cosine_schedule, linear_schedule
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.holes import Pass, from_mask, plan
-from FAAnomalyLib.inpainting import FITTING_SAMPLERS, Filler, Sampling, roam
+from FAAnomalyLib.inpainting import FITTING_SAMPLERS, Filler, Sampling, combine, roam, roam_by_size, window_about
 from FAAnomalyLib.networks.inpainter import POSTERIOR_SPREAD, Inpainter
 from FAAnomalyLib.networks.thesis import ThesisUNet
 from FAAnomalyLib.prior import Prior, Template
@@ -163,6 +164,113 @@ def test_a_flat_brain_is_filled_flat(hole):
     np.testing.assert_allclose(np.sqrt(variance), POSTERIOR_SPREAD / 2.0, rtol=1e-3)
 
 
+def test_the_prior_of_the_brain_replaces_the_templates(trained, fa, hole):
+    own = trained.template_prior
+    plain, same = (trained.fill(fa, hole, Sampling(), None, prior)[0] for prior in (None, own))
+    np.testing.assert_array_equal(plain, same)
+    for other in (Prior(1.0 - own.fa, own.white_matter, own.brain), Prior(own.fa, 1.0 - own.white_matter, own.brain)):
+        assert np.abs(trained.fill(fa, hole, Sampling(), None, other)[0] - plain).max() > 1e-3
+
+
+def test_a_thesis_network_is_told_the_white_matter_of_this_brain(thesis, fa, hole):
+    own = thesis.template_prior
+    other = Prior(own.fa, 1.0 - own.white_matter, own.brain)
+    one, two = (thesis.fill(fa, hole, Sampling("ddpm", 2, 1, 3), None, prior)[0] for prior in (own, other))
+    assert np.array_equal(one, two) != thesis.network.conditional
+
+
+# ---- the window
+
+
+@pytest.fixture
+def narrow(monkeypatch) -> None:
+    """Windows much smaller than the grid of these tests."""
+    monkeypatch.setattr(inpainting, "MARGIN", 3)
+    monkeypatch.setattr(inpainting, "WINDOW_STEP", 4)
+    monkeypatch.setattr(inpainting, "LEAST_WINDOW", (8, 8, 8))
+
+
+def test_a_window_holds_the_holes_with_a_margin_and_no_more_than_the_brain_needs(narrow):
+    brain, hole = (np.zeros((64, 72, 60), bool) for _ in range(2))
+    brain[10:50, 12:60, 8:52] = True
+    hole[9:20, 30:34, 40:60] = True  # from outside the brain, through its upper face
+    window = window_about(brain, hole)
+    rim = inpainting.RIM
+    for axis, (low, high) in enumerate(((10 - rim, 23), (27, 37), (37, 52 + rim))):
+        found = window[axis]
+        assert found.start <= low and found.stop >= high and found.stop <= brain.shape[axis]
+        assert (found.stop - found.start) % 4 == 0 and found.stop - found.start < high - low + 8
+    # Holes all over the brain leave nothing out.
+    everything = window_about(brain, brain)
+    assert brain[everything].sum() == brain.sum()
+
+
+@pytest.mark.parametrize("shape", [(6, 24, 60), (64, 72, 60)])
+def test_a_window_never_leaves_the_grid_and_is_never_smaller_than_a_training_crop(shape):
+    rng = np.random.default_rng(0)
+    for corner in rng.integers(0, np.array(shape) - 2, (20, 3)):
+        hole = np.zeros(shape, bool)
+        hole[tuple(slice(c, c + 2) for c in corner)] = True
+        window = window_about(np.ones(shape, bool), hole)
+        assert all(0 <= w.start and w.stop <= n for w, n in zip(window, shape, strict=True))
+        assert all(w.stop - w.start >= min(least, n)
+                   for w, least, n in zip(window, inpainting.LEAST_WINDOW, shape, strict=True))
+        assert hole[window].sum() == hole.sum()
+        # A hole beside the brain is filled as well.
+        assert hole[window_about(np.zeros(shape, bool), hole)].sum() == hole.sum()
+
+
+@pytest.mark.parametrize("sampler", ["mean", "ddpm"])
+@pytest.mark.parametrize("inside", [0.0, 1.0])
+def test_the_hidden_voxels_do_not_rule_the_window(trained, narrow, fa, monkeypatch, sampler, inside):
+    """A hidden voxel of background must not be told by where the network looks."""
+    monkeypatch.setattr(trained, "template_prior", Prior(*(np.zeros(SHAPE, np.float32),) * 3))
+    fa = fa.copy()
+    fa[:, 14:] = 0.0
+    hole = np.zeros(SHAPE, bool)
+    hole[3:7, 9:23, 4:8] = True
+    shapes = seen_shapes(trained, monkeypatch)
+    found = [trained.fill(np.where(hole, values, fa).astype(np.float32), hole, Sampling(sampler, 1, 1, 3))
+             for values in (0.5, inside)]
+    np.testing.assert_array_equal(found[0][0], found[1][0])
+    np.testing.assert_array_equal(found[0][1], found[1][1])
+    assert len(set(shapes)) == 1 and np.prod(shapes[0]) < fa.size
+
+
+def seen_shapes(filler: Filler, monkeypatch) -> list:
+    shapes, forward = [], type(filler.network).forward
+    monkeypatch.setattr(type(filler.network), "forward",
+                        lambda self, x, *a: shapes.append(tuple(x.shape[2:])) or forward(self, x, *a))
+    return shapes
+
+
+def test_what_lies_beyond_the_window_is_background(trained, narrow, fa, monkeypatch):
+    none = np.zeros(SHAPE, np.float32)
+    brain = none.copy()
+    brain[2:14, 2:8, 2:14] = 1.0
+    monkeypatch.setattr(trained, "template_prior", Prior(none, none, brain))
+    hole = np.zeros(SHAPE, bool)
+    hole[4:8, 4:23, 4:8] = True  # mostly where there is no brain
+    mean, variance, _ = trained.fill(np.where(brain > 0, fa, 0.0), hole, Sampling())
+    beyond = np.argwhere(hole)[:, 1] >= 18
+    assert beyond.any() and not mean[beyond].any() and mean[~beyond].any()
+    np.testing.assert_array_equal(variance[beyond], np.float32(inpainting.BACKGROUND_VARIANCE))
+    assert (variance > 0).all() and mean.shape == (hole.sum(),)
+
+
+def test_a_window_gives_what_the_whole_grid_gives(hole, monkeypatch):
+    """With a network that looks at one voxel at a time, the window changes no bit of a hole."""
+    filler = filler_of(Inpainter((8, 16), (1, 1)), cosine_schedule())
+    fa = np.random.default_rng(1).random(SHAPE, dtype=np.float32)
+    for small in (hole, np.roll(hole, (1, -2, 3), (0, 1, 2))):
+        whole = filler.fill(fa, small, Sampling("ddim", 2, 1, 4))
+        with monkeypatch.context() as patch:
+            patch.setattr(inpainting, "window_about", lambda brain, hole: tuple(
+                slice(a.min() // 4 * 4, a.max() // 4 * 4 + 4) for a in np.nonzero(hole)))
+            part = filler.fill(fa, small, Sampling("ddim", 2, 1, 4))
+        np.testing.assert_allclose(part[0], whole[0], atol=1e-6)
+
+
 # ---- many passes
 
 
@@ -174,7 +282,7 @@ class Scripted:
 
     def check(self, sampling: Sampling) -> None: ...
 
-    def fill(self, fa, hole, sampling, on_step=None):
+    def fill(self, fa, hole, sampling, on_step=None, prior=None):
         mean, variance = self.answers[len(self.seeds)]
         self.seeds.append(sampling.seed)
         for done in range(2):
@@ -205,6 +313,35 @@ def test_passes_are_weighted_by_their_certainty(fa):
     assert (filled.mean[12:] == 0).all() and np.isnan(filled.variance[12:]).all()
     assert filled.mean.dtype == filled.variance.dtype == np.float32
     assert filled.evaluations == 4 and shares == [0.0, 0.25, 0.5, 0.75]
+
+
+def test_sizes_are_kept_apart_and_combined_as_one(fa):
+    answers = ((0.2, 0.01), (0.6, 0.03), (0.8, 0.02))
+    passes = [Pass(one.hole, size) for one, size in
+              zip(masks(slice(0, 8), slice(4, 12), slice(6, 16)), (16, 32, 16), strict=True)]
+    apart = roam_by_size(Scripted(*answers), fa, passes, Sampling())
+    assert list(apart) == [16, 32]
+    np.testing.assert_allclose(apart[32].mean[4:12], 0.6, atol=1e-6)
+    np.testing.assert_allclose(apart[16].mean[:6], 0.2, atol=1e-6)
+    np.testing.assert_allclose(apart[16].mean[6:8], (0.2 / 0.01 + 0.8 / 0.02) / (1 / 0.01 + 1 / 0.02), atol=1e-6)
+    assert not apart[32].covered[:4].any() and not apart[32].covered[12:].any() and apart[16].covered.all()
+    assert [apart[size].evaluations for size in (16, 32)] == [4, 2]
+    whole, once = combine(apart.values(), fa.shape), roam(Scripted(*answers), fa, passes, Sampling())
+    np.testing.assert_allclose(whole.mean, once.mean, atol=1e-6)
+    np.testing.assert_array_equal(whole.covered, once.covered)
+    assert whole.evaluations == once.evaluations == 6
+    # Where only one size knows a place, it alone decides.
+    np.testing.assert_array_equal(whole.mean[12:], apart[16].mean[12:])
+    np.testing.assert_allclose(whole.variance[12:], 0.02, rtol=1e-5)
+
+
+def test_every_pass_is_given_the_prior(fa):
+    scripted, given = Scripted(*[(0.5, 0.1)] * 2), []
+    prior = small_template().prior
+    fill = scripted.fill
+    scripted.fill = lambda fa, hole, sampling, on_step, prior: given.append(prior) or fill(fa, hole, sampling, on_step)
+    roam(scripted, fa, masks(slice(0, 8), slice(4, 12)), Sampling(), prior=prior)
+    assert len(given) == 2 and all(one is prior for one in given)
 
 
 def test_an_unknown_variance_makes_plain_means(fa):

@@ -38,14 +38,13 @@ def volumes(seed=0):
 
 
 def small_subject(seed=1, person="A"):
-    fa, weight, *_ = volumes(seed)
-    return Subject("a.nii.gz", person, fa, weight)
+    fa, weight, smooth, white = volumes(seed)
+    return Subject("a.nii.gz", person, fa, weight,
+                   Prior(smooth.numpy(), white.numpy(), (weight > 0.05).float().numpy()))
 
 
 def objective(**other):
-    _, weight, smooth, white = volumes()
-    prior = Prior(smooth.numpy(), white.numpy(), (weight > 0.05).float().numpy())
-    return HoleObjective(Schedule.from_dict(COSINE), prior, **{"crop": (8, 16, 8), **other})
+    return HoleObjective(Schedule.from_dict(COSINE), **{"crop": (8, 16, 8), **other})
 
 
 @pytest.fixture
@@ -273,7 +272,6 @@ def test_the_thesis_asks_for_the_noise_of_the_whole_volume(conditional):
 def test_the_held_out_error_is_taken_in_white_matter_without_bias():
     known = tiny_training.template()
     subject = tiny_training.subject("a", "A", 1, known)
-    asked = HoleObjective(Schedule.from_dict(COSINE), known.prior)
     x = 2.0 * subject.fa[None, None] - 1.0
     sign = torch.where(torch.arange(x.shape[4]) % 2 == 0, 1.0, -1.0)
     outside = torch.from_numpy(known.prior.white_matter)[None, None] < 0.5
@@ -283,7 +281,7 @@ def test_the_held_out_error_is_taken_in_white_matter_without_bias():
             hole = condition[:, :1]
             assert not signal.any() and hole.any() and torch.equal(condition[:, 1:2][hole == 0], x[hole == 0])
             return miss - x, torch.zeros_like(x)
-        return roaming_error(network, [subject], asked, (4.0, 4.0, 4.0), torch.device("cpu"), torch.float32)[0]
+        return roaming_error(network, [subject], (4.0, 4.0, 4.0), torch.device("cpu"), torch.float32)[0]
 
     assert error_of(torch.tensor(0.2)) == pytest.approx(0.0, abs=1e-6)
     assert error_of(0.2 * sign + 0.1) == pytest.approx(0.1, rel=0.05)

@@ -59,7 +59,8 @@ def subject(name: str, person: str, seed: int, known: Template | None = None) ->
     """One head on the template's own grid."""
     known = known or template()
     fa, inside = head(known.fa.shape, known.fa.affine, seed)
-    return Subject(name, person, torch.from_numpy(fa), torch.from_numpy(error_weight(inside, known.fa.spacing[0])))
+    return Subject(name, person, torch.from_numpy(fa), torch.from_numpy(error_weight(inside, known.fa.spacing[0])),
+                   known.prior)
 
 
 def write_head(path: Path, seed: int) -> None:
