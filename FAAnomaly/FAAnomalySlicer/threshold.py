@@ -9,7 +9,7 @@ import numpy as np
 from slicer.i18n import tr as _
 
 from FAAnomalyLib.errors import FAError
-from FAAnomalyLib.regions import find_regions
+from FAAnomalyLib.regions import LEAST_LEVEL, find_regions
 from FAAnomalyLib.result import Region
 from FAAnomalyLib.volume import Volume
 
@@ -86,7 +86,7 @@ def apply_threshold(nodes, threshold, signs: str = "both") -> list[Region]:
 
 
 def _find(nodes, up: float, down: float) -> tuple[np.ndarray, list[int], list[Region]]:
-    """Labels (k, j, i) of the part of the grid beyond the threshold, where it begins (i, j, k), and the regions."""
+    """Labels (k, j, i) of the part of the grid that holds the regions, where it begins (i, j, k), and the regions."""
     if nodes.zMap is None or nodes.difference is None:
         raise FAError("bad-request", _("The z-map or the difference is gone"), _("it was removed from the scene"),
                       _("Run again"))
@@ -94,7 +94,8 @@ def _find(nodes, up: float, down: float) -> tuple[np.ndarray, list[int], list[Re
     if z.shape != difference.shape:
         raise FAError("bad-request", _("The z-map and the difference do not fit each other"),
                       _("one of them was changed"), _("Run again"))
-    box = bounding_box((z > up) | (z < -down)) or (slice(0, 1),) * 3
+    # No region reaches below this; what lies beyond the box cannot matter.
+    box = bounding_box((z > LEAST_LEVEL * up) | (z < -LEAST_LEVEL * down)) or (slice(0, 1),) * 3
     corner = [s.start for s in box[::-1]]
     # Indexed (k, j, i) as in memory, with the columns of the affine in that order: no copy, same places.
     affine = geometry.ijk_to_ras(nodes.zMap)
