@@ -94,6 +94,15 @@ class Bench:
         self.until(lambda: not any(is_running(pid) for pid in self.pids))
 
 
+def ask(client, name="fa", **params):
+    """Submit a job that collects its progress in ``heard`` and its ends in ``ends``."""
+    job = client.submit("detect", {"input": f"/tmp/{name}.nrrd", "output": "/tmp/out", **params})
+    job.heard, job.ends = [], []
+    job.progress.connect(lambda *progress: job.heard.append(progress))
+    job.finished.connect(lambda ended: job.ends.append((ended, client.job, client.status)))
+    return job
+
+
 class LoopWatch:
     """Measures how long Qt's event loop is kept waiting by this program, in a ``with`` block that runs the loop.
 

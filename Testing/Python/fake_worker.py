@@ -92,7 +92,7 @@ def huge(worker: FakeWorker, number: int) -> None:
 
 
 def flood(worker: FakeWorker, number: int) -> None:
-    print("\n".join(f"line {number}" for number in range(20_000)), file=sys.stderr, flush=True)
+    print("\n".join(f"line {number}" for number in range(5_000)), file=sys.stderr, flush=True)
 
 
 def strange_error(worker: FakeWorker, number: int) -> None:

@@ -39,7 +39,7 @@ def test_it_works_without_slicer_and_loads_nothing():
     code = (f"import sys; sys.path[:0] = {sys.path!r}; import slicer_harness; slicer_harness.require(); "
             "from FAAnomalySlicer.diagnostics import diagnostics_text; print(diagnostics_text()); "
             "print([name for name in ('torch', 'nibabel', 'skimage') if name in sys.modules])")
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
     assert "Slicer: not running" in done.stdout and "engine not started" in done.stdout, done.stderr
     assert done.stdout.splitlines()[-1] == "[]"
 

@@ -139,7 +139,7 @@ before = set(sys.modules)
 print([str(r) for r in Installer({str(SHIPPED)!r}, None, None).missing()])
 print(sorted({{"torch", "nibabel", "skimage"}} & set(sys.modules)))
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
     assert done.stdout.splitlines()[-2:] == ["[]", "[]"], done.stdout + done.stderr
 
 
@@ -286,3 +286,19 @@ def test_the_check_is_fast():
     started = time.process_time()
     installer.missing()
     assert time.process_time() - started < 0.05
+
+
+def test_with_slicers_own_settings_and_packaging(monkeypatch, tmp_path, settings, pip, pytorch_extension):
+    (tmp_path / "requirements.txt").write_text("faanomaly-test-package>=2\n")  # on no computer
+    packages: dict[str, str] = {}
+    monkeypatch.setattr(install, "installed_version", lambda requirement: packages.get(requirement.name))
+    pip.installing = lambda requirements: packages.update({Requirement(text).name: "9.0" for text in requirements})
+    pytorch_extension.installing = lambda: packages.update(torch="2.13.0+cpu")
+    asked: list[str] = []
+    installer = Installer(tmp_path / "requirements.txt", lambda text: asked.append(text) or True, settings)
+    assert not installer.pending()
+    installer.ensure()
+    assert len(asked) == 1 and pytorch_extension.calls[0]["torchVersionRequirement"] == ">=2.2"
+    (request,) = pip.requests
+    assert request["requirements"] == ["faanomaly-test-package>=2"] and request["requester"] == "FAAnomaly"
+    assert settings.value(CONSENT_KEY) is None and not installer.missing()

@@ -81,7 +81,7 @@ def test_everything_goes_when_python_ends(parent):
     code = ("from FAAnomalySlicer.workspace import Workspace; import sys; "
             "print((Workspace(sys.argv[1]).new_folder() / 'x').write_text('patient'))")
     code = f"import sys; sys.path[:0] = {sys.path!r}; import slicer_harness; slicer_harness.require(); {code}"
-    done = subprocess.run([sys.executable, "-c", code, str(parent)], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code, str(parent)], capture_output=True, text=True, timeout=300)
     assert done.stdout.splitlines()[-1] == "7", done.stderr
     assert list(parent.iterdir()) == []
 
