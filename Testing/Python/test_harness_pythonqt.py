@@ -125,6 +125,13 @@ def test_an_unknown_signal_is_refused(signature):
         button.disconnect(signature, print)
 
 
+def test_a_signal_that_only_qt_6_has_is_refused():
+    with pytest.raises(ValueError, match="does not exist"):
+        qt.QCheckBox().connect("checkStateChanged(Qt::CheckState)", print)
+    with pytest.raises(ValueError, match="does not exist"):
+        qt.QCheckBox().checkStateChanged.connect(print)
+
+
 def test_a_slot_must_be_callable():
     with pytest.raises(TypeError, match="not callable"):
         qt.QPushButton().clicked.connect(None)

@@ -15,6 +15,9 @@ from .errors import slot_errors
 FIRST_OVERLOADS_OF_QT5 = {("QProcess", "finished"): "finished(int,QProcess::ExitStatus)"}
 """By name Qt 5 would connect another overload than Qt 6: such a signal must be named with its arguments."""
 
+SINCE_QT_6 = {"checkStateChanged"}
+"""Signals that Slicer's Qt 5 does not have; a module that uses them works in some Slicers only."""
+
 _connections: dict[int, list[tuple[str, object, object]]] = {}
 """Address of the sender -> (signature, slot, trampoline)."""
 
@@ -30,7 +33,7 @@ def signatures(raw_class: type) -> dict[str, list[str]]:
         method = meta.method(index)
         if method.methodType() == QtCore.QMetaMethod.MethodType.Signal:
             name = bytes(method.name().data()).decode()
-            if name not in replaced:
+            if name not in replaced | SINCE_QT_6:
                 found.setdefault(name, []).append(bytes(method.methodSignature().data()).decode())
     for signature in declared:
         found.setdefault(signature.partition("(")[0], []).append(signature)
@@ -58,6 +61,8 @@ def first_signature(raw_class: type, name: str) -> str:
     for (owner, ambiguous), full in FIRST_OVERLOADS_OF_QT5.items():
         if name == ambiguous and raw_class.__name__ == owner:
             raise ValueError(f"{owner}.{name}: Qt 5 has several; connect '{full}' by its signature")
+    if name not in signatures(raw_class):
+        raise ValueError(f"signal '{name}' does not exist on {raw_class.__name__} in Qt 5")
     return signatures(raw_class)[name][0]
 
 
