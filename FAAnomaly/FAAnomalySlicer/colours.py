@@ -30,7 +30,8 @@ def table() -> np.ndarray:
     strength = np.clip((np.abs(place) - HIDDEN) / (1.0 - HIDDEN), 0.0, 1.0)[:, None]
     tints = np.where((place > 0)[:, None, None], INCREASED, DECREASED)
     colours = (1.0 - strength) * tints[:, 0] + strength * tints[:, 1]
-    return np.hstack([colours, (np.abs(place) > HIDDEN)[:, None].astype(float)])
+    # Black too, not only transparent: a legend knows no transparency.
+    return np.hstack([colours, np.ones((ENTRIES, 1))]) * (np.abs(place) > HIDDEN)[:, None]
 
 
 def colour_node(scene):

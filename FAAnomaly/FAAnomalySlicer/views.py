@@ -109,6 +109,7 @@ class Views:
             users, ours = self._users.get(composite.GetID()), self._ours.get(composite.GetID())
             if users is not None and ours is not None and ours.same_volumes(Layers.of(composite)):
                 users.put(composite)
+        self._update_legends()
         self.forget()
 
     def forget(self) -> None:
@@ -131,8 +132,14 @@ class Views:
             wanted.put(composite)
             self._ours[composite.GetID()] = wanted
         self.shown = what
+        self._update_legends()
         if empty:
             fit()
+
+    def _update_legends(self) -> None:
+        # A legend follows layers that are changed with the mouse, but notices no others by itself.
+        for legend in (self._scene or slicer.mrmlScene).GetNodesByClass("vtkMRMLColorLegendDisplayNode"):
+            legend.Modified()
 
     def _present(self, node, what: str):
         if node is None or node.GetScene() is None:
