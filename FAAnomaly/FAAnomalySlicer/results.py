@@ -63,6 +63,10 @@ class ResultNodes:
         """Role -> node, of those that are there."""
         return {name: getattr(self, name) for name in CLASSES if getattr(self, name) is not None}
 
+    def present(self) -> ResultNodes:
+        """The same without nodes that were removed from the scene."""
+        return replace(self, **{name: None for name, node in self.nodes().items() if node.GetScene() is None})
+
 
 CLASSES = {"pseudoHealthy": "vtkMRMLScalarVolumeNode", "difference": "vtkMRMLScalarVolumeNode",
            "zMap": "vtkMRMLScalarVolumeNode", "segmentation": "vtkMRMLSegmentationNode", "table": "vtkMRMLTableNode"}

@@ -16,7 +16,7 @@ from mrml_volumes import GRIDS, PARENT, SHAPE, add_volume, brainlike, put_under,
 
 from FAAnomalyLib.errors import FAError  # noqa: E402
 from FAAnomalyLib.roi import box_mask, read_markups_roi  # noqa: E402
-from FAAnomalyLib.volume import load_volume  # noqa: E402
+from FAAnomalyLib.volume import Volume, load_volume, save_volume  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("scene")
 
@@ -55,6 +55,24 @@ def test_nan_and_infinity_travel(tmp_path):
     data[3, 4, 5], data[6, 7, 8] = np.nan, np.inf
     geometry.write_input(add_volume(data, GRIDS["oblique"]), tmp_path / "input.nrrd")
     np.testing.assert_array_equal(load_volume(tmp_path / "input.nrrd")[0].data, data)
+
+
+@pytest.mark.parametrize("ending", [".nii.gz", ".nrrd"])
+@pytest.mark.parametrize("name", GRIDS)
+def test_a_file_read_by_slicer_keeps_its_place(tmp_path, name, ending):
+    """Slicer turns an axis of left-handed files: indices change, places do not."""
+    save_volume(Volume(brainlike(), GRIDS[name]), tmp_path / f"users{ending}")
+    reader = slicer.vtkMRMLVolumeArchetypeStorageNode()
+    reader.SetFileName(str(tmp_path / f"users{ending}"))
+    volume = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode")
+    assert reader.ReadData(volume)
+    geometry.write_input(volume, tmp_path / "input.nrrd")
+    read, _ = load_volume(tmp_path / "input.nrrd")
+    index = np.linalg.inv(read.affine) @ GRIDS[name]
+    voxels = np.argwhere(brainlike() > 0)
+    there = voxels @ index[:3, :3].T + index[:3, 3]
+    np.testing.assert_allclose(there, np.rint(there), atol=1e-3)
+    np.testing.assert_array_equal(read.data[tuple(np.rint(there).astype(int).T)], brainlike()[tuple(voxels.T)])
 
 
 def test_an_extent_that_does_not_begin_at_zero_moves_the_origin(tmp_path):

@@ -9,12 +9,11 @@ import time  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 import slicer  # noqa: E402
-from FAAnomalySlicer import results, segments  # noqa: E402
+from FAAnomalySlicer import segments  # noqa: E402
 from FAAnomalySlicer.results import ResultNodes, import_result, import_steps, read_result, recall  # noqa: E402
 from mrml_volumes import (  # noqa: E402
     GRIDS,
     PARENT,
-    SHAPE,
     add_volume,
     answer_of,
     brainlike,
@@ -326,5 +325,9 @@ def test_no_step_keeps_the_event_loop_waiting(scene, tmp_path):
         assert longest < 0.05
 
 
-def test_result_nodes_tell_what_is_there():
-    assert ResultNodes().nodes() == {} and results.recall(None) is None and SHAPE == (28, 32, 24)
+def test_result_nodes_tell_what_is_there(run, scene):
+    assert ResultNodes().nodes() == {} and recall(None) is None
+    volume = add()
+    nodes = import_result(*run(volume)[1:], volume)
+    scene.RemoveNode(nodes.table)
+    assert nodes.table is not None and nodes.present().table is None and len(nodes.present().nodes()) == 4
