@@ -15,16 +15,20 @@ from pathlib import Path
 import numpy as np
 
 from .errors import FAError
-from .evidence import AGAIN, FIRST, INPAINTED_LARGE, INPAINTED_SMALL, OTHER_SIDE, YARDSTICK, Key, centre_and_spread
+from .evidence import FIRST, INPAINTED_LARGE, INPAINTED_SMALL, OTHER_SIDE, TEMPLATE, YARDSTICK, Key, centre_and_spread
 
 FILE = "calibration.npz"
 UNIT = 6.0
 """|z| to which every map's own limit is scaled, so that maps of different scales can be compared."""
-SCALES: dict[float, tuple[Key, ...]] = {s: tuple(k for k in FIRST if k[1] == s) for s in sorted({k[1] for k in FIRST})}
-"""First-look maps that are fused into one for each smoothing."""
-RESPONSE = {(INPAINTED_SMALL, 5.0): 0.6, (INPAINTED_LARGE, 5.0): 0.75, (INPAINTED_LARGE, 8.0): 0.5}
-"""Share of a planted change (20 mm wide for 5 mm, 40 mm for 8 mm) that is left in the residual of holes that do
-not cover it, measured with spheres; nearly 1 for template and other side."""
+COMBINATIONS: dict[str, dict[Key, float]] = {
+    "20 mm holes, 3 mm": {(INPAINTED_SMALL, 3.0): 1.0},
+    "40 mm holes, 5 mm": {(INPAINTED_LARGE, 5.0): 1.0},
+    "holes, template and other side, 5 mm": {(INPAINTED_SMALL, 5.0): 1.0, (TEMPLATE, 5.0): 0.5, (OTHER_SIDE, 5.0): 1.0},
+    "template, 8 mm": {(TEMPLATE, 8.0): 1.0},
+    "template and other side, 8 mm": {(TEMPLATE, 8.0): 1.0, (OTHER_SIDE, 8.0): 1.0},
+}
+"""Weighted sums of first-look maps that are searched for changes, each for changes of its own size: chosen by how far
+spheres of 10 to 40 mm stood out beyond the limits of healthy people."""
 LONE_OTHER_SIDE = 2.0
 """z that the other side may add by itself: a change there is seen here with the other sign."""
 
@@ -40,10 +44,9 @@ class Calibration:
     subject
         For each key of the first look the population's spread of the unstandardised map, FA: the yardstick of a
         volume too small to be its own.
-    weights
-        For each smoothing the weights of its maps in the fused z.
     limits
-        For each fused or second-look map |z| beyond which 5 % of healthy people have any voxel.
+        For each combination and second-look map the heights above and below 0 beyond which 5 % of healthy people
+        have any voxel.
     normal
         (2, N): statistic and the standard normal quantile that it stands for in healthy white matter.
     threshold
@@ -55,22 +58,17 @@ class Calibration:
     bias: dict[Key, np.ndarray] = field(default_factory=dict)
     spread: dict[Key, np.ndarray] = field(default_factory=dict)
     subject: dict[Key, float] = field(default_factory=dict)
-    weights: dict[float, dict[Key, float]] = field(default_factory=dict)
-    limits: dict[str, float] = field(default_factory=dict)
+    limits: dict[str, tuple[float, float]] = field(default_factory=dict)
     normal: np.ndarray | None = None
     threshold: tuple[float, float] = (7.0, 7.0)
     people: int = 0
 
-    def fused(self, maps: dict[Key, np.ndarray], judged: np.ndarray,
-              subject: dict[Key, tuple[float, float]]) -> dict[str, np.ndarray]:
-        """z of every smoothing of the first look, by name; each of about unit spread in healthy people."""
+    def combined(self, maps: dict[Key, np.ndarray], judged: np.ndarray,
+                 subject: dict[Key, tuple[float, float]]) -> dict[str, np.ndarray]:
+        """:data:`COMBINATIONS` of the first look's standardised maps, by name."""
         z = {key: self.standardised(key, values, judged, subject[key]) for key, values in maps.items()}
-        found = {}
-        for sigma, keys in SCALES.items():
-            weights = self.weights.get(sigma) or {key: float(key == keys[0]) for key in keys}
-            own = _without_ghosts({key: z[key] for key in keys})
-            found[name_of(sigma)] = sum(weights[key] * own[key] for key in keys)
-        return found
+        z = _without_ghosts(z)
+        return {name: sum(weight * z[key] for key, weight in parts.items()) for name, parts in COMBINATIONS.items()}
 
     def standardised(self, key: Key, values: np.ndarray, judged: np.ndarray,
                      subject: tuple[float, float]) -> np.ndarray:
@@ -95,10 +93,11 @@ class Calibration:
         return {YARDSTICK[key]: centre_and_spread(values[judged]) for key, values in maps.items()}
 
     def strongest(self, maps: dict[str, np.ndarray]) -> np.ndarray:
-        """Signed largest of the maps, each in units of its own limit times :data:`UNIT`."""
+        """Signed largest of the maps, each scaled so that its own limits are at :data:`UNIT`."""
         high = low = None
         for name, z in maps.items():
-            scaled = z * (UNIT / self.limits.get(name, UNCALIBRATED[name]))
+            up, down = self.limits.get(name, UNCALIBRATED)
+            scaled = np.where(z > 0, z * (UNIT / up), z * (UNIT / down))
             high = scaled if high is None else np.maximum(high, scaled)
             low = scaled if low is None else np.minimum(low, scaled)
         return np.where(high > -low, high, low).astype(np.float32)
@@ -114,31 +113,24 @@ class Calibration:
         return np.where(statistic < x[0], below, np.where(statistic > x[-1], above, found)).astype(np.float32)
 
 
-def name_of(sigma: float) -> str:
-    """Name of a fused first-look map."""
-    return f"fused {sigma:g} mm"
-
-
 def again_name(sigma: float) -> str:
     """Name of a second-look map."""
-    return f"hidden whole {sigma:g} mm"
+    return f"hidden whole, {sigma:g} mm"
 
 
-NAMES = tuple(name_of(s) for s in SCALES) + tuple(again_name(k[1]) for k in AGAIN)
-UNCALIBRATED = {name: UNIT if name.startswith("fused") else 1.5 * UNIT for name in NAMES}
-"""Limits where none are known: what was suspect stands out more when it is hidden whole, in healthy people too."""
+UNCALIBRATED = (1.5 * UNIT, 1.5 * UNIT)
+"""Limits where none are known."""
 
 
 def _without_ghosts(z: dict[Key, np.ndarray]) -> dict[Key, np.ndarray]:
     """The other side limited to what this side's own maps bear out, see :data:`LONE_OTHER_SIDE`."""
-    others = [values for key, values in z.items() if key[0] != OTHER_SIDE]
-    mean = sum(others) / len(others)
-    out = {}
-    for key, values in z.items():
+    out = dict(z)
+    for key in z:
         if key[0] == OTHER_SIDE:
-            values = np.clip(values, np.minimum(2.0 * mean, 0.0) - LONE_OTHER_SIDE,
-                             np.maximum(2.0 * mean, 0.0) + LONE_OTHER_SIDE)
-        out[key] = values
+            own = [values for other, values in z.items() if other[1] == key[1] and other[0] != OTHER_SIDE]
+            mean = sum(own) / len(own)
+            out[key] = np.clip(z[key], np.minimum(2.0 * mean, 0.0) - LONE_OTHER_SIDE,
+                               np.maximum(2.0 * mean, 0.0) + LONE_OTHER_SIDE)
     return out
 
 
@@ -150,7 +142,6 @@ def save_calibration(calibration: Calibration, path: Path) -> str:
         arrays[f"bias{number}"] = calibration.bias[key][where].astype(np.float16)
         arrays[f"spread{number}"] = calibration.spread[key][where].astype(np.float16)
     plain = {"subject": [calibration.subject[key] for key in FIRST],
-             "weights": {f"{s:g}": [w[k] for k in SCALES[s]] for s, w in calibration.weights.items()},
              "limits": calibration.limits, "threshold": list(calibration.threshold), "people": calibration.people,
              "keys": [list(key) for key in FIRST]}
     np.savez_compressed(path, settings=np.frombuffer(json.dumps(plain).encode(), np.uint8), **arrays)
@@ -201,6 +192,6 @@ def _read(stored) -> Calibration:
         bias={key: spread_out(f"bias{n}", 0.0) for n, key in enumerate(FIRST)},
         spread={key: spread_out(f"spread{n}", 1.0) for n, key in enumerate(FIRST)},
         subject=dict(zip(FIRST, plain["subject"], strict=True)),
-        weights={float(s): dict(zip(SCALES[float(s)], w, strict=True)) for s, w in plain["weights"].items()},
-        limits=plain["limits"], normal=stored["normal"], threshold=tuple(plain["threshold"]),
+        limits={name: tuple(limit) for name, limit in plain["limits"].items()}, normal=stored["normal"],
+        threshold=tuple(plain["threshold"]),
         people=int(plain["people"]))

@@ -33,7 +33,7 @@ class FirstLook:
     yardstick
         Centre and spread of each first-look map over the subject.
     maps
-        Fused z by name, see :meth:`~FAAnomalyLib.calibration.Calibration.fused`.
+        By name, see :meth:`~FAAnomalyLib.calibration.Calibration.combined`.
     """
 
     judged: np.ndarray
@@ -49,10 +49,10 @@ def judged_mask(brain: np.ndarray, white_matter: np.ndarray, covered: np.ndarray
 
 def first_look(fa: np.ndarray, prior: Prior, judged: np.ndarray, small: Residual, large: Residual, spacing_mm: float,
                calibration: Calibration) -> FirstLook:
-    """Evidence, standardised and fused; parameters as :func:`~FAAnomalyLib.evidence.first_evidence`."""
+    """Evidence, standardised and combined; parameters as :func:`~FAAnomalyLib.evidence.first_evidence`."""
     maps = first_evidence(fa, prior, judged, small, large, spacing_mm)
     yardstick = {key: centre_and_spread(maps[key][judged]) for key in FIRST}
-    return FirstLook(judged, yardstick, calibration.fused(maps, judged, yardstick))
+    return FirstLook(judged, yardstick, calibration.combined(maps, judged, yardstick))
 
 
 def suspects(statistic: np.ndarray, spacing_mm: float, judged: np.ndarray) -> np.ndarray:

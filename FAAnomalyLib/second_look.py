@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from .calibration import SCALES, UNIT, Calibration, again_name
+from .calibration import UNIT, Calibration, again_name
 from .deformation import bend
-from .evidence import Residual, again_evidence
+from .evidence import AGAIN, Residual, again_evidence
 from .holes import from_mask
 from .inpainting import Filled, Filler, Sampling, roam
 from .regions import NEIGHBOURS
@@ -89,12 +89,13 @@ def _same(a: np.ndarray, b: np.ndarray) -> bool:
 
 
 def statistic(first: FirstLook, second: SecondLook, calibration: Calibration) -> np.ndarray:
-    """The strongest evidence of both looks at each place, in units of :data:`~FAAnomalyLib.calibration.UNIT`.
+    """The strongest evidence at each place, in units of :data:`~FAAnomalyLib.calibration.UNIT`.
 
-    A cluster takes its height from the scale at which it is strongest and its shape from the finest
-    scale that shows it clearly: a wide Gaussian finds a change and blurs its outline.
+    A cluster takes its height from the first look, which is what healthy people limit (a suspect that
+    is hidden whole stands out more in anybody), and its shape from the finest scale of the second
+    look that shows it clearly: a wide Gaussian finds a change and blurs its outline.
     """
-    strongest = calibration.strongest({**first.maps, **second.maps})
+    strongest = calibration.strongest(first.maps)
     if not second.maps:
         return strongest
     out = strongest.copy()
@@ -117,7 +118,7 @@ def statistic(first: FirstLook, second: SecondLook, calibration: Calibration) ->
 
 def _clear_shape(second: SecondLook, core: np.ndarray, sign: int) -> np.ndarray | None:
     """The finest second-look map in which the cluster stands out, None where none does."""
-    for sigma in SCALES:
+    for _, sigma in AGAIN:
         shape = second.maps[again_name(sigma)]
         if np.quantile(sign * shape[core], 0.9) >= CLEAR_Z:
             return shape

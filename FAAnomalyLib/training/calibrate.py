@@ -17,24 +17,11 @@ from pathlib import Path
 
 import numpy as np
 from scipy import ndimage
-from scipy.stats import norm
+from scipy.stats import norm, t
 
-from ..calibration import (
-    FILE,
-    NAMES,
-    RESPONSE,
-    SCALES,
-    UNIT,
-    Calibration,
-    again_name,
-    name_of,
-    save_calibration,
-)
+from ..calibration import COMBINATIONS, FILE, UNIT, Calibration, again_name, save_calibration
 from ..errors import FAError
-from ..evidence import AGAIN, FIRST, Key
-from ..inpainting import Sampling
-from ..scoring import FirstLook
-from ..second_look import look_again, statistic
+from ..evidence import AGAIN, FIRST, YARDSTICK, Key
 from .healthy import Healthy, look_at, read_folds
 from .template import find_volumes
 
@@ -45,6 +32,8 @@ PLACE_MM = 3.0
 TAIL = 0.95
 """Share of healthy people who stay below a limit."""
 LEAST_PEOPLE = 3
+COVERING = 1.25
+"""A hole that covers a region whole is filled less surely than the lattices that its yardstick comes from."""
 
 
 def fit(people: list[Healthy], report: Callable[[str], None] = lambda text: None) -> Calibration:
@@ -62,36 +51,23 @@ def fit(people: list[Healthy], report: Callable[[str], None] = lambda text: None
     subject = {key: float(np.median([one.yardstick[key][1] for one in people])) for key in FIRST}
     without = {p: _place([i for i, one in enumerate(people) if one.person != p], people, standard, shares)
                for p in names}
-    weights = _weights(people, without, standard, shares, subject)
-    others = {p: Calibration(*without[p], subject, weights, {}, None, (UNIT, UNIT), len(names) - 1) for p in names}
-
-    fused = [others[one.person].fused(one.maps, one.judged, one.yardstick) for one in people]
-    limits = {name: _beyond([np.abs(maps[name]).max() for maps in fused], shares)
-              for name in (name_of(s) for s in SCALES)}
-    again = []
-    for one, maps in zip(people, fused, strict=True):
-        first = FirstLook(one.judged, one.yardstick, maps)
-        known = replace(others[one.person], limits=limits)
-        again.append((first, look_again(one.engine.filler, one.prepared, first, one.large, known, Sampling())))
-        report(f"second look at {one.name}: {100 * (again[-1][1].hole & one.judged).sum() / one.judged.sum():.1f} % "
-               "of the white matter hidden")
+    others = {p: Calibration(*without[p], subject, {}, None, (UNIT, UNIT), len(names) - 1) for p in names}
+    found = [others[one.person].combined(one.maps, one.judged, one.yardstick) for one in people]
+    limits = {name: _both_tails([maps[name] for maps in found], shares) for name in COMBINATIONS}
     for key in AGAIN:
-        name = again_name(key[1])
-        largest = [np.abs(second.maps[name]).max() if second.maps else np.abs(maps[name_of(key[1])]).max()
-                   for maps, (_, second) in zip(fused, again, strict=True)]
-        report(f"largest |z| {name}: {' '.join(f'{value:.1f}' for value in largest)}")
-        limits[name] = _beyond(largest, shares)
-    whole = Calibration(*_place(list(range(len(people))), people, standard, shares), subject, weights, limits, None,
+        single = [others[one.person].standardised(YARDSTICK[key], one.maps[YARDSTICK[key]], one.judged,
+                                                  one.yardstick[YARDSTICK[key]]) for one in people]
+        limits[again_name(key[1])] = tuple(COVERING * limit for limit in _both_tails(single, shares))
+    whole = Calibration(*_place(list(range(len(people))), people, standard, shares), subject, limits, None,
                         (UNIT, UNIT), len(names))
-    statistics = [statistic(first, second, replace(others[one.person], limits=limits))
-                  for one, (first, second) in zip(people, again, strict=True)]
-    whole = replace(whole, normal=_normal_table([s[one.judged] for s, one in zip(statistics, people, strict=True)],
+    strongest = [whole.strongest(maps) for maps in found]
+    whole = replace(whole, normal=_normal_table([s[one.judged] for s, one in zip(strongest, people, strict=True)],
                                                 shares))
-    tails = [[float(np.max(sign * whole.to_normal(s)[one.judged])) for s, one in zip(statistics, people, strict=True)]
+    tails = [[float(np.max(sign * whole.to_normal(s)[one.judged])) for s, one in zip(strongest, people, strict=True)]
              for sign in (1, -1)]
     for one, up, down in zip(people, *tails, strict=True):
         report(f"largest z of {one.name}: +{up:.2f} -{down:.2f}")
-    return replace(whole, threshold=(_beyond(tails[0], shares), _beyond(tails[1], shares)))
+    return replace(whole, threshold=tuple(_beyond_next(tail, shares, len(names)) for tail in tails))
 
 
 def _place(members: list[int], people: list[Healthy], standard: list[dict[Key, np.ndarray]],
@@ -110,24 +86,8 @@ def _place(members: list[int], people: list[Healthy], standard: list[dict[Key, n
     return bias, spread
 
 
-def _weights(people: list[Healthy], without: dict[str, tuple], standard: list[dict[Key, np.ndarray]],
-             shares: np.ndarray, subject: dict[Key, float]) -> dict[float, dict[Key, float]]:
-    """For each smoothing the weights with the best ratio of a change to healthy deviation (Fisher's discriminant)."""
-    found = {}
-    for sigma, keys in SCALES.items():
-        covariance = np.zeros((len(keys), len(keys)))
-        for one, z, share in zip(people, standard, shares, strict=True):
-            bias, spread = without[one.person]
-            values = np.stack([((z[key] - bias[key]) / spread[key])[one.judged] for key in keys])
-            covariance += share * (values @ values.T) / values.shape[1]
-        covariance /= shares.sum()
-        response = np.array([RESPONSE.get(key, 1.0) / subject[key] for key in keys])
-        weights = np.linalg.solve(covariance, response)
-        # A negative weight would trust the cues to cancel, which few people cannot show.
-        weights = np.maximum(weights, 0.0)
-        weights /= np.sqrt(weights @ covariance @ weights)
-        found[sigma] = dict(zip(keys, weights.tolist(), strict=True))
-    return found
+def _both_tails(maps: list[np.ndarray], shares: np.ndarray) -> tuple[float, float]:
+    return tuple(_beyond([float((sign * values).max()) for values in maps], shares) for sign in (1, -1))
 
 
 def _beyond(maxima: list[float], shares: np.ndarray) -> float:
@@ -136,6 +96,16 @@ def _beyond(maxima: list[float], shares: np.ndarray) -> float:
     spread = float(np.sqrt(np.average((np.array(maxima) - mean) ** 2, weights=shares)))
     scale = spread * np.sqrt(6.0) / np.pi
     return mean - np.euler_gamma * scale - scale * np.log(-np.log(TAIL))
+
+
+def _beyond_next(maxima: list[float], shares: np.ndarray, people: int) -> float:
+    """The :data:`TAIL` quantile for one more person: that mean and spread come from few people widens it.
+
+    Student's t for the prediction of the next value; with many people it is the normal quantile.
+    """
+    mean = float(np.average(maxima, weights=shares))
+    spread = float(np.sqrt(np.average((np.array(maxima) - mean) ** 2, weights=shares) * people / (people - 1)))
+    return mean + spread * float(np.sqrt(1 + 1 / people) * t.ppf(TAIL, people - 1))
 
 
 def _normal_table(values: list[np.ndarray], shares: np.ndarray) -> np.ndarray:
@@ -192,8 +162,6 @@ def install(calibration: Calibration, folder: Path) -> None:
     manifest["calibration"] = {
         "sha256": digest, "people": calibration.people,
         "threshold": [round(t, 3) for t in calibration.threshold],
-        "limits": {name: round(calibration.limits[name], 3) for name in NAMES},
-        "weights": {f"{s:g} mm": {key[0]: round(w, 3) for key, w in found.items()}
-                    for s, found in calibration.weights.items()},
+        "limits": {name: [round(v, 3) for v in limit] for name, limit in calibration.limits.items()},
     }
     path.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")

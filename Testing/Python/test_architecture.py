@@ -20,7 +20,7 @@ FLOORS = [
     {"registration", "deformation", "prior", "space", "intake", "holes", "roi", "device", "pass_store", "diffusion", "networks", "evidence"},
     {"checkpoints", "calibration"},
     {"inpainting", "scoring"},
-    {"engine", "second_look"},
+    {"engine", "second_look", "judgement"},
     {"detector"},
     {"training", "baselines", "evaluation"},
     {"sampling"},
