@@ -30,12 +30,12 @@ SHOWN_ATTRIBUTES = {
     "text", "title", "toolTip", "whatsThis", "windowTitle",
 }
 SHOWN_CALLS = {
-    "addAction", "addButton", "addItem", "addItems", "addTab", "confirmOkCancelDisplay", "confirmRetryCloseDisplay",
-    "confirmYesNoDisplay", "critical", "delayDisplay", "errorDisplay", "getExistingDirectory", "getOpenFileName",
-    "getSaveFileName", "getText", "information", "infoDisplay", "messageBox", "question", "appendPlainText", "setHeaderLabels", "setPlainText",
-    "setHorizontalHeaderLabels", "setInformativeText", "setItemText", "setPlaceholderText", "setStatusTip", "setText",
-    "setTitle", "setToolTip", "setWindowTitle", "showMessage", "showStatusMessage", "warning", "warningDisplay",
-    "FAError",
+    "FAError", "addAction", "addButton", "addItem", "addItems", "addTab", "appendPlainText", "confirmOkCancelDisplay",
+    "confirmRetryCloseDisplay", "confirmYesNoDisplay", "critical", "delayDisplay", "errorDisplay",
+    "getExistingDirectory", "getOpenFileName", "getSaveFileName", "getText", "infoDisplay", "information",
+    "messageBox", "question", "setHeaderLabels", "setHorizontalHeaderLabels", "setInformativeText", "setItemText",
+    "setPlaceholderText", "setPlainText", "setStatusTip", "setText", "setTitle", "setToolTip", "setWindowTitle",
+    "showMessage", "showStatusMessage", "warning", "warningDisplay",
 }
 TRANSLATORS = {"_", "tr", "translate"}
 WORD = re.compile(r"[^\W\d_]{3,}")
