@@ -83,7 +83,7 @@ class FAAnomalyParameterNode:
     segmentation: vtkMRMLSegmentationNode
     segmentID: str
     maskType: MaskType = MaskType.CUBIC
-    maskSize: MaskSize = MaskSize.SIZE_16
+    maskSize: MaskSize = MaskSize.BOTH
 
     model: str = "default"
     sampler: Sampler = Sampler.MEAN

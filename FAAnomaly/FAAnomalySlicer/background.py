@@ -8,7 +8,7 @@ from typing import Any
 
 from .process import Timer
 
-WAIT_SECONDS = 0.015
+WAIT_SECONDS = 0.005
 PAUSE_MS = 5
 
 

@@ -129,8 +129,11 @@ class Detection:
         return self.state in (DONE, FAILED, CANCELLED)
 
     def cancel(self) -> None:
-        """Stop; nothing is left in the scene. ``finished`` comes when the engine has let go."""
-        if not self.over and not self._cancelled:
+        """Stop; nothing is left in the scene. ``finished`` comes when the engine has let go.
+
+        Without effect once the results are in the scene.
+        """
+        if not self.over and not self._cancelled and self.result is None:
             self._cancelled = True
             if self._job is not None:
                 self._job.cancel()
@@ -241,14 +244,23 @@ class Detection:
         if error is not None:
             self._fail(error)
             return
-        self.result, order = nodes, self._order
+        self.result = nodes
+        # In a turn of its own: the import was one, and each has to be short.
+        self._connection.timer.after(0, lambda: self._finish(report))
+
+    def _finish(self, report: str) -> None:
+        order = self._order
+        if self.result.zMap.GetScene() is None:  # the scene was closed since
+            self.result = None
+            self._end(CANCELLED)
+            return
         try:
             threshold = self.provenance["threshold_z"] if order.threshold == "auto" else order.threshold
             if (as_text(threshold), order.signs) != (as_text(self.provenance["threshold_z"]), "both"):
-                self.regions = apply_threshold(nodes, threshold, order.signs)
+                self.regions = apply_threshold(self.result, threshold, order.signs)
             volume = self._scene.GetNodeByID(self._record.node_id)
             if volume is not None:
-                keep_report(report, volume, nodes.folder)
+                keep_report(report, volume, self.result.folder)
         except Exception as failure:
             self._fail(failure)
             return
@@ -269,9 +281,13 @@ class Detection:
         for node in self._made if state != DONE else ():
             if node.GetScene() is not None:
                 node.GetScene().RemoveNode(node)
-        if self._connection.workspace.root is not None:
-            self._connection.workspace.remove(self._folder)
+        self._remove_folder()
         self.finished.emit(self)
+
+    def _remove_folder(self) -> None:
+        workspace, folder = self._connection.workspace, self._folder
+        if workspace.root is not None:
+            in_background(lambda: workspace.remove(folder), self._connection.timer, lambda done, error: None)
 
 
 def _read(files: dict[str, str], record: InputRecord) -> tuple[ResultArrays, str]:

@@ -39,6 +39,7 @@ class MaskType(Enum):
 class MaskSize(Enum):
     """The engine's ``mask_size``."""
 
+    BOTH = 0
     SIZE_4 = 4
     SIZE_8 = 8
     SIZE_16 = 16
@@ -46,6 +47,8 @@ class MaskSize(Enum):
 
     def label(self) -> str:
         """The choice for people."""
+        if self is MaskSize.BOTH:
+            return _("20 and 40 mm together")
         return _("{voxels} voxels ({mm} mm)").format(voxels=self.value, mm=f"{self.value * MASK_VOXEL_MM:g}")
 
 

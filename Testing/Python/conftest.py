@@ -26,3 +26,19 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip("there is no folder 'shared' beside the repository")
     return folder
+
+
+@pytest.fixture
+def bench(open_module, monkeypatch, settings):  # noqa: F811
+    """``bench(mode)`` opens the panel on an engine of ``panel_engine.py``; see ``panel_bench.py``."""
+    from panel_bench import PanelBench
+
+    made = []
+
+    def make(mode: str | None = "quick") -> PanelBench:
+        made.append(PanelBench(open_module, monkeypatch, mode))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()

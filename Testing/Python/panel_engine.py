@@ -6,8 +6,6 @@
     Nothing.
 ``stuck:STAGE``
     Stays in STAGE until it is cancelled.
-``killed:STAGE``
-    Is killed with SIGKILL in STAGE, once: a file beside the input says that it was.
 ``fails``, ``memory``
     Refuses the input; runs out of memory.
 ``slow:SECONDS``
@@ -16,8 +14,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
 import time
 from pathlib import Path
@@ -28,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # the panel starts the engine wi
 from fake_engine import install  # noqa: E402
 
 from FAAnomalyLib.errors import FAError  # noqa: E402
-from FAAnomalyLib.progress import CancelToken, Progress  # noqa: E402
+from FAAnomalyLib.progress import Progress  # noqa: E402
 from FAAnomalyLib.regions import find_regions  # noqa: E402
 from FAAnomalyLib.request import DetectRequest  # noqa: E402
 from FAAnomalyLib.result import Result  # noqa: E402
@@ -54,10 +50,9 @@ class Detector:
             if stage == "reading":
                 volume = load_volume(request.input)[0]
                 refuse(mode)
-            if mode == "stuck" and stage == detail:
-                (cancel or CancelToken())._event.wait(60)
-            if mode == "killed" and stage == detail:
-                die_once(Path(request.input).parent / "killed")
+            while mode == "stuck" and stage == detail:
+                steps.step(stage, 0.5)  # raises when it is cancelled
+                time.sleep(0.02)
             if mode == "slow" and stage == "filling holes":
                 for part in range(50):
                     steps.step(stage, part / 50)
@@ -74,13 +69,6 @@ def refuse(mode: str) -> None:
         raise FAError("bad-input", "This does not look like an FA map", "its values run to 3000", "Choose an FA map")
     if mode == "memory":
         raise MemoryError
-
-
-def die_once(mark: Path) -> None:
-    mark = mark.parent.parent / mark.name
-    if not mark.exists():
-        mark.touch()
-        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def region_of(request: DetectRequest, volume: Volume) -> np.ndarray:

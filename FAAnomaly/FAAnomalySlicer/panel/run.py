@@ -15,6 +15,7 @@ from ..parameters import Device, RegionMode, request_options
 from ..signal import Signal
 from . import estimate
 from .context import Context
+from .later import Later
 
 FULL = 1000
 """Steps of the progress bar."""
@@ -53,6 +54,9 @@ class RunSection:
         self._asked_to_start = self._cancelling = False
         self._started = 0.0
         self._kind = ""
+        self._expected_for = ""
+        self._end = Later(self._tell_end)
+        self._ended_run: Detection | None = None
         self._ui.progressBar.maximum = FULL
         self._ui.applyButton.connect("clicked(bool)", context.guarded(self._on_apply))
         context.problems_changed.connect(self.update)
@@ -142,12 +146,18 @@ class RunSection:
             ui.statusLabel.text = _("Done in {time}.").format(time=estimate.duration(seconds))
             ui.deviceLabel.text = device
             context.message.say(detection.warnings)
-            self.ended.emit(detection)
+            self._ended_run = detection
+            self._end.trigger()  # in a turn of its own, so that each is short
         elif detection.state == CANCELLED:
             ui.statusLabel.text = _("Cancelled.")
         else:
             ui.statusLabel.text = _("Failed.")
             self._show_failure(detection.error)
+
+    def _tell_end(self) -> None:
+        if self._context.parameters is not None:
+            self.ended.emit(self._ended_run)
+        self._ended_run = None
 
     def _show_failure(self, error: FAError) -> None:
         parameters, remedy = self._context.parameters, None
@@ -161,6 +171,9 @@ class RunSection:
 
     def _show_expectation(self, parameters) -> None:
         ui, settings, kind = self._ui, slicer.app.userSettings(), estimate.kind_of_run(parameters)
+        if kind == self._expected_for:
+            return  # what the last run has said stays until other options are chosen
+        self._expected_for = kind
         seconds = estimate.seconds_of_last(settings, kind)
         ui.deviceLabel.text = estimate.device_of_last(settings, kind) or parameters.device.label()
         if seconds is None:
