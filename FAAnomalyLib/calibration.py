@@ -79,10 +79,10 @@ class Calibration:
             z = (z - self.bias[key]) / self.spread[key]
         return np.where(judged, z, 0.0).astype(np.float32)
 
-    def again(self, maps: dict[Key, np.ndarray], judged: np.ndarray,
-              subject: dict[Key, tuple[float, float]]) -> dict[str, np.ndarray]:
-        """z of the second look's maps, by name."""
-        return {again_name(key[1]): self.standardised(YARDSTICK[key], values, judged, subject[YARDSTICK[key]])
+    def again(self, maps: dict[Key, np.ndarray], judged: np.ndarray, subject: dict[Key, tuple[float, float]],
+              name=None) -> dict[str, np.ndarray]:
+        """z of the second look's maps, by :func:`again_name` or another *name* of their smoothing."""
+        return {(name or again_name)(key[1]): self.standardised(YARDSTICK[key], values, judged, subject[YARDSTICK[key]])
                 for key, values in maps.items()}
 
     def yardstick_of_region(self, maps: dict[Key, np.ndarray],
@@ -116,6 +116,11 @@ class Calibration:
 def again_name(sigma: float) -> str:
     """Name of a second-look map."""
     return f"hidden whole, {sigma:g} mm"
+
+
+def drawn_name(sigma: float) -> str:
+    """Name of a second-look map of a region that a person drew: no search has chosen it."""
+    return f"drawn, {sigma:g} mm"
 
 
 UNCALIBRATED = (1.5 * UNIT, 1.5 * UNIT)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .calibration import Calibration
+from .calibration import Calibration, drawn_name
 from .evidence import Residual, again_evidence
 from .inpainting import Filled, Filler, Sampling, combine
 from .scoring import first_look, judged_mask
@@ -74,5 +74,5 @@ def judge_region(prepared: Prepared, filled: Filled, calibration: Calibration) -
     judged = judged_mask(prepared.brain, prepared.space.prior.white_matter, filled.covered, spacing)
     maps = again_evidence(residual_of(prepared.fa, filled), judged, spacing)
     z = calibration.to_normal(calibration.strongest(calibration.again(
-        maps, judged, calibration.yardstick_of_region(maps, judged))))
+        maps, judged, calibration.yardstick_of_region(maps, judged), drawn_name)))
     return Judgement(filled, np.where(judged, z, 0.0).astype(np.float32), judged)

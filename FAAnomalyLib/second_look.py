@@ -91,11 +91,11 @@ def _same(a: np.ndarray, b: np.ndarray) -> bool:
 def statistic(first: FirstLook, second: SecondLook, calibration: Calibration) -> np.ndarray:
     """The strongest evidence at each place, in units of :data:`~FAAnomalyLib.calibration.UNIT`.
 
-    A cluster takes its height from the first look, which is what healthy people limit (a suspect that
-    is hidden whole stands out more in anybody), and its shape from the finest scale of the second
-    look that shows it clearly: a wide Gaussian finds a change and blurs its outline.
+    Both looks count, each against its own limits: a suspect that is hidden whole stands out more in
+    healthy people, too.  A cluster takes its height from the scale at which it is strongest and its
+    shape from the finest scale that shows it clearly: a wide Gaussian finds a change and blurs its outline.
     """
-    strongest = calibration.strongest(first.maps)
+    strongest = calibration.strongest({**first.maps, **second.maps})
     if not second.maps:
         return strongest
     out = strongest.copy()

@@ -19,9 +19,12 @@ import numpy as np
 from scipy import ndimage
 from scipy.stats import norm, t
 
-from ..calibration import COMBINATIONS, FILE, UNIT, Calibration, again_name, save_calibration
+from ..calibration import COMBINATIONS, FILE, UNIT, Calibration, again_name, drawn_name, save_calibration
 from ..errors import FAError
 from ..evidence import AGAIN, FIRST, YARDSTICK, Key
+from ..inpainting import Sampling
+from ..scoring import FirstLook
+from ..second_look import look_again, statistic
 from .healthy import Healthy, look_at, read_folds
 from .template import find_volumes
 
@@ -54,13 +57,24 @@ def fit(people: list[Healthy], report: Callable[[str], None] = lambda text: None
     others = {p: Calibration(*without[p], subject, {}, None, (UNIT, UNIT), len(names) - 1) for p in names}
     found = [others[one.person].combined(one.maps, one.judged, one.yardstick) for one in people]
     limits = {name: _both_tails([maps[name] for maps in found], shares) for name in COMBINATIONS}
+    single = {key: [others[one.person].standardised(YARDSTICK[key], one.maps[YARDSTICK[key]], one.judged,
+                                                    one.yardstick[YARDSTICK[key]]) for one in people] for key in AGAIN}
     for key in AGAIN:
-        single = [others[one.person].standardised(YARDSTICK[key], one.maps[YARDSTICK[key]], one.judged,
-                                                  one.yardstick[YARDSTICK[key]]) for one in people]
-        limits[again_name(key[1])] = tuple(COVERING * limit for limit in _both_tails(single, shares))
+        limits[drawn_name(key[1])] = tuple(COVERING * limit for limit in _both_tails(single[key], shares))
+    looks = []
+    for one, maps in zip(people, found, strict=True):
+        first = FirstLook(one.judged, one.yardstick, maps)
+        known = replace(others[one.person], limits=limits)
+        looks.append((first, look_again(one.engine.filler, one.prepared, first, one.large, known, Sampling())))
+        report(f"second look at {one.name}: {100 * (looks[-1][1].hole & one.judged).sum() / one.judged.sum():.1f} % "
+               "of the white matter hidden")
+    for key in AGAIN:
+        name = again_name(key[1])
+        limits[name] = _both_tails([second.maps.get(name, plain) for plain, (_, second)
+                                    in zip(single[key], looks, strict=True)], shares)
     whole = Calibration(*_place(list(range(len(people))), people, standard, shares), subject, limits, None,
                         (UNIT, UNIT), len(names))
-    strongest = [whole.strongest(maps) for maps in found]
+    strongest = [statistic(first, second, whole) for first, second in looks]
     whole = replace(whole, normal=_normal_table([s[one.judged] for s, one in zip(strongest, people, strict=True)],
                                                 shares))
     tails = [[float(np.max(sign * whole.to_normal(s)[one.judged])) for s, one in zip(strongest, people, strict=True)]
