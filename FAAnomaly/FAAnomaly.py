@@ -136,12 +136,15 @@ class FAAnomalyWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def enter(self) -> None:
         """The module is opened."""
+        if self.panel is None:
+            return
         self.panel.setParameterNode(self.logic.getParameterNode())
         self.panel.enter()
 
     def exit(self) -> None:
         """Another module is opened; a run goes on."""
-        self.panel.exit()
+        if self.panel is not None:
+            self.panel.exit()
 
     def onSceneStartClose(self, caller, event) -> None:
         """The scene is about to go, and the parameter node with it."""

@@ -20,7 +20,7 @@ from .results import ResultArrays, ResultNodes, import_steps, read_result
 from .signal import Signal
 from .tensor import ROLE as FA_OF_TENSORS
 from .tensor import fa_steps, is_tensor_volume
-from .threshold import apply_threshold, as_text
+from .threshold import SIGNS, apply_threshold, as_text, both_tails
 
 PREPARING, RUNNING, IMPORTING = "preparing", "running", "importing"
 DONE, FAILED, CANCELLED = "done", "failed", "cancelled"
@@ -77,6 +77,13 @@ class Order:
                 found.append(str(error))
         if self.roi is not None and self.segment is not None:
             found.append(_("give a box or a segment, not both"))
+        if self.threshold != "auto":
+            try:
+                both_tails(self.threshold)
+            except FAError as error:
+                found.append(str(error))
+        if self.signs not in SIGNS:
+            found.append(_("signs {signs!r} is none of {known}").format(signs=self.signs, known=", ".join(SIGNS)))
         return found
 
 

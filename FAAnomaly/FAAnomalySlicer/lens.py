@@ -98,7 +98,7 @@ class Lens:
             self._end(folder, None if self._stopped else job.error)
             return
         path = job.result["files"]["pseudo_healthy"]
-        in_background(lambda: read_volume(path), self._connection.timer,
+        in_background(lambda: read_volume(path, record), self._connection.timer,
                       lambda array, error: self._on_read(array, error, folder, record))
 
     def _on_read(self, array, error: Exception | None, folder: Path, record) -> None:

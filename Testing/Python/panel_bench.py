@@ -66,6 +66,14 @@ class PanelBench:
         """Run the event loop until *condition* holds."""
         slicer_harness.pump_until(condition, seconds)
 
+    def press(self, button) -> None:
+        """Press a button that opens a window: inside the event loop, as Slicer does, for such windows delete
+        themselves when the loop they were opened from goes on."""
+        import qt
+
+        qt.QTimer.singleShot(0, button.click)
+        self.settle()
+
     def apply(self) -> None:
         """Press Apply."""
         assert self.ui.applyButton.enabled, self.ui.applyButton.toolTip

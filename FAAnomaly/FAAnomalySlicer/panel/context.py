@@ -49,6 +49,7 @@ class Context:
         """A slot that does *action* and shows what goes wrong with it, instead of printing it."""
 
         def slot(*_) -> None:
+            self.message.clear()
             try:
                 action()
             except FAError as error:
