@@ -64,7 +64,8 @@ def main() -> None:
     second = look_again(engine.filler, prepared, first, large, engine.calibration, Sampling())
     judgement = judge_brain(engine.filler, prepared, by_size, engine.calibration, Sampling())
     z = healthy.with_data(space.to_native(judgement.z))
-    segmentation, regions = find_regions(z, z, engine.calibration.threshold)
+    mean = space.to_native(np.where(judgement.filled.covered, judgement.filled.mean, fa))
+    segmentation, regions = find_regions(z, volume.with_data(volume.data - mean), engine.calibration.threshold)
 
     truth = space.to_model(ball, order=1) > 0.5
     level = int(np.argmax(truth.sum((0, 1))))
