@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 import slicer
+import slicer.util
 from slicer.i18n import tr as _
 
 ENTRIES = 256
@@ -36,11 +37,10 @@ def table() -> np.ndarray:
 
 def colour_node(scene):
     """The scene's own table of these colours, made on the first call."""
-    for node in scene.GetNodesByClass("vtkMRMLColorTableNode"):
+    for node in slicer.util.getNodesByClass("vtkMRMLColorTableNode", scene):
         if node.GetAttribute(ROLE):
             return node
-    node = scene.CreateNodeByClass("vtkMRMLColorTableNode")
-    node.UnRegister(None)
+    node = slicer.vtkMRMLColorTableNode()
     node.SetTypeToUser()
     node.SetName(scene.GenerateUniqueName(_("FA z-map")))
     node.SetDescription(_("Decreased FA blue, increased FA red, transparent in between"))
@@ -64,8 +64,9 @@ def show_signed(volumeNode, limit: float) -> None:
 
 def add_legend(volumeNode, title: str) -> None:
     """A colour legend in the views that show *volumeNode*, where this Slicer has legends."""
-    logic = getattr(slicer, "vtkSlicerColorLogic", None)
-    if logic is None or not hasattr(logic, "AddDefaultColorLegendDisplayNode"):
+    module = getattr(slicer.modules, "colors", None)
+    logic = module.logic() if module else None
+    if not hasattr(logic, "AddDefaultColorLegendDisplayNode"):
         return
     legend = logic.GetColorLegendDisplayNode(volumeNode) or logic.AddDefaultColorLegendDisplayNode(volumeNode)
     if legend is not None:

@@ -141,6 +141,7 @@ def _commit(scene, arrays, images, labels, scale, inputNode, previous, name) -> 
     parent = inputNode.GetTransformNodeID() if inputNode is not None else None
     told = provenance.attributes(arrays.provenance)
     threshold = arrays.provenance.get("threshold_z")
+    _show(nodes, inputNode, scale, threshold)  # before there are images: nobody needs to look for a window
     for role, node in nodes.items():
         if role in images:
             _place(node, images[role], arrays.ijk_to_ras)
@@ -152,7 +153,6 @@ def _commit(scene, arrays, images, labels, scale, inputNode, previous, name) -> 
             node.SetAttribute(attribute, value)
         node.SetNodeReferenceID(INPUT, inputNode.GetID() if inputNode is not None else None)
     nodes["pseudoHealthy"].SetAttribute(SCALE, f"{scale:g}")
-    _show(nodes, previous, inputNode, scale, threshold)
     segmentation = nodes["segmentation"]
     same = inputNode is not None and _on_grid(inputNode, arrays)
     segmentation.SetReferenceImageGeometryParameterFromVolumeNode(inputNode if same else nodes["zMap"])
@@ -173,11 +173,6 @@ def _new_node(scene, role: str, name: str):
     titles = {"pseudoHealthy": _("{name} pseudo-healthy"), "difference": _("{name} difference"),
               "zMap": _("{name} z-map"), "segmentation": _("{name} anomalies"), "table": _("{name} regions")}
     node = scene.AddNewNodeByClass(CLASSES[role], scene.GenerateUniqueName(titles[role].format(name=name)))
-    if role != "table":
-        node.CreateDefaultDisplayNodes()
-    if node.IsA("vtkMRMLVolumeNode"):
-        # Before there is an image: nobody needs to look for a window.
-        node.GetDisplayNode().SetAutoWindowLevel(False)
     return node
 
 
@@ -189,23 +184,36 @@ def _place(node, image, ijk_to_ras: np.ndarray) -> None:
     node.EndModify(was)
 
 
-def _show(nodes: dict, previous: ResultNodes, inputNode, scale: float, threshold) -> None:
-    """How new nodes are displayed; what the user chose for older ones stays."""
-    if previous.pseudoHealthy is None:
+def _show(nodes: dict, inputNode, scale: float, threshold) -> None:
+    """Display what has no display yet; what the user chose for the others stays."""
+    new = [role for role, node in nodes.items() if role != "table" and not _displayed(node)]
+    for role in new:
+        node = nodes[role]
+        while node.GetDisplayNode() is not None:  # a legend whose map has lost its display
+            node.GetScene().RemoveNode(node.GetDisplayNode())
+        node.CreateDefaultDisplayNodes()
+        if role in ("pseudoHealthy", "difference"):
+            node.GetDisplayNode().SetAutoWindowLevel(False)
+    if "pseudoHealthy" in new:
         low, high = 0.0, 1.0
         shown = inputNode.GetScalarVolumeDisplayNode() if inputNode is not None else None
         if shown is not None:
             low, high = shown.GetWindowLevelMin() / scale, shown.GetWindowLevelMax() / scale
         nodes["pseudoHealthy"].GetDisplayNode().SetWindowLevelMinMax(low, high)
-    if previous.difference is None:
+    if "difference" in new:
         nodes["difference"].GetDisplayNode().SetWindowLevelMinMax(-DIFFERENCE_LIMIT, DIFFERENCE_LIMIT)
-    if previous.zMap is None or nodes["zMap"].GetDisplayNode().GetColorNode() is None:
+    if "zMap" in new or nodes["zMap"].GetDisplayNode().GetColorNode() is None:
         limit = colours.WINDOW * (max(both_tails(threshold)) if threshold is not None else 5.0)
         colours.show_signed(nodes["zMap"], limit)
         colours.add_legend(nodes["zMap"], _("FA, z"))
-    if previous.segmentation is None:
+    if "segmentation" in new:
         segments.show_outlines(nodes["segmentation"])
         terminology.load()
+
+
+def _displayed(node) -> bool:
+    display = node.GetVolumeDisplayNode() if node.IsA("vtkMRMLVolumeNode") else node.GetDisplayNode()
+    return display is not None
 
 
 def _image(array_kji: np.ndarray):
@@ -255,10 +263,15 @@ def _batch(scene):
 
 @contextlib.contextmanager
 def _nothing_new_on_failure(scene):
-    before = {node.GetID() for node in scene.GetNodes()}
+    before = {node.GetID() for node in _all_nodes(scene)}
     try:
         yield
     except BaseException:
-        for node in [node for node in scene.GetNodes() if node.GetID() not in before]:
-            scene.RemoveNode(node)
+        for node in _all_nodes(scene):
+            if node.GetScene() is not None and node.GetID() not in before:
+                scene.RemoveNode(node)
         raise
+
+
+def _all_nodes(scene) -> list:
+    return [scene.GetNthNode(number) for number in range(scene.GetNumberOfNodes())]

@@ -87,7 +87,6 @@ def fill_segments(segmentationNode, image) -> None:
 
 def show_outlines(segmentationNode) -> None:
     """Outlines and no fill in the slice views, so that the tissue inside stays visible; no surface in 3D."""
-    segmentationNode.CreateDefaultDisplayNodes()
     display = segmentationNode.GetDisplayNode()
     display.SetVisibility2DFill(False)
     display.SetVisibility2DOutline(True)

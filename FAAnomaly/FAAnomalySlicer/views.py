@@ -138,7 +138,7 @@ class Views:
 
     def _update_legends(self) -> None:
         # A legend follows layers that are changed with the mouse, but notices no others by itself.
-        for legend in (self._scene or slicer.mrmlScene).GetNodesByClass("vtkMRMLColorLegendDisplayNode"):
+        for legend in self._nodes("vtkMRMLColorLegendDisplayNode"):
             legend.Modified()
 
     def _present(self, node, what: str):
@@ -147,7 +147,10 @@ class Views:
         return node
 
     def _composites(self) -> list:
-        return list((self._scene or slicer.mrmlScene).GetNodesByClass("vtkMRMLSliceCompositeNode"))
+        return self._nodes("vtkMRMLSliceCompositeNode")
+
+    def _nodes(self, class_name: str) -> list:
+        return list(slicer.util.getNodesByClass(class_name, self._scene or slicer.mrmlScene))
 
 
 def fit() -> None:

@@ -112,7 +112,7 @@ def test_the_table_survives_saving(scene, tmp_path):
 def test_a_slicer_without_legends_is_tolerated(scene, monkeypatch):
     volume = add_volume(brainlike(), GRIDS["ras"])
     volume.CreateDefaultDisplayNodes()
-    monkeypatch.delattr(slicer, "vtkSlicerColorLogic")
+    monkeypatch.delattr(slicer.modules, "colors")
     colours.add_legend(volume, "z")
     assert volume.GetNumberOfDisplayNodes() == 1
 

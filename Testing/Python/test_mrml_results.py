@@ -185,6 +185,22 @@ def test_a_deleted_node_is_made_again(run, scene, role):
         assert (getattr(second, other) is getattr(first, other)) == (other != role)
 
 
+@pytest.mark.parametrize("role", ROLES[:-1])
+def test_a_deleted_display_is_made_again(run, scene, role):
+    volume = add()
+    first = import_result(*run(volume)[1:], volume)
+    scene.RemoveNode(getattr(first, role).GetDisplayNode())
+    again = getattr(import_result(*run(volume)[1:], volume), role)
+    display = again.GetDisplayNode()
+    assert display is not None and again.GetNumberOfDisplayNodes() == (2 if role == "zMap" else 1)
+    assert len(slicer.util.getNodesByClass("vtkMRMLColorLegendDisplayNode")) == 1
+    if role == "segmentation":
+        assert not display.GetVisibility2DFill()
+    else:
+        assert not display.GetAutoWindowLevel()
+        assert display.GetColorNode() is not None
+
+
 def test_another_input_gets_results_of_its_own(run, scene):
     volume, other = add(), add("ras", None)
     first = import_result(*run(volume)[1:], volume)
