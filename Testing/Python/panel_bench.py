@@ -67,12 +67,14 @@ class PanelBench:
         slicer_harness.pump_until(condition, seconds)
 
     def press(self, button) -> None:
-        """Press a button that opens a window: inside the event loop, as Slicer does, for such windows delete
-        themselves when the loop they were opened from goes on."""
+        """Press a button that opens a message box, from within an event loop as Slicer does: the box deletes itself
+        when that loop goes on, which without one would be at once."""
         import qt
 
+        loop = qt.QEventLoop()
         qt.QTimer.singleShot(0, button.click)
-        self.settle()
+        qt.QTimer.singleShot(300, loop.quit)
+        loop.exec_()
 
     def apply(self) -> None:
         """Press Apply."""

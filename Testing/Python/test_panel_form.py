@@ -205,7 +205,20 @@ def test_the_log_shows_what_the_engine_says(bench):
     assert "registration took a while" in panel.ui.logText.toPlainText()
 
 
-def test_reload_reads_the_rooms_anew_and_keeps_the_choices(bench):
+@pytest.fixture
+def modules_put_back():
+    """The other tests keep the classes that they have imported."""
+    def ours():
+        return {name: module for name, module in sys.modules.items() if name.startswith("FAAnomaly")}
+
+    before = ours()
+    yield
+    for name in ours():
+        del sys.modules[name]
+    sys.modules.update(before)
+
+
+def test_reload_reads_the_rooms_anew_and_keeps_the_choices(bench, modules_put_back):
     panel = bench()
     panel.ui.seedSpinBox.value = 21
     module, room = sys.modules["FAAnomaly"], sys.modules["FAAnomalySlicer.logic"]

@@ -21,7 +21,7 @@ from FAAnomalyLib.volume import load_volume  # noqa: E402
 @pytest.fixture
 def judged(bench):
     """The panel after a run; its volume."""
-    volume = add_volume(brainlike(), GRIDS["oblique"], "FA of somebody")
+    volume = add_volume(brainlike((30, 34, 28)), GRIDS["oblique"], "FA of somebody")
     panel = bench()
     panel.choose(volume)
     panel.run()

@@ -118,6 +118,8 @@ def test_cancel_leaves_no_node_and_no_process(bench, stage):
 
 
 def test_cancel_at_once_and_while_results_are_read(bench):
+    from FAAnomalySlicer.detection import READING
+
     panel = bench()
     panel.choose(add_volume(brainlike(), GRIDS["ras"]))
     before = node_ids()
@@ -128,8 +130,7 @@ def test_cancel_at_once_and_while_results_are_read(bench):
 
     panel.apply()
     detection = panel.logic.detections.running
-    panel.until(lambda: detection.state == "importing")
-    panel.ui.applyButton.click()
+    detection.progress.connect(lambda fraction, stage, eta: stage == READING and panel.ui.applyButton.click())
     panel.finish()
     assert detection.state == "cancelled" and node_ids() == before
 
