@@ -218,7 +218,8 @@ def _identity(request: DetectRequest, prepared: Prepared, engine: Engine) -> str
     """Everything that decides what the passes contain."""
     from . import __version__
 
-    options = {k: v for k, v in asdict(request).items() if k not in ("output", "resume", "threshold", "input")}
+    options = {k: v for k, v in asdict(request).items()
+               if k not in ("output", "resume", "threshold", "input", "report")}
     content = hashlib.sha256(np.ascontiguousarray(prepared.fa).tobytes() + np.packbits(prepared.brain).tobytes())
     return json.dumps([__version__, options, engine.model.manifest["sha256"], content.hexdigest()], sort_keys=True)
 

@@ -63,7 +63,11 @@ def run_job(
         result = engine.detect(request, volume=volume, progress=progress, cancel=cancel)
     cancel.check()
     if request.output:
-        write_result(result, request.output)
+        write_result(result, request.output, None if request.report else _no_report)
         # Only now: until the results stand, the finished passes are what --resume goes on from.
         shutil.rmtree(Path(request.output) / PASSES, ignore_errors=True)
     return result
+
+
+def _no_report(result: Result) -> str:
+    return "<!DOCTYPE html><title>FAAnomaly</title><p>No report was asked for.</p>\n"

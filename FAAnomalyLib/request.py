@@ -56,6 +56,8 @@ class DetectRequest:
         Continue an interrupted run in the same output folder.
     scale
         The value that means FA 1 in the file: a number, or ``auto`` to find it.
+    report
+        Draw the pictures of ``report.html``; without them it says only that it was not asked for.
     """
 
     input: str = ""
@@ -74,6 +76,7 @@ class DetectRequest:
     seed: int = 0
     resume: bool = False
     scale: str | float | None = None
+    report: bool = True
 
     def problems(self) -> list[str]:
         """Everything wrong with the request, one sentence each; empty when it can run."""
@@ -102,6 +105,8 @@ class DetectRequest:
             found.append(f"scale {self.scale!r} is neither 'auto' nor a positive number")
         if self.region and self.roi:
             found.append("give a region or a ROI, not both")
+        if not isinstance(self.report, bool):
+            found.append(f"report {self.report!r} is neither true nor false")
         if self.resume and not self.output:
             found.append("resume needs the output folder of the interrupted run")
         return found

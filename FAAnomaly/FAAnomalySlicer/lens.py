@@ -15,8 +15,8 @@ from .geometry import write_roi
 from .results import read_volume
 from .signal import Signal
 
-QUALITY = {"sampler": "mean", "steps": 0, "samples": 1}
-"""One evaluation of the network."""
+QUALITY = {"sampler": "mean", "steps": 0, "samples": 1, "report": False}
+"""One evaluation of the network, and no time for pictures that nobody sees."""
 
 
 class Lens:
