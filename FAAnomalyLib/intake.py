@@ -110,7 +110,7 @@ def _check_content(data: np.ndarray, finite: np.ndarray, volume: Volume) -> None
                       OTHER_FILE)
     box = ndimage.find_objects((data != 0).astype(np.uint8))[0]
     extent = np.array([s.stop - s.start for s in box]) * volume.spacing
-    if extent.min() < MIN_EXTENT_MM:
+    if extent.min() < MIN_EXTENT_MM * 0.999:
         raise FAError("bad-input", "The volume is too small to hold a brain",
                       f"its data span {_by(extent.round())} mm, at least {MIN_EXTENT_MM:g} mm are needed",
                       "Choose a whole-brain FA map")

@@ -146,7 +146,7 @@ def _is_labels(sample: np.ndarray, array: np.ndarray) -> bool:
 def _check_extent(sample: np.ndarray, spacing: np.ndarray) -> None:
     boxes = ndimage.find_objects((sample != 0).astype(np.uint8))
     extent = np.array([s.stop - s.start for s in boxes[0]]) * spacing if boxes else np.zeros(3)
-    if extent.min() < MIN_EXTENT_MM:
+    if extent.min() < MIN_EXTENT_MM * 0.999:
         raise _refusal(_("The volume is too small to hold a brain"),
                        _("its data span {size} mm, at least {least:g} mm are needed").format(
                            size=_by(extent[::-1].round()), least=MIN_EXTENT_MM))

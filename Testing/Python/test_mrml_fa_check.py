@@ -115,6 +115,16 @@ def test_limits_are_the_engines():
         assert getattr(fa_check, name) == getattr(intake, name), name
 
 
+def test_a_matrix_that_lost_digits_in_a_file_changes_no_verdict():
+    data = ball((40, 40, 40))
+    span = np.ptp(np.argwhere(data.any(axis=(1, 2)))) + 1
+    for millimetres, ok in ((60.0, True), (60.0 - 1e-5, True), (58.0, False)):
+        spacing = np.full(3, millimetres / span)
+        assert fa_check.check_values(data.T, spacing).ok == ok
+        if ok:
+            intake.check_fa(Volume(data, np.diag([*spacing, 1.0])))
+
+
 def test_large_voxels_are_refused(scene):
     assert "too large" in fa_check.check_fa(add_volume(ball(), np.diag([6.0, 2, 2, 1]))).sentence
 
