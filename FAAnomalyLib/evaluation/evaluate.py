@@ -24,13 +24,22 @@ from ..volume import Volume
 from .comparators import COMPARATORS, NOBODY, Comparator, limits_for
 from .protocol import LESION, Case, Judge, JudgeFor, Protocol, Subject
 from .records import RecordStore
-from .scores import ALL_POSITIVE, FAANOMALY, THESIS_RULE, all_positive_row, healthy_row, planted_row, thesis_row
+from .scores import (
+    ALL_POSITIVE,
+    FAANOMALY,
+    THESIS_RULE,
+    all_positive_row,
+    found_by_chance,
+    healthy_row,
+    planted_row,
+    thesis_row,
+)
 from .shapes import Shape
 from .study import Study
 from .truth import LEAST_TRUTH_ML
 
 UNTOUCHED, PLANTED = "untouched brains", "planted anomalies"
-RECORD = 1
+RECORD = 2
 """Raised whenever rows change their meaning, so that old records are not resumed from."""
 
 
@@ -133,7 +142,7 @@ class _Run:
             result, seconds = _judged(study, judge, study.known.volume)
             kept = [healthy_row(result, study.known, seconds)]
             self._store.write(key, kept, {"pseudo_healthy": result.pseudo_healthy.data, "z": result.z_map.data,
-                                          "affine": result.z_map.affine})
+                                          "affine": result.z_map.affine, "segmentation": result.segmentation.data})
             self._count(UNTOUCHED, method)
         return {"subject": study.subject.name, "person": study.subject.person, "method": method, "key": key, **kept[0]}
 
@@ -161,10 +170,12 @@ class _Run:
             return [{"method": method, "left_out": True, "truth_ml": known.millilitres(truth)}]
         change = study.change(case)
         blind = judge if method == FAANOMALY else Comparator(method, study.prepare)
-        before = self._arrays(_key(study, method, blind))["pseudo_healthy"]
+        before = self._arrays(_key(study, method, blind))
         result, seconds = _judged(study, judge, anomaly.volume)
-        rows = [{"method": method, **planted_row(result, known, truth, case, change, before, seconds)}]
+        rows = [{"method": method,
+                 **planted_row(result, known, truth, case, change, before["pseudo_healthy"], seconds)}]
         if method == FAANOMALY:
+            rows[0]["found_untouched"] = found_by_chance(before["segmentation"], truth, case)
             rows.append({"method": THESIS_RULE, **thesis_row(result, known, truth, case, change)})
             rows.append({"method": ALL_POSITIVE, **all_positive_row(known, truth, change)})
         return rows

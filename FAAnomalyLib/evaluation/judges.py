@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from ..checkpoints import find_model, read_manifest, sha256_of
+from ..checkpoints import find_model, read_manifest, sha256_of, trained_on
 from ..detector import Detector
 from ..engine import template_folder
 from ..errors import FAError
@@ -94,7 +94,6 @@ def seen_in_training(subjects: list[Subject], everybody: list[Subject], model_of
         files.setdefault(subject.person, set()).add(subject.path.name)
     found = []
     for subject in subjects:
-        trained = read_manifest(model_of(subject)).get("training", {}).get("volumes", [])
-        if files[subject.person] & set(trained):
+        if files[subject.person] & trained_on(read_manifest(model_of(subject))):
             found.append(subject)
     return found

@@ -31,6 +31,7 @@ DEFINITIONS = {
     "AUPRC, best Dice": "voxels of the white matter ranked by z times the planted sign; prevalence is the truth's "
                         "share of the white matter; only who knows the truth could choose the best Dice's threshold",
     "found": "a region of the planted sign shares a voxel with the truth",
+    "found untouched": "the same in the brain before the anomaly was planted: what is found by chance",
     "false regions": "all other regions of that brain, those of the other sign included",
     "leak": "shift of the pseudo-healthy map inside the truth, against the untouched brain's, per unit of effective "
             "change (1: the prediction repeats the anomaly)",

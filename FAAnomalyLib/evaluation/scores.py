@@ -49,6 +49,11 @@ def planted_row(result: Result, known: Anatomy, truth: np.ndarray, case: Case, c
             "judged_share": float((result.z_map.data[truth] != 0).mean()), **_cost(result, seconds)}
 
 
+def found_by_chance(untouched_segmentation: np.ndarray, truth: np.ndarray, case: Case) -> float:
+    """1 where the brain without the anomaly has a region of the planted sign in the truth already, else 0."""
+    return float((untouched_segmentation[truth] == (INCREASED if case.change > 0 else DECREASED)).any())
+
+
 def thesis_row(result: Result, known: Anatomy, truth: np.ndarray, case: Case, change: float) -> dict:
     """The detector's own |difference| with the thesis' threshold, which is told the planted change.
 

@@ -13,13 +13,13 @@ from .scores import ALL_POSITIVE, FAANOMALY, THESIS_RULE
 
 METHODS = (FAANOMALY, *COMPARATORS, THESIS_RULE, ALL_POSITIVE)
 SCORES = {"dice": "Dice", "iou": "IoU", "auprc": "AUPRC", "prevalence": "prevalence", "dice_best": "best Dice (oracle)",
-          "found": "found", "false_regions": "false regions", "leak": "leak"}
+          "found": "found", "found_untouched": "found untouched", "false_regions": "false regions", "leak": "leak"}
 """Columns of the table, in its order."""
 MORE = ("sensitivity", "precision", "judged_share", "effective_change", "truth_ml", "seconds", "evaluations")
 """Averaged as well, for JSON and CSV."""
 HEALTHY = ("any_region", "regions", "z_mean", "z_sd", "z_beyond_2", "z_beyond_3", "z_above_3", "z_below_3", "z_highest",
            "z_lowest", "judged_share", "seconds", "evaluations")
-SHARES = {"found", "any_region", "z_beyond_2", "z_beyond_3", "z_above_3", "z_below_3"}
+SHARES = {"found", "found_untouched", "any_region", "z_beyond_2", "z_beyond_3", "z_above_3", "z_below_3"}
 
 
 def cells(rows: list[dict], seed: int = 0) -> list[dict]:

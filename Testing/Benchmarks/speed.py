@@ -80,6 +80,15 @@ class Watch:
     def __exit__(self, *_) -> None:
         Inpainter.forward = self._forward
 
+    def dominant(self) -> tuple[int, int, tuple, int]:
+        """Channels in and out of the 3x3x3 convolution that does most work, its commonest input, all its operations."""
+        work: Counter[tuple[int, int]] = Counter()
+        for (width_in, width_out, _), one in self.shares.items():
+            work[width_in, width_out] += one
+        (channels, total), = work.most_common(1)
+        shape = max((one, shape) for (*widths, shape), one in self.shares.items() if tuple(widths) == channels)[1]
+        return *channels, shape, total
+
     def _count(self, network, args, kwargs):
         def note(layer, inputs, output) -> None:
             work = 2 * layer.in_channels * layer.out_channels * np.prod(layer.kernel_size) * output.shape[2:].numel()
@@ -123,7 +132,7 @@ def warm(args: argparse.Namespace, device: torch.device) -> dict:
             stages.append(result.provenance["seconds"])
             network.append(watch.seconds)
     seconds = statistics.median(network)
-    (width_in, width_out, shape), work = watch.shares.most_common(1)[0]
+    width_in, width_out, shape, work = watch.dominant()
     peak = convolution_rate(width_in, width_out, shape, fastest_dtype(device), device)
     return {"seconds": statistics.median(totals), "runs": [round(t, 3) for t in totals],
             "stages": {name: statistics.median(run[name] for run in stages) for name in stages[0]},

@@ -112,7 +112,8 @@ def test_a_perfect_judge_scores_one(perfect):
     assert len(rows) == 3 * 2
     for row in rows:
         assert [row[k] for k in ("dice", "iou", "auprc", "dice_best", "found", "precision", "sensitivity")] == [1.0] * 7
-        assert row["false_regions"] == 0 and row["leak"] == 0.0 and row["evaluations"] == 7 and row["seconds"] > 0
+        assert row["false_regions"] == row["found_untouched"] == row["leak"] == 0.0
+        assert row["evaluations"] == 7 and row["seconds"] > 0
         assert row["effective_change"] == pytest.approx(row["change"], abs=0.05)
     healthy = of(perfect[0].healthy, FAANOMALY)
     assert [row["any_region"] for row in healthy] == [0.0] * 3 and healthy[0]["threshold_z"] == 3.0
@@ -156,13 +157,16 @@ def test_a_judge_that_calls_everything_anomalous_has_the_prevalence_for_precisio
     rows = run(tmp_path, subjects[:1], template, Everything)
     brain = np.count_nonzero(load_subject(subjects[0].path)[0].data)
     white = Study(subjects[0], template, 3, []).known.white
+    (healthy,) = of(rows.healthy, FAANOMALY)
     for row in of(rows.planted, FAANOMALY):
         assert row["auprc"] == pytest.approx(row["prevalence"])
         truth = row["prevalence"] * white.sum()
         assert row["precision"] == pytest.approx(truth / brain if row["change"] > 0 else 0.0)
-        # Of the wrong sign it is no find and a false region.
-        assert (row["found"], row["false_regions"]) == ((1.0, 0) if row["change"] > 0 else (0.0, 1))
-    assert of(rows.healthy, FAANOMALY)[0]["any_region"] == 1.0
+        # Of the wrong sign it is no find and a false region; of the right one it was there without the anomaly.
+        hits = int(row["change"] > 0)
+        assert (row["found"], row["false_regions"]) == (float(hits), healthy["regions"] - hits)
+        assert row["found_untouched"] == row["found"]
+    assert healthy["any_region"] == 1.0
 
 
 def test_places_are_reproducible_and_the_same_for_all_changes(subjects, template):

@@ -49,6 +49,12 @@ def test_operations_and_seconds_of_the_network(speed):
     assert sum(watch.shares.values()) == threes
 
 
+def test_the_dominant_convolution_is_that_of_all_windows_together(speed):
+    watch = speed.Watch(CPU)
+    watch.shares.update({(8, 8, (1, 8, 4, 4, 4)): 50, (8, 8, (1, 8, 6, 6, 6)): 60, (16, 16, (1, 16, 2, 2, 2)): 80})
+    assert watch.dominant() == (8, 8, (1, 8, 6, 6, 6), 110)
+
+
 def test_a_convolution_has_a_rate(speed, monkeypatch):
     monkeypatch.setattr(speed, "PEAK_SECONDS", 0.05)
     assert speed.convolution_rate(8, 8, (1, 8, 12, 12, 12), torch.float32, CPU) > 0.01
