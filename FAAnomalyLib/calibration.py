@@ -60,7 +60,7 @@ class Calibration:
     subject: dict[Key, float] = field(default_factory=dict)
     limits: dict[str, tuple[float, float]] = field(default_factory=dict)
     normal: np.ndarray | None = None
-    threshold: tuple[float, float] = (7.0, 7.0)
+    threshold: tuple[float, float] = (1.1 * UNIT, 1.1 * UNIT)
     people: int = 0
 
     def combined(self, maps: dict[Key, np.ndarray], judged: np.ndarray,
@@ -96,7 +96,7 @@ class Calibration:
         """Signed largest of the maps, each scaled so that its own limits are at :data:`UNIT`."""
         high = low = None
         for name, z in maps.items():
-            up, down = self.limits.get(name, UNCALIBRATED)
+            up, down = self.limits.get(name, (UNCALIBRATED.get(name, UNCALIBRATED_OTHER),) * 2)
             scaled = np.where(z > 0, z * (UNIT / up), z * (UNIT / down))
             high = scaled if high is None else np.maximum(high, scaled)
             low = scaled if low is None else np.minimum(low, scaled)
@@ -123,8 +123,9 @@ def drawn_name(sigma: float) -> str:
     return f"drawn, {sigma:g} mm"
 
 
-UNCALIBRATED = (1.5 * UNIT, 1.5 * UNIT)
-"""Limits where none are known."""
+UNCALIBRATED = dict(zip(COMBINATIONS, (7.0, 7.0, 13.0, 6.0, 9.0), strict=True))
+"""Limits where none are known: about those of the people behind the bundled model; for all other maps:"""
+UNCALIBRATED_OTHER = 1.5 * UNIT
 
 
 def _without_ghosts(z: dict[Key, np.ndarray]) -> dict[Key, np.ndarray]:

@@ -64,6 +64,13 @@ def find_model(name: str | os.PathLike = "default") -> Path:
     return folder
 
 
+def trained_on(manifest: dict) -> set[str]:
+    """Volumes that a model, or one that it started from, was trained on, as far as its manifest tells."""
+    training = manifest.get("training") or {}
+    before = (training.get("started_from") or {}).get("training")
+    return set(training.get("volumes") or ()) | (trained_on({"training": before}) if before else set())
+
+
 def read_manifest(folder: Path) -> dict:
     """Parse and check a manifest; raises ``FAError('missing')`` when it is damaged."""
     try:

@@ -66,13 +66,12 @@ def look_again(filler: Filler, prepared: Prepared, first: FirstLook, large: Resi
     for look in range(MOST_LOOKS):
         if not hole.any() or _same(hole, found.hole):
             break
-        if on_progress is not None:
-            on_progress(look / MOST_LOOKS)
-        guess = roam(filler, prepared.fa, [from_mask(hole)], sampling, prior=prior)
+        tell = [_part(on_progress, 2 * look + half, 2 * MOST_LOOKS) for half in (0, 1)]
+        guess = roam(filler, prepared.fa, [from_mask(hole)], sampling, tell[0], prior=prior)
         # The suspects must not bend the template either.
         healthy = np.where(hole, guess.mean, prepared.fa)
         prior = bend(prepared.space.template.prior, healthy, prepared.space.spacing_mm)
-        filled = roam(filler, prepared.fa, [from_mask(hole)], sampling, prior=prior)
+        filled = roam(filler, prepared.fa, [from_mask(hole)], sampling, tell[1], prior=prior)
         evaluations += guess.evaluations + filled.evaluations
         residual = (np.where(hole, prepared.fa - filled.mean, large[0]), np.where(hole, filled.variance, large[1]))
         maps = again_evidence(residual, first.judged, prepared.space.spacing_mm)
@@ -82,6 +81,11 @@ def look_again(filler: Filler, prepared: Prepared, first: FirstLook, large: Resi
     if found.filled is not None:
         found.filled.evaluations = evaluations
     return found
+
+
+def _part(on_progress: Callable[[float], None] | None, number: int, count: int) -> Callable[[float], None] | None:
+    """Progress of one of *count* equal parts."""
+    return None if on_progress is None else lambda share: on_progress((number + share) / count)
 
 
 def _same(a: np.ndarray, b: np.ndarray) -> bool:

@@ -160,7 +160,7 @@ def find_brain(volume: Volume, space: ModelSpace) -> np.ndarray:
     A skull-stripped map keeps its own outline; in one that is not, FA of noise in skull and air is
     cut away 6 mm beyond the template's brain.
     """
-    reach = ndimage.distance_transform_edt(space.prior.brain <= 0.5, sampling=space.spacing_mm) <= 6.0
+    reach = ndimage.distance_transform_edt(space.template.prior.brain <= 0.5, sampling=space.spacing_mm) <= 6.0
     near = space.mask_to_native(reach)
     brain = (volume.data > 0) & near
     labels, count = ndimage.label(brain)

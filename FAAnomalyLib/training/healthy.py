@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from ..checkpoints import trained_on
 from ..engine import Engine, load_engine
 from ..errors import FAError
 from ..evidence import FIRST, Key, Residual, centre_and_spread, first_evidence
@@ -81,14 +83,18 @@ def look_at(volumes: list[tuple[str, Path]], folds: dict[str, Path], work: Path,
         if folder not in engines:
             engines[folder] = load_engine(str(folder), device)
         engine = engines[folder]
-        if path.name in (engine.model.manifest.get("training") or {}).get("volumes", []):
-            raise FAError("bad-request", f"The model in {folder} was trained on {path.name}", "",
+        # Another volume of the same person counts.
+        seen = sorted({other.name for owner, other in volumes if owner == person} & trained_on(engine.model.manifest))
+        if seen:
+            raise FAError("bad-request", f"The model in {folder} was trained on {seen[0]}", f"it is of {person}",
                           "Calibrate with a model that has not seen the person")
         with naming(path):
             prepared = prepare(*_volume_first(path, engine))
         spacing = prepared.space.spacing_mm
         passes = [one for size in BOTH_SIZES for one in plan(prepared.brain, size, (spacing,) * 3)]
-        identity = f"{engine.model.manifest['sha256']} {path.name} {path.stat().st_mtime_ns} {len(passes)}"
+        seen_by_network = (prepared.fa, prepared.brain, prepared.space.prior.fa, prepared.space.prior.white_matter)
+        content = hashlib.sha256(b"".join(np.ascontiguousarray(a).tobytes() for a in seen_by_network)).hexdigest()
+        identity = f"{engine.model.manifest['sha256']} {content} {len(passes)}"
         by_size = roam_by_size(engine.filler, prepared.fa, passes, Sampling(), None,
                                PassStore(work / path.name, identity, True), prepared.space.prior)
         covered = combine(by_size.values(), prepared.fa.shape).covered

@@ -91,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
     if rank == 0:
         trainer.export({"people": len({s.person for s in training}), "volumes": [s.name for s in training],
                         "held_out": [s.name for s in held_out], "seed": args.seed,
-                        "started_from": trainer.ancestor}, args.template)
+                        **({"started_from": trainer.ancestor} if trainer.ancestor else {})}, args.template)
     if world > 1:
         torch.distributed.destroy_process_group()
     return 0
@@ -222,6 +222,8 @@ class Trainer:
                     raise ValueError(f"the average of {name} has the shape {tuple(stored.shape)}")
                 value.copy_(stored)
             self.step, self.running = int(state["step"]), state.get("running")
+            # What the run began with, whatever is named today.
+            self.ancestor = state.get("ancestor", self.ancestor)
         except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise self._damaged(error) from error
         if device == self.device.type:
@@ -242,7 +244,8 @@ class Trainer:
         if self.rank:
             return
         state = {"recipe": json.dumps(asdict(self.recipe), sort_keys=True), "seed": self.seed, "step": self.step,
-                 "data": self.data, "computed": [self.device.type, str(self.dtype)], "running": self.running,
+                 "data": self.data, "ancestor": self.ancestor, "running": self.running,
+                 "computed": [self.device.type, str(self.dtype)],
                  "network": self.network.state_dict(), "average": self.average,
                  "optimizer": self.optimizer.state_dict()}
         temporary = self.folder / "checkpoint.pt.partial"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,21 @@ from slicer_harness.fixtures import (  # noqa: F401
     slot_errors,
     testing_mode,
 )
+
+
+@pytest.fixture(autouse=True)
+def same_modules():
+    """A test that reloads the module, as Slicer does, leaves the next test the modules that it has imported."""
+    def ours() -> dict:
+        return {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "FAAnomalyLib"}
+
+    before = ours()
+    yield
+    after = ours()
+    if any(after.get(name) is not module for name, module in before.items()):
+        for name in after:
+            del sys.modules[name]
+        sys.modules.update(before)
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,8 @@ MOST_LINES = 400
 FLOORS = [
     {"errors", "progress", "packages", "resources", "machine", "channel", "failure", "formats", "volume", "request",
      "result", "regions"},
-    {"registration", "deformation", "prior", "space", "intake", "holes", "roi", "device", "pass_store", "diffusion", "networks", "evidence"},
+    {"registration", "deformation", "prior", "space", "intake", "holes", "roi", "device", "pass_store", "diffusion",
+     "networks", "evidence"},
     {"checkpoints", "calibration"},
     {"inpainting", "scoring"},
     {"engine", "second_look", "judgement"},

@@ -1,0 +1,232 @@
+"""Smoothed residuals: a planted change is recovered at its height, by every source that can know of it."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from FAAnomalyLib.evidence import (
+    AGAIN,
+    FIRST,
+    INPAINTED_LARGE,
+    INPAINTED_SMALL,
+    LARGEST_PRECISION,
+    LEAST_SUPPORT,
+    OTHER_SIDE,
+    TEMPLATE,
+    YARDSTICK,
+    again_evidence,
+    centre_and_spread,
+    first_evidence,
+    smoothed,
+)
+from FAAnomalyLib.prior import Prior
+
+SHAPE = (40, 48, 44)
+MM = 2.0
+SD = 0.05
+CHANGE = -0.2
+PLACE, MIRRORED = (29, 24, 22), (10, 24, 22)
+CENTRE = tuple((n - 1) / 2 for n in SHAPE)
+
+
+def ball(centre, radius: float) -> np.ndarray:
+    return sum((np.indices(SHAPE)[i] - centre[i]) ** 2 for i in range(3)) <= radius**2
+
+
+BALL = ball(CENTRE, 18.0)
+LESION = ball(PLACE, 7.0)
+
+
+def smooth(seed: int, sigma: float, size: float) -> np.ndarray:
+    values = ndimage.gaussian_filter(np.random.default_rng(seed).standard_normal(SHAPE), sigma)
+    return size * values / values.std()
+
+
+@pytest.fixture(scope="module")
+def template() -> Prior:
+    """Not symmetric, so that a source that forgets the template's own sides is found out."""
+    fa = np.clip(0.4 + smooth(5, 3.0, 0.1), 0.0, 1.0).astype(np.float32)
+    return Prior(fa, np.ones(SHAPE, np.float32), np.ones(SHAPE, np.float32))
+
+
+def at_its_height(change: float, sigma_mm: float) -> float:
+    """What a Gaussian of that width leaves of a change in the middle of the lesion."""
+    share = ndimage.gaussian_filter(LESION.astype(np.float64), sigma_mm / MM)[PLACE]
+    return pytest.approx(change * share / (1.0 + LEAST_SUPPORT), rel=0.1, abs=0.01)
+
+
+def evidence(template: Prior, lesion: float = 0.0, judged: np.ndarray = BALL, gain: float = 1.0, offset: float = 0.0,
+             noise: float = SD):
+    """Maps of a brain like the template, whose inpainted contents are the template's (an inpainter that knows)."""
+    rng = np.random.default_rng(0)
+    healthy = gain * template.fa + offset
+    fa = (healthy + rng.normal(0.0, noise, SHAPE) + lesion * LESION).astype(np.float32)
+    variance = np.full(SHAPE, SD**2, np.float32)
+    residual = (fa - healthy).astype(np.float32)
+    return first_evidence(fa, template, judged, (residual, variance), (0.5 * residual, variance), MM)
+
+
+def test_every_map_is_there_and_says_nothing_where_nothing_is_judged(template):
+    maps = evidence(template, CHANGE)
+    assert tuple(maps) == FIRST
+    for values in maps.values():
+        assert values.dtype == np.float32 and values.shape == SHAPE and np.isfinite(values).all()
+        assert not values[~BALL].any() and values[BALL].std() > 0
+
+
+@pytest.mark.parametrize("change", [0.2, -0.2])
+@pytest.mark.parametrize("key", FIRST, ids=str)
+def test_each_map_shows_a_planted_change_at_about_its_height(template, key, change):
+    maps, healthy = evidence(template, change, noise=0.01), evidence(template, noise=0.01)
+    # The large holes were told half of it.
+    expected = change * (0.5 if key[0] == INPAINTED_LARGE else 1.0)
+    shown = maps[key] - healthy[key]
+    assert shown[PLACE] == at_its_height(expected, key[1]) and abs(shown[PLACE]) > 0.5 * abs(expected)
+    # A width of at least the kernel away nothing of it is left; but on the other side.
+    away = ndimage.distance_transform_edt(~(LESION | LESION[::-1]), sampling=MM) > 3.0 * key[1]
+    assert np.abs(shown[away & BALL]).max() < 0.1 * abs(expected)
+
+
+def test_only_the_other_side_shows_a_change_at_the_mirrored_place_with_the_other_sign(template):
+    maps, healthy = evidence(template, CHANGE, noise=0.01), evidence(template, noise=0.01)
+    for key in FIRST:
+        shown = (maps[key] - healthy[key])[MIRRORED]
+        if key[0] == OTHER_SIDE:
+            assert shown == pytest.approx(-(maps[key] - healthy[key])[PLACE], rel=1e-3) and shown > 0.1
+        else:
+            assert abs(shown) < 0.02
+
+
+def test_the_templates_own_sides_are_no_change(template):
+    """A brain just like an asymmetric template deviates nowhere."""
+    maps = evidence(template, noise=0.0)
+    for key, values in maps.items():
+        assert np.abs(values).max() < 1e-3, key
+
+
+def test_where_the_mirrored_place_is_not_judged_the_other_side_is_silent(template):
+    judged = BALL.copy()
+    judged[:20] = False
+    maps = evidence(template, CHANGE, judged)
+    assert all(not maps[key].any() for key in FIRST if key[0] == OTHER_SIDE)
+    assert all(maps[key].any() for key in FIRST if key[0] != OTHER_SIDE)
+
+
+def test_another_scanners_gain_and_offset_are_no_change(template):
+    maps = evidence(template, gain=0.7, offset=0.1, noise=0.0)
+    for key in FIRST:
+        if key[0] == TEMPLATE:
+            assert np.abs(maps[key]).max() < 1e-3
+    # And a change is measured in the scanner's own FA.
+    ill = evidence(template, CHANGE, gain=0.7, offset=0.1, noise=0.0)
+    key = (TEMPLATE, min(sigma for name, sigma in FIRST if name == TEMPLATE))
+    assert ill[key][PLACE] == at_its_height(CHANGE, key[1])
+
+
+def test_the_sources_are_not_mixed_up(template):
+    """Each map answers to its own source alone."""
+    none, variance = np.zeros(SHAPE, np.float32), np.full(SHAPE, SD**2, np.float32)
+    fa = template.fa.copy()
+    speaking = {INPAINTED_SMALL: (CHANGE * LESION, none), INPAINTED_LARGE: (none, CHANGE * LESION)}
+    for name, (small, large) in speaking.items():
+        maps = first_evidence(fa, template, BALL, (small.astype(np.float32), variance),
+                              (large.astype(np.float32), variance), MM)
+        assert {key[0] for key, values in maps.items() if np.abs(values).max() > 0.01} == {name}
+
+
+def test_wider_kernels_take_more_noise_away(template):
+    maps = evidence(template)
+    for name in {name for name, _ in FIRST}:
+        spreads = [maps[key][BALL].std() for key in sorted(k for k in FIRST if k[0] == name)]
+        assert spreads == sorted(spreads, reverse=True)
+
+
+# ---- smoothing
+
+
+def test_unsure_voxels_weigh_less():
+    """A sure neighbour and one of a hundredth of its precision: the mean is the sure one's."""
+    rng = np.random.default_rng(0)
+    unsure = rng.random(SHAPE) < 0.5
+    residual = np.where(unsure, 0.5, 0.1).astype(np.float32)
+    variance = np.where(unsure, 1.0, 0.01).astype(np.float32)
+    weighted = smoothed(residual, variance, BALL, 2.5)
+    plain = smoothed(residual, np.full(SHAPE, np.nan, np.float32), BALL, 2.5)
+    inner = ndimage.binary_erosion(BALL, iterations=6)
+    assert plain[inner].mean() == pytest.approx(0.3, rel=0.15)
+    assert weighted[inner].mean() < 0.15
+
+
+def test_no_voxel_is_so_sure_that_it_speaks_for_all():
+    residual, variance = np.zeros(SHAPE, np.float32), np.full(SHAPE, 0.01, np.float32)
+    place = tuple(int(c) for c in CENTRE)
+    residual[place], variance[place] = 1.0, 1e-12
+    found = smoothed(residual, variance, BALL, 2.5)[place]
+    plain = smoothed(residual, np.full(SHAPE, 0.01, np.float32), BALL, 2.5)[place]
+    assert plain < found < 1.5 * LARGEST_PRECISION * plain < 0.2
+
+
+def test_without_a_variance_all_voxels_are_equally_sure():
+    residual = np.random.default_rng(0).normal(0.0, SD, SHAPE).astype(np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        unknown = smoothed(residual, np.full(SHAPE, np.nan, np.float32), BALL, 2.0)
+    np.testing.assert_allclose(unknown, smoothed(residual, np.full(SHAPE, 0.01, np.float32), BALL, 2.0), atol=1e-6)
+
+
+def test_what_is_not_judged_does_not_count():
+    residual = np.random.default_rng(0).normal(0.0, SD, SHAPE).astype(np.float32)
+    variance = np.full(SHAPE, SD**2, np.float32)
+    wild, unknown = residual.copy(), variance.copy()
+    wild[~BALL], unknown[~BALL] = 1e6, np.nan
+    np.testing.assert_array_equal(smoothed(wild, unknown, BALL, 2.0), smoothed(residual, variance, BALL, 2.0))
+
+
+def test_the_edge_of_the_judged_part_does_not_dilute_a_mean():
+    """The mean is over judged voxels: at a face, half a kernel speaks nearly as loud as a whole one."""
+    flat = smoothed(np.ones(SHAPE, np.float32), np.full(SHAPE, 0.01, np.float32), BALL, 2.0)
+    assert flat[BALL].min() > 0.5 and flat[BALL].max() <= 1.0
+    assert flat[tuple(int(c) for c in CENTRE)] > 0.85
+
+
+def test_a_lonely_voxel_is_not_as_loud_as_a_crowd():
+    lonely = np.zeros(SHAPE, bool)
+    place = tuple(int(c) for c in CENTRE)
+    lonely[place] = True
+    residual, variance = np.ones(SHAPE, np.float32), np.full(SHAPE, 0.01, np.float32)
+    assert smoothed(residual, variance, lonely, 2.5)[place] < 0.5
+    assert not smoothed(residual, variance, np.zeros(SHAPE, bool), 2.5).any()
+
+
+# ---- the second look, yardsticks, nothing
+
+
+def test_the_second_look_is_smoothed_as_its_yardsticks_are():
+    residual = (np.random.default_rng(0).normal(0.0, SD, SHAPE) + CHANGE * LESION).astype(np.float32)
+    variance = np.full(SHAPE, SD**2, np.float32)
+    maps = again_evidence((residual, variance), BALL, MM)
+    assert tuple(maps) == AGAIN and set(YARDSTICK) == set(AGAIN) and set(YARDSTICK.values()) <= set(FIRST)
+    for key, values in maps.items():
+        assert YARDSTICK[key][1] == key[1]
+        np.testing.assert_array_equal(values, smoothed(residual, variance, BALL, key[1] / MM))
+        assert values[PLACE] == at_its_height(CHANGE, key[1])
+
+
+def test_nothing_to_judge_is_no_evidence(template):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        maps = evidence(template, CHANGE, np.zeros(SHAPE, bool))
+    assert all(not values.any() for values in maps.values())
+
+
+def test_centre_and_spread_are_robust():
+    values = np.random.default_rng(1).normal(3.0, 2.0, 20000)
+    values[:1000] = 1e6
+    centre, spread = centre_and_spread(values)
+    assert centre == pytest.approx(3.0, abs=0.2) and spread == pytest.approx(2.0, abs=0.2)
+    assert centre_and_spread(np.zeros(0)) == (0.0, 1.0)
+    assert centre_and_spread(np.full(9, 0.3))[1] > 0
