@@ -61,6 +61,12 @@ class Context:
         return slot
 
 
+def show_text(label, text: str) -> None:
+    """Put *text* into a label; one without a text takes no room."""
+    label.text = text
+    label.visible = bool(text)
+
+
 def unexpected(error: Exception) -> FAError:
     """An error that nobody foresaw, as one that a person can read."""
     return FAError("bug", _("Something unexpected happened"), f"{type(error).__name__}: {error}",

@@ -13,7 +13,7 @@ from FAAnomalyLib.errors import FAError
 
 from ..report import report_of
 from ..results import ResultNodes
-from .context import Context
+from .context import Context, show_text
 
 VOLUMES = {"pseudoHealthy": "pseudo_healthy.nii.gz", "difference": "difference.nii.gz", "zMap": "z_map.nii.gz",
            "segmentation": "segmentation.seg.nrrd"}
@@ -87,7 +87,7 @@ class Exporter:
         return path if path.suffix else path.with_suffix(Path(name).suffix)
 
     def _tell(self, path) -> None:
-        self._context.ui.summaryLabel.text = _("Saved to {path}.").format(path=path)
+        show_text(self._context.ui.summaryLabel, _("Saved to {path}.").format(path=path))
 
 
 def _write(node, path: Path) -> None:

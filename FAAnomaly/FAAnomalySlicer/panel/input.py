@@ -9,7 +9,7 @@ from slicer.i18n import tr as _
 
 from ..fa_check import check_fa
 from ..sample_data import NODE_NAME, load_sample
-from .context import Context, Observer
+from .context import Context, Observer, show_text
 from .later import Later
 
 
@@ -64,7 +64,7 @@ class InputSection:
             verdict = check_fa(volume)
             text = f"{'✔' if verdict.kind == 'fa' else '⚠'} {verdict.sentence}"
             self.problem = "" if verdict.ok else verdict.sentence
-        self._ui.inputCheckLabel.text = text
+        show_text(self._ui.inputCheckLabel, text)
         self._context.problems_changed.emit()
 
 

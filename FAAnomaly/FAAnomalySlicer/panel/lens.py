@@ -12,7 +12,7 @@ from FAAnomalyLib.errors import FAError
 from ..lens import Lens, LensPicture
 from ..parameters import RegionMode, request_options
 from .box import has_size, new_box, place_lens
-from .context import Context, Observer
+from .context import Context, Observer, show_text
 from .later import Later
 
 MOVE_MS = 30
@@ -65,7 +65,7 @@ class LensSection:
         self._lens.filled.connect(self._on_filled)
         self._lens.failed.connect(self._on_failed)
         self._roi.watch(parameters.roi)
-        self._ui.lensInfoLabel.text = _("The engine is starting; then drag the box.")
+        show_text(self._ui.lensInfoLabel, _("The engine is starting; then drag the box."))
         self._fill()
 
     def turn_off(self) -> None:
@@ -79,7 +79,7 @@ class LensSection:
             lens.stop()
             self._context.views.restore()
             self._picture.remove()
-        self._ui.lensInfoLabel.text = ""
+        show_text(self._ui.lensInfoLabel, "")
         self._ui.lensButton.checked = False
 
     def _pause(self) -> None:
@@ -113,8 +113,8 @@ class LensSection:
         self._picture.show(array, record)
         if first and self._picture.node is not None:
             self._context.views.show_instead(self._picture.node)
-        self._ui.lensInfoLabel.text = _("Draft in {seconds:.1f} s. Press Apply for full quality.").format(
-            seconds=time.monotonic() - self._sent)
+        show_text(self._ui.lensInfoLabel, _("Draft in {seconds:.1f} s. Press Apply for full quality.").format(
+            seconds=time.monotonic() - self._sent))
 
     def _on_failed(self, error: FAError) -> None:
-        self._ui.lensInfoLabel.text = f"⚠ {error}"
+        show_text(self._ui.lensInfoLabel, f"⚠ {error}")

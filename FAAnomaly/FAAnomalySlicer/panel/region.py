@@ -12,7 +12,7 @@ from FAAnomalyLib.errors import FAError
 from ..geometry import ijk_to_ras, roi_mask, segment_mask
 from ..parameters import RegionMode
 from .box import Placing, fit_to_brain, has_size, new_box, show_as_outline
-from .context import Context, Observer
+from .context import Context, Observer, show_text
 from .later import Later
 
 INFO_MS = 150
@@ -56,7 +56,6 @@ class RegionSection:
             widget.visible = box
         for widget in (ui.segmentationLabel, ui.segmentationSelector, ui.segmentSelector):
             widget.visible = segment
-        ui.regionInfoLabel.visible = box or segment
         ui.maskSizeSelector.enabled = not (box or segment)
         if parameters.roi is not None:
             show_as_outline(parameters.roi, box and parameters.roiVisible)
@@ -140,7 +139,7 @@ class RegionSection:
                 text = self._size_of(parameters)
             except FAError as error:
                 self.problem, text = str(error), f"⚠ {error}"
-        self._ui.regionInfoLabel.text = text
+        show_text(self._ui.regionInfoLabel, text)
         self._context.problems_changed.emit()
 
     def _size_of(self, parameters) -> str:

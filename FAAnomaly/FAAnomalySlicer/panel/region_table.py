@@ -25,7 +25,6 @@ class RegionTable:
         self._table = table
         self._regions: list[Region] = []
         self._filling = False
-        table.verticalHeader().visible = False
         table.connect("cellClicked(int,int)", self._on_row)
         table.connect("currentCellChanged(int,int,int,int)", self._on_current)
 

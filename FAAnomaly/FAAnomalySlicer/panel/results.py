@@ -17,7 +17,7 @@ from ..table import regions_of
 from ..tensor import ROLE as FA_OF_TENSORS
 from ..threshold import SHOWN_SIGNS, THRESHOLD, apply_threshold, both_tails
 from ..views import jump_to
-from .context import Context
+from .context import Context, show_text
 from .export import Exporter
 from .later import Later
 from .region_table import RegionTable
@@ -180,8 +180,8 @@ class ResultsSection:
         self._strongest = 0
         if self._nodes is not None and self._nodes.zMap is not None:
             self._strongest = math.ceil(float(np.abs(geometry.voxels(self._nodes.zMap)).max()))
-        self._ui.summaryLabel.text = "" if self._nodes is None else _(
-            "{increased} with increased, {decreased} with decreased FA.").format(**counts)
+        show_text(self._ui.summaryLabel, "" if self._nodes is None else _(
+            "{increased} with increased, {decreased} with decreased FA.").format(**counts))
 
     def _surfaces_shown(self) -> bool:
         segmentation = self._nodes.segmentation if self._nodes else None

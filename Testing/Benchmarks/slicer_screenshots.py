@@ -1,0 +1,201 @@
+"""Pictures of the Slicer module, made without Slicer: the real panel and slice views on the fake Slicer of the tests.
+
+    python Testing/Benchmarks/slicer_screenshots.py [--real FA.nii.gz --diameter MM --change FA --seed N]
+
+Draws the bundled sample into ``Resources/Screenshots/slicer_*.png`` with the real engine, and says how long the lens
+took. With ``--real`` a change is planted into another brain, and its slice views are drawn as well.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "Testing" / "Python"), str(ROOT)]
+
+import slicer_harness  # noqa: E402
+
+slicer_harness.install()
+
+import slicer  # noqa: E402
+import slicer.util  # noqa: E402
+from slicer_harness.fixtures import ModuleOpener  # noqa: E402
+
+OUT = ROOT / "Resources" / "Screenshots"
+LONGEST = 1800
+TILE = (310, 330)
+FIELD_MM, LENS_FIELD_MM = 178.0, 90.0
+CAPTION, GAP = 30, 8
+PANEL_WIDTH = 430
+DRAGS = 6
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--real", type=Path, help="an FA map whose slice views are drawn too, with a change planted")
+    parser.add_argument("--diameter", type=float, default=40.0)
+    parser.add_argument("--change", type=float, default=-0.2)
+    parser.add_argument("--seed", type=int, default=3)
+    args = parser.parse_args()
+
+    slicer_harness.open_layout()
+    widget = ModuleOpener(slicer_harness.application())("FAAnomaly")
+    widget.ui.sampleButton.click()
+    slices(np.zeros(3))  # the views are there before there are results, as in Slicer
+    detect(widget)
+    picture_panel(widget)
+    picture_views(widget, OUT / "slicer_views.png")
+    picture_lens(widget)
+    if args.real:
+        widget.ui.inputSelector.setCurrentNode(planted(args))
+        detect(widget)
+        picture_views(widget, OUT / "slicer_real_brain.png")
+    widget.logic.close()
+    slicer_harness.pump(2.0)
+    sys.stdout.flush()
+    os._exit(0)  # VTK's windows do not survive Python's own end
+
+
+def detect(widget) -> None:
+    """Judge the chosen volume with the panel's button."""
+    slicer_harness.pump(0.5)
+    widget.ui.regionModeSelector.setCurrentIndex(0)
+    widget.ui.applyButton.click()
+    slicer_harness.pump_until(lambda: widget.logic.detections.running is None, LONGEST)
+    slicer_harness.pump(0.5)
+    if widget.panel.message.error:
+        raise SystemExit(str(widget.panel.message.error))
+    print(widget.ui.summaryLabel.text)
+
+
+def picture_panel(widget) -> None:
+    """The panel after a run."""
+    widget.ui.regionsTable.setCurrentCell(0, 0)
+    slicer_harness.grab(widget.parent, OUT / "slicer_panel.png", PANEL_WIDTH)
+
+
+def picture_views(widget, path: Path) -> None:
+    """Axial, coronal and sagittal: input, pseudo-healthy, z-map with outlines."""
+    position = strongest(widget)
+    rows = []
+    for button, title in ((widget.ui.showInputButton, "Input"), (widget.ui.showHealthyButton, "Pseudo-healthy"),
+                          (widget.ui.showZMapButton, "Input, z-map and outlines")):
+        if not button.checked:
+            button.click()
+        show_segments(widget, button is widget.ui.showZMapButton)
+        rows.append((title, slices(position)))
+    save(rows, path)
+
+
+def picture_lens(widget) -> None:
+    """The box over the strongest region: input, and healthy tissue inside the box; the time of each fill."""
+    position = strongest(widget)
+    show_segments(widget, False)
+    widget.ui.lensButton.click()
+    wait_for_lens(widget)
+    roi = widget.logic.getParameterNode().roi
+    seconds = []
+    for step in range(DRAGS, -1, -1):
+        began = time.monotonic()
+        roi.SetCenter(*(position + np.array([1.5, 1.0, 0.5]) * step))
+        slicer_harness.pump(0.04)
+        wait_for_lens(widget)
+        seconds.append(time.monotonic() - began)
+    print(f"lens: {statistics.median(seconds):.2f} s from release to picture (median of {len(seconds)}, "
+          f"slowest {max(seconds):.2f} s)")
+    healthy = slices(position, LENS_FIELD_MM)
+    widget.ui.lensButton.click()
+    slicer_harness.pump(0.3)
+    if not widget.ui.showInputButton.checked:
+        widget.ui.showInputButton.click()
+    save([("Input", slices(position, LENS_FIELD_MM)), ("The healthy lens: draft fill inside the box", healthy)],
+         OUT / "slicer_lens.png")
+    widget.ui.roiVisibleCheckBox.click()
+
+
+def wait_for_lens(widget) -> None:
+    """Wait until nothing is being filled."""
+    section = widget.panel.lens
+    slicer_harness.pump_until(lambda: section._picture.node is not None and not section._lens.busy, LONGEST)
+
+
+def strongest(widget) -> np.ndarray:
+    """Where the strongest region has its centre, world RAS."""
+    from FAAnomalySlicer.results import recall
+
+    table = recall(widget.logic.getParameterNode().inputVolume).table.GetTable()
+    return np.array([table.GetColumnByName(f"centroid_{axis}").GetValue(0) for axis in "ras"])
+
+
+def show_segments(widget, shown: bool) -> None:
+    """Outlines, and the legend in the last view alone: small pictures have no room for three."""
+    from FAAnomalySlicer.results import recall
+
+    nodes = recall(widget.logic.getParameterNode().inputVolume)
+    nodes.segmentation.GetDisplayNode().SetVisibility(shown)
+    legend = slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(nodes.zMap)
+    legend.SetVisibility(shown)
+    legend.SetViewNodeIDs([slicer_harness.slice_view("Yellow").slice_node.GetID()])
+    legend.SetSize(0.09, 0.45)
+    legend.SetPosition(0.98, 0.03)
+    for text in (legend.GetTitleTextProperty(), legend.GetLabelTextProperty()):
+        text.SetFontSize(13)
+    legend.Modified()
+
+
+def slices(position: np.ndarray, field_mm: float = FIELD_MM) -> Image.Image:
+    """The three slice views side by side, cut at *position*; a small field is centred there, too."""
+    pictures = []
+    for name in ("Red", "Green", "Yellow"):
+        view = slicer_harness.slice_view(name)
+        view.logic.ResizeSliceNode(*TILE)
+        view.logic.FitSliceToBackground()
+        view.slice_node.SetFieldOfView(field_mm, field_mm * TILE[1] / TILE[0], view.slice_node.GetFieldOfView()[2])
+        jump = view.slice_node.JumpSliceByOffsetting if field_mm == FIELD_MM else view.slice_node.JumpSliceByCentering
+        jump(*position)
+        pictures.append(view.picture(*TILE))
+    return Image.fromarray(np.concatenate(pictures, axis=1))
+
+
+def save(rows: list[tuple[str, Image.Image]], path: Path) -> None:
+    """Rows of pictures under their captions."""
+    width = rows[0][1].width
+    height = sum(picture.height + CAPTION + GAP for _, picture in rows)
+    whole = Image.new("RGB", (width, height), (0, 0, 0))
+    draw, font = ImageDraw.Draw(whole), ImageFont.load_default(18)
+    top = 0
+    for title, picture in rows:
+        draw.text((10, top + 5), title, fill=(235, 235, 235), font=font)
+        whole.paste(picture, (0, top + CAPTION))
+        top += picture.height + CAPTION + GAP
+    whole.quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
+    print(f"{path} written")
+
+
+def planted(args: argparse.Namespace):
+    """The volume node of ``--real`` with a sphere of changed FA in its white matter."""
+    from FAAnomalyLib.engine import load_engine
+    from FAAnomalyLib.evaluation.lesions import plant, sphere, white_matter_centre
+    from FAAnomalyLib.intake import check_fa
+    from FAAnomalyLib.space import prepare
+    from FAAnomalyLib.volume import load_volume
+
+    healthy, _ = check_fa(load_volume(args.real)[0])
+    prepared = prepare(healthy, load_engine("default").template, None)
+    white = (prepared.space.to_native(prepared.space.prior.white_matter) > 0.5) & prepared.native_brain
+    ball = sphere(healthy, white_matter_centre(healthy, white, args.diameter, args.seed), args.diameter) & white
+    volume = plant(healthy, ball, args.change)
+    return slicer.util.addVolumeFromArray(np.ascontiguousarray(volume.data.T), ijkToRAS=volume.affine,
+                                          name="FA of a person")
+
+
+if __name__ == "__main__":
+    main()
