@@ -17,6 +17,8 @@ from FAAnomalyLib.errors import FAError
 from .results import SCALE, ResultNodes
 
 INPUT, PSEUDO_HEALTHY, Z_MAP = "input", "pseudo-healthy", "z-map"
+COMPARED = {"FAAnomalyInput": INPUT, "FAAnomalyHealthy": PSEUDO_HEALTHY, "FAAnomalyZMap": Z_MAP}
+"""Slice views of the layout that compares -> what each shows; the toggle leaves them alone."""
 OPACITY = 0.8
 """Of the z-map over the input, until another one is chosen."""
 
@@ -147,7 +149,7 @@ class Views:
         return node
 
     def _composites(self) -> list:
-        return self._nodes("vtkMRMLSliceCompositeNode")
+        return [node for node in self._nodes("vtkMRMLSliceCompositeNode") if node.GetLayoutName() not in COMPARED]
 
     def _nodes(self, class_name: str) -> list:
         return list(slicer.util.getNodesByClass(class_name, self._scene or slicer.mrmlScene))

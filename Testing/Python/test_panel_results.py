@@ -138,6 +138,37 @@ def test_the_toggle_shows_each_picture_and_gives_the_views_back(bench, layout):
     assert view.GetForegroundOpacity() == pytest.approx(0.3) and not panel.ui.showInputButton.checked
 
 
+def test_side_by_side_and_back_to_the_users_layout(bench):
+    volume = add_volume(brainlike(), GRIDS["ras"])
+    panel = bench()
+    panel.choose(volume)
+    panel.run()
+    assert not panel.ui.compareCheckBox.enabled, "there is no layout without a window"
+    arrangement = slicer.vtkMRMLLayoutNode()
+    slicer.mrmlScene.AddNode(arrangement)
+    arrangement.AddLayoutDescription(3, '<layout type="horizontal"></layout>')
+    arrangement.SetViewArrangement(3)
+    views = {}
+    for name in ("FAAnomalyInput", "FAAnomalyHealthy", "FAAnomalyZMap", "Red"):  # the layout manager makes them
+        views[name] = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
+        views[name].SetLayoutName(name)
+    panel.panel.update()
+    panel.ui.compareCheckBox.click()
+    nodes = results_of(volume)
+    assert arrangement.GetViewArrangement() != 3 and panel.ui.compareCheckBox.checked
+    assert views["FAAnomalyInput"].GetBackgroundVolumeID() == volume.GetID()
+    assert views["FAAnomalyHealthy"].GetBackgroundVolumeID() == nodes.pseudoHealthy.GetID()
+    assert views["FAAnomalyZMap"].GetForegroundVolumeID() == nodes.zMap.GetID()
+    assert views["FAAnomalyZMap"].GetLinkedControl() and not views["Red"].GetBackgroundVolumeID()
+    panel.ui.opacitySlider.value = 0.35
+    assert views["FAAnomalyZMap"].GetForegroundOpacity() == pytest.approx(0.35)
+    panel.ui.showInputButton.click()
+    assert views["FAAnomalyHealthy"].GetBackgroundVolumeID() == nodes.pseudoHealthy.GetID()
+    assert views["Red"].GetBackgroundVolumeID() == volume.GetID()
+    panel.ui.compareCheckBox.click()
+    assert arrangement.GetViewArrangement() == 3 and not panel.ui.compareCheckBox.checked
+
+
 def test_surfaces_on_demand(judged):
     panel, volume = judged
     segmentation = results_of(volume).segmentation

@@ -10,6 +10,7 @@ from slicer.i18n import tr as _
 from FAAnomalyLib.errors import FAError
 
 from .. import geometry
+from ..compare import Comparison
 from ..parameters import Shown
 from ..results import ResultNodes, recall
 from ..segments import show_surface
@@ -39,6 +40,7 @@ class ResultsSection:
         self._strongest = 0
         self._table = RegionTable(self._ui.regionsTable)
         self._table.chosen.connect(self._jump)
+        self._comparison = Comparison()
         self._export = Exporter(context, lambda: self._nodes)
         self._threshold = Later(self._apply_threshold, THRESHOLD_MS)
         self._surfaces = Later(self._show_surfaces, SURFACE_MS)
@@ -48,6 +50,7 @@ class ResultsSection:
         for shown, button in self._buttons.items():
             button.connect("clicked(bool)", context.guarded(self._toggling(shown)))
         ui.thresholdSlider.connect("valueChanged(double)", self._on_slider)
+        ui.compareCheckBox.connect("clicked(bool)", context.guarded(self._compare))
 
     def update(self) -> None:
         """Follow the parameter node, and find the results of its input."""
@@ -63,11 +66,14 @@ class ResultsSection:
         for widget in (self._ui.thresholdSlider, self._ui.autoThresholdCheckBox, self._ui.signsSelector,
                        self._ui.opacitySlider, self._ui.surfacesCheckBox):
             widget.enabled = ready
+        self._ui.compareCheckBox.enabled = ready and self._comparison.possible
+        self._ui.compareCheckBox.checked = self._comparison.shown
         if parameters is None:
             return
         for shown, button in self._buttons.items():
             button.checked = parameters.shown is shown
         self._context.views.set_opacity(parameters.opacity)
+        self._comparison.set_opacity(parameters.opacity)
         if ready:
             self._follow_threshold()
         if (parameters.surfaces and ready) != self._surfaces_shown():
@@ -82,12 +88,15 @@ class ResultsSection:
             self._show_regions(detection.regions)
             return
         self._show(shown)
+        if self._comparison.shown:
+            self._comparison.show(self._input, self._nodes, self._context.parameters.opacity)
 
     def sceneCloses(self) -> None:
         """All results go."""
         self._threshold.stop()
         self._surfaces.stop()
         self._context.views.forget()
+        self._comparison.end()
         self._key, self._nodes = (), None
         self._table.show([], None)
 
@@ -96,6 +105,7 @@ class ResultsSection:
         self._threshold.stop()
         self._surfaces.stop()
         self._context.views.restore()
+        self._comparison.end()
 
     @property
     def _input(self):
@@ -121,6 +131,13 @@ class ResultsSection:
         finally:
             parameters.shown = Shown(views.shown or "own")
             self.update()
+
+    def _compare(self) -> None:
+        if self._comparison.shown:
+            self._comparison.end()
+        else:
+            self._comparison.show(self._input, self._nodes, self._context.parameters.opacity)
+        self.update()
 
     def _jump(self, region) -> None:
         if self._nodes is not None and self._nodes.zMap is not None:
