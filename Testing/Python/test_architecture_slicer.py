@@ -19,7 +19,7 @@ FLOORS = [
     {"engine_client", "provenance"},
     {"engine", "results"},
     {"connection", "views"},
-    {"detection", "lens"},
+    {"detection", "lens", "compare"},
     {"logic"},
     {"panel", "self_test"},
 ]
