@@ -102,22 +102,32 @@ def statistic(first: FirstLook, second: SecondLook, calibration: Calibration) ->
     strongest = calibration.strongest({**first.maps, **second.maps})
     if not second.maps:
         return strongest
+    clusters, signs = _clusters(strongest, second.hole)
+    if not signs:
+        return strongest
     out = strongest.copy()
-    for sign in (1, -1):
-        labels, count = ndimage.label((sign * strongest > SUSPECT_SHARE * UNIT) & second.hole, NEIGHBOURS)
-        if not count:
-            continue
-        nearest = ndimage.distance_transform_edt(labels == 0, return_distances=False, return_indices=True)
-        owner = np.where(second.hole, labels[tuple(nearest)], 0)
-        for number in range(1, count + 1):
-            core = labels == number
-            shape = _clear_shape(second, core, sign)
-            if shape is not None:
-                peak = float((sign * strongest)[core].max())
-                height = float(np.quantile((sign * shape)[core], 0.95))
-                mine = owner == number
-                out[mine] = np.clip(shape[mine] * (peak / height), -peak, peak)
+    # Of a hole, every voxel belongs to one cluster, whatever the signs: else a weak change would rescale a
+    # strong one of the other sign.
+    nearest = ndimage.distance_transform_edt(clusters == 0, return_distances=False, return_indices=True)
+    owner = np.where(second.hole, clusters[tuple(nearest)], 0)
+    for number, sign in enumerate(signs, 1):
+        core, mine = clusters == number, owner == number
+        shape = _clear_shape(second, core, sign)
+        if shape is not None:
+            peak = float((sign * strongest)[core].max())
+            height = float(np.quantile((sign * shape)[core], 0.95))
+            out[mine] = np.clip(shape[mine] * (peak / height), -peak, peak)
     return out
+
+
+def _clusters(strongest: np.ndarray, hole: np.ndarray) -> tuple[np.ndarray, list[int]]:
+    """Suspicious clusters in the hole, numbered from 1, and the sign of each."""
+    clusters, signs = np.zeros(hole.shape, np.int32), []
+    for sign in (1, -1):
+        labels, count = ndimage.label((sign * strongest > SUSPECT_SHARE * UNIT) & hole, NEIGHBOURS)
+        clusters[labels > 0] = labels[labels > 0] + len(signs)
+        signs += [sign] * count
+    return clusters, signs
 
 
 def _clear_shape(second: SecondLook, core: np.ndarray, sign: int) -> np.ndarray | None:

@@ -284,15 +284,18 @@ def test_a_change_that_no_second_look_shows_clearly_stays_as_it_was(known):
     np.testing.assert_array_equal(statistic(first, second, known), known.strongest({**first.maps, **second.maps}))
 
 
-def test_both_tails_keep_their_own_shape_and_no_voxel_exceeds_the_peak(known):
-    up, down = tb.ball((8, 12, 12), 10.0), tb.ball((16, 12, 12), 10.0)
-    hole = tb.ball((8, 12, 12), 16.0) | tb.ball((16, 12, 12), 16.0)
+@pytest.mark.parametrize("sign", [1, -1])
+def test_both_tails_keep_their_own_height_and_no_voxel_exceeds_the_peak(known, sign):
+    """In one hole, a strong change and a weak one of the other sign, seen clearly by different scales."""
+    strong, weak = tb.ball((9, 12, 12), 8.0), tb.ball((16, 12, 12), 8.0)
+    hole = tb.ball((9, 12, 12), 16.0) | tb.ball((16, 12, 12), 16.0)
     rng = np.random.default_rng(0)
-    fine = 8.0 * up - 9.0 * down + rng.normal(0.0, 1.5, tb.SHAPE)
-    first, second = parts(np.zeros(tb.SHAPE), fine, 15.0 * up - 12.0 * down, hole)
-    z = statistic(first, second, known)
-    strongest = known.strongest({**first.maps, **second.maps})
-    assert z[up].mean() > 9.0 and z[down].mean() < -8.0
+    fine = sign * (8.0 * strong - 5.0 * weak) + rng.normal(0.0, 0.3, tb.SHAPE)
+    wide = sign * (20.0 * strong - 5.5 * weak)
+    first, second = parts(np.zeros(tb.SHAPE), fine, wide, hole)
+    z = sign * statistic(first, second, known)
+    assert z[strong].mean() > 17.0 and -7.0 < z[weak].mean() < -4.5
+    strongest = sign * known.strongest({**first.maps, **second.maps})
     assert z.max() <= strongest.max() + 1e-5 and z.min() >= strongest.min() - 1e-5
 
 
