@@ -21,14 +21,18 @@ FILE = "calibration.npz"
 UNIT = 6.0
 """|z| to which every map's own limit is scaled, so that maps of different scales can be compared."""
 COMBINATIONS: dict[str, dict[Key, float]] = {
-    "20 mm holes, 3 mm": {(INPAINTED_SMALL, 3.0): 1.0},
-    "40 mm holes, 5 mm": {(INPAINTED_LARGE, 5.0): 1.0},
-    "holes, template and other side, 5 mm": {(INPAINTED_SMALL, 5.0): 1.0, (TEMPLATE, 5.0): 0.5, (OTHER_SIDE, 5.0): 1.0},
+    "20 mm holes, template and other side, 3 mm": {
+        (INPAINTED_SMALL, 3.0): 1.0, (TEMPLATE, 3.0): 1.0, (OTHER_SIDE, 3.0): 1.0},
+    "both holes, template and other side, 5 mm": {
+        (INPAINTED_SMALL, 5.0): 1.0, (INPAINTED_LARGE, 5.0): 1.0, (TEMPLATE, 5.0): 1.0, (OTHER_SIDE, 5.0): 1.0},
     "template, 8 mm": {(TEMPLATE, 8.0): 1.0},
-    "template and other side, 8 mm": {(TEMPLATE, 8.0): 1.0, (OTHER_SIDE, 8.0): 1.0},
+    "40 mm holes, template and other side, 8 mm": {
+        (INPAINTED_LARGE, 8.0): 0.5, (TEMPLATE, 8.0): 1.0, (OTHER_SIDE, 8.0): 1.0},
 }
-"""Weighted sums of first-look maps that are searched for changes, each for changes of its own size: chosen by how far
-spheres of 10 to 40 mm stood out beyond the limits of healthy people."""
+"""Weighted sums of first-look maps that are searched for changes, each for changes of its own size. What is wrong with
+one prediction is rarely wrong with all; a change as wide as its holes shows little in the inpainter's residual, hence
+the half weight and the template alone. Chosen by how far spheres of 10 to 40 mm stood out beyond the limits of healthy
+people."""
 LONE_OTHER_SIDE = 2.0
 """z that the other side may add by itself: a change there is seen here with the other sign."""
 
@@ -45,8 +49,8 @@ class Calibration:
         For each key of the first look the population's spread of the unstandardised map, FA: the yardstick of a
         volume too small to be its own.
     limits
-        For each combination and second-look map the heights above and below 0 beyond which 5 % of healthy people
-        have any voxel.
+        For each combination and each map of a drawn region the heights above and below 0 beyond which 5 % of healthy
+        people have any voxel.
     normal
         (2, N): statistic and the standard normal quantile that it stands for in healthy white matter.
     threshold
@@ -79,15 +83,15 @@ class Calibration:
             z = (z - self.bias[key]) / self.spread[key]
         return np.where(judged, z, 0.0).astype(np.float32)
 
-    def again(self, maps: dict[Key, np.ndarray], judged: np.ndarray, subject: dict[Key, tuple[float, float]],
-              name=None) -> dict[str, np.ndarray]:
-        """z of the second look's maps, by :func:`again_name` or another *name* of their smoothing."""
-        return {(name or again_name)(key[1]): self.standardised(YARDSTICK[key], values, judged, subject[YARDSTICK[key]])
+    def drawn(self, maps: dict[Key, np.ndarray], judged: np.ndarray) -> dict[str, np.ndarray]:
+        """z of a drawn region's maps, by :func:`drawn_name`."""
+        subject = self.yardstick_of_region(maps, judged)
+        return {drawn_name(key[1]): self.standardised(YARDSTICK[key], values, judged, subject[YARDSTICK[key]])
                 for key, values in maps.items()}
 
     def yardstick_of_region(self, maps: dict[Key, np.ndarray],
                             judged: np.ndarray) -> dict[Key, tuple[float, float]]:
-        """Centre and spread for second-look maps of a part of a brain: the population's, not the part's own."""
+        """Centre and spread for maps of a part of a brain: the population's, not the part's own."""
         if self.subject:
             return {YARDSTICK[key]: (0.0, self.subject[YARDSTICK[key]]) for key in maps}
         return {YARDSTICK[key]: centre_and_spread(values[judged]) for key, values in maps.items()}
@@ -113,17 +117,12 @@ class Calibration:
         return np.where(statistic < x[0], below, np.where(statistic > x[-1], above, found)).astype(np.float32)
 
 
-def again_name(sigma: float) -> str:
-    """Name of a second-look map."""
-    return f"hidden whole, {sigma:g} mm"
-
-
 def drawn_name(sigma: float) -> str:
-    """Name of a second-look map of a region that a person drew: no search has chosen it."""
+    """Name of a map of a region that a person drew: no search has chosen it."""
     return f"drawn, {sigma:g} mm"
 
 
-UNCALIBRATED = dict(zip(COMBINATIONS, (7.0, 7.0, 13.0, 6.0, 9.0), strict=True))
+UNCALIBRATED = dict(zip(COMBINATIONS, (13.0, 16.0, 6.0, 12.0), strict=True))
 """Limits where none are known: about those of the people behind the bundled model; for all other maps:"""
 UNCALIBRATED_OTHER = 1.5 * UNIT
 

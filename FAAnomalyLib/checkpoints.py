@@ -71,6 +71,11 @@ def trained_on(manifest: dict) -> set[str]:
     return set(training.get("volumes") or ()) | (trained_on({"training": before}) if before else set())
 
 
+def calibrated_on(manifest: dict) -> set[str]:
+    """Volumes that a model's calibration was made from, as far as its manifest tells."""
+    return set((manifest.get("calibration") or {}).get("volumes") or ())
+
+
 def read_manifest(folder: Path) -> dict:
     """Parse and check a manifest; raises ``FAError('missing')`` when it is damaged."""
     try:

@@ -15,19 +15,23 @@ from .prior import Prior
 
 INPAINTED_SMALL, INPAINTED_LARGE = "inpainted in 20 mm holes", "inpainted in 40 mm holes"
 TEMPLATE, OTHER_SIDE = "registered template", "other side"
-LOOKED_AGAIN = "hidden whole"
+DRAWN_HOLE = "drawn region"
 
 Key = tuple[str, float]
 """A prediction and the standard deviation in mm of the Gaussian over its residual."""
 
 FIRST: tuple[Key, ...] = (
-    (INPAINTED_SMALL, 3.0),
+    (INPAINTED_SMALL, 3.0), (TEMPLATE, 3.0), (OTHER_SIDE, 3.0),
     (INPAINTED_SMALL, 5.0), (INPAINTED_LARGE, 5.0), (TEMPLATE, 5.0), (OTHER_SIDE, 5.0),
     (INPAINTED_LARGE, 8.0), (TEMPLATE, 8.0), (OTHER_SIDE, 8.0),
 )
-AGAIN: tuple[Key, ...] = ((LOOKED_AGAIN, 3.0), (LOOKED_AGAIN, 5.0), (LOOKED_AGAIN, 8.0))
-YARDSTICK = {AGAIN[0]: FIRST[0], AGAIN[1]: FIRST[2], AGAIN[2]: FIRST[5]}
-"""Whose spread over the subject a second look is measured by: its own is ruled by the suspects."""
+DRAWN: tuple[Key, ...] = ((DRAWN_HOLE, 3.0), (DRAWN_HOLE, 5.0), (DRAWN_HOLE, 8.0))
+YARDSTICK: dict[Key, Key] = {
+    DRAWN[0]: (INPAINTED_SMALL, 3.0), DRAWN[1]: (INPAINTED_LARGE, 5.0), DRAWN[2]: (INPAINTED_LARGE, 8.0)}
+"""Whose spread over the subject a drawn region is measured by: its own is ruled by what was drawn."""
+LARGEST_RESIDUAL = 0.25
+"""FA beyond which a voxel's residual does not count more (Winsorised): a tract's edge a voxel off its place reaches
+0.7 and would rule its surroundings, a change of this size in every voxel is found all the same."""
 LEAST_SUPPORT = 0.1
 """Added to the summed weights, as a share of a full kernel of average precision: in a thin sheet of white
 matter few voxels speak, and their mean is drawn towards 0."""
@@ -57,9 +61,9 @@ def first_evidence(fa: np.ndarray, prior: Prior, judged: np.ndarray, small: Resi
     return {(name, sigma): smoothed(*sources[name], judged, sigma / spacing_mm) for name, sigma in FIRST}
 
 
-def again_evidence(residual: Residual, judged: np.ndarray, spacing_mm: float) -> dict[Key, np.ndarray]:
-    """Maps of :data:`AGAIN`; see :func:`first_evidence`."""
-    return {key: smoothed(*residual, judged, key[1] / spacing_mm) for key in AGAIN}
+def drawn_evidence(residual: Residual, judged: np.ndarray, spacing_mm: float) -> dict[Key, np.ndarray]:
+    """Maps of :data:`DRAWN`; see :func:`first_evidence`."""
+    return {key: smoothed(*residual, judged, key[1] / spacing_mm) for key in DRAWN}
 
 
 def _from_template(fa: np.ndarray, template: np.ndarray, judged: np.ndarray) -> np.ndarray:
@@ -77,12 +81,13 @@ def _from_other_side(fa: np.ndarray, template: np.ndarray, judged: np.ndarray) -
 
 
 def smoothed(residual: np.ndarray, variance: np.ndarray, judged: np.ndarray, sigma_voxels: float) -> np.ndarray:
-    """Precision-weighted Gaussian mean over the judged voxels alone, float32; 0 elsewhere."""
+    """Precision-weighted Gaussian mean of the Winsorised residual over judged voxels alone, float32; 0 elsewhere."""
     precision = 1.0 / np.maximum(np.where(np.isfinite(variance), variance, 1.0), 1e-6)
     if judged.any():
         precision = np.minimum(precision / precision[judged].mean(), LARGEST_PRECISION)
     weight = np.where(judged, precision, 0.0).astype(np.float32)
-    total = _gaussian(np.where(judged, residual, 0.0).astype(np.float32) * weight, sigma_voxels)
+    bounded = np.clip(np.where(judged, residual, 0.0), -LARGEST_RESIDUAL, LARGEST_RESIDUAL).astype(np.float32)
+    total = _gaussian(bounded * weight, sigma_voxels)
     return np.where(judged, total / (_gaussian(weight, sigma_voxels) + LEAST_SUPPORT), 0.0).astype(np.float32)
 
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .calibration import Calibration, drawn_name
-from .evidence import Residual, again_evidence
+from .calibration import Calibration
+from .evidence import Residual, drawn_evidence
 from .inpainting import Filled, Filler, Sampling, combine
 from .scoring import first_look, judged_mask
-from .second_look import look_again, statistic
+from .second_look import look_again
 from .space import Prepared
 
 
@@ -29,15 +29,12 @@ class Judgement:
         bool (X, Y, Z).
     hidden_share
         Share of the judged voxels that the second look hid.
-    looks
-        How often suspects were hidden.
     """
 
     filled: Filled
     z: np.ndarray
     judged: np.ndarray
     hidden_share: float = 0.0
-    looks: int = 0
 
 
 def residual_of(fa: np.ndarray, filled: Filled) -> Residual:
@@ -58,21 +55,20 @@ def judge_brain(filler: Filler, prepared: Prepared, by_size: dict[int, Filled], 
     judged = judged_mask(prepared.brain, prepared.space.prior.white_matter, filled.covered, spacing)
     small, large = small_and_large(fa, by_size)
     first = first_look(fa, prepared.space.prior, judged, small, large, spacing, calibration)
-    second = look_again(filler, prepared, first, large, calibration, sampling, on_progress)
-    z = np.where(judged, calibration.to_normal(statistic(first, second, calibration)), 0.0)
-    if second.filled is not None:
-        filled = Filled(np.where(second.hole, second.filled.mean, filled.mean),
-                        np.where(second.hole, second.filled.variance, filled.variance),
-                        filled.covered | second.hole, filled.evaluations + second.filled.evaluations)
-    share = float((second.hole & judged).sum() / max(judged.sum(), 1))
-    return Judgement(filled, z.astype(np.float32), judged, share, second.looks)
+    z = np.where(judged, calibration.to_normal(calibration.strongest(first.maps)), 0.0).astype(np.float32)
+    again = look_again(filler, prepared, first, calibration, sampling, on_progress)
+    if again is None:
+        return Judgement(filled, z, judged)
+    hidden = again.covered
+    filled = Filled(np.where(hidden, again.mean, filled.mean), np.where(hidden, again.variance, filled.variance),
+                    filled.covered | hidden, filled.evaluations + again.evaluations)
+    return Judgement(filled, z, judged, float((hidden & judged).sum() / judged.sum()))
 
 
 def judge_region(prepared: Prepared, filled: Filled, calibration: Calibration) -> Judgement:
     """Judge one hole by the population's yardstick: a lesion that fills a drawn box would be its own."""
     spacing = prepared.space.spacing_mm
     judged = judged_mask(prepared.brain, prepared.space.prior.white_matter, filled.covered, spacing)
-    maps = again_evidence(residual_of(prepared.fa, filled), judged, spacing)
-    z = calibration.to_normal(calibration.strongest(calibration.again(
-        maps, judged, calibration.yardstick_of_region(maps, judged), drawn_name)))
+    maps = drawn_evidence(residual_of(prepared.fa, filled), judged, spacing)
+    z = calibration.to_normal(calibration.strongest(calibration.drawn(maps, judged)))
     return Judgement(filled, np.where(judged, z, 0.0).astype(np.float32), judged)

@@ -15,7 +15,7 @@ from .regions import NEIGHBOURS
 EDGE_MM = 6.0
 """Nearer to the brain's edge FA is ruled by noise and partial volume and is not judged."""
 SUSPECT_SHARE = 0.6
-"""Of :data:`~FAAnomalyLib.calibration.UNIT`: planted changes that a second look confirms begin here."""
+"""Of :data:`~FAAnomalyLib.calibration.UNIT`: the slopes of a change are hidden with it."""
 SUSPECT_DILATION_MM = 6.0
 LEAST_SUSPECT_ML = 0.3
 MOST_HIDDEN = 0.25

@@ -109,11 +109,12 @@ def _warnings(subjects: list, everybody: list, model_of, args: argparse.Namespac
 
     seen = [subject.name for subject in seen_in_training(subjects, everybody, model_of)]
     if seen and args.folds:
-        raise FAError("bad-request", f"The model of {', '.join(seen)} was trained on the same person", "",
+        raise FAError("bad-request", f"The model of {', '.join(seen)} was trained or calibrated on the same person", "",
                       f"Correct {args.folds}")
     found = []
     if seen:
-        found.append(f"Not held out: the model was trained on {', '.join(seen)}; their scores are too good.")
+        found.append(f"Not held out: the model was trained or calibrated on {', '.join(seen)}; "
+                     "their scores are too good.")
     if len({subject.person for subject in subjects}) == 1:
         found.append("One person: no intervals, and the comparators' thresholds come from the judged brain itself.")
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from ..checkpoints import find_model, read_manifest, sha256_of, trained_on
+from ..checkpoints import calibrated_on, find_model, read_manifest, sha256_of, trained_on
 from ..detector import Detector
 from ..engine import template_folder
 from ..errors import FAError
@@ -85,7 +85,7 @@ def folds_for(table: Path, people: set[str]) -> dict[str, Path]:
 
 
 def seen_in_training(subjects: list[Subject], everybody: list[Subject], model_of) -> list[Subject]:
-    """Subjects whose person their own model was trained on, as far as its manifest tells.
+    """Subjects whose person their own model was trained or calibrated on, as far as its manifest tells.
 
     *everybody* is all volumes of the data set, evaluated or not: another volume of the same person counts.
     """
@@ -94,6 +94,7 @@ def seen_in_training(subjects: list[Subject], everybody: list[Subject], model_of
         files.setdefault(subject.person, set()).add(subject.path.name)
     found = []
     for subject in subjects:
-        if files[subject.person] & trained_on(read_manifest(model_of(subject))):
+        manifest = read_manifest(model_of(subject))
+        if files[subject.person] & (trained_on(manifest) | calibrated_on(manifest)):
             found.append(subject)
     return found

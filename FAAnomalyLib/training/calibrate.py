@@ -19,12 +19,9 @@ import numpy as np
 from scipy import ndimage
 from scipy.stats import norm, t
 
-from ..calibration import COMBINATIONS, FILE, UNIT, Calibration, again_name, drawn_name, save_calibration
+from ..calibration import COMBINATIONS, FILE, UNIT, Calibration, drawn_name, save_calibration
 from ..errors import FAError
-from ..evidence import AGAIN, FIRST, YARDSTICK, Key
-from ..inpainting import Sampling
-from ..scoring import FirstLook
-from ..second_look import look_again, statistic
+from ..evidence import DRAWN, FIRST, YARDSTICK, Key
 from .healthy import Healthy, look_at, read_folds
 from .template import find_volumes
 
@@ -57,24 +54,13 @@ def fit(people: list[Healthy], report: Callable[[str], None] = lambda text: None
     others = {p: Calibration(*without[p], subject, {}, None, (UNIT, UNIT), len(names) - 1) for p in names}
     found = [others[one.person].combined(one.maps, one.judged, one.yardstick) for one in people]
     limits = {name: _both_tails([maps[name] for maps in found], shares) for name in COMBINATIONS}
-    single = {key: [others[one.person].standardised(YARDSTICK[key], one.maps[YARDSTICK[key]], one.judged,
-                                                    one.yardstick[YARDSTICK[key]]) for one in people] for key in AGAIN}
-    for key in AGAIN:
-        limits[drawn_name(key[1])] = tuple(COVERING * limit for limit in _both_tails(single[key], shares))
-    looks = []
-    for one, maps in zip(people, found, strict=True):
-        first = FirstLook(one.judged, one.yardstick, maps)
-        known = replace(others[one.person], limits=limits)
-        looks.append((first, look_again(one.engine.filler, one.prepared, first, one.large, known, Sampling())))
-        report(f"second look at {one.name}: {100 * (looks[-1][1].hole & one.judged).sum() / one.judged.sum():.1f} % "
-               "of the white matter hidden")
-    for key in AGAIN:
-        name = again_name(key[1])
-        limits[name] = _both_tails([second.maps.get(name, plain) for plain, (_, second)
-                                    in zip(single[key], looks, strict=True)], shares)
+    for drawn in DRAWN:
+        key = YARDSTICK[drawn]
+        z = [others[one.person].standardised(key, one.maps[key], one.judged, one.yardstick[key]) for one in people]
+        limits[drawn_name(drawn[1])] = tuple(COVERING * limit for limit in _both_tails(z, shares))
     whole = Calibration(*_place(list(range(len(people))), people, standard, shares), subject, limits, None,
                         (UNIT, UNIT), len(names))
-    strongest = [statistic(first, second, whole) for first, second in looks]
+    strongest = [whole.strongest(maps) for maps in found]
     whole = replace(whole, normal=_normal_table([s[one.judged] for s, one in zip(strongest, people, strict=True)],
                                                 shares))
     tails = [[float(np.max(sign * whole.to_normal(s)[one.judged])) for s, one in zip(strongest, people, strict=True)]
@@ -88,7 +74,7 @@ def _place(members: list[int], people: list[Healthy], standard: list[dict[Key, n
            shares: np.ndarray) -> tuple[dict[Key, np.ndarray], dict[Key, np.ndarray]]:
     """Bias and spread of each map at each place over some of the volumes."""
     count = sum(shares[i] * people[i].judged for i in members)
-    sigma = PLACE_MM / people[0].prepared.space.spacing_mm
+    sigma = PLACE_MM / people[0].spacing_mm
     bias, spread = {}, {}
     for key in FIRST:
         mean = sum(shares[i] * np.where(people[i].judged, standard[i][key], 0.0) for i in members)
@@ -158,23 +144,24 @@ def run(args: argparse.Namespace) -> int:
             folder = args.cross / name
             shutil.copytree(folds[name], folder, dirs_exist_ok=True)
             say(f"without {name}")
-            install(fit([one for one in people if one.person != name], say), folder)
+            others = [one for one in people if one.person != name]
+            install(fit(others, say), folder, others)
         with open(args.cross / "folds.csv", "w", newline="", encoding="utf-8") as handle:
             csv.writer(handle).writerows([("person", "model"), *((name, name) for name in names)])
     calibration = fit(people, say)
-    install(calibration, args.model)
+    install(calibration, args.model, people)
     up, down = calibration.threshold
     print(f"calibrated {args.model} with {calibration.people} people: --threshold auto is +{up:.2f} and -{down:.2f}")
     return 0
 
 
-def install(calibration: Calibration, folder: Path) -> None:
-    """Write the calibration and seal it in the model's manifest."""
+def install(calibration: Calibration, folder: Path, people: list[Healthy]) -> None:
+    """Write the calibration that *people* gave and seal it in the model's manifest."""
     digest = save_calibration(calibration, folder / FILE)
     path = folder / "manifest.json"
     manifest = json.loads(path.read_text(encoding="utf-8"))
     manifest["calibration"] = {
-        "sha256": digest, "people": calibration.people,
+        "sha256": digest, "people": calibration.people, "volumes": sorted(one.name for one in people),
         "threshold": [round(t, 3) for t in calibration.threshold],
         "limits": {name: [round(v, 3) for v in limit] for name, limit in calibration.limits.items()},
     }

@@ -13,14 +13,14 @@ import numpy as np
 from ..checkpoints import trained_on
 from ..engine import Engine, load_engine
 from ..errors import FAError
-from ..evidence import FIRST, Key, Residual, centre_and_spread, first_evidence
+from ..evidence import FIRST, Key, centre_and_spread, first_evidence
 from ..holes import plan
 from ..inpainting import Sampling, combine, roam_by_size
 from ..judgement import small_and_large
 from ..pass_store import PassStore
 from ..request import BOTH_SIZES
 from ..scoring import judged_mask
-from ..space import Prepared, prepare
+from ..space import prepare
 from .template import load_subject, naming
 
 
@@ -32,22 +32,18 @@ class Healthy:
     ----------
     name, person
         File and person.
-    engine
-        Whose training knows nothing of the person.
-    prepared, judged
-        The brain on the model grid and where it is judged.
-    large
-        Residual of the large holes, for the second look.
+    spacing_mm
+        Of the model grid.
+    judged
+        Where the brain is judged, bool (X, Y, Z).
     maps
         First-look maps, FA.
     """
 
     name: str
     person: str
-    engine: Engine
-    prepared: Prepared
+    spacing_mm: float
     judged: np.ndarray
-    large: Residual
     maps: dict[Key, np.ndarray]
 
     @property
@@ -101,7 +97,7 @@ def look_at(volumes: list[tuple[str, Path]], folds: dict[str, Path], work: Path,
         judged = judged_mask(prepared.brain, prepared.space.prior.white_matter, covered, spacing)
         small, large = small_and_large(prepared.fa, by_size)
         maps = first_evidence(prepared.fa, prepared.space.prior, judged, small, large, spacing)
-        found.append(Healthy(path.name, person, engine, prepared, judged, large, maps))
+        found.append(Healthy(path.name, person, spacing, judged, maps))
         report(f"looked at {number}/{len(volumes)} {path.name}: error in 40 mm holes "
                f"{float(large[0][judged].std()):.4f} FA")
     return found

@@ -61,7 +61,8 @@ def main() -> None:
     judged = judged_mask(prepared.brain, space.prior.white_matter, filled.covered, spacing)
     small, large = small_and_large(fa, by_size)
     first = first_look(fa, space.prior, judged, small, large, spacing, engine.calibration)
-    second = look_again(engine.filler, prepared, first, large, engine.calibration, Sampling())
+    again = look_again(engine.filler, prepared, first, engine.calibration, Sampling())
+    hidden = np.zeros(fa.shape, bool) if again is None else again.covered
     judgement = judge_brain(engine.filler, prepared, by_size, engine.calibration, Sampling())
     z = healthy.with_data(space.to_native(judgement.z))
     mean = space.to_native(np.where(judgement.filled.covered, judgement.filled.mean, fa))
@@ -77,8 +78,8 @@ def main() -> None:
         ("3  holes of one pass", grey(np.where(shown, 0.0, fa), level), None, LINE),
         ("4  filled, all passes", grey(np.where(filled.covered & prepared.brain, filled.mean, fa), level), None, LINE),
         ("5  first look, z", heat(engine.calibration.strongest(first.maps), fa, level), None, LINE),
-        ("6  suspects hidden whole", grey(np.where(second.hole, 0.0, fa), level), None, LINE),
-        ("7  filled again", grey(np.where(second.hole & prepared.brain, judgement.filled.mean, fa), level), None, LINE),
+        ("6  suspects hidden whole", grey(np.where(hidden, 0.0, fa), level), None, LINE),
+        ("7  filled again", grey(np.where(hidden & prepared.brain, judgement.filled.mean, fa), level), None, LINE),
         ("8  z, region and truth", heat(judgement.z, fa, level), found, LINE),
     ]
     picture(tiles, level, truth).save(args.out, optimize=True)
