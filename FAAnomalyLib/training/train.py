@@ -36,6 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="keep a person out of training and report the error on them")
     parser.add_argument("--steps", type=int, help="training steps (default: the recipe's)")
     parser.add_argument("--batch", type=int, help="examples a step (default: the recipe's)")
+    parser.add_argument("--widths", type=int, nargs="+", metavar="N",
+                        help="channels at each resolution (default: the recipe's)")
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--save-every", type=int, default=500, help="steps between checkpoints")
@@ -55,7 +57,10 @@ def run(args: argparse.Namespace) -> int:
         if getattr(args, option) is not None and getattr(args, option) < 1:
             raise FAError("bad-request", f"--{option.replace('_', '-')} must be at least 1")
     recipe = RECIPES[args.recipe]
-    recipe = replace(recipe, steps=args.steps or recipe.steps, batch=args.batch or recipe.batch)
+    if args.widths and (len(args.widths) != len(recipe.network["widths"]) or min(args.widths) < 1):
+        raise FAError("bad-request", f"--widths must be {len(recipe.network['widths'])} positive numbers")
+    recipe = replace(recipe, steps=args.steps or recipe.steps, batch=args.batch or recipe.batch,
+                     network={**recipe.network, "widths": args.widths or recipe.network["widths"]})
     volumes = find_volumes(args.data, args.people)
     training, held_out = split_people(volumes, args.hold_out)
     try:

@@ -21,9 +21,9 @@ from FAAnomalyLib.baselines.mean_white_matter import MeanWhiteMatter
 from FAAnomalyLib.baselines.template import Template as TemplateFit
 from FAAnomalyLib.engine import load_engine
 from FAAnomalyLib.holes import plan
-from FAAnomalyLib.inpainting import Sampling, roam
+from FAAnomalyLib.inpainting import Sampling
 from FAAnomalyLib.intake import check_brain_mask, check_fa
-from FAAnomalyLib.scoring import centre_and_spread, judged_mask, smoothed_z
+from FAAnomalyLib.scoring import judged_mask
 from FAAnomalyLib.space import prepare
 from FAAnomalyLib.volume import load_volume
 
@@ -48,7 +48,7 @@ def main() -> None:
     passes = plan(prepared.brain, args.mask_size, (spacing,) * 3, shift_count=1)
     covered = np.any([one.hole for one in passes], axis=0)
     judged = judged_mask(prepared.brain, prior.white_matter, covered, spacing)
-    methods = {NETWORK: lambda hole: network(engine, prepared.fa, hole)}
+    methods = {NETWORK: lambda hole: network(engine, prepared.fa, hole, prior)}
     for title, baseline in (("registered template, gain and offset fitted", TemplateFit()),
                             ("harmonic fill", Harmonic()), ("mean white matter", MeanWhiteMatter()),
                             (LINEAR, LinearEstimate())):
@@ -71,25 +71,14 @@ def main() -> None:
     print(f"{'FA':46s} {'RMSE':>8s} {'no bias':>8s} {'bias':>8s}")
     for title, row in rows.items():
         print(f"{title:46s} {row['rmse']:8.4f} {row['rmse_without_bias']:8.4f} {row['bias']:+8.4f}")
-    centre, spread = healthy_z(engine, prepared, judged)
-    found["smoothed_z"] = [round(centre, 3), round(spread, 3)]
-    print(f"smoothed z of this brain before standardising: centre {centre:+.2f}, spread {spread:.2f} "
-          "(the manifest's calibration.smoothed_z)")
     print(f"the network is {found['below_best_baseline_percent']:.1f} % below the best of template, harmonic fill and "
           "mean (bias removed)")
     if args.json:
         args.json.write_text(json.dumps(found, indent=2) + "\n")
 
 
-def healthy_z(engine, prepared, judged: np.ndarray) -> tuple[float, float]:
-    """Centre and spread of z where every judged voxel was filled in one drawn-size hole or another."""
-    spacing = prepared.space.spacing_mm
-    filled = roam(engine.filler, prepared.fa, plan(prepared.brain, 16, (spacing,) * 3), Sampling())
-    return centre_and_spread(smoothed_z(prepared.fa, filled.mean, filled.variance, judged, spacing)[judged])
-
-
-def network(engine, fa: np.ndarray, hole: np.ndarray) -> np.ndarray:
-    mean, _, _ = engine.filler.fill(fa, hole, Sampling())
+def network(engine, fa: np.ndarray, hole: np.ndarray, prior) -> np.ndarray:
+    mean, _, _ = engine.filler.fill(fa, hole, Sampling(), prior=prior)
     filled = fa.copy()
     filled[hole] = mean
     return filled

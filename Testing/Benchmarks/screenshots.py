@@ -1,7 +1,8 @@
-"""Draw the pictures of the README from the bundled sample: ``python Testing/Benchmarks/screenshots.py``."""
+"""Draw the README's first picture from the bundled sample: ``python Testing/Benchmarks/screenshots.py [-o PNG]``."""
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 import FAAnomalyLib
@@ -11,13 +12,14 @@ RESOURCES = Path(__file__).resolve().parents[2] / "Resources"
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description="Draw the README's first picture from the bundled sample.")
+    parser.add_argument("-o", "--output", type=Path, default=RESOURCES / "Screenshots" / "detect.png")
+    args = parser.parse_args()
     result = FAAnomalyLib.detect(RESOURCES / "SampleData" / "sample_fa.nii.gz")
-    folder = RESOURCES / "Screenshots"
-    folder.mkdir(exist_ok=True)
-    save_montage_png(result, folder / "detect.png")
+    save_montage_png(result, args.output)
     for region in result.regions:
         print(region.sentence())
-    print(f"{folder / 'detect.png'} written")
+    print(f"{args.output} written")
 
 
 if __name__ == "__main__":
