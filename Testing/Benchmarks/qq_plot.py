@@ -17,7 +17,7 @@ from scipy.stats import norm
 
 from FAAnomalyLib.evaluation.health import QUANTILES
 
-SIZE, MARGIN, REACH, SCALE = 560, 64, 3.6, 2
+SIZE, MARGIN, REACH, SCALE = 560, 64, 4.2, 2
 BACK, AXIS, GRID, LINE = (255, 255, 255), (60, 64, 72), (225, 228, 233), (32, 105, 180)
 
 
@@ -38,7 +38,7 @@ def drawn(rows: list[list[float]]) -> Image.Image:
     image = Image.new("RGB", (SIZE * SCALE, SIZE * SCALE), BACK)
     draw, font = ImageDraw.Draw(image), ImageFont.load_default(14 * SCALE)
     expected = norm.ppf(QUANTILES)
-    for tick in range(-3, 4):
+    for tick in range(-4, 5):
         draw.line([place(tick, -REACH), place(tick, REACH)], GRID, SCALE)
         draw.line([place(-REACH, tick), place(REACH, tick)], GRID, SCALE)
         draw.text(place(tick, -REACH - 0.25), f"{tick:+d}" if tick else "0", AXIS, font, anchor="mm")
@@ -50,8 +50,8 @@ def drawn(rows: list[list[float]]) -> Image.Image:
         for x, y in points:
             draw.ellipse([x - 3 * SCALE, y - 3 * SCALE, x + 3 * SCALE, y + 3 * SCALE], LINE)
     draw.text(place(0, -REACH - 0.55), "standard normal quantile", AXIS, font, anchor="mm")
-    draw.text((MARGIN * SCALE, MARGIN * SCALE // 2), f"z in white matter of {len(rows)} untouched brains, each held out",
-              AXIS, font, anchor="lm")
+    title = f"z in the white matter of {len(rows)} untouched brains"
+    draw.text((MARGIN * SCALE, MARGIN * SCALE // 2), title, AXIS, font, anchor="lm")
     return image.resize((SIZE, SIZE), Image.LANCZOS)
 
 
