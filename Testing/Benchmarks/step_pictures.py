@@ -77,7 +77,7 @@ def main() -> None:
         ("2  template bent to it", grey(space.prior.fa, level), None, LINE),
         ("3  holes of one pass", grey(np.where(shown, 0.0, fa), level), None, LINE),
         ("4  filled, all passes", grey(np.where(filled.covered & prepared.brain, filled.mean, fa), level), None, LINE),
-        ("5  first look, z", heat(engine.calibration.strongest(first.maps), fa, level), None, LINE),
+        ("5  evidence, all scales", heat(engine.calibration.strongest(first.maps), fa, level), None, LINE),
         ("6  suspects hidden whole", grey(np.where(hidden, 0.0, fa), level), None, LINE),
         ("7  filled again", grey(np.where(hidden & prepared.brain, judgement.filled.mean, fa), level), None, LINE),
         ("8  z, region and truth", heat(judgement.z, fa, level), found, LINE),
