@@ -112,10 +112,10 @@ def test_everybody_needs_a_fold(tmp_path, content, says):
         folds_for(tmp_path / "folds.csv", {"A", "B"})
 
 
-def fold(resources, name, trained_on):
+def fold(resources, name, trained_on, part="training"):
     folder = fake_model.make(resources, name)
     manifest = json.loads((folder / "manifest.json").read_text())
-    (folder / "manifest.json").write_text(json.dumps({**manifest, "training": {"volumes": trained_on}}))
+    (folder / "manifest.json").write_text(json.dumps({**manifest, part: {"volumes": trained_on}}))
     return folder
 
 
@@ -128,8 +128,9 @@ def test_each_person_is_judged_by_their_own_model(tmp_path):
     assert seen_in_training([a, b], [a, b], judges.model_of) == []
 
 
-def test_another_volume_of_the_same_person_is_no_stranger(tmp_path):
-    model = fold(tmp_path, "m", ["a2_FA.nii.gz"])
+@pytest.mark.parametrize("part", ["training", "calibration"])
+def test_another_volume_of_the_same_person_is_no_stranger(tmp_path, part):
+    model = fold(tmp_path, "m", ["a2_FA.nii.gz"], part)
     a1, a2, b = (Subject(name, person, tmp_path / f"{name}_FA.nii.gz")
                  for name, person in (("a1", "A"), ("a2", "A"), ("b", "B")))
     assert seen_in_training([a1, b], [a1, a2, b], lambda subject: model) == [a1]
@@ -137,20 +138,21 @@ def test_another_volume_of_the_same_person_is_no_stranger(tmp_path):
     assert seen_in_training([own[0]], own, lambda subject: model) == []
 
 
-def test_a_fold_that_has_seen_its_person_is_refused(silent, data, tmp_path, capsys, monkeypatch):
-    model = fold(tmp_path, "m", ["one_FA.nii.gz"])
+@pytest.mark.parametrize("part", ["training", "calibration"])
+def test_a_fold_that_has_seen_its_person_is_refused(silent, data, tmp_path, capsys, monkeypatch, part):
+    model = fold(tmp_path, "m", ["one_FA.nii.gz"], part)
     monkeypatch.setattr(Silent, "model_of", lambda self, subject: model)
     (tmp_path / "folds.csv").write_text(f"person,model\none,{model}\ntwo,{model}\n")
     words = ["evaluate", str(data), "-o", str(tmp_path / "out"), "--folds", str(tmp_path / "folds.csv")]
     assert cli.main(words) == 2
-    assert "The model of one was trained on the same person" in capsys.readouterr().err
+    assert "The model of one was trained or calibrated on the same person" in capsys.readouterr().err
 
 
 def test_a_model_that_has_seen_somebody_is_told(silent, data, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(Silent, "model_of", lambda self, subject: fold_of_one)
     fold_of_one = fold(tmp_path, "m", ["one_FA.nii.gz"])
     assert cli.main(["evaluate", str(data), "-o", str(tmp_path / "out"), "--diameters"]) == 0
-    assert "Not held out: the model was trained on one" in capsys.readouterr().out
+    assert "Not held out: the model was trained or calibrated on one;" in capsys.readouterr().out
 
 
 class Recorder:

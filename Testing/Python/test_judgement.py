@@ -1,4 +1,4 @@
-"""Both looks together, and one drawn region: whose yardstick, whose limits, and what is given back."""
+"""A whole brain: the first look decides, the second refills.  One drawn region: whose yardstick, whose limits."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 import tiny_brain as tb
 
-from FAAnomalyLib import judgement, second_look
+from FAAnomalyLib import judgement
 from FAAnomalyLib.calibration import Calibration
-from FAAnomalyLib.evidence import AGAIN
 from FAAnomalyLib.holes import from_mask
 from FAAnomalyLib.inpainting import Filled, Sampling, roam
 from FAAnomalyLib.judgement import Judgement, judge_brain, judge_region, residual_of, small_and_large
@@ -55,9 +54,8 @@ def test_a_change_stands_out_with_its_sign(ill, healthy):
 
 
 def test_what_it_took_is_told(ill, healthy):
-    assert ill.looks >= 1 and 0.0 < ill.hidden_share <= 1.0
-    assert healthy.looks == 0 and healthy.hidden_share == 0.0
-    assert ill.filled.evaluations == healthy.filled.evaluations + 2 * ill.looks
+    assert healthy.hidden_share == 0.0 and 0.0 < ill.hidden_share < 0.5
+    assert ill.filled.evaluations == healthy.filled.evaluations + 2
 
 
 def test_the_second_looks_filling_stands_where_it_hid_something(filler, monkeypatch):
@@ -67,9 +65,11 @@ def test_the_second_looks_filling_stands_where_it_hid_something(filler, monkeypa
     prepared = tb.prepared(*tb.head(1, CHANGE))
     by_size = tb.roamed(prepared, filler)
     found = judge_brain(filler, prepared, by_size, Calibration(), Sampling())
-    hole, again = looks[0].hole, looks[0].filled
+    (again,) = looks
+    hole = again.covered
     first = judgement.combine(by_size.values(), tb.SHAPE)
-    assert hole.any()
+    assert hole.any() and found.hidden_share == (hole & found.judged).sum() / found.judged.sum()
+    assert found.filled.evaluations == first.evaluations + again.evaluations
     for name in ("mean", "variance"):
         values = getattr(found.filled, name)
         np.testing.assert_array_equal(values[hole], getattr(again, name)[hole])
@@ -81,17 +81,39 @@ def test_the_second_looks_filling_stands_where_it_hid_something(filler, monkeypa
     assert abs((found.filled.mean - truth)[lesion].mean()) < 0.25 * abs(CHANGE)
 
 
-def test_z_is_the_statistic_on_the_normal_scale(filler, monkeypatch):
-    plain, table = tb.calibration(normal=None), tb.calibration()
-    raw, normal = judged(filler, CHANGE, plain), judged(filler, CHANGE, table)
-    np.testing.assert_allclose(normal.z[raw.judged], table.to_normal(raw.z)[raw.judged], rtol=1e-5, atol=1e-5)
-    assert not normal.z[~normal.judged].any(), "0 stands for 'not judged', whatever the table says of 0"
+def test_the_second_look_has_no_say_in_z(filler, ill, monkeypatch):
+    """What it fills is shown; whether there is a change was decided before."""
+    wild = Filled(np.full(tb.SHAPE, 0.9, np.float32), np.full(tb.SHAPE, 9.0, np.float32), tb.ball(), 5)
+    for answer in (None, wild):
+        monkeypatch.setattr(judgement, "look_again", lambda *a, answer=answer: answer)
+        found = judged(filler, CHANGE)
+        np.testing.assert_array_equal(found.z, ill.z)
+        np.testing.assert_array_equal(found.judged, ill.judged)
+    assert (found.filled.mean[tb.ball()] == np.float32(0.9)).all()
+    assert found.hidden_share == (tb.ball() & ill.judged).sum() / ill.judged.sum()
+
+
+def test_z_is_the_first_looks_strongest_map_on_the_normal_scale(filler, monkeypatch):
+    firsts = []
+    first_look = judgement.first_look
+    monkeypatch.setattr(judgement, "first_look", lambda *a: firsts.append(first_look(*a)) or firsts[-1])
+    # Far limits: nobody is suspect, and the statistic lies within the table.
+    known = tb.calibration(limit=60.0)
+    found = judged(filler, CHANGE, known)
+    (first,) = firsts
+    np.testing.assert_array_equal(first.judged, found.judged)
+    expected = known.to_normal(known.strongest(first.maps))
+    np.testing.assert_array_equal(found.z[found.judged], expected[found.judged])
+    assert np.abs(expected - known.strongest(first.maps))[found.judged].max() > 0.1, "the table changes nothing"
+    assert expected[~found.judged].any(), "the table leaves 0 at 0: the next line cannot fail"
+    assert not found.z[~found.judged].any(), "0 stands for 'not judged', whatever the table says of 0"
 
 
 def test_the_populations_limits_rule_who_is_suspect(filler):
     many = judged(filler, CHANGE, tb.calibration(limit=6.0))
     few = judged(filler, CHANGE, tb.calibration(limit=600.0))
-    assert many.looks >= 1 and few.looks == 0
+    assert many.hidden_share > 0.0 and few.hidden_share == 0.0
+    assert many.filled.evaluations == few.filled.evaluations + 2
 
 
 @pytest.mark.parametrize("size", [16, 32])
@@ -122,7 +144,7 @@ def test_nothing_judged_is_nothing_found(filler):
     grey = replace(prepared.space.prior, white_matter=np.zeros(tb.SHAPE, np.float32))
     prepared = replace(prepared, space=replace(prepared.space, bent=grey))
     found = judge_brain(filler, prepared, tb.roamed(prepared, filler), tb.calibration(), Sampling())
-    assert not found.judged.any() and not found.z.any() and found.looks == 0 and found.hidden_share == 0.0
+    assert not found.judged.any() and not found.z.any() and found.hidden_share == 0.0
 
 
 # ---- one drawn region
@@ -154,12 +176,11 @@ def test_a_region_that_is_all_lesion_stands_out_by_the_populations_yardstick(dra
 
 
 def test_a_drawn_region_is_measured_by_limits_of_its_own(drawn):
-    """No search has chosen it: the limits of suspects are not its."""
+    """No search has chosen it: the limits of a search are not its."""
     prepared, filled = drawn
     known = plain_calibration()
     found = judge_region(prepared, filled, known)
-    for sigma in {sigma for _, sigma in AGAIN}:
-        assert tb.drawn_name(sigma) != tb.again_name(sigma)
+    assert found.z.any() and {tb.drawn_name(sigma) for _, sigma in tb.DRAWN} <= set(known.limits)
     others = {name: (99.0, 99.0) for name in known.limits if "drawn" not in name}
     same = judge_region(prepared, filled, replace(known, limits={**known.limits, **others}))
     np.testing.assert_array_equal(same.z, found.z)
@@ -175,4 +196,4 @@ def test_an_uncalibrated_model_judges_a_region_too(filler):
     found = judge_region(prepared, filled, Calibration())
     lesion = tb.ball() & found.judged
     assert np.isfinite(found.z).all() and found.z[lesion].mean() < found.z[found.judged & ~tb.ball()].mean() - 0.5
-    assert found.looks == 0 and second_look.MOST_LOOKS >= 1
+    assert found.hidden_share == 0.0

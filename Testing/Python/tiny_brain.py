@@ -13,12 +13,12 @@ import tiny_training
 import torch
 from scipy import ndimage
 
-from FAAnomalyLib.calibration import COMBINATIONS, Calibration, again_name, drawn_name
+from FAAnomalyLib.calibration import COMBINATIONS, Calibration, drawn_name
 from FAAnomalyLib.checkpoints import Model, save_model
 from FAAnomalyLib.deformation import bend
 from FAAnomalyLib.diffusion.schedule import cosine_schedule
 from FAAnomalyLib.engine import OWN_TEMPLATE, Engine
-from FAAnomalyLib.evidence import AGAIN, FIRST
+from FAAnomalyLib.evidence import DRAWN, FIRST
 from FAAnomalyLib.holes import plan
 from FAAnomalyLib.inpainting import Filled, Filler, Sampling, roam_by_size
 from FAAnomalyLib.networks.inpainter import Inpainter
@@ -90,7 +90,7 @@ def calibration(seed: int = 0, shape=SHAPE, limit: float = 6.0, **other) -> Cali
     """A calibration with numbers in every part, known where the template is white matter."""
     rng = np.random.default_rng(seed)
     white = tiny_training.template().prior.white_matter > 0.5 if shape == SHAPE else rng.random(shape) < 0.3
-    names = [*COMBINATIONS, *(make(sigma) for _, sigma in AGAIN for make in (again_name, drawn_name))]
+    names = [*COMBINATIONS, *(drawn_name(sigma) for _, sigma in DRAWN)]
     return Calibration(**{
         "bias": {key: np.where(white, rng.normal(0, 0.2, shape), 0.0).astype(np.float32) for key in FIRST},
         "spread": {key: np.where(white, rng.uniform(0.8, 1.4, shape), 1.0).astype(np.float32) for key in FIRST},
