@@ -36,8 +36,8 @@ def find_volumes(folder: Path, people: Path | None = None) -> list[tuple[str, Pa
     """``(person, path)`` of every FA map in *folder*.
 
     FA maps are the files ending in ``_FA.nii.gz`` or ``_fa.nii.gz`` (all NIfTI files but masks when
-    there is none such).  *people* is a CSV with the columns ``file`` (the stem before ``_FA``) and
-    ``person``; a file that it does not name is left out.  Without it every file is its own person.
+    there is none such).  *people* is a CSV with the columns ``file`` (the stem before ``_FA``, or the
+    whole name) and ``person``; a file that it does not name is left out.  Without it every file is its own person.
 
     Raises ``FAError('bad-input')`` when nothing is found or *people* cannot be used.
     """
@@ -50,7 +50,12 @@ def find_volumes(folder: Path, people: Path | None = None) -> list[tuple[str, Pa
     found = [(stem(p), p) for p in files]
     if people is not None:
         owner = _owners(people)
-        found = [(owner[name], path) for name, path in found if name in owner]
+        named = [(owner[name], path) for name, path in found if name in owner]
+        if found and not named:
+            raise FAError("bad-input", f"{people} names none of the FA maps in {folder}",
+                          f"there is {found[0][1].name}, and the table begins with {next(iter(owner), 'nothing')}",
+                          "Name the files as they are there")
+        found = named
     if not found:
         raise FAError("bad-input", f"No FA map found in {folder}", "", "Name files like subject_FA.nii.gz")
     return found
@@ -68,7 +73,8 @@ def _owners(people: Path) -> dict[str, str]:
     if not all(row.get("file") and row.get("person") for row in rows):
         raise FAError("bad-input", f"{people} does not say whose the files are",
                       "a line lacks its file or its person", fix)
-    return {row["file"]: row["person"] for row in rows}
+    # A name without ending is a stem already: "a_fa" may belong to a_fa_FA.nii.gz.
+    return {stem(Path(row["file"])) if ".nii" in row["file"] else row["file"]: row["person"] for row in rows}
 
 
 def split_people(volumes: list[tuple[str, Path]],

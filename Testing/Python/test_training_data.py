@@ -27,6 +27,11 @@ def test_fa_maps_are_found_with_their_people(tmp_path):
     assert [person for person, _ in find_volumes(tmp_path, people)] == ["Ann", "Ann"]
     people.write_text("file,person\nb,Bob\n")
     assert find_volumes(tmp_path, people) == [("Bob", tmp_path / "b_FA.nii.gz")]
+    people.write_text("file,person\nb_FA.nii.gz,Bob\n")
+    assert find_volumes(tmp_path, people) == [("Bob", tmp_path / "b_FA.nii.gz")]
+    people.write_text("file,person\nc,Cat\n")
+    with pytest.raises(FAError, match="names none of the FA maps"):
+        find_volumes(tmp_path, people)
 
 
 def test_other_names_serve_where_none_ends_in_fa(tmp_path):
@@ -35,7 +40,7 @@ def test_other_names_serve_where_none_ends_in_fa(tmp_path):
 
 
 @pytest.mark.parametrize(("csv", "words"), [
-    (None, "no folder"), ("file,person\nz,Zoe\n", "No FA map"), ("name,who\na,Ann\n", "lacks its file"),
+    (None, "no folder"), ("file,person\nz,Zoe\n", "names none of the FA maps"), ("name,who\na,Ann\n", "lacks its file"),
     ("file,person\na\n", "lacks its file"), (b"\xff\xfe\x00\xd8", "cannot be read"), ("absent", "cannot be read"),
 ])
 def test_bad_folders_and_lists_of_people(tmp_path, csv, words):
