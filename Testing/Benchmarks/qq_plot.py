@@ -1,6 +1,6 @@
 """Is z standard normal in healthy white matter? Draw the quantiles that ``faanomaly evaluate`` wrote.
 
-    python Testing/Benchmarks/qq_plot.py OUT/evaluation.json -o qq.png
+    python Testing/Benchmarks/qq_plot.py OUT/evaluation.json ... -o qq.png
 
 One line for each untouched brain: quantiles of its z against those of a standard normal; the diagonal is what
 they should be.
@@ -23,13 +23,13 @@ BACK, AXIS, GRID, LINE = (255, 255, 255), (60, 64, 72), (225, 228, 233), (32, 10
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("evaluation", type=Path)
+    parser.add_argument("evaluation", type=Path, nargs="+")
     parser.add_argument("-o", "--output", type=Path, required=True)
     args = parser.parse_args()
-    rows = [row["z_quantiles"] for row in json.loads(args.evaluation.read_text())["untouched_rows"]
+    rows = [row["z_quantiles"] for path in args.evaluation for row in json.loads(path.read_text())["untouched_rows"]
             if row["method"] == "FAAnomaly" and row.get("z_quantiles")]
     if not rows:
-        parser.error(f"{args.evaluation} knows no untouched brain")
+        parser.error(f"no untouched brain in {', '.join(map(str, args.evaluation))}")
     drawn(rows).save(args.output, optimize=True)
     print(f"{len(rows)} brains: {args.output} written")
 
