@@ -41,8 +41,11 @@ def outlined(statistic: np.ndarray, finer: np.ndarray, hidden: np.ndarray) -> np
         core, mine = clusters == number, owner == number
         height = float(np.quantile((sign * finer)[core], SURELY))
         if height > 0.0:
+            here = sign * statistic[mine]
             peak = float((sign * statistic)[core].max())
-            out[mine] = np.clip((statistic[mine] + finer[mine] * (peak / height)) / 2.0, -peak, peak)
+            # What deviates the other way beside it is no part of it and must not grow with it.
+            shaped = np.clip((here + sign * finer[mine] * (peak / height)) / 2.0, np.minimum(here, 0.0), peak)
+            out[mine] = sign * shaped
     return out
 
 

@@ -63,3 +63,12 @@ def test_no_voxel_exceeds_its_suspects_peak():
     hidden = tb.ball((8, 12, 12), 16.0) | tb.ball((16, 12, 12), 16.0)
     found = outlined(statistic, 3.0 * up - 3.0 * down + rng.normal(0.0, 1.5, tb.SHAPE), hidden)
     assert found.max() <= statistic.max() and found.min() >= statistic.min()
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_what_deviates_the_other_way_beside_a_suspect_does_not_grow(sign):
+    core, beside, hidden = tb.ball((9, 12, 12), 8.0), tb.ball((16, 12, 12), 5.0), tb.ball((12, 12, 12), 20.0)
+    below = 0.5 * SUSPECT_SHARE * UNIT
+    statistic = sign * (15.0 * core - below * beside).astype(np.float32)
+    found = sign * outlined(statistic, sign * (3.0 * core - 3.0 * beside), hidden)
+    assert found.min() >= -below and (found[core] == 15.0).all()
