@@ -8,8 +8,8 @@ from typing import Any
 
 from .process import Timer
 
-WAIT_SECONDS = 0.005
-PAUSE_MS = 5
+WAIT_SECONDS = 0.01
+PAUSE_MS = 2
 
 
 def in_background(work: Callable[[], Any], timer: Timer, done: Callable[[Any, Exception | None], None]) -> None:

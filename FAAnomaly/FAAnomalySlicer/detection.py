@@ -15,12 +15,13 @@ from .background import in_background, in_steps
 from .connection import Connection
 from .geometry import InputRecord, changed, check_transforms, write_roi, write_segment
 from .job import cancelled
+from .region_search import Found
 from .report import keep_report
 from .results import ResultArrays, ResultNodes, import_steps, read_result
 from .signal import Signal
 from .tensor import ROLE as FA_OF_TENSORS
 from .tensor import fa_steps, is_tensor_volume
-from .threshold import SIGNS, apply_threshold, as_text, both_tails
+from .threshold import SIGNS, as_text, both_tails, prepare_search, show_found
 
 PREPARING, RUNNING, IMPORTING = "preparing", "running", "importing"
 DONE, FAILED, CANCELLED = "done", "failed", "cancelled"
@@ -263,14 +264,32 @@ class Detection:
             return
         try:
             threshold = self.provenance["threshold_z"] if order.threshold == "auto" else order.threshold
-            if (as_text(threshold), order.signs) != (as_text(self.provenance["threshold_z"]), "both"):
-                self.regions = apply_threshold(self.result, threshold, order.signs)
-            volume = self._scene.GetNodeByID(self._record.node_id)
-            if volume is not None:
-                keep_report(report, volume, self.result.folder)
+            if (as_text(threshold), order.signs) == (as_text(self.provenance["threshold_z"]), "both"):
+                self._keep(report)
+            else:
+                in_background(prepare_search(self.result.present(), threshold, order.signs), self._connection.timer,
+                              lambda found, error: self._on_found(found, error, threshold, report))
         except Exception as failure:
             self._fail(failure)
+
+    def _on_found(self, found: Found | None, error: Exception | None, threshold, report: str) -> None:
+        if error is not None:
+            self._fail(error)
             return
+        if self.result.zMap.GetScene() is None:  # closed while the regions were sought
+            self.result = None
+            self._end(CANCELLED)
+            return
+        try:
+            self.regions = show_found(self.result.present(), found, threshold, self._order.signs)
+            self._keep(report)
+        except Exception as failure:
+            self._fail(failure)
+
+    def _keep(self, report: str) -> None:
+        volume = self._scene.GetNodeByID(self._record.node_id)
+        if volume is not None:
+            keep_report(report, volume, self.result.folder)
         self._end(DONE)
 
     def _fail(self, error: Exception) -> None:

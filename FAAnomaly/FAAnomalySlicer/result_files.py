@@ -93,7 +93,7 @@ def read_volume(path: str | os.PathLike, record=None) -> np.ndarray:
 def read_nifti(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray]:
     """Read a single-file NIfTI-1 (``.nii`` or ``.nii.gz``) as the engine writes it: float32 or uint8, sform set.
 
-    Returns the voxels (k, j, i), read-only, and the float64 (4, 4) voxel-to-RAS matrix. Raises
+    Returns the voxels (k, j, i), in memory of their own, and the float64 (4, 4) voxel-to-RAS matrix. Raises
     ``FAError('bad-input')`` for anything else.
     """
     try:
@@ -121,7 +121,8 @@ def read_nifti(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray]:
         raise _unusable(path, _("it ends before its last voxel"))
     affine = np.eye(4)
     affine[:3] = np.array(struct.unpack_from("<12f", raw, 280)).reshape(3, 4)
-    return np.frombuffer(raw, kind, count, int(offset)).reshape(shape), affine
+    # Copied, so that the scene can have this memory: what a file was read into is read-only.
+    return np.frombuffer(raw, kind, count, int(offset)).reshape(shape).copy(), affine
 
 
 def _read_json(path: Path) -> tuple[dict, list[Region]]:

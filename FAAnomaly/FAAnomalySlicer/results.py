@@ -19,7 +19,7 @@ import slicer
 import slicer.util
 import vtk
 from slicer.i18n import tr as _
-from vtk.util.numpy_support import vtk_to_numpy
+from vtk.util.numpy_support import numpy_to_vtk
 
 from . import colours, folder, geometry, provenance, segments, table, terminology
 from .result_files import ResultArrays, read_result, read_volume
@@ -217,11 +217,12 @@ def _displayed(node) -> bool:
 
 
 def _image(array_kji: np.ndarray):
-    """A ``vtkImageData`` with a copy of *array_kji*, extent from 0, index space."""
+    """A ``vtkImageData`` on the memory of *array_kji* itself, which it keeps; extent from 0, index space."""
     image = vtk.vtkImageData()
     image.SetDimensions(array_kji.shape[::-1])
-    image.AllocateScalars(vtk.VTK_FLOAT, 1)
-    vtk_to_numpy(image.GetPointData().GetScalars())[:] = array_kji.ravel()
+    scalars = numpy_to_vtk(array_kji.ravel(), array_type=vtk.VTK_FLOAT)
+    scalars.SetName("ImageScalars")  # as where VTK itself makes them
+    image.GetPointData().SetScalars(scalars)
     return image
 
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 
-import numpy as np
 from slicer.i18n import tr as _
 
 from FAAnomalyLib.errors import FAError
-from FAAnomalyLib.regions import LEAST_LEVEL, find_regions
 from FAAnomalyLib.result import Region
-from FAAnomalyLib.volume import Volume
 
 from . import geometry
-from .segments import bounding_box, fill_segments, labelmap
+from .region_search import Found, search_regions
+from .segments import fill_segments, labelmap
 from .table import fill_table
 
 SIGNS = ("both", "increased", "decreased")
@@ -69,24 +68,17 @@ def apply_threshold(nodes, threshold, signs: str = "both") -> list[Region]:
 
     Raises ``FAError('bad-request')`` when z-map or difference are gone or do not fit each other.
     """
+    return show_found(nodes, prepare_search(nodes, threshold, signs)(), threshold, signs)
+
+
+def prepare_search(nodes, threshold, signs: str = "both") -> Callable[[], Found]:
+    """The search of :func:`apply_threshold` as a function that touches no node and may be called in a thread.
+
+    It reads the voxels as they lie in the nodes' images, which it keeps. Raises as :func:`apply_threshold`.
+    """
     up, down = both_tails(threshold)
     if signs not in SIGNS:
         raise ValueError(f"signs {signs!r} is none of {', '.join(SIGNS)}")
-    labels, corner, regions = _find(nodes, math.inf if signs == "decreased" else up,
-                                    math.inf if signs == "increased" else down)
-    kept = {THRESHOLD: as_text((up, down)), SHOWN_SIGNS: signs}
-    if nodes.segmentation is not None:
-        fill_segments(nodes.segmentation, labelmap(labels, geometry.ijk_to_ras(nodes.zMap), corner))
-    if nodes.table is not None:
-        fill_table(nodes.table, regions, nodes.zMap)
-    for node in (nodes.segmentation, nodes.table):
-        for name, value in kept.items() if node is not None else ():
-            node.SetAttribute(name, value)
-    return regions
-
-
-def _find(nodes, up: float, down: float) -> tuple[np.ndarray, list[int], list[Region]]:
-    """Labels (k, j, i) of the part of the grid that holds the regions, where it begins (i, j, k), and the regions."""
     if nodes.zMap is None or nodes.difference is None:
         raise FAError("bad-request", _("The z-map or the difference is gone"), _("it was removed from the scene"),
                       _("Run again"))
@@ -94,12 +86,19 @@ def _find(nodes, up: float, down: float) -> tuple[np.ndarray, list[int], list[Re
     if z.shape != difference.shape:
         raise FAError("bad-request", _("The z-map and the difference do not fit each other"),
                       _("one of them was changed"), _("Run again"))
-    # No region reaches below this; what lies beyond the box cannot matter.
-    box = bounding_box((z > LEAST_LEVEL * up) | (z < -LEAST_LEVEL * down)) or (slice(0, 1),) * 3
-    corner = [s.start for s in box[::-1]]
-    # Indexed (k, j, i) as in memory, with the columns of the affine in that order: no copy, same places.
     affine = geometry.ijk_to_ras(nodes.zMap)
-    affine[:3, 3] += affine[:3, :3] @ corner
-    affine = affine[:, [2, 1, 0, 3]]
-    segmentation, regions = find_regions(Volume(z[box], affine), Volume(difference[box], affine), (up, down))
-    return segmentation.data, corner, regions
+    limits = math.inf if signs == "decreased" else up, math.inf if signs == "increased" else down
+    return lambda: search_regions(z, difference, affine, *limits)
+
+
+def show_found(nodes, found: Found, threshold, signs: str) -> list[Region]:
+    """Put what a search found into segmentation and table, and note there what was asked for; the regions."""
+    kept = {THRESHOLD: as_text(threshold), SHOWN_SIGNS: signs}
+    if nodes.segmentation is not None:
+        fill_segments(nodes.segmentation, labelmap(found.labels, geometry.ijk_to_ras(nodes.zMap), found.corner))
+    if nodes.table is not None:
+        fill_table(nodes.table, found.regions, nodes.zMap)
+    for node in (nodes.segmentation, nodes.table):
+        for name, value in kept.items() if node is not None else ():
+            node.SetAttribute(name, value)
+    return found.regions
