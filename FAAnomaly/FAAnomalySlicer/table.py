@@ -13,6 +13,7 @@ from collections.abc import Iterable
 import numpy as np
 import vtk
 from slicer.i18n import tr as _
+from vtk.util.numpy_support import numpy_to_vtk
 
 from FAAnomalyLib.result import Region
 
@@ -38,22 +39,20 @@ def _titles() -> dict[str, tuple[str, str]]:
 def fill_table(tableNode, regions: Iterable[Region], volumeNode) -> None:
     """Replace the rows by *regions*, whose positions are in the local frame of *volumeNode*."""
     to_world = geometry.parent_to_world(volumeNode)
-    rows = [_row(region, to_world) for region in regions]
-    words = {"increased": _("increased"), "decreased": _("decreased")}
+    columns = _columns(list(regions), to_world)
     whole = vtk.vtkTable()
     for name in _titles():
         if name == "sign":
             column = vtk.vtkStringArray()
-            values = [words[row[name]] for row in rows]
+            words = {"increased": _("increased"), "decreased": _("decreased")}
+            for value in columns[name]:
+                column.InsertNextValue(words[value])
         elif name in ("label", "voxels"):
-            column = vtk.vtkIntArray()
-            values = [row[name] for row in rows]
+            column = numpy_to_vtk(np.array(columns[name], dtype=np.int32), deep=True, array_type=vtk.VTK_INT)
         else:
-            column = vtk.vtkDoubleArray()
-            values = [round(row[name], NUMBERS[name]) for row in rows]
+            rounded = np.round(np.array(columns[name], dtype=np.float64), NUMBERS[name])
+            column = numpy_to_vtk(rounded, deep=True, array_type=vtk.VTK_DOUBLE)
         column.SetName(name)
-        for value in values:
-            column.InsertNextValue(value)
         whole.AddColumn(column)
     was = tableNode.StartModify()
     try:
@@ -86,10 +85,11 @@ def regions_of(tableNode) -> list[Region]:
     return found
 
 
-def _row(region: Region, to_world: np.ndarray) -> dict:
-    row = {name: getattr(region, name) for name in ("label", "sign", "voxels", "volume_ml", "peak_z", "mean_z",
-                                                    "mean_difference", "mean_difference_sd")}
-    for key, place in (("centroid", region.centroid_ras), ("peak", region.peak_ras)):
-        for axis, value in zip("ras", to_world @ [*place, 1.0], strict=False):
-            row[f"{key}_{axis}"] = float(value)
-    return row
+def _columns(regions: list[Region], to_world: np.ndarray) -> dict:
+    columns = {name: [getattr(region, name) for region in regions] for name in (
+        "label", "sign", "voxels", "volume_ml", "peak_z", "mean_z", "mean_difference", "mean_difference_sd")}
+    for key in ("centroid", "peak"):
+        places = np.array([getattr(region, f"{key}_ras") for region in regions], dtype=float).reshape(-1, 3)
+        for axis, values in zip("ras", (places @ to_world[:3, :3].T + to_world[:3, 3]).T, strict=True):
+            columns[f"{key}_{axis}"] = np.ascontiguousarray(values)
+    return columns

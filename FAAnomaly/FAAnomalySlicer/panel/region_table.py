@@ -9,6 +9,10 @@ from slicer.i18n import tr as _
 from FAAnomalyLib.result import Region, place
 
 from ..signal import Signal
+from .later import Later
+
+AT_ONCE = 25
+"""Rows in one turn of the event loop: a cell of Qt's is slow to make."""
 
 
 class RegionTable:
@@ -25,26 +29,37 @@ class RegionTable:
         self._table = table
         self._regions: list[Region] = []
         self._filling = False
+        self._volume, self._filled = None, 0
+        self._more = Later(self._fill)
         table.connect("cellClicked(int,int)", self._on_row)
         table.connect("currentCellChanged(int,int,int,int)", self._on_current)
 
     def show(self, regions: list[Region], volumeNode) -> None:
         """Show *regions*, one row each; their positions are in the local frame of *volumeNode* (None: the world)."""
-        import qt
-
         table = self._table
         self._filling = True  # emptying the table moves its current cell
-        self._regions = regions
+        self._regions, self._volume, self._filled = regions, volumeNode, 0
         table.setRowCount(len(regions))
-        for row, region in enumerate(regions):
-            shown = _in_world(region, volumeNode)
+        self._fill()
+        table.resizeColumnsToContents()
+        self._filling = False
+
+    def _fill(self) -> None:
+        """The next rows; the others later, so that the event loop goes on."""
+        import qt
+
+        if self._volume is not None and self._volume.GetScene() is None:
+            return  # the scene was closed
+        begin, self._filled = self._filled, min(self._filled + AT_ONCE, len(self._regions))
+        for row in range(begin, self._filled):
+            shown = _in_world(self._regions[row], self._volume)
             for column, (text, right) in enumerate(_cells(shown)):
                 item = qt.QTableWidgetItem(text)
                 item.setTextAlignment((qt.Qt.AlignRight if right else qt.Qt.AlignLeft) | qt.Qt.AlignVCenter)
                 item.setToolTip(shown.sentence())
-                table.setItem(row, column, item)
-        table.resizeColumnsToContents()
-        self._filling = False
+                self._table.setItem(row, column, item)
+        if self._filled < len(self._regions):
+            self._more.trigger()
 
     def _on_current(self, row: int, column: int, previous_row: int, previous_column: int) -> None:
         if row != previous_row:
