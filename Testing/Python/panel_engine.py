@@ -10,6 +10,8 @@
     Refuses the input; runs out of memory.
 ``slow:SECONDS``
     Spends so long on filling holes.
+``noisy``
+    Finds the blobs in noise, as in a real map: a low threshold leaves very many regions.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from scipy import ndimage
 
 sys.path.insert(0, str(Path(__file__).parent))  # the panel starts the engine with PYTHONSAFEPATH
 from fake_engine import install  # noqa: E402
@@ -34,6 +37,8 @@ from FAAnomalyLib.volume import Volume, load_volume  # noqa: E402
 STAGES = {"reading": 1.0, "loading the model": 1.0, "registration": 4.0, "filling holes": 10.0, "scoring": 2.0}
 THRESHOLD = 5.0
 PEAKS = {"increased": 12.0, "decreased": 9.0}
+NOISE_SIGMA = 2.0
+"""Voxels; how smooth the noise is."""
 
 
 class Detector:
@@ -87,6 +92,9 @@ def blobs(volume: Volume, region: np.ndarray, request: DetectRequest) -> Result:
         far = sum((axis - place * n) ** 2 for axis, n in zip(grid, volume.shape, strict=True))
         z += np.float32(peak) * np.exp(-far / 12.0)
     brain = (volume.data > 0) & region
+    if MODE == "noisy":
+        noise = ndimage.gaussian_filter(np.random.default_rng(0).standard_normal(z.shape, np.float32), NOISE_SIGMA)
+        z += noise / noise.std()
     z = np.where(brain & (np.abs(z) > 0.01), z, 0).astype(np.float32)
     healthy = np.where(brain, np.clip(volume.data - 0.03 * z - 0.01, 0, 1), volume.data).astype(np.float32)
     difference = volume.with_data(volume.data - healthy)
