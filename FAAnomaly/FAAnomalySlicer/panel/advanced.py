@@ -16,13 +16,14 @@ from ..engine_check import EngineCheck
 from ..models import DEFAULT, ModelInfo, models
 from ..qt_process import QtProcess, QtTimer
 from .context import Context
+from .packages import Packages
 
 
 class AdvancedSection:
     """Chooses the model and examines the environment."""
 
-    def __init__(self, context: Context) -> None:
-        self._context, self._ui = context, context.ui
+    def __init__(self, context: Context, packages: Packages) -> None:
+        self._context, self._ui, self._packages = context, context.ui, packages
         self._models: list[ModelInfo] = []
         self._listing = False
         self._shown: str | None = None
@@ -114,9 +115,8 @@ class AdvancedSection:
         if not self._context.logic.installer().missing():
             self._ui.environmentText.setPlainText(_("Nothing is missing."))
             return
-        self._context.logic.installer().ensure()
+        self._packages.ensure()
         self._ui.environmentText.setPlainText(_("Installed."))
-        self._context.problems_changed.emit()
 
     def _copy(self) -> None:
         slicer.app.clipboard().setText(self.diagnostics())

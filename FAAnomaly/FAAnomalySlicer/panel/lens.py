@@ -14,6 +14,7 @@ from ..parameters import RegionMode, request_options
 from .box import has_size, new_box, place_lens
 from .context import Context, Observer, show_text
 from .later import Later
+from .packages import Packages
 
 MOVE_MS = 30
 
@@ -21,8 +22,8 @@ MOVE_MS = 30
 class LensSection:
     """Turns the lens on and off, and sends it where the box is."""
 
-    def __init__(self, context: Context) -> None:
-        self._context, self._ui = context, context.ui
+    def __init__(self, context: Context, packages: Packages) -> None:
+        self._context, self._ui, self._packages = context, context.ui, packages
         self._lens: Lens | None = None
         self._picture = LensPicture()
         self._sent = 0.0
@@ -55,7 +56,7 @@ class LensSection:
         """Choose the box mode, make a box where there is none, and fill it. Raises ``FAError`` when that fails."""
         context, parameters = self._context, self._context.parameters
         context.message.clear()
-        context.logic.installer().ensure()
+        self._packages.ensure()
         parameters.regionMode = RegionMode.BOX
         if parameters.roi is None:
             parameters.roi = new_box()

@@ -10,6 +10,7 @@ from .context import Context, Observer
 from .input import InputSection
 from .lens import LensSection
 from .log import LogSection
+from .packages import Packages
 from .region import RegionSection
 from .results import ResultsSection
 from .run import RunSection
@@ -30,9 +31,10 @@ class Panel:
         context = self._context = Context(ui, logic)
         self._gui_tag = None
         self.input, self.region = InputSection(context), RegionSection(context)
-        self.run = RunSection(context, [lambda: self.input.problem, lambda: self.region.problem])
-        self.results, self.lens = ResultsSection(context), LensSection(context)
-        self.advanced, self.log = AdvancedSection(context), LogSection(context)
+        self._packages = Packages(context)
+        self.run = RunSection(context, self._packages, [lambda: self.input.problem, lambda: self.region.problem])
+        self.results, self.lens = ResultsSection(context), LensSection(context, self._packages)
+        self.advanced, self.log = AdvancedSection(context, self._packages), LogSection(context)
         self.run.ended.connect(self._on_ended)
         self._sections = [self.input, self.region, self.run, self.results, self.lens, self.advanced]
         self._watch = Observer([vtk.vtkCommand.ModifiedEvent], self._on_parameters_changed)
@@ -68,8 +70,9 @@ class Panel:
         self._context.message.clear()
 
     def enter(self) -> None:
-        """The module is opened."""
+        """The module is opened, perhaps for the first time since a restart that an installation asked for."""
         self._context.problems_changed.emit()
+        self._packages.go_on()
 
     def exit(self) -> None:
         """Another module is opened: the lens would follow a box that belongs to somebody else."""
@@ -77,6 +80,7 @@ class Panel:
 
     def close(self) -> None:
         """Let go of everything."""
+        self._packages.stop()
         self.run.cancel()
         self.lens.turn_off()
         self.setParameterNode(None)

@@ -16,6 +16,7 @@ from ..signal import Signal
 from . import estimate
 from .context import Context
 from .later import Later
+from .packages import Packages
 
 FULL = 1000
 """Steps of the progress bar."""
@@ -37,7 +38,7 @@ class RunSection:
 
     Parameters
     ----------
-    context
+    context, packages
         Of the panel.
     problems
         Functions that each give a sentence saying what keeps the run from starting, or nothing.
@@ -48,8 +49,9 @@ class RunSection:
         Emits the :class:`~..detection.Detection` when it is done.
     """
 
-    def __init__(self, context: Context, problems: list) -> None:
-        self._context, self._ui, self._problems = context, context.ui, problems
+    def __init__(self, context: Context, packages: Packages, problems: list) -> None:
+        self._context, self._ui = context, context.ui
+        self._packages, self._problems = packages, [lambda: packages.problem, *problems]
         self.ended = Signal()
         self._asked_to_start = self._cancelling = False
         self._started = 0.0
@@ -90,7 +92,7 @@ class RunSection:
         """Start a run with the panel's choices. Raises ``FAError`` when it cannot."""
         context, parameters = self._context, self._context.parameters
         context.message.clear()
-        context.logic.installer().ensure()
+        self._packages.ensure()
         context.run_starts.emit()
         choices = request_options(parameters)
         if parameters.regionMode is RegionMode.BOX:

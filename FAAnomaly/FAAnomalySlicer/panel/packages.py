@@ -1,0 +1,65 @@
+"""The engine's packages: installed when first needed, and after a restart without a second question."""
+
+from __future__ import annotations
+
+from slicer.i18n import tr as _
+
+from FAAnomalyLib.errors import FAError
+
+from .context import Context
+from .later import Later
+
+
+class Packages:
+    """Sees to it that the engine can be started.
+
+    pip's windows let the event loop run, so that buttons can be pressed while it works: one installation at a time,
+    and no run meanwhile.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._installing = False
+        self._go_on = Later(context.guarded(self._continue))
+
+    @property
+    def problem(self) -> str:
+        """Why no run can start, or nothing."""
+        return _("Python packages are being installed") if self._installing else ""
+
+    def ensure(self) -> None:
+        """Install what is missing after one question; returns at once when nothing is.
+
+        Raises ``FAError('missing')`` as :meth:`..install.Installer.ensure`, and ``bad-request`` when asked for twice.
+        """
+        if self._installing:
+            raise FAError("bad-request", self.problem, _("it was asked for already"), _("Wait for its end"))
+        installer = self._context.logic.installer()
+        self._set_installing(bool(installer.missing()))
+        try:
+            installer.ensure()
+        finally:
+            self._set_installing(False)
+
+    def go_on(self) -> None:
+        """Continue, soon, an installation that the user agreed to before Slicer was restarted."""
+        if not self._installing and self._context.logic.installer().pending():
+            self._context.ui.statusLabel.text = _("The installation that you agreed to goes on…")
+            self._go_on.trigger()
+
+    def stop(self) -> None:
+        """The panel goes."""
+        self._go_on.stop()
+
+    def _continue(self) -> None:
+        outcome = ""
+        try:
+            self.ensure()
+            outcome = _("The Python packages are installed.")
+        finally:
+            self._context.ui.statusLabel.text = outcome
+
+    def _set_installing(self, installing: bool) -> None:
+        if installing != self._installing:
+            self._installing = installing
+            self._context.problems_changed.emit()
