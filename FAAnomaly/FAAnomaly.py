@@ -53,6 +53,14 @@ class FAAnomaly(ScriptedLoadableModule):
             "inpainting with denoising diffusion probabilistic models</i>, whose methods are kept as an exact "
             "baseline. Research software: nothing here is a diagnosis.</p>")
         slicer.app.connect("startupCompleted()", register_sample_data)
+        slicer.app.connect("startupCompleted()", register_layout)
+
+
+def register_layout() -> None:
+    """Tell Slicer of the layout that compares."""
+    from FAAnomalySlicer.compare import register_layout as register
+
+    register()
 
 
 def register_sample_data() -> None:

@@ -6,10 +6,21 @@ import slicer
 import slicer.util
 from slicer.i18n import tr as _
 
-from .views import COMPARED, INPUT, PSEUDO_HEALTHY, Z_MAP, fit
+from .views import COMPARED, INPUT, PSEUDO_HEALTHY, Z_MAP, fit, same_window
 
 LAYOUT_ID = 4137
 """Numbers of Slicer's own layouts are below 1000."""
+
+
+def register_layout() -> None:
+    """Tell Slicer what the layout looks like, where there are layouts: not without a window.
+
+    At Slicer's start and not when it is first shown, because a scene that was saved in this layout names its number
+    alone, and Slicer shows nothing at all for a number that it does not know.
+    """
+    layout = _layout()
+    if layout is not None and not layout.IsLayoutDescription(LAYOUT_ID):
+        layout.AddLayoutDescription(LAYOUT_ID, _description())
 
 
 class Comparison:
@@ -21,22 +32,23 @@ class Comparison:
     @property
     def possible(self) -> bool:
         """Whether there is a layout to change: not without a window."""
-        return self._layout() is not None
+        return _layout() is not None
 
     @property
     def shown(self) -> bool:
         """Whether the layout on the screen is this one."""
-        layout = self._layout()
+        layout = _layout()
         return layout is not None and layout.GetViewArrangement() == LAYOUT_ID
 
     def show(self, inputNode, nodes, opacity: float) -> None:
         """Show the three views of a result, :class:`~.results.ResultNodes`; also to bring them up to date."""
-        layout = self._layout()
-        if not layout.IsLayoutDescription(LAYOUT_ID):
-            layout.AddLayoutDescription(LAYOUT_ID, _description())
+        layout = _layout()
+        register_layout()
         if not self.shown:
             self._before = layout.GetViewArrangement()
             layout.SetViewArrangement(LAYOUT_ID)
+        if inputNode is not None and nodes.pseudoHealthy is not None:
+            same_window(inputNode, nodes.pseudoHealthy)
         volumes = {INPUT: (inputNode, None), PSEUDO_HEALTHY: (nodes.pseudoHealthy, None),
                    Z_MAP: (inputNode, nodes.zMap)}
         for composite in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
@@ -52,20 +64,24 @@ class Comparison:
                 composite.SetForegroundOpacity(opacity)
 
     def end(self) -> None:
-        """The layout that was there before; without effect when the user has chosen another meanwhile."""
-        if self.shown and self._before is not None:
-            self._layout().SetViewArrangement(self._before)
+        """The layout that was there before; without effect when the user has chosen another meanwhile.
+
+        A scene that was saved in this layout tells of no other: then Slicer's own first one.
+        """
+        if self.shown:
+            _layout().SetViewArrangement(self._before or slicer.vtkMRMLLayoutNode.SlicerLayoutConventionalView)
         self._before = None
 
-    @staticmethod
-    def _layout():
-        return slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLLayoutNode")
+
+def _layout():
+    return slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLLayoutNode")
 
 
 def _fill(composite, background, foreground, opacity: float) -> None:
     was = composite.StartModify()
     composite.SetBackgroundVolumeID(background.GetID() if background is not None else None)
     composite.SetForegroundVolumeID(foreground.GetID() if foreground is not None else None)
+    composite.SetLabelVolumeID(None)
     composite.SetForegroundOpacity(opacity)
     composite.SetLinkedControl(True)
     composite.SetHotLinkedControl(True)

@@ -98,7 +98,7 @@ class Views:
         background = self._present(nodes.pseudoHealthy if what == PSEUDO_HEALTHY else below, what)
         foreground = self._present(nodes.zMap, what) if what == Z_MAP else None
         if what == PSEUDO_HEALTHY and inputNode is not None:
-            _same_window(inputNode, nodes.pseudoHealthy)
+            same_window(inputNode, nodes.pseudoHealthy)
         self._put(what, background, foreground)
 
     def show_instead(self, volumeNode) -> None:
@@ -170,7 +170,7 @@ def jump_to(ras, volumeNode) -> None:
                                           slicer.vtkMRMLSliceNode.CenteredJumpSlice)
 
 
-def _same_window(inputNode, pseudoHealthy) -> None:
+def same_window(inputNode, pseudoHealthy) -> None:
     """The same brightness means the same FA, so that toggling shows nothing but the difference."""
     given, shown = inputNode.GetScalarVolumeDisplayNode(), pseudoHealthy.GetScalarVolumeDisplayNode()
     if given is not None and shown is not None:

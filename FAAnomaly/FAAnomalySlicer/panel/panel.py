@@ -77,6 +77,7 @@ class Panel:
     def exit(self) -> None:
         """Another module is opened: the lens would follow a box that belongs to somebody else."""
         self.lens.turn_off()
+        self.results.exit()
 
     def close(self) -> None:
         """Let go of everything."""
