@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import slicer
 from slicer.i18n import tr as _
 
 from FAAnomalyLib.errors import FAError
 
-from .. import geometry
 from ..compare import Comparison
 from ..parameters import Shown
+from ..qt_process import QtTimer
 from ..results import ResultNodes, recall
 from ..segments import show_surface
 from ..table import regions_of
 from ..tensor import ROLE as FA_OF_TENSORS
-from ..threshold import SHOWN_SIGNS, THRESHOLD, apply_threshold, both_tails
+from ..threshold import SHOWN_SIGNS, THRESHOLD, both_tails
+from ..threshold_follower import ThresholdFollower
 from ..views import jump_to
-from .context import Context, show_text
+from .context import Context, show_text, unexpected
 from .export import Exporter
 from .later import Later
 from .region_table import RegionTable
 
-THRESHOLD_MS = 30
+THRESHOLD_MS = 10
 SURFACE_MS = 400
 LOWEST, HIGHEST = 2.0, 15.0
 """Ends of the slider; the upper one grows with the map."""
@@ -44,6 +44,7 @@ class ResultsSection:
         self._comparison = Comparison()
         self._export = Exporter(context, lambda: self._nodes)
         self._threshold = Later(self._apply_threshold, THRESHOLD_MS)
+        self._follower = ThresholdFollower(QtTimer(), self._on_threshold_applied, self._on_threshold_failed)
         self._surfaces = Later(self._show_surfaces, SURFACE_MS)
         ui = self._ui
         self._buttons = {Shown.INPUT: ui.showInputButton, Shown.PSEUDO_HEALTHY: ui.showHealthyButton,
@@ -101,6 +102,7 @@ class ResultsSection:
     def sceneCloses(self) -> None:
         """All results go."""
         self._threshold.stop()
+        self._follower.stop()
         self._surfaces.stop()
         self._context.views.forget()
         self._comparison.end()
@@ -110,6 +112,7 @@ class ResultsSection:
     def close(self) -> None:
         """Give the views back."""
         self._threshold.stop()
+        self._follower.stop()
         self._surfaces.stop()
         self._context.views.restore()
         self._comparison.end()
@@ -196,19 +199,25 @@ class ResultsSection:
         if self._nodes is None or self._context.parameters is None or self._wanted() == self._applied():
             return
         up, down, signs = self._wanted()
-        try:
-            self._show_regions(apply_threshold(self._nodes.present(), (up, down), signs))
-        except FAError as error:
-            self._context.message.fail(error)
-        if self._context.parameters.surfaces:
-            self._surfaces.trigger()
+        self._follower.follow(self._nodes.present(), (up, down), signs)
+
+    def _on_threshold_applied(self, regions: list) -> None:
+        if self._context.parameters is not None:
+            self._show_regions(regions)
+            if self._context.parameters.surfaces:
+                self._surfaces.trigger()
+
+    def _on_threshold_failed(self, error: Exception) -> None:
+        self._context.message.fail(error if isinstance(error, FAError) else unexpected(error))
 
     def _show_regions(self, regions: list) -> None:
         self._table.show(regions, self._nodes.zMap if self._nodes else None)
         counts = {sign: sum(region.sign == sign for region in regions) for sign in ("increased", "decreased")}
         self._strongest = 0
         if self._nodes is not None and self._nodes.zMap is not None:
-            self._strongest = math.ceil(float(np.abs(geometry.voxels(self._nodes.zMap)).max()))
+            image = self._nodes.zMap.GetImageData()
+            # VTK keeps the range for as long as the voxels are the same.
+            self._strongest = math.ceil(max(map(abs, image.GetScalarRange()))) if image is not None else 0
         show_text(self._ui.summaryLabel, "" if self._nodes is None else _(
             "{increased} with increased, {decreased} with decreased FA.").format(**counts))
 
