@@ -100,9 +100,10 @@ def test_two_runs_use_the_same_nodes(bench):
     assert panel.engine_pid() == pid, "the engine is kept warm"
 
 
-@pytest.mark.parametrize("stage", ["reading", "registration", "filling holes"])
-def test_cancel_leaves_no_node_and_no_process(bench, stage):
-    words = {"reading": "Reading the volume", "registration": "Registering", "filling holes": "Filling holes"}[stage]
+@pytest.mark.parametrize("stage, words", [
+    ("reading", "Reading the volume"), ("loading the model", "Loading the model"), ("registration", "Registering"),
+    ("filling holes", "Filling holes"), ("scoring", "Scoring")])
+def test_cancel_leaves_no_node_and_no_process(bench, stage, words):
     panel = bench(f"stuck:{stage}")
     panel.choose(add_volume(brainlike(), GRIDS["ras"]))
     before = node_ids()
@@ -200,6 +201,33 @@ def test_a_closed_scene_cancels(bench):
     panel.become("quick")
     panel.choose(add_volume(brainlike(), GRIDS["ras"]))
     panel.run()
+
+
+def test_quitting_slicer_during_a_run_leaves_no_node_and_no_process(bench):
+    panel = bench("stuck:filling holes")
+    panel.choose(add_volume(brainlike(), GRIDS["ras"]))
+    before = node_ids()
+    panel.apply()
+    panel.until_stage("Filling holes")
+    pid = panel.engine_pid()
+    panel.widget.exit()
+    assert panel.running, "another module may be opened meanwhile"
+    panel.widget.cleanup()
+    panel.until(lambda: gone(pid))
+    panel.settle()
+    assert node_ids() == before
+
+
+def test_the_time_that_a_run_took_here_is_said_before_the_next_one(bench):
+    volume, panel = add_volume(brainlike(), GRIDS["ras"]), bench("slow:0.5")
+    panel.choose(volume)
+    assert panel.ui.statusLabel.text.startswith("A whole brain takes")
+    panel.run()
+    panel.ui.samplesSpinBox.value = 5
+    assert panel.ui.statusLabel.text.startswith("A whole brain takes"), "nobody knows about five samples yet"
+    panel.ui.samplesSpinBox.value = 1
+    assert panel.ui.statusLabel.text.startswith("Takes about ") and " s here" in panel.ui.statusLabel.text
+    assert panel.ui.deviceLabel.text == "pretended device"
 
 
 def test_an_input_that_is_removed_or_changed_keeps_its_result_and_is_told(bench):
