@@ -168,12 +168,19 @@ def test_the_lines_in_the_readme_run(logic_on, tmp_path, monkeypatch):
     blocks = readme_lines()
     assert blocks, f"the README has no lines under {SECTION!r}"
     logic_on()
+    another = add_volume(brainlike(seed=1), GRIDS["ras"], "FA of another")
+    sequence = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSequenceNode")
+    sequence.SetDataNodeAtValue(another, "0")
     add_volume(brainlike(), GRIDS["oblique"], "FA")
-    add_volume(brainlike(seed=1), GRIDS["ras"], "FA of another")
+    slicer.mrmlScene.RemoveNode(another)
+    before = set(slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"))
     monkeypatch.chdir(tmp_path)
     names: dict = {}
     for block in blocks:
         exec(compile(block, str(README), "exec"), names)
     slicer_harness.pump_until(lambda: names["job"].over, 120)
     assert names["job"].state == "done"
+    copies = [node for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+              if node not in before and node.GetAttribute("FAAnomaly.version") is None]
+    assert [results_of(copy).zMap is not None for copy in copies] == [True], "the sequence's only map was judged"
     close(names["logic"])
