@@ -5,13 +5,18 @@ The engine keeps what it has prepared (registration above all) for as long as it
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+from slicer.i18n import tr as _
+from vtk.util.numpy_support import vtk_to_numpy
 
-from .background import in_background
-from .geometry import InputRecord, record_input, voxels
+from FAAnomalyLib.errors import FAError
+
+from .background import in_background, in_steps
+from .geometry import InputRecord, record_input
 from .nrrd import write_nrrd
 from .process import Timer
 from .workspace import Workspace
@@ -19,6 +24,9 @@ from .workspace import Workspace
 BYTES = 4
 ROOM = 12
 """Free disk that a run needs, in inputs: the input itself, four results and as much while they are written."""
+
+COPIED_AT_ONCE = 2**20
+"""Voxels copied in one turn of the event loop."""
 
 
 class InputStore:
@@ -40,22 +48,26 @@ class InputStore:
             path = self._path
             self._timer.after(0, lambda: done(path, None))
             return record
-        # A copy: the node's own array may change or go while the thread writes.
-        data = np.array(voxels(volumeNode), dtype=np.float32)
-        path = self._workspace.new_folder(ROOM * BYTES * data.size) / "input.nrrd"
+        path = self._workspace.new_folder(ROOM * BYTES * math.prod(record.shape)) / "input.nrrd"
         self.forget()
 
-        def work() -> Path:
+        def write(data: np.ndarray) -> Path:
             with self._workspace.writing():
                 write_nrrd(data, record.ijk_to_ras, path)
             return path
+
+        def copied(data: np.ndarray | None, error: Exception | None) -> None:
+            if error is not None:
+                done(None, error)
+            else:
+                in_background(lambda: write(data), self._timer, written)
 
         def written(value: Path | None, error: Exception | None) -> None:
             if error is None:
                 self._record, self._path = record, path
             done(value, error)
 
-        in_background(work, self._timer, written)
+        in_steps(_copy_steps(volumeNode.GetImageData(), record), self._timer, copied, lambda: False)
         return record
 
     def forget(self) -> None:
@@ -63,6 +75,26 @@ class InputStore:
         if self._path is not None and self._workspace.root is not None:
             self._workspace.remove(self._path.parent)
         self._record = self._path = None
+
+
+def _copy_steps(image, record: InputRecord) -> Iterator[None]:
+    """Copy the voxels as float32: the node's own array may change or go while a thread writes.
+
+    A few slices a step, so that the event loop goes on. Where the voxels change in between, all are taken as they are
+    then; :func:`~.geometry.changed` tells the user.
+    """
+    data = np.empty(record.shape[::-1], np.float32)
+    slices = max(COPIED_AT_ONCE // data[0].size, 1)
+    for first in range(0, len(data), slices):
+        whole = image.GetMTime() != record.image_mtime
+        if whole and image.GetDimensions() != record.shape:
+            raise FAError("bad-input", _("The volume got another size while it was read"), "", _("Run again"))
+        part = slice(None) if whole else slice(first, first + slices)
+        data[part] = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(data.shape)[part]
+        if whole:
+            break
+        yield
+    return data
 
 
 def _same_file(one: InputRecord, other: InputRecord) -> bool:

@@ -12,11 +12,11 @@ PACKAGE = "FAAnomalySlicer"
 
 FLOORS = [
     {"signal", "parameters", "locations", "line_buffer", "nrrd", "diagnostics", "workspace", "install", "colours",
-     "folder", "terminology", "result_files", "report"},
+     "folder", "terminology", "result_files", "region_search", "report"},
     {"process", "geometry", "models", "sample_data", "segments"},
     {"qt_process", "subprocess_process", "escalation", "engine_failure", "background", "fa_check", "tensor", "table"},
     {"job", "worker_session", "engine_check", "input_store", "threshold"},
-    {"engine_client", "provenance"},
+    {"engine_client", "provenance", "threshold_follower"},
     {"engine", "results"},
     {"connection", "views"},
     {"detection", "lens", "compare"},
@@ -27,7 +27,7 @@ FLOORS = [
 
 NO_SCENE = {"signal", "parameters", "locations", "line_buffer", "nrrd", "workspace", "process", "qt_process",
             "subprocess_process", "escalation", "engine_failure", "background", "job", "worker_session",
-            "engine_check", "engine_client", "engine", "models"}
+            "engine_check", "engine_client", "engine", "models", "region_search"}
 """Rooms that run the engine's process or hold values; of Slicer they may know the translations."""
 
 FILES = {".".join(path.relative_to(ROOT / PACKAGE).with_suffix("").parts): path
