@@ -1,8 +1,8 @@
 """The outline of a suspect: sharper than the evidence that found it.
 
 The evidence is the strongest of several scales, and the widest finds a change at the cost of its outline.
-Inside a suspect its shape is therefore the mean of the evidence and of a finer map of predictions that know
-nothing of the change; its height stays that of the evidence, so that what is found does not change.
+Inside a suspect the mean of the evidence and of a finer map of predictions that know nothing of the change
+therefore replaces it where it is less: halos go, and nothing stands out more than before.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from .regions import NEIGHBOURS
 from .scoring import SUSPECT_SHARE
 
 SURELY = 0.95
-"""Quantile of a suspect's core that is brought to its height: no single voxel's."""
+"""Quantile by which heights are compared: no single voxel's."""
 
 
 def outlined(statistic: np.ndarray, finer: np.ndarray, hidden: np.ndarray) -> np.ndarray:
-    """The statistic with its suspects reshaped, float32 (X, Y, Z).
+    """The statistic with its suspects' halos taken away, float32 (X, Y, Z).
 
     Parameters
     ----------
@@ -42,9 +42,9 @@ def outlined(statistic: np.ndarray, finer: np.ndarray, hidden: np.ndarray) -> np
         height = float(np.quantile((sign * finer)[core], SURELY))
         if height > 0.0:
             here = sign * statistic[mine]
-            peak = float((sign * statistic)[core].max())
-            # What deviates the other way beside it is no part of it and must not grow with it.
-            shaped = np.clip((here + sign * finer[mine] * (peak / height)) / 2.0, np.minimum(here, 0.0), peak)
+            scale = float(np.quantile((sign * statistic)[core], SURELY)) / height
+            # It only takes away: no voxel may stand out more than the evidence says, of whichever sign.
+            shaped = np.clip((here + sign * finer[mine] * scale) / 2.0, np.minimum(here, 0.0), np.maximum(here, 0.0))
             out[mine] = sign * shaped
     return out
 
