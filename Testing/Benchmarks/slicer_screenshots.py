@@ -3,7 +3,7 @@
     python Testing/Benchmarks/slicer_screenshots.py [--real FA.nii.gz --diameter MM --change FA --seed N]
 
 Draws the bundled sample into ``Resources/Screenshots/slicer_*.png`` with the real engine, and says how long the lens
-took. With ``--real`` a change is planted into another brain, and its slice views are drawn as well.
+took. With ``--real`` a change is planted into another brain, and its slice views are drawn as well, with the truth.
 """
 
 from __future__ import annotations
@@ -31,9 +31,12 @@ from slicer_harness.fixtures import ModuleOpener  # noqa: E402
 
 OUT = ROOT / "Resources" / "Screenshots"
 LONGEST = 1800
-TILE = (310, 330)
-FIELD_MM, LENS_FIELD_MM = 178.0, 90.0
+TILE = (340, 310)
+FIELD_MM, LENS_FIELD_MM = 215.0, 90.0
 CAPTION, GAP = 30, 8
+TRUTH_COLOUR = (0.3, 1.0, 0.3)
+WINDOW = (0.0, 0.8)
+"""FA from black to white; Slicer's own choice follows the noise at a real brain's rim."""
 PANEL_WIDTH = 430
 DRAGS = 6
 
@@ -47,6 +50,8 @@ def main() -> None:
     args = parser.parse_args()
 
     slicer_harness.open_layout()
+    arrangements = slicer.vtkMRMLLayoutLogic()  # as in a Slicer with a window: there are layouts to choose from
+    arrangements.SetMRMLScene(slicer.mrmlScene)
     widget = ModuleOpener(slicer_harness.application())("FAAnomaly")
     widget.ui.sampleButton.click()
     slices(np.zeros(3))  # the views are there before there are results, as in Slicer
@@ -55,9 +60,11 @@ def main() -> None:
     picture_views(widget, OUT / "slicer_views.png")
     picture_lens(widget)
     if args.real:
-        widget.ui.inputSelector.setCurrentNode(planted(args))
+        volume, truth = planted(args)
+        widget.ui.inputSelector.setCurrentNode(volume)
         detect(widget)
-        picture_views(widget, OUT / "slicer_real_brain.png")
+        picture_views(widget, OUT / "slicer_real_brain.png", truth,
+                      f"; green: FA {'lowered' if args.change < 0 else 'raised'} by {abs(args.change):g}")
     widget.logic.close()
     slicer_harness.pump(2.0)
     sys.stdout.flush()
@@ -82,15 +89,18 @@ def picture_panel(widget) -> None:
     slicer_harness.grab(widget.parent, OUT / "slicer_panel.png", PANEL_WIDTH)
 
 
-def picture_views(widget, path: Path) -> None:
-    """Axial, coronal and sagittal: input, pseudo-healthy, z-map with outlines."""
+def picture_views(widget, path: Path, truth=None, remark: str = "") -> None:
+    """Axial, coronal and sagittal: input with the outline of *truth*, pseudo-healthy, z-map with outlines."""
     position = strongest(widget)
     rows = []
-    for button, title in ((widget.ui.showInputButton, "Input"), (widget.ui.showHealthyButton, "Pseudo-healthy"),
-                          (widget.ui.showZMapButton, "Input, z-map and outlines")):
+    for button, title in ((widget.ui.showInputButton, f"Input{remark}"),
+                          (widget.ui.showHealthyButton, "Pseudo-healthy"),
+                          (widget.ui.showZMapButton, "Input, z-map and outlines of what was found")):
         if not button.checked:
             button.click()
         show_segments(widget, button is widget.ui.showZMapButton)
+        if truth is not None:
+            truth.SetDisplayVisibility(button is widget.ui.showInputButton)
         rows.append((title, slices(position)))
     save(rows, path)
 
@@ -162,7 +172,20 @@ def slices(position: np.ndarray, field_mm: float = FIELD_MM) -> Image.Image:
         jump = view.slice_node.JumpSliceByOffsetting if field_mm == FIELD_MM else view.slice_node.JumpSliceByCentering
         jump(*position)
         pictures.append(view.picture(*TILE))
-    return Image.fromarray(np.concatenate(pictures, axis=1))
+    row = Image.fromarray(np.concatenate(pictures, axis=1))
+    draw, font = ImageDraw.Draw(row), ImageFont.load_default(15)
+    for number, name in enumerate(("Red", "Green", "Yellow")):
+        place = (number * TILE[0] + 12, TILE[1] // 2)
+        draw.text(place, side_on_the_left(name), fill=(200, 200, 200), font=font, anchor="mm",
+                  stroke_width=2, stroke_fill=(0, 0, 0))
+    return row
+
+
+def side_on_the_left(name: str) -> str:
+    """The anatomical direction of a slice view's left edge, a letter of RASLPI."""
+    to_ras = slicer.util.arrayFromVTKMatrix(slicer_harness.slice_view(name).slice_node.GetSliceToRAS())
+    axis = int(np.abs(to_ras[:3, 0]).argmax())
+    return ("LPI" if to_ras[axis, 0] > 0 else "RAS")[axis]
 
 
 def save(rows: list[tuple[str, Image.Image]], path: Path) -> None:
@@ -181,7 +204,7 @@ def save(rows: list[tuple[str, Image.Image]], path: Path) -> None:
 
 
 def planted(args: argparse.Namespace):
-    """The volume node of ``--real`` with a sphere of changed FA in its white matter."""
+    """The volume node of ``--real`` with a sphere of changed FA in its white matter, and that sphere's outline."""
     from FAAnomalyLib.engine import load_engine
     from FAAnomalyLib.evaluation.lesions import plant, sphere, white_matter_centre
     from FAAnomalyLib.intake import check_fa
@@ -193,8 +216,25 @@ def planted(args: argparse.Namespace):
     white = (prepared.space.to_native(prepared.space.prior.white_matter) > 0.5) & prepared.native_brain
     ball = sphere(healthy, white_matter_centre(healthy, white, args.diameter, args.seed), args.diameter) & white
     volume = plant(healthy, ball, args.change)
-    return slicer.util.addVolumeFromArray(np.ascontiguousarray(volume.data.T), ijkToRAS=volume.affine,
+    node = slicer.util.addVolumeFromArray(np.ascontiguousarray(volume.data.T), ijkToRAS=volume.affine,
                                           name="FA of a person")
+    node.CreateDefaultDisplayNodes()
+    node.GetDisplayNode().SetAutoWindowLevel(False)
+    node.GetDisplayNode().SetWindowLevelMinMax(*WINDOW)
+    return node, outline(ball, volume.affine)
+
+
+def outline(mask: np.ndarray, affine: np.ndarray):
+    """A segmentation node that shows the edge of *mask* in the slice views."""
+    labels = slicer.util.addVolumeFromArray(np.ascontiguousarray(mask.T.astype(np.uint8)), ijkToRAS=affine,
+                                            nodeClassName="vtkMRMLLabelMapVolumeNode")
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "truth")
+    node.CreateDefaultDisplayNodes()
+    slicer.vtkSlicerSegmentationsModuleLogic.ImportLabelmapToSegmentationNode(labels, node)
+    slicer.mrmlScene.RemoveNode(labels)
+    node.GetSegmentation().GetNthSegment(0).SetColor(*TRUTH_COLOUR)
+    node.GetDisplayNode().SetVisibility2DFill(False)
+    return node
 
 
 if __name__ == "__main__":
