@@ -33,8 +33,6 @@ COMBINATIONS: dict[str, dict[Key, float]] = {
 one prediction is rarely wrong with all; a change as wide as its holes shows little in the inpainter's residual, hence
 the half weight and the template alone. Chosen by how far spheres of 10 to 40 mm stood out beyond the limits of healthy
 people."""
-OUTLINE: dict[Key, float] = {(TEMPLATE, 5.0): 1.0, (OTHER_SIDE, 5.0): 1.0}
-"""The sum whose shape outlines what was found: at 5 mm, of predictions that know nothing of a change."""
 LONE_OTHER_SIDE = 2.0
 """z that the other side may add by itself: a change there is seen here with the other sign."""
 
@@ -72,20 +70,9 @@ class Calibration:
     def combined(self, maps: dict[Key, np.ndarray], judged: np.ndarray,
                  subject: dict[Key, tuple[float, float]]) -> dict[str, np.ndarray]:
         """:data:`COMBINATIONS` of the first look's standardised maps, by name."""
-        z = self._standardised(maps, judged, subject)
-        return {name: _sum(z, parts) for name, parts in COMBINATIONS.items()}
-
-    def outline(self, maps: dict[Key, np.ndarray], judged: np.ndarray,
-                subject: dict[Key, tuple[float, float]]) -> np.ndarray:
-        """:data:`OUTLINE` of the first look's standardised maps."""
-        sigmas = {sigma for _, sigma in OUTLINE}
-        return _sum(self._standardised({key: values for key, values in maps.items() if key[1] in sigmas}, judged,
-                                       subject), OUTLINE)
-
-    def _standardised(self, maps: dict[Key, np.ndarray], judged: np.ndarray,
-                      subject: dict[Key, tuple[float, float]]) -> dict[Key, np.ndarray]:
-        return _without_ghosts({key: self.standardised(key, values, judged, subject[key])
-                                for key, values in maps.items()})
+        z = {key: self.standardised(key, values, judged, subject[key]) for key, values in maps.items()}
+        z = _without_ghosts(z)
+        return {name: sum(weight * z[key] for key, weight in parts.items()) for name, parts in COMBINATIONS.items()}
 
     def standardised(self, key: Key, values: np.ndarray, judged: np.ndarray,
                      subject: tuple[float, float]) -> np.ndarray:
@@ -138,10 +125,6 @@ def drawn_name(sigma: float) -> str:
 UNCALIBRATED = dict(zip(COMBINATIONS, (13.0, 16.0, 6.0, 12.0), strict=True))
 """Limits where none are known: about those of the people behind the bundled model; for all other maps:"""
 UNCALIBRATED_OTHER = 1.5 * UNIT
-
-
-def _sum(z: dict[Key, np.ndarray], parts: dict[Key, float]) -> np.ndarray:
-    return sum(weight * z[key] for key, weight in parts.items())
 
 
 def _without_ghosts(z: dict[Key, np.ndarray]) -> dict[Key, np.ndarray]:

@@ -10,7 +10,6 @@ import numpy as np
 from .calibration import Calibration
 from .evidence import Residual, drawn_evidence
 from .inpainting import Filled, Filler, Sampling, combine
-from .outline import outlined
 from .scoring import first_look, judged_mask
 from .second_look import look_again
 from .space import Prepared
@@ -56,14 +55,13 @@ def judge_brain(filler: Filler, prepared: Prepared, by_size: dict[int, Filled], 
     judged = judged_mask(prepared.brain, prepared.space.prior.white_matter, filled.covered, spacing)
     small, large = small_and_large(fa, by_size)
     first = first_look(fa, prepared.space.prior, judged, small, large, spacing, calibration)
-    statistic = calibration.strongest(first.maps)
+    z = np.where(judged, calibration.to_normal(calibration.strongest(first.maps)), 0.0).astype(np.float32)
     again = look_again(filler, prepared, first, calibration, sampling, on_progress)
     if again is None:
-        return Judgement(filled, _z(statistic, judged, calibration), judged)
+        return Judgement(filled, z, judged)
     hidden = again.covered
     filled = Filled(np.where(hidden, again.mean, filled.mean), np.where(hidden, again.variance, filled.variance),
                     filled.covered | hidden, filled.evaluations + again.evaluations)
-    z = _z(outlined(statistic, first.outline, hidden), judged, calibration)
     return Judgement(filled, z, judged, float((hidden & judged).sum() / judged.sum()))
 
 
@@ -72,8 +70,5 @@ def judge_region(prepared: Prepared, filled: Filled, calibration: Calibration) -
     spacing = prepared.space.spacing_mm
     judged = judged_mask(prepared.brain, prepared.space.prior.white_matter, filled.covered, spacing)
     maps = drawn_evidence(residual_of(prepared.fa, filled), judged, spacing)
-    return Judgement(filled, _z(calibration.strongest(calibration.drawn(maps, judged)), judged, calibration), judged)
-
-
-def _z(statistic: np.ndarray, judged: np.ndarray, calibration: Calibration) -> np.ndarray:
-    return np.where(judged, calibration.to_normal(statistic), 0.0).astype(np.float32)
+    z = calibration.to_normal(calibration.strongest(calibration.drawn(maps, judged)))
+    return Judgement(filled, np.where(judged, z, 0.0).astype(np.float32), judged)

@@ -34,14 +34,11 @@ class FirstLook:
         Centre and spread of each first-look map over the subject.
     maps
         By name, see :meth:`~FAAnomalyLib.calibration.Calibration.combined`.
-    outline
-        See :meth:`~FAAnomalyLib.calibration.Calibration.outline`.
     """
 
     judged: np.ndarray
     yardstick: dict[Key, tuple[float, float]]
     maps: dict[str, np.ndarray]
-    outline: np.ndarray
 
 
 def judged_mask(brain: np.ndarray, white_matter: np.ndarray, covered: np.ndarray, spacing_mm: float) -> np.ndarray:
@@ -55,8 +52,7 @@ def first_look(fa: np.ndarray, prior: Prior, judged: np.ndarray, small: Residual
     """Evidence, standardised and combined; parameters as :func:`~FAAnomalyLib.evidence.first_evidence`."""
     maps = first_evidence(fa, prior, judged, small, large, spacing_mm)
     yardstick = {key: centre_and_spread(maps[key][judged]) for key in FIRST}
-    return FirstLook(judged, yardstick, calibration.combined(maps, judged, yardstick),
-                     calibration.outline(maps, judged, yardstick))
+    return FirstLook(judged, yardstick, calibration.combined(maps, judged, yardstick))
 
 
 def suspects(statistic: np.ndarray, spacing_mm: float, judged: np.ndarray) -> np.ndarray:

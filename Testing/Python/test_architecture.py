@@ -21,7 +21,7 @@ FLOORS = [
      "networks", "evidence"},
     {"checkpoints", "calibration"},
     {"inpainting", "scoring"},
-    {"engine", "second_look", "outline", "judgement"},
+    {"engine", "second_look", "judgement"},
     {"detector"},
     {"training", "baselines", "evaluation"},
     {"sampling"},
