@@ -49,7 +49,6 @@ def colour_node(scene):
     node.SetNumberOfColors(ENTRIES)
     for number, (red, green, blue, alpha) in enumerate(table()):
         node.SetColor(number, f"{(number + 0.5) / ENTRIES * 2 - 1:+.3f}", red, green, blue, alpha)
-    node.NamesInitialisedOn()
     return scene.AddNode(node)
 
 

@@ -15,13 +15,11 @@ from .background import in_background, in_steps
 from .connection import Connection
 from .geometry import InputRecord, changed, check_transforms, write_roi, write_segment
 from .job import cancelled
-from .region_search import Found
-from .report import keep_report
 from .results import ResultArrays, ResultNodes, import_steps, read_result
 from .signal import Signal
 from .tensor import ROLE as FA_OF_TENSORS
 from .tensor import fa_steps, is_tensor_volume
-from .threshold import SIGNS, as_text, both_tails, prepare_search, show_found
+from .threshold import SIGNS, Selection, both_tails, select
 
 PREPARING, RUNNING, IMPORTING = "preparing", "running", "importing"
 DONE, FAILED, CANCELLED = "done", "failed", "cancelled"
@@ -226,71 +224,43 @@ class Detection:
         else:
             self.state = IMPORTING
             self.progress.emit(1.0, READING, None)
-            files, record = job.result["files"], self._record
-            in_background(lambda: _read(files, record), self._connection.timer,
+            files, record, order = job.result["files"], self._record, self._order
+            in_background(lambda: _read(files, record, order.threshold, order.signs), self._connection.timer,
                           lambda value, error: self._on_read(job.result, value, error))
 
-    def _on_read(self, answer: dict, value: tuple[ResultArrays, str] | None, error: Exception | None) -> None:
+    def _on_read(self, answer: dict, value: tuple[ResultArrays, Selection, str] | None,
+                 error: Exception | None) -> None:
         if error is not None:
             self._fail(error)
             return
-        arrays, report = value
+        arrays, selection, report = value
         # The nodes are not held during the run: the user may have removed them.
         volume = self._scene.GetNodeByID(self._record.node_id)
         self.warnings = [*answer.get("warnings", []), *filter(None, [changed(self._record, self._scene)])]
-        self.provenance, self.regions = arrays.provenance, arrays.regions
-        in_steps(import_steps(arrays, {**answer, "name": self._record.name}, volume, self._order.previous),
-                 self._connection.timer, lambda nodes, failure: self._on_imported(nodes, failure, report),
-                 self._ended_early)
+        self.provenance, self.regions = arrays.provenance, selection.found.regions
+        steps = import_steps(arrays, {**answer, "name": self._record.name}, volume, self._order.previous,
+                             selection=selection, report=report)
+        in_steps(steps, self._connection.timer, self._on_imported, self._ended_early)
 
     def _ended_early(self) -> bool:
         if self._cancelled:
             self._end(CANCELLED)
         return self._cancelled
 
-    def _on_imported(self, nodes: ResultNodes | None, error: Exception | None, report: str) -> None:
+    def _on_imported(self, nodes: ResultNodes | None, error: Exception | None) -> None:
         if error is not None:
             self._fail(error)
             return
         self.result = nodes
         # In a turn of its own: the import was one, and each has to be short.
-        self._connection.timer.after(0, lambda: self._finish(report))
+        self._connection.timer.after(0, self._finish)
 
-    def _finish(self, report: str) -> None:
-        order = self._order
-        if self.result.zMap.GetScene() is None:  # the scene was closed since
+    def _finish(self) -> None:
+        if self.result.zMap.GetScene() is not None:
+            self._end(DONE)
+        else:  # the scene was closed since
             self.result = None
             self._end(CANCELLED)
-            return
-        try:
-            threshold = self.provenance["threshold_z"] if order.threshold == "auto" else order.threshold
-            if (as_text(threshold), order.signs) == (as_text(self.provenance["threshold_z"]), "both"):
-                self._keep(report)
-            else:
-                in_background(prepare_search(self.result.present(), threshold, order.signs), self._connection.timer,
-                              lambda found, error: self._on_found(found, error, threshold, report))
-        except Exception as failure:
-            self._fail(failure)
-
-    def _on_found(self, found: Found | None, error: Exception | None, threshold, report: str) -> None:
-        if error is not None:
-            self._fail(error)
-            return
-        if self.result.zMap.GetScene() is None:  # closed while the regions were sought
-            self.result = None
-            self._end(CANCELLED)
-            return
-        try:
-            self.regions = show_found(self.result.present(), found, threshold, self._order.signs)
-            self._keep(report)
-        except Exception as failure:
-            self._fail(failure)
-
-    def _keep(self, report: str) -> None:
-        volume = self._scene.GetNodeByID(self._record.node_id)
-        if volume is not None:
-            keep_report(report, volume, self.result.folder)
-        self._end(DONE)
 
     def _fail(self, error: Exception) -> None:
         if isinstance(error, FAError):
@@ -316,5 +286,6 @@ class Detection:
             in_background(lambda: workspace.remove(folder), self._connection.timer, lambda done, error: None)
 
 
-def _read(files: dict[str, str], record: InputRecord) -> tuple[ResultArrays, str]:
-    return read_result(files, record), Path(files["report"]).read_text(encoding="utf-8")
+def _read(files: dict[str, str], record: InputRecord, threshold, signs: str) -> tuple[ResultArrays, Selection, str]:
+    arrays = read_result(files, record)
+    return arrays, select(arrays, threshold, signs), Path(files["report"]).read_text(encoding="utf-8")

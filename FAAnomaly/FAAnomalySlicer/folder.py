@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import slicer
+import vtk
 from slicer.i18n import tr as _
 
 MARK = "FAAnomaly.results"
@@ -19,6 +20,22 @@ def of_nodes(nodes) -> int:
         if parent and hierarchy.HasItemAttribute(parent, MARK):
             return parent
     return NONE
+
+
+def all_items(scene) -> set[int]:
+    """Every item of the subject hierarchy."""
+    hierarchy = _hierarchy(scene)
+    if hierarchy is None:
+        return set()
+    items = vtk.vtkIdList()
+    hierarchy.GetItemChildren(hierarchy.GetSceneItemID(), items, True)
+    return {items.GetId(number) for number in range(items.GetNumberOfIds())}
+
+
+def remove_others(scene, items: set[int]) -> None:
+    """Remove every item of the subject hierarchy that is not among *items*."""
+    for item in all_items(scene) - items:
+        _hierarchy(scene).RemoveItem(item)
 
 
 def put_together(scene, inputNode, name: str, nodes, earlier) -> int:

@@ -1,7 +1,8 @@
 """Results in the scene: five nodes in one folder beside the input, made once and used again.
 
 Everything slow is prepared outside the scene, in steps; the last step puts it all in at once, in one
-batch. Before that step nothing is in the scene, and when it fails nothing new is left.
+batch. Before that step the scene is as it was, and when it fails the scene is so again: nothing new is
+left, and nodes of an earlier run show what they showed.
 
 The input refers to its results and each result back to its input. Both survive saving, and a result
 that the user deleted is simply made again. A copy of the input also carries the references, but the
@@ -21,9 +22,11 @@ import vtk
 from slicer.i18n import tr as _
 from vtk.util.numpy_support import numpy_to_vtk
 
-from . import colours, folder, geometry, provenance, segments, table, terminology
+from . import colours, folder, geometry, provenance, segments, terminology
+from .report import keep_report, report_of
 from .result_files import ResultArrays, read_result, read_volume
-from .threshold import SHOWN_SIGNS, THRESHOLD, as_text, both_tails
+from .threshold import Selection, both_tails, select, show_found
+from .undo import Undo
 
 __all__ = ["ResultArrays", "ResultNodes", "import_result", "import_steps", "read_result", "read_volume", "recall",
            "remember"]
@@ -90,9 +93,10 @@ def recall(holder) -> ResultNodes | None:
     return ResultNodes(**found, folder=folder.of_nodes(found.values())) if found else None
 
 
-def import_result(arrays: ResultArrays, answer: dict, inputNode, previous: ResultNodes | None = None) -> ResultNodes:
+def import_result(arrays: ResultArrays, answer: dict, inputNode, previous: ResultNodes | None = None,
+                  **more) -> ResultNodes:
     """Put a result into the scene at once; see :func:`import_steps`."""
-    steps = import_steps(arrays, answer, inputNode, previous)
+    steps = import_steps(arrays, answer, inputNode, previous, **more)
     while True:
         try:
             next(steps)
@@ -100,8 +104,8 @@ def import_result(arrays: ResultArrays, answer: dict, inputNode, previous: Resul
             return done.value
 
 
-def import_steps(arrays: ResultArrays, answer: dict, inputNode,
-                 previous: ResultNodes | None = None) -> Iterator[float]:
+def import_steps(arrays: ResultArrays, answer: dict, inputNode, previous: ResultNodes | None = None, *,
+                 selection: Selection | None = None, report: str | None = None) -> Iterator[float]:
     """Put a result into the scene in steps that are short enough for the event loop.
 
     Parameters
@@ -114,16 +118,20 @@ def import_steps(arrays: ResultArrays, answer: dict, inputNode,
         The volume that was judged; None when it was removed meanwhile, and the result is kept all the same.
     previous
         Nodes to use again; None means those that *inputNode* refers to.
+    selection
+        What of it becomes segments and table, from :func:`~.threshold.select`; None means what the engine chose.
+    report
+        The engine's page about it; kept beside the nodes while *inputNode* is there.
 
     Yields the fraction done; the generator's value is the :class:`ResultNodes`. Closing it early leaves the
-    scene as it was, and so does an exception as far as new nodes go.
+    scene as it was, and so does an exception.
     """
+    selection = selection or select(arrays, "auto", "both")
     images = {}
     for number, (name, array) in enumerate((("pseudoHealthy", arrays.pseudo_healthy),
                                             ("difference", arrays.difference), ("zMap", arrays.z_map))):
         images[name] = _image(array)
         yield (number + 1) / 6
-    labels = segments.labelmap(arrays.segmentation, arrays.ijk_to_ras)
     scale = _scale(inputNode, arrays) if inputNode is not None else 1.0
     yield 5 / 6
     # The user may have closed the scene or removed the input since the first step.
@@ -131,11 +139,11 @@ def import_steps(arrays: ResultArrays, answer: dict, inputNode,
         inputNode = None
     scene = inputNode.GetScene() if inputNode is not None else slicer.mrmlScene
     previous = _reusable(previous or recall(inputNode) or ResultNodes(), inputNode)
-    with _batch(scene), _nothing_new_on_failure(scene):
-        return _commit(scene, arrays, images, labels, scale, inputNode, previous, answer.get("name", ""))
+    with _batch(scene), _all_or_nothing(scene, inputNode, previous):
+        return _commit(scene, arrays, images, scale, inputNode, previous, answer.get("name", ""), selection, report)
 
 
-def _commit(scene, arrays, images, labels, scale, inputNode, previous, name) -> ResultNodes:
+def _commit(scene, arrays, images, scale, inputNode, previous, name, selection, report) -> ResultNodes:
     name = inputNode.GetName() if inputNode is not None else name or _("FA")
     nodes = {role: getattr(previous, role) or _new_node(scene, role, name) for role in CLASSES}
     parent = inputNode.GetTransformNodeID() if inputNode is not None else None
@@ -156,32 +164,27 @@ def _commit(scene, arrays, images, labels, scale, inputNode, previous, name) -> 
     segmentation = nodes["segmentation"]
     same = inputNode is not None and _on_grid(inputNode, arrays)
     segmentation.SetReferenceImageGeometryParameterFromVolumeNode(inputNode if same else nodes["zMap"])
-    segments.fill_segments(segmentation, labels)
-    table.fill_table(nodes["table"], arrays.regions, nodes["zMap"])
-    for role in ("segmentation", "table"):
-        nodes[role].SetAttribute(SHOWN_SIGNS, "both")
-        if threshold is not None:
-            nodes[role].SetAttribute(THRESHOLD, as_text(threshold))
     result = ResultNodes(**nodes)
+    show_found(result, selection)
     result.folder = folder.put_together(scene, inputNode, name, nodes.values(), previous.nodes().values())
     if inputNode is not None:
         remember(inputNode, result)
+        if report is not None:
+            keep_report(report, inputNode, result.folder)
     return result
 
 
 def _new_node(scene, role: str, name: str):
     titles = {"pseudoHealthy": _("{name} pseudo-healthy"), "difference": _("{name} difference"),
               "zMap": _("{name} z-map"), "segmentation": _("{name} anomalies"), "table": _("{name} regions")}
-    node = scene.AddNewNodeByClass(CLASSES[role], scene.GenerateUniqueName(titles[role].format(name=name)))
-    return node
+    return scene.AddNewNodeByClass(CLASSES[role], scene.GenerateUniqueName(titles[role].format(name=name)))
 
 
 def _place(node, image, ijk_to_ras: np.ndarray) -> None:
-    was = node.StartModify()
-    node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(ijk_to_ras))
-    node.SetAndObserveImageData(image)
-    node.StorableModified()
-    node.EndModify(was)
+    with slicer.util.NodeModify(node):
+        node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(ijk_to_ras))
+        node.SetAndObserveImageData(image)
+        node.StorableModified()
 
 
 def _show(nodes: dict, inputNode, scale: float, threshold) -> None:
@@ -263,14 +266,17 @@ def _batch(scene):
 
 
 @contextlib.contextmanager
-def _nothing_new_on_failure(scene):
-    before = {node.GetID() for node in _all_nodes(scene)}
+def _all_or_nothing(scene, inputNode, previous: ResultNodes):
+    before, items = {node.GetID() for node in _all_nodes(scene)}, folder.all_items(scene)
+    undo = Undo([*previous.nodes().values(), *filter(None, [report_of(inputNode)])], filter(None, [inputNode]))
     try:
         yield
     except BaseException:
         for node in _all_nodes(scene):
             if node.GetScene() is not None and node.GetID() not in before:
                 scene.RemoveNode(node)
+        folder.remove_others(scene, items)
+        undo()
         raise
 
 

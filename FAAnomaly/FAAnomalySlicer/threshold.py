@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from slicer.i18n import tr as _
 
@@ -13,7 +14,7 @@ from FAAnomalyLib.result import Region
 
 from . import geometry
 from .region_search import Found, search_regions
-from .segments import fill_segments, labelmap
+from .segments import bounding_box, fill_segments, labelmap
 from .table import fill_table
 
 SIGNS = ("both", "increased", "decreased")
@@ -68,17 +69,47 @@ def apply_threshold(nodes, threshold, signs: str = "both") -> list[Region]:
 
     Raises ``FAError('bad-request')`` when z-map or difference are gone or do not fit each other.
     """
-    return show_found(nodes, prepare_search(nodes, threshold, signs)(), threshold, signs)
+    return show_found(nodes, prepare_search(nodes, threshold, signs)())
 
 
-def prepare_search(nodes, threshold, signs: str = "both") -> Callable[[], Found]:
+@dataclass(frozen=True, eq=False)
+class Selection:
+    """What of a result becomes segments and table.
+
+    Attributes
+    ----------
+    found
+        Labels and regions.
+    threshold, signs
+        What it was asked for, as for :func:`apply_threshold`.
+    """
+
+    found: Found
+    threshold: object
+    signs: str
+
+
+def select(arrays, threshold, signs: str) -> Selection:
+    """Choose of a run's result (:class:`~.result_files.ResultArrays`); touches no node and may be called in a thread.
+
+    What the engine chose itself, threshold ``auto`` and both signs, is not sought again.
+    """
+    chosen = arrays.provenance["threshold_z"]
+    threshold = chosen if threshold == "auto" else threshold
+    if (as_text(threshold), signs) == (as_text(chosen), "both"):
+        box = bounding_box(arrays.segmentation) or (slice(0, 0),) * 3
+        corner = tuple(s.start for s in box[::-1])
+        return Selection(Found(arrays.segmentation[box], corner, arrays.regions), threshold, signs)
+    found = search_regions(arrays.z_map, arrays.difference, arrays.ijk_to_ras, *_limits(threshold, signs))
+    return Selection(found, threshold, signs)
+
+
+def prepare_search(nodes, threshold, signs: str = "both") -> Callable[[], Selection]:
     """The search of :func:`apply_threshold` as a function that touches no node and may be called in a thread.
 
     It reads the voxels as they lie in the nodes' images, which it keeps. Raises as :func:`apply_threshold`.
     """
-    up, down = both_tails(threshold)
-    if signs not in SIGNS:
-        raise ValueError(f"signs {signs!r} is none of {', '.join(SIGNS)}")
+    limits = _limits(threshold, signs)
     if nodes.zMap is None or nodes.difference is None:
         raise FAError("bad-request", _("The z-map or the difference is gone"), _("it was removed from the scene"),
                       _("Run again"))
@@ -87,13 +118,12 @@ def prepare_search(nodes, threshold, signs: str = "both") -> Callable[[], Found]
         raise FAError("bad-request", _("The z-map and the difference do not fit each other"),
                       _("one of them was changed"), _("Run again"))
     affine = geometry.ijk_to_ras(nodes.zMap)
-    limits = math.inf if signs == "decreased" else up, math.inf if signs == "increased" else down
-    return lambda: search_regions(z, difference, affine, *limits)
+    return lambda: Selection(search_regions(z, difference, affine, *limits), threshold, signs)
 
 
-def show_found(nodes, found: Found, threshold, signs: str) -> list[Region]:
+def show_found(nodes, selection: Selection) -> list[Region]:
     """Put what a search found into segmentation and table, and note there what was asked for; the regions."""
-    kept = {THRESHOLD: as_text(threshold), SHOWN_SIGNS: signs}
+    kept, found = {THRESHOLD: as_text(selection.threshold), SHOWN_SIGNS: selection.signs}, selection.found
     if nodes.segmentation is not None:
         fill_segments(nodes.segmentation, labelmap(found.labels, geometry.ijk_to_ras(nodes.zMap), found.corner))
     if nodes.table is not None:
@@ -102,3 +132,10 @@ def show_found(nodes, found: Found, threshold, signs: str) -> list[Region]:
         for name, value in kept.items() if node is not None else ():
             node.SetAttribute(name, value)
     return found.regions
+
+
+def _limits(threshold, signs: str) -> tuple[float, float]:
+    up, down = both_tails(threshold)
+    if signs not in SIGNS:
+        raise ValueError(f"signs {signs!r} is none of {', '.join(SIGNS)}")
+    return math.inf if signs == "decreased" else up, math.inf if signs == "increased" else down

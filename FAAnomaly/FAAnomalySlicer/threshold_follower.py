@@ -48,19 +48,18 @@ class ThresholdFollower:
             self._failed(error)
             return
         self._searching = asked
-        in_background(search, self._timer, lambda found, error: self._end(asked, image, version, found, error))
+        in_background(search, self._timer, lambda selection, error: self._end(asked, image, version, selection, error))
 
-    def _end(self, asked: tuple, image, version: int, found, error: Exception | None) -> None:
+    def _end(self, asked: tuple, image, version: int, selection, error: Exception | None) -> None:
         if self._searching is not asked:
             return  # stopped
         self._searching = None
-        nodes, threshold, signs = asked
-        nodes = nodes.present()
+        nodes = asked[0].present()
         if error is not None:
             self._failed(error)
         elif nodes.zMap is not None and nodes.zMap.GetImageData() is image:
             if image.GetMTime() == version:
-                self._shown(show_found(nodes, found, threshold, signs))
+                self._shown(show_found(nodes, selection))
             else:
                 self._wanted = self._wanted or asked  # the voxels were changed meanwhile
         if self._wanted is not None and self._searching is None:

@@ -12,7 +12,7 @@ PACKAGE = "FAAnomalySlicer"
 
 FLOORS = [
     {"signal", "parameters", "locations", "line_buffer", "nrrd", "diagnostics", "workspace", "install", "colours",
-     "folder", "terminology", "result_files", "region_search", "report"},
+     "folder", "terminology", "result_files", "region_search", "report", "undo"},
     {"process", "geometry", "models", "sample_data", "segments"},
     {"qt_process", "subprocess_process", "escalation", "engine_failure", "background", "fa_check", "tensor", "table"},
     {"job", "worker_session", "engine_check", "input_store", "threshold"},

@@ -271,7 +271,8 @@ def test_a_scene_closed_between_steps_gets_the_result_all_the_same(run, scene):
     assert len(done.value.value.nodes()) == 5
 
 
-@pytest.mark.parametrize("where", ["table.fill_table", "segments.fill_segments", "folder.put_together", "_show"])
+@pytest.mark.parametrize("where", ["threshold.fill_table", "threshold.fill_segments", "folder.put_together",
+                                   "results._show"])
 def test_a_failed_import_leaves_no_node(run, scene, monkeypatch, where):
     volume = add()
     finished = run(volume)
@@ -280,7 +281,7 @@ def test_a_failed_import_leaves_no_node(run, scene, monkeypatch, where):
     def fail(*_):
         raise RuntimeError("disk on fire")
 
-    monkeypatch.setattr(f"FAAnomalySlicer.results.{where}", fail)
+    monkeypatch.setattr(f"FAAnomalySlicer.{where}", fail)
     with pytest.raises(RuntimeError, match="fire"):
         import_result(*finished[1:], volume)
     assert ids(scene) == before and not scene.IsBatchProcessing() and recall(volume) is None

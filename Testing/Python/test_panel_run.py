@@ -13,6 +13,7 @@ import slicer  # noqa: E402
 import slicer.util  # noqa: E402
 from mrml_volumes import GRIDS, PARENT, add_volume, brainlike, put_under, world_of  # noqa: E402
 from panel_bench import Responsiveness, gone, node_ids, results_of  # noqa: E402
+from scene_state import everything  # noqa: E402
 
 from FAAnomalyLib.volume import Volume, save_volume  # noqa: E402
 
@@ -134,6 +135,34 @@ def test_cancel_at_once_and_while_results_are_read(bench):
     detection.progress.connect(lambda fraction, stage, eta: stage == READING and panel.ui.applyButton.click())
     panel.finish()
     assert detection.state == "cancelled" and node_ids() == before
+
+
+@pytest.mark.parametrize("broken", [False, True], ids=["cancelled", "failed"])
+def test_a_second_run_that_does_not_end_leaves_the_results_of_the_first(bench, monkeypatch, broken):
+    from FAAnomalySlicer import results
+    from FAAnomalySlicer.detection import READING
+
+    volume = add_volume(brainlike(), GRIDS["oblique"])
+    panel = bench()
+    panel.choose(volume)
+    panel.run()
+    panel.ui.seedSpinBox.value = 3
+    before = everything(slicer.mrmlScene)
+
+    def fail(*_):
+        raise RuntimeError("disk on fire")
+
+    panel.apply()
+    detection = panel.logic.detections.running
+    if broken:
+        monkeypatch.setattr(results, "remember", fail)
+    else:
+        detection.progress.connect(lambda fraction, stage, eta: stage == READING and panel.ui.applyButton.click())
+    panel.finish()
+    assert detection.state == ("failed" if broken else "cancelled")
+    assert everything(slicer.mrmlScene) == before
+    if broken:
+        assert "disk on fire" in panel.ui.messageLabel.text
 
 
 def test_a_killed_engine_is_reported_and_the_next_run_works(bench):

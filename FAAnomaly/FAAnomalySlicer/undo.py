@@ -1,0 +1,110 @@
+"""Puts nodes back as they were when changing several of them fails halfway."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+import slicer
+import vtk
+
+
+class Undo:
+    """What is needed to put nodes back; calling it does so.
+
+    Kept are references to other nodes and attributes, and of the contents what a result replaces: image and place of
+    a volume, voxels and surfaces of segments, table, text. Contents are kept by reference, nothing is copied: whoever
+    changes a node has to give it a new image or table instead of writing into the old one.
+
+    Parameters
+    ----------
+    nodes
+        Nodes to be put back wholly.
+    holders
+        Nodes of which only the references to others are put back.
+    """
+
+    def __init__(self, nodes: Iterable, holders: Iterable = ()) -> None:
+        self._ways_back: list[Callable[[], None]] = []
+        for node in nodes:
+            self._ways_back += [_references(node), _attributes(node), *_contents(node)]
+        self._ways_back += [_references(node) for node in holders]
+
+    def __call__(self) -> None:
+        """Put everything back. Nodes that were added meanwhile have to be removed before."""
+        for way_back in self._ways_back:
+            way_back()
+
+
+def _references(node) -> Callable[[], None]:
+    def present() -> dict[str, list[str]]:
+        roles: list[str] = []
+        node.GetNodeReferenceRoles(roles)
+        return {role: [node.GetNthNodeReferenceID(role, n) for n in range(node.GetNumberOfNodeReferences(role))]
+                for role in roles}
+
+    before = present()
+
+    def put_back() -> None:
+        for role in present():
+            if role not in before:
+                node.RemoveNodeReferenceIDs(role)
+        for role, targets in before.items():
+            for n, target in enumerate(targets):
+                node.SetNthNodeReferenceID(role, n, target)
+            for n in range(len(targets), node.GetNumberOfNodeReferences(role)):
+                node.RemoveNthNodeReferenceID(role, n)
+
+    return put_back
+
+
+def _attributes(node) -> Callable[[], None]:
+    before = {name: node.GetAttribute(name) for name in node.GetAttributeNames()}
+
+    def put_back() -> None:
+        for name in node.GetAttributeNames():
+            if name not in before:
+                node.RemoveAttribute(name)
+        for name, value in before.items():
+            node.SetAttribute(name, value)
+
+    return put_back
+
+
+def _contents(node) -> Iterator[Callable[[], None]]:
+    if node.IsA("vtkMRMLVolumeNode"):
+        matrix, image = vtk.vtkMatrix4x4(), node.GetImageData()
+        node.GetIJKToRASMatrix(matrix)
+        yield lambda: node.SetIJKToRASMatrix(matrix)
+        yield lambda: node.SetAndObserveImageData(image)
+    elif node.IsA("vtkMRMLSegmentationNode"):
+        yield _segments(node.GetSegmentation())
+    elif node.IsA("vtkMRMLTableNode"):
+        table = node.GetTable()
+        yield lambda: node.SetAndObserveTable(table)
+    elif node.IsA("vtkMRMLTextNode"):
+        text = node.GetText()
+        yield lambda: node.SetText(text)
+
+
+def _segments(segmentation) -> Callable[[], None]:
+    geometry = slicer.vtkSegmentationConverter.GetReferenceImageGeometryParameterName()
+    reference = segmentation.GetConversionParameter(geometry)
+    before = {}
+    for segment_id in segmentation.GetSegmentIDs():
+        segment, names = segmentation.GetSegment(segment_id), []
+        segment.GetContainedRepresentationNames(names)
+        before[segment_id] = segment.GetLabelValue(), {name: segment.GetRepresentation(name) for name in names}
+
+    def put_back() -> None:
+        segmentation.SetConversionParameter(geometry, reference)
+        for segment_id in segmentation.GetSegmentIDs():
+            if segment_id not in before:
+                segmentation.RemoveSegment(segment_id)
+        for segment_id, (value, representations) in before.items():
+            segment = segmentation.GetSegment(segment_id)
+            segment.SetLabelValue(value)
+            segment.RemoveAllRepresentations()
+            for name, representation in representations.items():
+                segment.AddRepresentation(name, representation)
+
+    return put_back
