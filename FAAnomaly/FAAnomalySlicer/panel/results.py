@@ -9,6 +9,7 @@ from slicer.i18n import tr as _
 
 from FAAnomalyLib.errors import FAError
 
+from .. import geometry
 from ..compare import Comparison
 from ..parameters import Shown
 from ..qt_process import QtTimer
@@ -39,6 +40,8 @@ class ResultsSection:
         self._key: tuple = ()
         self._following = False
         self._strongest = 0
+        self._highest_of: tuple = ()
+        self._highest_z = 0.0
         self._table = RegionTable(self._ui.regionsTable)
         self._table.chosen.connect(self._jump)
         self._comparison = Comparison()
@@ -215,11 +218,19 @@ class ResultsSection:
         counts = {sign: sum(region.sign == sign for region in regions) for sign in ("increased", "decreased")}
         self._strongest = 0
         if self._nodes is not None and self._nodes.zMap is not None:
-            image = self._nodes.zMap.GetImageData()
-            # VTK keeps the range for as long as the voxels are the same.
-            self._strongest = math.ceil(max(map(abs, image.GetScalarRange()))) if image is not None else 0
+            self._strongest = math.ceil(self._highest(self._nodes.zMap))
         show_text(self._ui.summaryLabel, "" if self._nodes is None else _(
             "{increased} with increased, {decreased} with decreased FA.").format(**counts))
+
+    def _highest(self, zMap) -> float:
+        """The greatest |z|, sought again only when the voxels are others."""
+        image = zMap.GetImageData()
+        if image is None:
+            return 0.0
+        if self._highest_of != (image, image.GetMTime()):
+            z = geometry.voxels(zMap)  # VTK's own range takes several times as long
+            self._highest_of, self._highest_z = (image, image.GetMTime()), max(float(z.max()), -float(z.min()))
+        return self._highest_z
 
     def _surfaces_shown(self) -> bool:
         segmentation = self._nodes.segmentation if self._nodes else None
