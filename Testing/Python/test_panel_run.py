@@ -260,6 +260,31 @@ def test_the_time_that_a_run_took_here_is_said_before_the_next_one(bench):
     assert panel.ui.deviceLabel.text == "pretended device"
 
 
+@pytest.mark.parametrize("when", ["while the results are read", "when they have just come"])
+def test_a_scene_closed_at_the_end_of_a_run_stays_empty(bench, when):
+    import qt
+    from FAAnomalySlicer.detection import READING
+
+    panel, scene = bench(), slicer.mrmlScene
+    panel.choose(add_volume(brainlike(), GRIDS["ras"]))
+    panel.apply()
+    detection = panel.logic.detections.running
+
+    def close(*_):
+        qt.QTimer.singleShot(0, lambda: scene.Clear(0))
+
+    if when == "while the results are read":
+        detection.progress.connect(lambda fraction, stage, eta: stage == READING and close())
+    else:
+        tag = scene.AddObserver(scene.EndBatchProcessEvent, lambda *_: (scene.RemoveObserver(tag), close()))
+    panel.finish()
+    assert detection.state == "cancelled" and detection.result is None
+    assert not [node for node in scene.GetNodes() if node.IsA("vtkMRMLVolumeNode") or node.IsA("vtkMRMLTableNode")]
+    assert panel.ui.regionsTable.rowCount == 0 and not panel.ui.resultsSection.enabled
+    panel.choose(add_volume(brainlike(), GRIDS["ras"]))
+    panel.run()
+
+
 def test_an_input_that_is_removed_or_changed_keeps_its_result_and_is_told(bench):
     panel = bench("slow:0.5")
     volume = add_volume(brainlike(), GRIDS["ras"], "mine")
