@@ -111,7 +111,13 @@ class PanelBench:
     def close(self) -> None:
         """End the engine, so that no test leaves a process behind."""
         self.logic.close()
-        self.until(lambda: all(c.client.status == "stopped" for c in self.logic.detections._connections.values()))
+        self.until(self._engines_ended)
+
+    def _engines_ended(self) -> bool:
+        connections = self.logic.detections._connections.values()
+        for connection in connections:
+            connection.poll(0.0)
+        return all(connection.client.status == "stopped" for connection in connections)
 
 
 class Responsiveness:

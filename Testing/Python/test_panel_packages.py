@@ -68,13 +68,53 @@ def test_an_installation_goes_on_when_the_module_is_opened_after_the_restart(ben
     panel.run()
 
 
-def test_nothing_is_installed_when_nobody_has_agreed(bench, python):
+def test_nothing_is_installed_when_nobody_has_agreed(bench, python, main_window):
     panel = bench()
     panel.settle()
     assert not python.extension.calls
 
 
-def test_meanwhile_no_run_and_no_second_installation_can_start(bench, python):
+def test_a_consent_to_other_packages_is_none_to_these(bench, python, main_window):
+    python.agreed()
+    del python.packages["nibabel"]
+    panel = bench()
+    panel.settle()
+    assert not python.extension.calls and not panel.ui.statusLabel.text.startswith("The installation")
+    assert python.settings.value(python.key), "what was agreed to still holds"
+
+
+def test_nothing_goes_on_before_the_panel_is_entered(open_module, python, main_window):
+    """Neither loading the module, nor its logic, nor its panel's setup: Slicer makes panels that nobody looks at."""
+    python.agreed()
+    module = open_module.module()
+    slicer_harness.pump(0.2)
+    representation = module.widgetRepresentation()
+    assert representation.self().logic.installer().pending()
+    slicer_harness.pump(0.2)
+    assert not python.extension.calls
+    representation.enter()
+    slicer_harness.pump(0.2)
+    assert len(python.extension.calls) == 1
+
+
+def test_a_script_without_a_main_window_installs_nothing(bench, python):
+    python.agreed()
+    panel = bench()
+    panel.settle()
+    assert panel.logic.installer().pending()
+    panel.choose(add_volume(brainlike(), GRIDS["ras"]))
+    panel.logic.run(panel.parameters.inputVolume)
+    assert not python.extension.calls and python.settings.value(python.key)
+
+
+def test_slicer_that_tests_itself_installs_nothing(bench, python, main_window, testing_mode):
+    python.agreed()
+    panel = bench()
+    panel.settle()
+    assert not python.extension.calls and python.settings.value(python.key)
+
+
+def test_meanwhile_no_run_and_no_second_installation_can_start(bench, python, main_window):
     python.agreed()
     panel = bench()
     seen = []
@@ -96,7 +136,7 @@ def test_meanwhile_no_run_and_no_second_installation_can_start(bench, python):
     assert len(python.extension.calls) == 1 and panel.ui.applyButton.enabled
 
 
-def test_a_failure_is_told_and_not_tried_again_unasked(bench, python):
+def test_a_failure_is_told_and_not_tried_again_unasked(bench, python, main_window):
     def fail():
         raise ValueError("no wheel fits")
 

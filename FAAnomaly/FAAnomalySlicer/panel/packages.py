@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import slicer
+import slicer.util
 from slicer.i18n import tr as _
 
 from FAAnomalyLib.errors import FAError
@@ -42,7 +44,12 @@ class Packages:
             self._set_installing(False)
 
     def go_on(self) -> None:
-        """Continue, soon, an installation that the user agreed to before Slicer was restarted."""
+        """Continue, soon, an installation that the user agreed to before Slicer was restarted.
+
+        Only where that user sees it: not in a script without a main window, and not while Slicer tests itself.
+        """
+        if slicer.util.mainWindow() is None or slicer.app.testingEnabled():
+            return
         if not self._installing and self._context.logic.installer().pending():
             self._context.ui.statusLabel.text = _("The installation that you agreed to goes on…")
             self._go_on.trigger()

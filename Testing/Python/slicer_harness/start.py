@@ -151,5 +151,8 @@ def open_layout():
     from .pythonqt.wrapping import wrap
 
     running = application()
-    running.application.layout_manager = qSlicerLayoutManager(running.mrml, {n: slice_view(n) for n in VIEWS})
+    views = {name: slice_view(name) for name in VIEWS}
+    for name, view in views.items():
+        view.slice_node.SetOrientation(VIEWS[name][0])  # whoever had them before may have turned them
+    running.application.layout_manager = qSlicerLayoutManager(running.mrml, views)
     return wrap(running.application.layout_manager)
