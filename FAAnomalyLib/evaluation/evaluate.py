@@ -22,6 +22,7 @@ from ..result import Result
 from ..training.template import naming
 from ..volume import Volume
 from .comparators import COMPARATORS, NOBODY, Comparator, limits_for
+from .froc import free_response
 from .protocol import LESION, Case, Judge, JudgeFor, Protocol, Subject
 from .records import RecordStore
 from .scores import (
@@ -39,7 +40,7 @@ from .study import Study
 from .truth import LEAST_TRUTH_ML
 
 UNTOUCHED, PLANTED = "untouched brains", "planted anomalies"
-RECORD = 2
+RECORD = 3
 """Raised whenever rows change their meaning, so that old records are not resumed from."""
 
 
@@ -176,6 +177,7 @@ class _Run:
                  **planted_row(result, known, truth, case, change, before["pseudo_healthy"], seconds)}]
         if method == FAANOMALY:
             rows[0]["found_untouched"] = found_by_chance(before["segmentation"], truth, case)
+            rows[0]["free_response"] = free_response(result, truth, "increased" if case.change > 0 else "decreased")
             rows.append({"method": THESIS_RULE, **thesis_row(result, known, truth, case, change)})
             rows.append({"method": ALL_POSITIVE, **all_positive_row(known, truth, change)})
         return rows

@@ -7,19 +7,22 @@ import io
 
 from .bootstrap import mean_over_people
 from .comparators import COMPARATORS
+from .froc import curve, found_at_price
 from .health import NORMAL
 from .protocol import LESION
 from .scores import ALL_POSITIVE, FAANOMALY, THESIS_RULE
 
 METHODS = (FAANOMALY, *COMPARATORS, THESIS_RULE, ALL_POSITIVE)
 SCORES = {"dice": "Dice", "iou": "IoU", "auprc": "AUPRC", "prevalence": "prevalence", "dice_best": "best Dice (oracle)",
-          "found": "found", "found_untouched": "found untouched", "false_regions": "false regions", "leak": "leak"}
+          "found": "found", "found_untouched": "found untouched", "false_regions": "false regions",
+          "found_one_false": "found at 1 false region", "leak": "leak"}
 """Columns of the table, in its order."""
 MORE = ("sensitivity", "precision", "judged_share", "effective_change", "truth_ml", "seconds", "evaluations")
 """Averaged as well, for JSON and CSV."""
 HEALTHY = ("any_region", "regions", "z_mean", "z_sd", "z_beyond_2", "z_beyond_3", "z_above_3", "z_below_3", "z_highest",
            "z_lowest", "judged_share", "seconds", "evaluations")
-SHARES = {"found", "found_untouched", "any_region", "z_beyond_2", "z_beyond_3", "z_above_3", "z_below_3"}
+SHARES = {"found", "found_untouched", "found_one_false", "any_region", "z_beyond_2", "z_beyond_3", "z_above_3",
+          "z_below_3"}
 
 
 def cells(rows: list[dict], seed: int = 0) -> list[dict]:
@@ -27,7 +30,8 @@ def cells(rows: list[dict], seed: int = 0) -> list[dict]:
 
     Returns dicts with ``method``, ``kind``, ``diameter`` (voxels of 1.25 mm, 0 for lesion shapes), ``change``
     (absolute where both signs are together), ``signs`` (``+``, ``-`` or ``both``) and, for every name in
-    :data:`SCORES` and :data:`MORE`, what :func:`~.bootstrap.mean_over_people` gives.
+    :data:`SCORES` and :data:`MORE`, what :func:`~.bootstrap.mean_over_people` gives; ``free_response`` as
+    :func:`.froc.curve`.
     """
     groups: dict[tuple, list[dict]] = {}
     for row in rows:
@@ -41,6 +45,8 @@ def cells(rows: list[dict], seed: int = 0) -> list[dict]:
         cell = {"method": method, "kind": kind, "diameter": diameter, "change": change, "signs": signs}
         for name in (*SCORES, *MORE):
             cell[name] = mean_over_people([(row["person"], row.get(name)) for row in members], seed)
+        cell["free_response"] = curve(members, seed)
+        cell["found_one_false"] = found_at_price(cell["free_response"])
         found.append(cell)
     order = {method: number for number, method in enumerate(METHODS)}
     found.sort(key=lambda c: (order[c["method"]], c["kind"] == LESION, -abs(c["change"]), c["diameter"],

@@ -41,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--save-every", type=int, default=500, help="steps between checkpoints")
+    parser.add_argument("--judge-every", type=int, default=500, help="steps between errors on the held-out people")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -53,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     from ..resources import resources_dir
     from .data import prepare_subjects
 
-    for option in ("steps", "batch", "save_every"):
+    for option in ("steps", "batch", "save_every", "judge_every"):
         if getattr(args, option) is not None and getattr(args, option) < 1:
             raise FAError("bad-request", f"--{option.replace('_', '-')} must be at least 1")
     recipe = RECIPES[args.recipe]
@@ -92,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
     if args.start_from:
         trainer.start_from(args.start_from)
     trainer.resume()
-    trainer.train(args.save_every)
+    trainer.train(args.save_every, args.judge_every)
     if rank == 0:
         trainer.export({"people": len({s.person for s in training}), "volumes": [s.name for s in training],
                         "held_out": [s.name for s in held_out], "seed": args.seed,
@@ -263,18 +264,19 @@ class Trainer:
         except OSError as error:
             raise cannot_write(self.folder / "checkpoint.pt", error) from error
 
-    def train(self, save_every: int) -> None:
+    def train(self, save_every: int, judge_every: int = 500) -> None:
         """Run to the last step of the recipe."""
         begin, first = time.monotonic(), self.step
         while self.step < self.recipe.steps:
             error = self._one_step()
             self.running = error if self.running is None else 0.98 * self.running + 0.02 * error
             self.step += 1
-            if self.step % 50 == 0 or self.step == self.recipe.steps:
+            last = self.step == self.recipe.steps
+            judge = last or self.step % judge_every == 0
+            if judge or self.step % 50 == 0:
                 pace = (time.monotonic() - begin) / (self.step - first)
-                left = pace * (self.recipe.steps - self.step)
-                self._log(pace, left, self.step % 500 == 0 or self.step == self.recipe.steps)
-            if self.step % save_every == 0 or self.step == self.recipe.steps:
+                self._log(pace, pace * (self.recipe.steps - self.step), judge)
+            if last or self.step % save_every == 0:
                 self.save()
 
     def _one_step(self) -> float:

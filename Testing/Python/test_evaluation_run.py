@@ -12,6 +12,7 @@ from FAAnomalyLib import space
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.evaluation.comparators import COMPARATORS
 from FAAnomalyLib.evaluation.evaluate import evaluate
+from FAAnomalyLib.evaluation.froc import LEVELS
 from FAAnomalyLib.evaluation.lesions import sphere
 from FAAnomalyLib.evaluation.outcome import FILES, outcome, text_of, write
 from FAAnomalyLib.evaluation.protocol import Case, Protocol, Subject
@@ -113,6 +114,7 @@ def test_a_perfect_judge_scores_one(perfect):
     for row in rows:
         assert [row[k] for k in ("dice", "iou", "auprc", "dice_best", "found", "precision", "sensitivity")] == [1.0] * 7
         assert row["false_regions"] == row["found_untouched"] == row["leak"] == 0.0
+        assert row["free_response"] == [[1.0, 0.0]] * len(LEVELS), "z is 10, beyond every level"
         assert row["evaluations"] == 7 and row["seconds"] > 0
         assert row["effective_change"] == pytest.approx(row["change"], abs=0.05)
     healthy = of(perfect[0].healthy, FAANOMALY)

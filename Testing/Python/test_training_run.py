@@ -269,12 +269,14 @@ def arguments(site, run, *more):
 
 def test_the_command_trains_judges_exports_and_resumes(site, tiny, tmp_path, capsys):
     run = tmp_path / "deep" / "run"
-    command = ["train", *arguments(site, run, "--steps", "2", "--batch", "1", "--hold-out", "two")]
+    command = ["train", *arguments(site, run, "--steps", "2", "--batch", "1", "--judge-every", "1",
+                                   "--hold-out", "two")]
     assert cli.main(command) == 0
     assert {p.name for p in run.iterdir()} == {"checkpoint.pt", "log.csv", "model", "prepared"}
     assert "step 2/2" in capsys.readouterr().err
-    row = (run / "log.csv").read_text().splitlines()[-1].split(",")
-    assert row[0] == "2" and float(row[1]) > 0 and 0.01 < float(row[3]) < 1.0
+    rows = [line.split(",") for line in (run / "log.csv").read_text().splitlines()[1:]]
+    assert [row[0] for row in rows] == ["1", "2"]
+    assert all(float(row[1]) > 0 and 0.01 < float(row[3]) < 1.0 for row in rows)
 
     model = checkpoints.load_model(run / "model")
     state = torch.load(run / "checkpoint.pt", weights_only=True)
@@ -304,7 +306,8 @@ def test_the_command_trains_judges_exports_and_resumes(site, tiny, tmp_path, cap
 @pytest.mark.parametrize(("more", "words"), [
     (["--hold-out", "tow"], "nobody called tow"), (["--hold-out", "one", "--hold-out", "two"], "Nobody is left"),
     (["--steps", "0"], "--steps must be"), (["--batch", "-1"], "--batch must be"),
-    (["--save-every", "0"], "--save-every must be"), (["--people", "nowhere.csv"], "cannot be read"),
+    (["--save-every", "0"], "--save-every must be"), (["--judge-every", "0"], "--judge-every must be"),
+    (["--people", "nowhere.csv"], "cannot be read"),
 ])
 def test_senseless_options_are_refused_before_any_work(site, tiny, tmp_path, capsys, more, words):
     assert cli.main(["train", *arguments(site, tmp_path / "run", *more)]) == 2

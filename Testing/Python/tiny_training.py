@@ -114,8 +114,8 @@ def rank(weights: str, *arguments: str) -> int:
     RECIPES["tiny"] = TINY
     train = Trainer.train
 
-    def train_and_tell(one, save_every):
-        train(one, save_every)
+    def train_and_tell(one, *how_often):
+        train(one, *how_often)
         torch.save(one.network.state_dict() | {"rank": torch.tensor(one.rank)}, weights)
 
     Trainer.train = train_and_tell

@@ -1,0 +1,49 @@
+"""Free response (FROC): how much is found at other thresholds, and at the price of how many false regions.
+
+Bunch et al. 1977; the automatic threshold is one point of the curve, chosen so that most healthy brains
+show nothing. Whoever looks at every region anyway may choose a lower one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..regions import find_regions
+from ..result import Result
+from .bootstrap import mean_over_people
+from .hits import found_and_false
+
+LEVELS = (2.5, 2.75, 3.0, 3.25, 3.5, 3.75, 4.0, 4.25, 4.5, 5.0, 6.0)
+"""|z| of the thresholds, the same for both tails."""
+FALSE_REGIONS = 1.0
+"""A brain, on average: the price at which :func:`found_at_price` is read off."""
+
+
+def free_response(result: Result, truth: np.ndarray, sign: str) -> list[list[float]]:
+    """``[found (0 or 1), false regions]`` at each of :data:`LEVELS`; see :func:`.hits.found_and_false`."""
+    points = []
+    for level in LEVELS:
+        segmentation, regions = find_regions(result.z_map, result.difference, level)
+        found, false = found_and_false(replace(result, segmentation=segmentation, regions=regions), truth, sign)
+        points.append([float(found), float(false)])
+    return points
+
+
+def curve(rows: list[dict], seed: int = 0) -> list[dict]:
+    """Means over people at each level: ``z``, ``found``, ``false_regions`` (:func:`~.bootstrap.mean_over_people`).
+
+    *rows* have ``person`` and, where it was measured, ``free_response``; empty when none has.
+    """
+    told = [row for row in rows if row.get("free_response")]
+    return [{"z": level, **{name: mean_over_people([(row["person"], row["free_response"][number][part])
+                                                    for row in told], seed)
+                            for part, name in enumerate(("found", "false_regions"))}}
+            for number, level in enumerate(LEVELS) if told]
+
+
+def found_at_price(points: list[dict]) -> dict | None:
+    """``found`` of the lowest level with at most :data:`FALSE_REGIONS` false regions; None where no level has."""
+    cheap = [point for point in points if point["false_regions"]["mean"] <= FALSE_REGIONS]
+    return cheap[0]["found"] if cheap else None

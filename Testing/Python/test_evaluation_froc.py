@@ -1,0 +1,66 @@
+"""Free response: what other thresholds would find, and what they would cost."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from FAAnomalyLib.evaluation.froc import FALSE_REGIONS, LEVELS, curve, found_at_price, free_response
+from FAAnomalyLib.regions import find_regions
+from FAAnomalyLib.result import Result
+from FAAnomalyLib.volume import Volume
+
+SHAPE = (32, 32, 32)
+
+
+def box(low, high):
+    where = np.zeros(SHAPE, bool)
+    where[tuple(slice(low, high) for _ in range(3))] = True
+    return where
+
+
+TRUTH = box(3, 9)
+
+
+def judged(z: np.ndarray) -> Result:
+    """A result at a threshold beyond everything: it reports nothing itself."""
+    z = Volume(z.astype(np.float32), np.diag([2.0, 2.0, 2.0, 1.0]))
+    return Result(z, z, z, z, *find_regions(z, z, 100.0))
+
+
+def test_each_level_is_a_threshold_of_its_own():
+    z = 3.9 * TRUTH - 3.1 * box(14, 18) + 2.6 * box(24, 29)
+    points = free_response(judged(z), TRUTH, "increased")
+    assert len(points) == len(LEVELS)
+    for level, (found, false) in zip(LEVELS, points, strict=True):
+        assert found == (level < 3.9), level
+        assert false == (level < 3.1) + (level < 2.6), level
+
+
+def test_the_other_sign_is_never_found():
+    points = free_response(judged(-5.0 * TRUTH), TRUTH, "increased")
+    assert all(found == 0 for found, _ in points)
+    assert [false for _, false in points] == [float(level < 5.0) for level in LEVELS]
+
+
+def test_the_curve_is_a_mean_over_people_not_over_maps():
+    always, never = [[1.0, 0.0]] * len(LEVELS), [[0.0, 3.0]] * len(LEVELS)
+    rows = [{"person": "A", "free_response": always}] * 3 + [{"person": "B", "free_response": never}]
+    points = curve([*rows, {"person": "C"}, {"person": "D", "free_response": None}])
+    assert [point["z"] for point in points] == list(LEVELS)
+    assert all(point["found"]["mean"] == 0.5 and point["false_regions"]["mean"] == 1.5 for point in points)
+    assert curve([{"person": "C"}]) == []
+
+
+def test_the_price_is_read_off_at_the_lowest_level_that_is_cheap_enough():
+    def point(z, found, false):
+        return {"z": z, "found": {"mean": found}, "false_regions": {"mean": false}}
+
+    points = [point(2.5, 0.9, 7.0), point(3.0, 0.8, FALSE_REGIONS), point(3.5, 0.5, 0.2)]
+    assert found_at_price(points) == {"mean": 0.8}
+    assert found_at_price(points[:1]) is None and found_at_price([]) is None
+
+
+@pytest.mark.parametrize("sign", ["increased", "decreased"])
+def test_nothing_to_see_is_nothing_found(sign):
+    assert free_response(judged(np.zeros(SHAPE)), TRUTH, sign) == [[0.0, 0.0]] * len(LEVELS)
