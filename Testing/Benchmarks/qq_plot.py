@@ -12,13 +12,12 @@ import argparse
 import json
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFont
+from chart import Chart
 from scipy.stats import norm
 
 from FAAnomalyLib.evaluation.health import QUANTILES
 
-SIZE, MARGIN, REACH, SCALE = 560, 64, 4.2, 2
-BACK, AXIS, GRID, LINE = (255, 255, 255), (60, 64, 72), (225, 228, 233), (32, 105, 180)
+TICKS = [(tick, f"{tick:+d}" if tick else "0") for tick in range(-4, 5)]
 
 
 def main() -> None:
@@ -30,35 +29,13 @@ def main() -> None:
             if row["method"] == "FAAnomaly" and row.get("z_quantiles")]
     if not rows:
         parser.error(f"no untouched brain in {', '.join(map(str, args.evaluation))}")
-    drawn(rows).save(args.output, optimize=True)
-    print(f"{len(rows)} brains: {args.output} written")
-
-
-def drawn(rows: list[list[float]]) -> Image.Image:
-    image = Image.new("RGB", (SIZE * SCALE, SIZE * SCALE), BACK)
-    draw, font = ImageDraw.Draw(image), ImageFont.load_default(14 * SCALE)
-    expected = norm.ppf(QUANTILES)
-    for tick in range(-4, 5):
-        draw.line([place(tick, -REACH), place(tick, REACH)], GRID, SCALE)
-        draw.line([place(-REACH, tick), place(REACH, tick)], GRID, SCALE)
-        draw.text(place(tick, -REACH - 0.25), f"{tick:+d}" if tick else "0", AXIS, font, anchor="mm")
-        draw.text(place(-REACH - 0.25, tick), f"{tick:+d}" if tick else "0", AXIS, font, anchor="mm")
-    draw.line([place(-REACH, -REACH), place(REACH, REACH)], AXIS, SCALE)
+    chart = Chart(f"z in the white matter of {len(rows)} untouched brains", "standard normal quantile", "quantile of z",
+                  TICKS, TICKS)
+    chart.diagonal()
     for row in rows:
-        points = [place(x, y) for x, y in zip(expected, row, strict=True)]
-        draw.line(points, LINE, 2 * SCALE)
-        for x, y in points:
-            draw.ellipse([x - 3 * SCALE, y - 3 * SCALE, x + 3 * SCALE, y + 3 * SCALE], LINE)
-    draw.text(place(0, -REACH - 0.55), "standard normal quantile", AXIS, font, anchor="mm")
-    title = f"z in the white matter of {len(rows)} untouched brains"
-    draw.text((MARGIN * SCALE, MARGIN * SCALE // 2), title, AXIS, font, anchor="lm")
-    return image.resize((SIZE, SIZE), Image.LANCZOS)
-
-
-def place(x: float, y: float) -> tuple[float, float]:
-    """Pixel of a pair of quantiles."""
-    span = (SIZE - 2 * MARGIN) * SCALE / (2 * REACH)
-    return MARGIN * SCALE + (x + REACH) * span, (SIZE - MARGIN) * SCALE - (y + REACH) * span
+        chart.line(list(zip(norm.ppf(QUANTILES), row, strict=True)))
+    chart.finished().save(args.output, optimize=True)
+    print(f"{len(rows)} brains: {args.output} written")
 
 
 if __name__ == "__main__":

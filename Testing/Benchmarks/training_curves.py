@@ -1,12 +1,17 @@
-"""Held-out error against training steps, number of people and width of the network.
+"""What more training, more people and a wider network give: error in holes, and Dice of planted spheres.
 
     python Testing/Benchmarks/training_curves.py DATA --people people.csv --hold-out PERSON -o OUT
-        [--template TEMPLATE] [--steps 200] [--widths 16,32,64 32,64,128] [--numbers 2 4]
+        [--template TEMPLATE] [--steps 200] [--judge-every 50] [--widths 16,32,64 32,64,128] [--numbers 2 4]
+        [--folds folds.csv] [--calibrated 3 4]
 
 Trains one network for every width on everybody else and, at the recipe's width, one for every number of
 people (the first by name), all with the same seed and steps, and lists the error on the held-out person in
-20 mm holes (white matter, bias removed) as training wrote it down.  Run again, it goes on where it stopped.
-The template should not know the person either (``faanomaly template --hold-out``).
+20 mm holes (white matter, bias removed) as training wrote it down; step 0 is the estimate that the network
+starts from.  The template should not know the person either (``faanomaly template --hold-out``).
+
+With --folds (as for ``faanomaly calibrate``) every network then judges the held-out person with spheres of
+20 and 40 mm, FA +-0.2 and +-0.3, calibrated with the other people of the table, and the widest choice of
+people also with fewer (--calibrated; the first by name).  Run again, it goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -18,8 +23,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+from FAAnomalyLib.training.healthy import read_folds
 from FAAnomalyLib.training.recipes import RECIPES
-from FAAnomalyLib.training.template import find_volumes
+from FAAnomalyLib.training.template import find_volumes, stem
+
+SPHERES = (("16", "32"), ("0.2", "-0.2", "0.3", "-0.3"))
+"""Diameters in voxels of 1.25 mm, and changes of FA."""
 
 
 def main() -> None:
@@ -30,9 +39,13 @@ def main() -> None:
     parser.add_argument("--template", type=Path)
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=200)
-    parser.add_argument("--save-every", type=int, default=50)
+    parser.add_argument("--judge-every", type=int, default=50, help="steps between errors and between checkpoints")
     parser.add_argument("--widths", nargs="*", default=["16,32,64", "48,96,192"], help="besides the recipe's own")
     parser.add_argument("--numbers", nargs="*", type=int, default=[2, 4], help="of people, besides all")
+    parser.add_argument("--folds", type=Path, help="columns person,model: measure Dice as well")
+    parser.add_argument("--calibrated", nargs="*", type=int, default=[3, 4], help="people to calibrate with, "
+                        "besides all")
+    parser.add_argument("--places", type=int, default=1)
     args = parser.parse_args()
 
     everybody = sorted({person for person, _ in find_volumes(args.data, args.people)} - {args.hold_out})
@@ -41,39 +54,112 @@ def main() -> None:
             *((usual, everybody[:number]) for number in args.numbers)]
     rows = []
     for widths, people in runs:
-        curve = train(args, widths, people, [p for p in everybody if p not in people])
-        rows.append({"widths": widths, "people": len(people), "rmse_fa_by_step": curve})
+        folder = args.output / f"{widths.replace(',', '-')}_{len(people)}-people"
+        curve = {0: untrained(args), **train(args, folder, widths, [p for p in everybody if p not in people])}
+        known = calibrators(args)
+        numbers = [len(known), *(args.calibrated if len(rows) == 0 else [])] if known else []
+        rows.append({"widths": widths, "people": len(people), "rmse_fa_by_step": curve,
+                     "dice_by_calibrated": {n: detect(args, folder, known[:n]) for n in numbers}})
         (args.output / "curves.json").write_text(json.dumps(rows, indent=2) + "\n")
-    steps = sorted({step for row in rows for step in row["rmse_fa_by_step"]})
-    print(f"| widths | people | {' | '.join(f'{step} steps' for step in steps)} |")
-    print("|---|---|" + "---|" * len(steps))
-    for row in rows:
-        errors = " | ".join(f"{row['rmse_fa_by_step'][s]:.4f}" if s in row["rmse_fa_by_step"] else "" for s in steps)
-        print(f"| {row['widths']} | {row['people']} | {errors} |")
+    print("\n".join(error_table(rows) + [""] + dice_table(rows)))
 
 
-def train(args: argparse.Namespace, widths: str, people: list[str], left_out: list[str]) -> dict[int, float]:
+def untrained(args: argparse.Namespace) -> float:
+    """Error on the held-out person of a network that has learned nothing yet."""
+    import torch
+
+    from FAAnomalyLib.checkpoints import build_network
+    from FAAnomalyLib.prior import load_template, on_grid
+    from FAAnomalyLib.resources import resources_dir
+    from FAAnomalyLib.training.data import prepare_subjects
+    from FAAnomalyLib.training.held_out import roaming_error
+
+    recipe = RECIPES["inpainter"]
+    template = on_grid(load_template(args.template or resources_dir() / "Template"), tuple(recipe.grid["shape"]),
+                       recipe.grid["spacing_mm"])
+    subjects = prepare_subjects(held_out_volumes(args), template, args.output / "prepared", lambda text: None)
+    errors = roaming_error(build_network(recipe.network).eval(), subjects, template.fa.spacing, torch.device("cpu"),
+                           torch.float32)
+    return sum(errors) / len(errors)
+
+
+def train(args: argparse.Namespace, folder: Path, widths: str, left_out: list[str]) -> dict[int, float]:
     """Error on the held-out person by step."""
-    folder = args.output / f"{widths.replace(',', '-')}_{len(people)}-people"
     folder.mkdir(parents=True, exist_ok=True)
     shared = args.output / "prepared"
     shared.mkdir(exist_ok=True)
     if not (folder / "prepared").exists():
         (folder / "prepared").symlink_to(shared.resolve(), target_is_directory=True)
-    command = [sys.executable, "-m", "FAAnomalyLib", "train", str(args.data), "-o", str(folder),
-               "--people", str(args.people), "--steps", str(args.steps), "--save-every", str(args.save_every),
-               "--widths", *widths.split(",")]
+    often = str(args.judge_every)
+    command = ["train", str(args.data), "-o", str(folder), "--people", str(args.people), "--steps", str(args.steps),
+               "--save-every", often, "--judge-every", often, "--widths", *widths.split(",")]
     for person in [args.hold_out, *left_out]:
         command += ["--hold-out", person]
     if args.template:
         command += ["--template", str(args.template)]
-    subprocess.run(command, check=True)
+    faanomaly(command)
     names = json.loads((folder / "model" / "manifest.json").read_text())["training"]["held_out"]
-    mine = [path.name for person, path in find_volumes(args.data, args.people) if person == args.hold_out]
+    mine = [path.name for _, path in held_out_volumes(args)]
     with open(folder / "log.csv", newline="") as handle:
         judged = {int(row["step"]): [float(e) for e in row["held_out_rmse_fa"].split()]
                   for row in csv.DictReader(handle) if row["held_out_rmse_fa"]}
     return {step: sum(errors[names.index(name)] for name in mine) / len(mine) for step, errors in judged.items()}
+
+
+def detect(args: argparse.Namespace, folder: Path, known: list[str]) -> dict[str, dict[str, float]]:
+    """Dice at the automatic threshold and best Dice of every sphere, calibrated with the people *known*."""
+    folds = read_folds(args.folds)
+    table = args.output / f"{len(known)}-calibrated.csv"
+    with open(table, "w", newline="", encoding="utf-8") as handle:
+        csv.writer(handle).writerows([("person", "model"), *((person, folds[person]) for person in known)])
+    faanomaly(["calibrate", str(args.data), "--folds", str(table), "--people", str(args.people), "-o",
+               str(folder / "model"), "--work", str(args.output / "calibration-passes")])
+    out = folder / f"evaluation-{len(known)}"
+    faanomaly(["evaluate", str(args.data), "-o", str(out), "--model", str(folder / "model"), "--people",
+               str(args.people), "--subjects", *(stem(path) for _, path in held_out_volumes(args)), "--diameters",
+               *SPHERES[0], "--changes", *SPHERES[1], "--places", str(args.places), "--seed", "11", "--resume"])
+    cells = json.loads((out / "evaluation.json").read_text())["planted"]
+    return {f"{cell['diameter'] * 1.25:g} mm ±{cell['change']}": {name: cell[name]["mean"] for name in
+                                                                  ("dice", "dice_best")}
+            for cell in cells if cell["method"] == "FAAnomaly" and cell["signs"] == "both"}
+
+
+def calibrators(args: argparse.Namespace) -> list[str]:
+    """People of the table of folds but the held-out one."""
+    return sorted(set(read_folds(args.folds)) - {args.hold_out}) if args.folds else []
+
+
+def held_out_volumes(args: argparse.Namespace) -> list[tuple[str, Path]]:
+    """The held-out person's."""
+    return [(person, path) for person, path in find_volumes(args.data, args.people) if person == args.hold_out]
+
+
+def faanomaly(command: list[str]) -> None:
+    """Run a command of the shell."""
+    subprocess.run([sys.executable, "-m", "FAAnomalyLib", *command], check=True)
+
+
+def error_table(rows: list[dict]) -> list[str]:
+    """RMSE by step, Markdown."""
+    steps = sorted({step for row in rows for step in row["rmse_fa_by_step"]})
+    lines = [f"| widths | people | {' | '.join(f'{step} steps' for step in steps)} |", "|" + "---|" * (len(steps) + 2)]
+    for row in rows:
+        errors = " | ".join(f"{row['rmse_fa_by_step'][s]:.4f}" if s in row["rmse_fa_by_step"] else "" for s in steps)
+        lines.append(f"| {row['widths']} | {row['people']} | {errors} |")
+    return lines
+
+
+def dice_table(rows: list[dict]) -> list[str]:
+    """Dice (best Dice) by network and number of calibrating people, Markdown."""
+    told = [(row, n, found) for row in rows for n, found in row["dice_by_calibrated"].items()]
+    if not told:
+        return []
+    names = list(told[0][2])
+    lines = [f"| widths | people | calibrated with | {' | '.join(names)} |", "|" + "---|" * (len(names) + 3)]
+    for row, number, found in told:
+        scores = " | ".join(f"{found[name]['dice']:.2f} ({found[name]['dice_best']:.2f})" for name in names)
+        lines.append(f"| {row['widths']} | {row['people']} | {number} | {scores} |")
+    return lines
 
 
 if __name__ == "__main__":
