@@ -177,7 +177,7 @@ class _Run:
                  **planted_row(result, known, truth, case, change, before["pseudo_healthy"], seconds)}]
         if method == FAANOMALY:
             rows[0]["found_untouched"] = found_by_chance(before["segmentation"], truth, case)
-            rows[0]["free_response"] = free_response(result, truth, "increased" if case.change > 0 else "decreased")
+            rows[0]["free_response"] = free_response(result, truth, case.sign)
             rows.append({"method": THESIS_RULE, **thesis_row(result, known, truth, case, change)})
             rows.append({"method": ALL_POSITIVE, **all_positive_row(known, truth, change)})
         return rows

@@ -50,6 +50,11 @@ class Case:
         return self.diameter * MASK_VOXEL_MM
 
     @property
+    def sign(self) -> str:
+        """``increased`` or ``decreased``, as a region that finds it must be."""
+        return "increased" if self.change > 0 else "decreased"
+
+    @property
     def where(self) -> tuple[str, int, int, str]:
         """What decides the truth; cases that differ in the change alone share it."""
         return self.kind, self.diameter, self.place, self.lesion

@@ -40,7 +40,7 @@ def planted_row(result: Result, known: Anatomy, truth: np.ndarray, case: Case, c
     up = case.change > 0
     score = result.z_map.data[known.white] * (1.0 if up else -1.0)
     inside = truth[known.white]
-    found, false = found_and_false(result, truth, "increased" if up else "decreased")
+    found, false = found_and_false(result, truth, case.sign)
     return {**_facts(known, truth, change),
             **overlap(result.segmentation.data, INCREASED if up else DECREASED, truth),
             "auprc": average_precision(score, inside), "dice_best": best_dice(score, inside),

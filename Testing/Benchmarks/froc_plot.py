@@ -27,10 +27,8 @@ def main() -> None:
     args = parser.parse_args()
     cells = [cell for path in args.evaluation for cell in json.loads(path.read_text())["planted"]
              if cell["method"] == FAANOMALY and cell.get("free_response")]
-    alone = [cell for cell in cells if cell["signs"] != "both" and not any(
-        other["signs"] == "both" and (other["kind"], other["diameter"], other["change"])
-        == (cell["kind"], cell["diameter"], abs(cell["change"])) for other in cells)]
-    cells = [cell for cell in cells if cell["signs"] == "both"] + alone
+    paired = {what(cell) for cell in cells if cell["signs"] == "both"}
+    cells = [cell for cell in cells if cell["signs"] == "both" or what(cell) not in paired]
     if not cells:
         parser.error(f"no free-response curve in {', '.join(map(str, args.evaluation))}")
     cells.sort(key=lambda cell: -cell["free_response"][0]["found"]["mean"])
@@ -45,6 +43,11 @@ def main() -> None:
         print(words, *(f"{found:.2f} ({false:.1f})" for false, found in points), sep="\t")
     chart.finished().save(args.output, optimize=True)
     print(f"{args.output} written")
+
+
+def what(cell: dict) -> tuple[str, int, float]:
+    """The anomaly without its sign."""
+    return cell["kind"], cell["diameter"], abs(cell["change"])
 
 
 if __name__ == "__main__":

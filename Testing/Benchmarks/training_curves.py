@@ -52,11 +52,11 @@ def main() -> None:
     usual = ",".join(str(n) for n in RECIPES["inpainter"].network["widths"])
     runs = [(usual, everybody), *((widths, everybody) for widths in args.widths),
             *((usual, everybody[:number]) for number in args.numbers)]
+    start, known = untrained(args), calibrators(args)
     rows = []
     for widths, people in runs:
         folder = args.output / f"{widths.replace(',', '-')}_{len(people)}-people"
-        curve = {0: untrained(args), **train(args, folder, widths, [p for p in everybody if p not in people])}
-        known = calibrators(args)
+        curve = {0: start, **train(args, folder, widths, [p for p in everybody if p not in people])}
         numbers = [len(known), *(args.calibrated if len(rows) == 0 else [])] if known else []
         rows.append({"widths": widths, "people": len(people), "rmse_fa_by_step": curve,
                      "dice_by_calibrated": {n: detect(args, folder, known[:n]) for n in numbers}})
@@ -65,7 +65,7 @@ def main() -> None:
 
 
 def untrained(args: argparse.Namespace) -> float:
-    """Error on the held-out person of a network that has learned nothing yet."""
+    """Error on the held-out person of a network that has learned nothing yet, the same at every width."""
     import torch
 
     from FAAnomalyLib.checkpoints import build_network
