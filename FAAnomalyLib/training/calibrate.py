@@ -67,7 +67,7 @@ def fit(people: list[Healthy], report: Callable[[str], None] = lambda text: None
              for sign in (1, -1)]
     for one, up, down in zip(people, *tails, strict=True):
         report(f"largest z of {one.name}: +{up:.2f} -{down:.2f}")
-    return replace(whole, threshold=tuple(_beyond_next(tail, shares, len(names)) for tail in tails))
+    return replace(whole, threshold=_beyond_next(tails, shares, len(names)))
 
 
 def _place(members: list[int], people: list[Healthy], standard: list[dict[Key, np.ndarray]],
@@ -98,14 +98,18 @@ def _beyond(maxima: list[float], shares: np.ndarray) -> float:
     return mean - np.euler_gamma * scale - scale * np.log(-np.log(TAIL))
 
 
-def _beyond_next(maxima: list[float], shares: np.ndarray, people: int) -> float:
-    """The :data:`TAIL` quantile for one more person: that mean and spread come from few people widens it.
+def _beyond_next(tails: list[list[float]], shares: np.ndarray, people: int) -> tuple[float, float]:
+    """The :data:`TAIL` quantile of each tail for one more person: that mean and spread come from few people widens it.
 
-    Student's t for the prediction of the next value; with many people it is the normal quantile.
+    Student's t for the prediction of the next value, with the two tails' pooled variance (extremes of a standard
+    normal map spread alike above and below, and a variance from six people is poor); with many people it is the
+    normal quantile.
     """
-    mean = float(np.average(maxima, weights=shares))
-    spread = float(np.sqrt(np.average((np.array(maxima) - mean) ** 2, weights=shares) * people / (people - 1)))
-    return mean + spread * float(np.sqrt(1 + 1 / people) * t.ppf(TAIL, people - 1))
+    means = np.array([np.average(tail, weights=shares) for tail in tails])
+    variance = np.mean([np.average((np.array(tail) - mean) ** 2, weights=shares)
+                        for tail, mean in zip(tails, means, strict=True)]) * people / (people - 1)
+    margin = np.sqrt(variance * (1 + 1 / people)) * t.ppf(TAIL, len(tails) * (people - 1))
+    return tuple(float(mean + margin) for mean in means)
 
 
 def _normal_table(values: list[np.ndarray], shares: np.ndarray) -> np.ndarray:

@@ -124,10 +124,11 @@ def test_z_is_standard_normal_in_healthy_people(fitted, seen):
 
 def test_the_threshold_is_what_one_more_person_stays_below(fitted, seen):
     number = len(seen)
-    for threshold, sign in zip(fitted.threshold, (1, -1), strict=True):
-        maxima = largest([fitted.to_normal(fitted.strongest(maps)) * JUDGED for maps in seen], sign)
-        expected = maxima.mean() + maxima.std(ddof=1) * np.sqrt(1 + 1 / number) * stats.t.ppf(TAIL, number - 1)
-        assert threshold == pytest.approx(expected, rel=1e-3)
+    tails = [largest([fitted.to_normal(fitted.strongest(maps)) * JUDGED for maps in seen], sign) for sign in (1, -1)]
+    # One spread for both tails: each alone rests on half as many values.
+    spread = np.sqrt(np.mean([maxima.var(ddof=1) for maxima in tails]) * (1 + 1 / number))
+    expected = [maxima.mean() + spread * stats.t.ppf(TAIL, 2 * (number - 1)) for maxima in tails]
+    assert fitted.threshold == pytest.approx(expected, rel=1e-3)
     assert fitted.people == number
 
 
