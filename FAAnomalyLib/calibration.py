@@ -15,26 +15,21 @@ from pathlib import Path
 import numpy as np
 
 from .errors import FAError
-from .evidence import FIRST, INPAINTED_LARGE, INPAINTED_SMALL, OTHER_SIDE, TEMPLATE, YARDSTICK, Key, centre_and_spread
+from .evidence import BORNE_OUT, FIRST, INPAINTED_LARGE, INPAINTED_SMALL, TEMPLATE, YARDSTICK, Key, centre_and_spread
 
 FILE = "calibration.npz"
 UNIT = 6.0
 """|z| to which every map's own limit is scaled, so that maps of different scales can be compared."""
 COMBINATIONS: dict[str, dict[Key, float]] = {
-    "20 mm holes, template and other side, 3 mm": {
-        (INPAINTED_SMALL, 3.0): 1.0, (TEMPLATE, 3.0): 1.0, (OTHER_SIDE, 3.0): 1.0},
-    "both holes, template and other side, 5 mm": {
-        (INPAINTED_SMALL, 5.0): 1.0, (INPAINTED_LARGE, 5.0): 1.0, (TEMPLATE, 5.0): 1.0, (OTHER_SIDE, 5.0): 1.0},
-    "template, 8 mm": {(TEMPLATE, 8.0): 1.0},
-    "40 mm holes, template and other side, 8 mm": {
-        (INPAINTED_LARGE, 8.0): 0.5, (TEMPLATE, 8.0): 1.0, (OTHER_SIDE, 8.0): 1.0},
+    "template and other side, 3 mm": {(BORNE_OUT, 3.0): 1.0, (INPAINTED_SMALL, 3.0): 0.3},
+    "template and other side, 5 mm": {(BORNE_OUT, 5.0): 1.0, (INPAINTED_LARGE, 5.0): 0.3},
+    "template, other side and 40 mm holes, 8 mm": {
+        (BORNE_OUT, 8.0): 1.0, (TEMPLATE, 8.0): 1.0, (INPAINTED_LARGE, 8.0): 0.5},
 }
 """Weighted sums of first-look maps that are searched for changes, each for changes of its own size. What is wrong with
 one prediction is rarely wrong with all; a change as wide as its holes shows little in the inpainter's residual, hence
-the half weight and the template alone. Chosen by how far spheres of 10 to 40 mm stood out beyond the limits of healthy
+its low weight. Chosen by how far spheres of 10 to 40 mm and stroke shapes stood out beyond the limits of healthy
 people."""
-LONE_OTHER_SIDE = 2.0
-"""z that the other side may add by itself: a change there is seen here with the other sign."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +66,6 @@ class Calibration:
                  subject: dict[Key, tuple[float, float]]) -> dict[str, np.ndarray]:
         """:data:`COMBINATIONS` of the first look's standardised maps, by name."""
         z = {key: self.standardised(key, values, judged, subject[key]) for key, values in maps.items()}
-        z = _without_ghosts(z)
         return {name: sum(weight * z[key] for key, weight in parts.items()) for name, parts in COMBINATIONS.items()}
 
     def standardised(self, key: Key, values: np.ndarray, judged: np.ndarray,
@@ -122,21 +116,9 @@ def drawn_name(sigma: float) -> str:
     return f"drawn, {sigma:g} mm"
 
 
-UNCALIBRATED = dict(zip(COMBINATIONS, (13.0, 16.0, 6.0, 12.0), strict=True))
+UNCALIBRATED = dict(zip(COMBINATIONS, (6.5, 6.0, 10.0), strict=True))
 """Limits where none are known: about those of the people behind the bundled model; for all other maps:"""
 UNCALIBRATED_OTHER = 1.5 * UNIT
-
-
-def _without_ghosts(z: dict[Key, np.ndarray]) -> dict[Key, np.ndarray]:
-    """The other side limited to what this side's own maps bear out, see :data:`LONE_OTHER_SIDE`."""
-    out = dict(z)
-    for key in z:
-        if key[0] == OTHER_SIDE:
-            own = [values for other, values in z.items() if other[1] == key[1] and other[0] != OTHER_SIDE]
-            mean = sum(own) / len(own)
-            out[key] = np.clip(z[key], np.minimum(2.0 * mean, 0.0) - LONE_OTHER_SIDE,
-                               np.maximum(2.0 * mean, 0.0) + LONE_OTHER_SIDE)
-    return out
 
 
 def save_calibration(calibration: Calibration, path: Path) -> str:

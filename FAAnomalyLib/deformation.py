@@ -35,7 +35,7 @@ def bend(prior: Prior, fa: np.ndarray, spacing_mm: float) -> Prior:
     Returns
     -------
     Prior
-        Float32 in [0, 1], the same shape.
+        Float32 in [0, 1], the same shape, with its displacement.
     """
     import SimpleITK as sitk
 
@@ -56,12 +56,13 @@ def bend(prior: Prior, fa: np.ndarray, spacing_mm: float) -> Prior:
         else:
             field = demons.Execute(fixed, moving, sitk.Resample(field, fixed, sitk.Transform(), sitk.sitkLinear))
     field = sitk.Resample(field, target, sitk.Transform(), sitk.sitkLinear)
+    displacement = sitk.GetArrayFromImage(field).transpose(3, 2, 1, 0) / spacing_mm
     # The transform takes the field over and leaves the caller's image empty.
     transform = sitk.DisplacementFieldTransform(sitk.Cast(field, sitk.sitkVectorFloat64))
     moved = [sitk.GetArrayFromImage(sitk.Resample(_image(array, spacing_mm), target, transform, sitk.sitkLinear, 0.0))
              for array in (prior.fa, prior.white_matter, prior.brain)]
     return Prior(*(np.clip(np.ascontiguousarray(array.transpose(2, 1, 0)), 0.0, 1.0).astype(np.float32)
-                   for array in moved))
+                   for array in moved), np.ascontiguousarray(displacement, dtype=np.float32))
 
 
 def _image(array: np.ndarray, spacing_mm: float):

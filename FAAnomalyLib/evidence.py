@@ -1,9 +1,11 @@
 """What speaks for a change at each place: smoothed residuals of several predictions at several scales.
 
 A prediction from surroundings (the inpainter) is precise but follows a change that is larger than its
-holes, for then the change is its own surroundings.  The registered template and the other hemisphere
-know nothing of the change and are less precise.  Smoothing as wide as the change (a matched filter)
-takes the voxels' noise away.  Every map is a precision-weighted mean of residuals in FA.
+holes, for then the change is its own surroundings.  The bent template knows nothing of the change and is
+less precise; what it misses in a healthy brain is often missed on both sides.  So a change counts as far
+as it is borne out by both: by the template, and by the other side's place of the same name.  Smoothing as
+wide as the change (a matched filter) takes the voxels' noise away.  Every map is a precision-weighted mean
+of residuals in FA.
 """
 
 from __future__ import annotations
@@ -11,19 +13,20 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
+from .other_side import less_the_other_side, partners
 from .prior import Prior
 
 INPAINTED_SMALL, INPAINTED_LARGE = "inpainted in 20 mm holes", "inpainted in 40 mm holes"
-TEMPLATE, OTHER_SIDE = "registered template", "other side"
+TEMPLATE, BORNE_OUT = "bent template", "bent template, borne out by the other side"
 DRAWN_HOLE = "drawn region"
 
 Key = tuple[str, float]
 """A prediction and the standard deviation in mm of the Gaussian over its residual."""
 
 FIRST: tuple[Key, ...] = (
-    (INPAINTED_SMALL, 3.0), (TEMPLATE, 3.0), (OTHER_SIDE, 3.0),
-    (INPAINTED_SMALL, 5.0), (INPAINTED_LARGE, 5.0), (TEMPLATE, 5.0), (OTHER_SIDE, 5.0),
-    (INPAINTED_LARGE, 8.0), (TEMPLATE, 8.0), (OTHER_SIDE, 8.0),
+    (INPAINTED_SMALL, 3.0), (BORNE_OUT, 3.0),
+    (INPAINTED_LARGE, 5.0), (BORNE_OUT, 5.0),
+    (INPAINTED_LARGE, 8.0), (TEMPLATE, 8.0), (BORNE_OUT, 8.0),
 )
 DRAWN: tuple[Key, ...] = ((DRAWN_HOLE, 3.0), (DRAWN_HOLE, 5.0), (DRAWN_HOLE, 8.0))
 YARDSTICK: dict[Key, Key] = {
@@ -32,6 +35,8 @@ YARDSTICK: dict[Key, Key] = {
 LARGEST_RESIDUAL = 0.25
 """FA beyond which a voxel's residual does not count more (Winsorised): a tract's edge a voxel off its place reaches
 0.7 and would rule its surroundings, a change of this size in every voxel is found all the same."""
+LARGEST_DEVIATION = 0.15
+"""The same for residuals of the template, which misses more edges."""
 LEAST_SUPPORT = 0.1
 """Added to the summed weights, as a share of a full kernel of average precision: in a thin sheet of white
 matter few voxels speak, and their mean is drawn towards 0."""
@@ -55,9 +60,13 @@ def first_evidence(fa: np.ndarray, prior: Prior, judged: np.ndarray, small: Resi
     small, large
         Of the inpainter with 20 and 40 mm holes.
     """
-    sources = {INPAINTED_SMALL: small, INPAINTED_LARGE: large,
-               TEMPLATE: (_from_template(fa, prior.fa, judged), np.full(fa.shape, np.nan)),
-               OTHER_SIDE: (_from_other_side(fa, prior.fa, judged), np.full(fa.shape, np.nan))}
+    deviation = _from_template(fa, prior.fa, judged)
+    asymmetry = less_the_other_side(deviation, judged, partners(fa.shape, prior.displacement))
+    unknown = np.full(fa.shape, np.nan, np.float32)
+    bounded = {TEMPLATE: deviation, BORNE_OUT: _least(deviation, asymmetry)}
+    sources = {INPAINTED_SMALL: small, INPAINTED_LARGE: large}
+    sources |= {name: (np.clip(residual, -LARGEST_DEVIATION, LARGEST_DEVIATION), unknown)
+                for name, residual in bounded.items()}
     return {(name, sigma): smoothed(*sources[name], judged, sigma / spacing_mm) for name, sigma in FIRST}
 
 
@@ -74,10 +83,14 @@ def _from_template(fa: np.ndarray, template: np.ndarray, judged: np.ndarray) -> 
     return fa - (gain * template + offset).astype(np.float32)
 
 
-def _from_other_side(fa: np.ndarray, template: np.ndarray, judged: np.ndarray) -> np.ndarray:
-    """FA minus that of the mirrored place, as far as the template does not differ there; 0 without a partner."""
-    difference = (fa - template) - (fa - template)[::-1]
-    return np.where(judged & judged[::-1], difference, 0.0)
+def _least(deviation: np.ndarray, asymmetry: np.ndarray) -> np.ndarray:
+    """The smaller in magnitude where both have one sign, else 0 (the minmod limiter).
+
+    A change on the other side shows in the asymmetry alone, what the template misses on both sides in the deviation
+    alone: neither counts.
+    """
+    agree = deviation * asymmetry > 0
+    return np.where(agree, np.sign(deviation) * np.minimum(np.abs(deviation), np.abs(asymmetry)), 0.0)
 
 
 def smoothed(residual: np.ndarray, variance: np.ndarray, judged: np.ndarray, sigma_voxels: float) -> np.ndarray:

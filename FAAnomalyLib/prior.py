@@ -27,11 +27,15 @@ class Prior:
         Probability of white matter.
     brain
         Probability of brain.
+    displacement
+        (3, X, Y, Z) in voxels: what lies at x of the brain lies at x + displacement of the template that was bent to
+        it; None for a template as it is.
     """
 
     fa: np.ndarray
     white_matter: np.ndarray
     brain: np.ndarray
+    displacement: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ FLOORS = [
     {"errors", "progress", "packages", "resources", "machine", "channel", "failure", "formats", "volume", "request",
      "result", "regions"},
     {"registration", "deformation", "prior", "space", "intake", "holes", "roi", "device", "pass_store", "diffusion",
-     "networks", "evidence"},
+     "networks", "evidence", "other_side"},
     {"checkpoints", "calibration"},
     {"inpainting", "scoring"},
     {"engine", "second_look", "judgement"},

@@ -90,3 +90,13 @@ def test_a_lesion_hardly_leads_the_template(prior, change):
     ill = np.where(lesion, np.clip(healthy + change, 0.0, 1.0), healthy).astype(np.float32)
     led = (bend(prior, ill, MM).fa - bend(prior, healthy, MM).fa)[lesion].mean()
     assert abs(led) < 0.1 * abs((ill - healthy)[lesion].mean())
+
+
+def test_the_displacement_says_which_place_of_the_template_each_voxel_is(prior):
+    bent = bend(prior, warp(prior.fa, 8.0), MM)
+    assert bent.displacement.shape == (3, *SHAPE) and bent.displacement.dtype == np.float32
+    inner = prior.brain > 0.5
+    for name in ("fa", "white_matter"):
+        carried = ndimage.map_coordinates(getattr(prior, name), np.indices(SHAPE) + bent.displacement, order=1)
+        np.testing.assert_allclose(carried[inner], getattr(bent, name)[inner], atol=1e-3)
+    assert np.abs(bent.displacement[:, inner]).max() > 0.5
