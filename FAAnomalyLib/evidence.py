@@ -63,7 +63,7 @@ def first_evidence(fa: np.ndarray, prior: Prior, judged: np.ndarray, small: Resi
     deviation = _from_template(fa, prior.fa, judged)
     asymmetry = less_the_other_side(deviation, judged, partners(fa.shape, prior.displacement))
     unknown = np.full(fa.shape, np.nan, np.float32)
-    bounded = {TEMPLATE: deviation, BORNE_OUT: _least(deviation, asymmetry)}
+    bounded = {TEMPLATE: deviation, BORNE_OUT: borne_out(deviation, asymmetry)}
     sources = {INPAINTED_SMALL: small, INPAINTED_LARGE: large}
     sources |= {name: (np.clip(residual, -LARGEST_DEVIATION, LARGEST_DEVIATION), unknown)
                 for name, residual in bounded.items()}
@@ -83,8 +83,8 @@ def _from_template(fa: np.ndarray, template: np.ndarray, judged: np.ndarray) -> 
     return fa - (gain * template + offset).astype(np.float32)
 
 
-def _least(deviation: np.ndarray, asymmetry: np.ndarray) -> np.ndarray:
-    """The smaller in magnitude where both have one sign, else 0 (the minmod limiter).
+def borne_out(deviation: np.ndarray, asymmetry: np.ndarray) -> np.ndarray:
+    """The smaller in magnitude where both (arrays of one shape) have one sign, else 0 (the minmod limiter).
 
     A change on the other side shows in the asymmetry alone, what the template misses on both sides in the deviation
     alone: neither counts.
