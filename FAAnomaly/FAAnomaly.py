@@ -26,7 +26,16 @@ for _folder in Path(__file__).resolve().parents[:2]:
         sys.path.append(str(_folder))
 
 from FAAnomalySlicer.install import Installer  # noqa: E402
-from FAAnomalySlicer.parameters import Device, MaskSize, MaskType, RegionMode, Sampler, Shown, Signs  # noqa: E402
+from FAAnomalySlicer.parameters import (  # noqa: E402
+    Device,
+    MaskSize,
+    MaskType,
+    RegionMode,
+    Sampler,
+    Shown,
+    Signs,
+    ThresholdMode,
+)
 
 RESOURCES = Path(__file__).resolve().parent / "Resources"
 PACKAGES = ("FAAnomalySlicer", "FAAnomalyLib")
@@ -79,7 +88,7 @@ class FAAnomalyParameterNode:
     How it is filled
         model (name or folder), sampler, steps (0: the sampler's own), samples, seed, device
     What is shown
-        shown, opacity (0..1), autoThreshold, threshold (z), signs, surfaces
+        shown, opacity (0..1), thresholdMode, threshold (z, by hand), signs, surfaces
 
     The results are not among them: the input volume refers to them, so that each volume has its own.
     """
@@ -102,7 +111,7 @@ class FAAnomalyParameterNode:
 
     shown: Shown = Shown.OWN
     opacity: Annotated[float, WithinRange(0, 1)] = 0.7
-    autoThreshold: bool = True
+    thresholdMode: ThresholdMode = ThresholdMode.AUTOMATIC
     threshold: Annotated[float, WithinRange(1, 100)] = 5.0
     signs: Signs = Signs.BOTH
     surfaces: bool = False

@@ -15,14 +15,24 @@ from pathlib import Path
 import numpy as np
 
 from .errors import FAError
-from .evidence import BORNE_OUT, FIRST, INPAINTED_LARGE, INPAINTED_SMALL, TEMPLATE, YARDSTICK, Key, centre_and_spread
+from .evidence import (
+    BORNE_OUT,
+    BORNE_OUT_IN_TRACTS,
+    FIRST,
+    INPAINTED_LARGE,
+    INPAINTED_SMALL,
+    TEMPLATE,
+    YARDSTICK,
+    Key,
+    centre_and_spread,
+)
 
 FILE = "calibration.npz"
 UNIT = 6.0
 """|z| to which every map's own limit is scaled, so that maps of different scales can be compared."""
 COMBINATIONS: dict[str, dict[Key, float]] = {
-    "template and other side, 3 mm": {(BORNE_OUT, 3.0): 1.0, (INPAINTED_SMALL, 3.0): 0.3},
-    "template and other side, 5 mm": {(BORNE_OUT, 5.0): 1.0, (INPAINTED_LARGE, 5.0): 0.3},
+    "template and other side, 3 mm": {(BORNE_OUT_IN_TRACTS, 3.0): 1.0, (INPAINTED_SMALL, 3.0): 0.3},
+    "template and other side, 5 mm": {(BORNE_OUT_IN_TRACTS, 5.0): 1.0, (INPAINTED_LARGE, 5.0): 0.3},
     "template, other side and 40 mm holes, 8 mm": {
         (BORNE_OUT, 8.0): 1.0, (TEMPLATE, 8.0): 1.0, (INPAINTED_LARGE, 8.0): 0.5},
 }
@@ -49,7 +59,9 @@ class Calibration:
     normal
         (2, N): statistic and the standard normal quantile that it stands for in healthy white matter.
     threshold
-        z of ``--threshold auto`` for increases and decreases.
+        z of ``--threshold auto`` for increases and decreases: one healthy person in twenty is beyond, for each.
+    sensitive
+        z of ``--threshold sensitive``: a healthy brain shows about one region.
     people
         Number of people behind it; 0 for none.
     """
@@ -60,6 +72,7 @@ class Calibration:
     limits: dict[str, tuple[float, float]] = field(default_factory=dict)
     normal: np.ndarray | None = None
     threshold: tuple[float, float] = (1.1 * UNIT, 1.1 * UNIT)
+    sensitive: tuple[float, float] = (UNIT, UNIT)
     people: int = 0
 
     def combined(self, maps: dict[Key, np.ndarray], judged: np.ndarray,
@@ -129,7 +142,8 @@ def save_calibration(calibration: Calibration, path: Path) -> str:
         arrays[f"bias{number}"] = calibration.bias[key][where].astype(np.float16)
         arrays[f"spread{number}"] = calibration.spread[key][where].astype(np.float16)
     plain = {"subject": [calibration.subject[key] for key in FIRST],
-             "limits": calibration.limits, "threshold": list(calibration.threshold), "people": calibration.people,
+             "limits": calibration.limits, "threshold": list(calibration.threshold),
+             "sensitive": list(calibration.sensitive), "people": calibration.people,
              "keys": [list(key) for key in FIRST]}
     np.savez_compressed(path, settings=np.frombuffer(json.dumps(plain).encode(), np.uint8), **arrays)
     return hashlib.sha256(path.read_bytes()).hexdigest()
@@ -180,5 +194,5 @@ def _read(stored) -> Calibration:
         spread={key: spread_out(f"spread{n}", 1.0) for n, key in enumerate(FIRST)},
         subject=dict(zip(FIRST, plain["subject"], strict=True)),
         limits={name: tuple(limit) for name, limit in plain["limits"].items()}, normal=stored["normal"],
-        threshold=tuple(plain["threshold"]),
+        threshold=tuple(plain["threshold"]), sensitive=tuple(plain["sensitive"]),
         people=int(plain["people"]))

@@ -191,7 +191,8 @@ def _roam_or_keep(engine: Engine, prepared: Prepared, passes: list[Pass], sampli
 
 def _threshold(request: DetectRequest, engine: Engine) -> tuple[float, float]:
     """|z| for increases and for decreases."""
-    return engine.calibration.threshold if request.threshold == "auto" else (float(request.threshold),) * 2
+    known = {"auto": engine.calibration.threshold, "sensitive": engine.calibration.sensitive}
+    return known[request.threshold] if request.threshold in known else (float(request.threshold),) * 2
 
 
 def _score(prepared: Prepared, judgement: Judgement, region: np.ndarray | None,
@@ -233,12 +234,13 @@ def _provenance(request, prepared, engine, judgement, remarks, progress, passes,
         "faanomaly": __version__,
         "input_sha256": hashlib.sha256(np.ascontiguousarray(data).tobytes()).hexdigest(),
         "request": _without_folders(request),
-        "threshold_z": {"increased": round(threshold[0], 3), "decreased": round(threshold[1], 3)},
+        "threshold_z": _by_sign(threshold),
         "model": {"name": engine.model.name, "sha256": engine.model.manifest["sha256"],
                   "template_sha256": engine.template.sha256},
         "registration": {"method": alignment.method, "correlation": round(alignment.correlation, 4),
                          "template_to_input_ras": alignment.matrix.round(6).tolist()},
-        "calibration": {"people": engine.calibration.people,
+        "calibration": {"people": engine.calibration.people, "threshold_z": _by_sign(engine.calibration.threshold),
+                        "sensitive_z": _by_sign(engine.calibration.sensitive),
                         "sha256": (engine.model.manifest.get("calibration") or {}).get("sha256")},
         "passes": passes,
         "hidden_share": round(judgement.hidden_share, 4),
@@ -250,6 +252,10 @@ def _provenance(request, prepared, engine, judgement, remarks, progress, passes,
         "warnings": remarks,
         "versions": {"python": platform.python_version(), **_versions()},
     }
+
+
+def _by_sign(threshold: tuple[float, float]) -> dict[str, float]:
+    return {"increased": round(threshold[0], 3), "decreased": round(threshold[1], 3)}
 
 
 def _without_folders(request: DetectRequest) -> dict:

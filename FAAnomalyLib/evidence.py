@@ -18,14 +18,15 @@ from .prior import Prior
 
 INPAINTED_SMALL, INPAINTED_LARGE = "inpainted in 20 mm holes", "inpainted in 40 mm holes"
 TEMPLATE, BORNE_OUT = "bent template", "bent template, borne out by the other side"
+BORNE_OUT_IN_TRACTS = f"{BORNE_OUT}, tracts first"
 DRAWN_HOLE = "drawn region"
 
 Key = tuple[str, float]
 """A prediction and the standard deviation in mm of the Gaussian over its residual."""
 
 FIRST: tuple[Key, ...] = (
-    (INPAINTED_SMALL, 3.0), (BORNE_OUT, 3.0),
-    (INPAINTED_LARGE, 5.0), (BORNE_OUT, 5.0),
+    (INPAINTED_SMALL, 3.0), (BORNE_OUT_IN_TRACTS, 3.0),
+    (INPAINTED_LARGE, 5.0), (BORNE_OUT_IN_TRACTS, 5.0),
     (INPAINTED_LARGE, 8.0), (TEMPLATE, 8.0), (BORNE_OUT, 8.0),
 )
 DRAWN: tuple[Key, ...] = ((DRAWN_HOLE, 3.0), (DRAWN_HOLE, 5.0), (DRAWN_HOLE, 8.0))
@@ -40,6 +41,9 @@ LARGEST_DEVIATION = 0.15
 LEAST_SUPPORT = 0.1
 """Added to the summed weights, as a share of a full kernel of average precision: in a thin sheet of white
 matter few voxels speak, and their mean is drawn towards 0."""
+LEAST_FA = 0.1
+"""Of the template, where it stands for a residual's precision: in the core of a tract it is sure of its FA, and disease
+takes away a share of what there is; what it misses is the rim."""
 LARGEST_PRECISION = 4.0
 """Times the average: no voxel is so sure that it speaks for its neighbours."""
 
@@ -63,11 +67,14 @@ def first_evidence(fa: np.ndarray, prior: Prior, judged: np.ndarray, small: Resi
     deviation = _from_template(fa, prior.fa, judged)
     asymmetry = less_the_other_side(deviation, judged, partners(fa.shape, prior.displacement))
     unknown = np.full(fa.shape, np.nan, np.float32)
-    bounded = {TEMPLATE: deviation, BORNE_OUT: borne_out(deviation, asymmetry)}
-    sources = {INPAINTED_SMALL: small, INPAINTED_LARGE: large}
-    sources |= {name: (np.clip(residual, -LARGEST_DEVIATION, LARGEST_DEVIATION), unknown)
-                for name, residual in bounded.items()}
+    both = _bounded(borne_out(deviation, asymmetry))
+    sources = {INPAINTED_SMALL: small, INPAINTED_LARGE: large, TEMPLATE: (_bounded(deviation), unknown),
+               BORNE_OUT: (both, unknown), BORNE_OUT_IN_TRACTS: (both, np.clip(prior.fa, LEAST_FA, 1.0) ** -2)}
     return {(name, sigma): smoothed(*sources[name], judged, sigma / spacing_mm) for name, sigma in FIRST}
+
+
+def _bounded(deviation: np.ndarray) -> np.ndarray:
+    return np.clip(deviation, -LARGEST_DEVIATION, LARGEST_DEVIATION)
 
 
 def drawn_evidence(residual: Residual, judged: np.ndarray, spacing_mm: float) -> dict[Key, np.ndarray]:

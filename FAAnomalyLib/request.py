@@ -14,6 +14,8 @@ MASK_SIZES = (0, 4, 8, 16, 32)
 BOTH_SIZES = (16, 32)
 SAMPLERS = ("mean", "dpm++", "ddim", "ddpm", "repaint", "thesis")
 DEVICES = ("auto", "cpu", "cuda", "mps")
+THRESHOLDS = ("auto", "sensitive")
+"""Those that a model's calibration gives; see :class:`FAAnomalyLib.calibration.Calibration`."""
 MASK_VOXEL_MM = 1.25
 """Mask sizes are counted in voxels of the thesis' 1.25 mm grid."""
 
@@ -47,7 +49,8 @@ class DetectRequest:
         How a hole is filled; ``steps`` 0 means the sampler's default, ``samples`` is the number
         of draws averaged (their spread joins the predicted variance).
     threshold
-        ``auto`` or a positive z.
+        ``auto`` (one healthy brain in ten shows a region), ``sensitive`` (a healthy brain shows about one) or a
+        positive z.
     device
         ``auto``, ``cpu``, ``cuda`` or ``mps``.
     seed
@@ -99,8 +102,8 @@ class DetectRequest:
             found.append(f"samples {self.samples!r} is not a whole number from 1 to 64")
         if not _whole(self.seed) or not 0 <= self.seed < 2**63:
             found.append(f"seed {self.seed!r} is not a whole number from 0")
-        if self.threshold != "auto" and not _positive(self.threshold):
-            found.append(f"threshold {self.threshold!r} is neither 'auto' nor a positive z")
+        if self.threshold not in THRESHOLDS and not _positive(self.threshold):
+            found.append(f"threshold {self.threshold!r} is neither 'auto' nor 'sensitive' nor a positive z")
         if self.scale not in (None, "auto") and not _positive(self.scale):
             found.append(f"scale {self.scale!r} is neither 'auto' nor a positive number")
         if self.region and self.roi:

@@ -9,7 +9,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from FAAnomalyLib.errors import FAError
-from FAAnomalyLib.request import DetectRequest
+from FAAnomalyLib.request import THRESHOLDS, DetectRequest
 
 from .background import in_background, in_steps
 from .connection import Connection
@@ -42,7 +42,7 @@ class Order:
     segment
         ``(vtkMRMLSegmentationNode, segment ID or name)``, used like *roi*.
     threshold
-        ``auto``, a positive z, or one for each tail ``(increased, decreased)``.
+        ``auto``, ``sensitive``, a positive z, or one for each tail ``(increased, decreased)``.
     signs
         ``both``, ``increased`` or ``decreased``: which tail becomes segments and table.
     previous
@@ -76,7 +76,7 @@ class Order:
                 found.append(str(error))
         if self.roi is not None and self.segment is not None:
             found.append(_("give a box or a segment, not both"))
-        if self.threshold != "auto":
+        if self.threshold not in THRESHOLDS:
             try:
                 both_tails(self.threshold)
             except FAError as error:

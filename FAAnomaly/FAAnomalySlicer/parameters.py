@@ -102,6 +102,18 @@ class Signs(Enum):
                 "decreased": _("Decreased FA only")}[self.value]
 
 
+class ThresholdMode(Enum):
+    """Where the threshold comes from: the engine's ``threshold``, or the slider."""
+
+    AUTOMATIC = "auto"
+    SENSITIVE = "sensitive"
+    BY_HAND = "by hand"
+
+    def label(self) -> str:
+        """The choice for people."""
+        return {"auto": _("Automatic"), "sensitive": _("Sensitive"), "by hand": _("By hand")}[self.value]
+
+
 class Shown(Enum):
     """Which picture the slice views show; ``OWN`` is what the user has put there."""
 

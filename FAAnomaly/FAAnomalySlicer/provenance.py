@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .threshold import THRESHOLD, as_text
+from .threshold import SENSITIVE, THRESHOLD, as_text
 
 PREFIX = "FAAnomaly."
 OF_REQUEST = {"mask_type": "maskType", "mask_size": "maskSize", "sampler": "sampler", "steps": "steps",
@@ -25,4 +25,7 @@ def attributes(provenance: dict) -> dict[str, str]:
     named = {PREFIX + name: str(value) for name, value in found.items() if value is not None}
     if provenance.get("threshold_z") is not None:
         named[THRESHOLD] = as_text(provenance["threshold_z"])
+    lower = provenance.get("calibration", {}).get("sensitive_z")
+    if lower is not None:
+        named[SENSITIVE] = as_text(lower)
     return named

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from slicer.i18n import tr as _
 
 from FAAnomalyLib.errors import FAError
+from FAAnomalyLib.request import THRESHOLDS
 from FAAnomalyLib.result import Region
 
 from . import geometry
@@ -18,7 +19,7 @@ from .segments import bounding_box, fill_segments, labelmap
 from .table import fill_table
 
 SIGNS = ("both", "increased", "decreased")
-THRESHOLD = "FAAnomaly.threshold"
+THRESHOLD, SENSITIVE = "FAAnomaly.threshold", "FAAnomaly.sensitiveThreshold"
 SHOWN_SIGNS = "FAAnomaly.signs"
 
 
@@ -92,10 +93,12 @@ class Selection:
 def select(arrays, threshold, signs: str) -> Selection:
     """Choose of a run's result (:class:`~.result_files.ResultArrays`); touches no node and may be called in a thread.
 
-    What the engine chose itself, threshold ``auto`` and both signs, is not sought again.
+    *threshold* may be ``auto`` or ``sensitive``, too. What the engine chose itself, ``auto`` and both signs, is not
+    sought again.
     """
     chosen = arrays.provenance["threshold_z"]
-    threshold = chosen if threshold == "auto" else threshold
+    if threshold in THRESHOLDS:
+        threshold = chosen if threshold == "auto" else arrays.provenance["calibration"]["sensitive_z"]
     if (as_text(threshold), signs) == (as_text(chosen), "both"):
         box = bounding_box(arrays.segmentation) or (slice(0, 0),) * 3
         corner = tuple(s.start for s in box[::-1])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ..request import DEFAULT_STEPS, DEVICES, MASK_SIZES, MASK_TYPES, MASK_VOXEL_MM, SAMPLERS, DetectRequest
+from ..request import DEFAULT_STEPS, DEVICES, MASK_SIZES, MASK_TYPES, MASK_VOXEL_MM, SAMPLERS, THRESHOLDS, DetectRequest
 
 
 def add_request_options(parser: argparse.ArgumentParser, region_needed: bool) -> None:
@@ -30,8 +30,9 @@ def add_request_options(parser: argparse.ArgumentParser, region_needed: bool) ->
                         help=f"steps of the sampler; 0 is its default ({steps})")
     parser.add_argument("--samples", type=int, default=standard.samples, metavar="K",
                         help="draws that are averaged (default %(default)s)")
-    parser.add_argument("--threshold", type=auto_or_number, default=standard.threshold, metavar="auto|Z",
-                        help="z beyond which a voxel counts (default %(default)s)")
+    parser.add_argument("--threshold", type=threshold, default=standard.threshold, metavar="auto|sensitive|Z",
+                        help="z beyond which a voxel counts; sensitive: the z at which a healthy brain shows about one "
+                             "region (default %(default)s)")
     parser.add_argument("--device", choices=DEVICES, default=standard.device, help="default %(default)s")
     parser.add_argument("--seed", type=int, default=standard.seed, metavar="N",
                         help="seed of every random draw (default %(default)s)")
@@ -50,9 +51,18 @@ def request_from(args: argparse.Namespace) -> DetectRequest:
 
 def auto_or_number(text: str) -> str | float:
     """Parse ``auto`` or a number."""
-    if text == "auto":
+    return _word_or_number(text, ("auto",))
+
+
+def threshold(text: str) -> str | float:
+    """Parse a threshold of the calibration, or a number."""
+    return _word_or_number(text, THRESHOLDS)
+
+
+def _word_or_number(text: str, words: tuple[str, ...]) -> str | float:
+    if text in words:
         return text
     try:
         return float(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is neither 'auto' nor a number") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is neither {' nor '.join(map(repr, words))} nor a number") from None

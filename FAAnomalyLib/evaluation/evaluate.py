@@ -28,11 +28,13 @@ from .records import RecordStore
 from .scores import (
     ALL_POSITIVE,
     FAANOMALY,
+    SENSITIVE,
     THESIS_RULE,
     all_positive_row,
     found_by_chance,
     healthy_row,
     planted_row,
+    sensitive,
     thesis_row,
 )
 from .shapes import Shape
@@ -40,7 +42,7 @@ from .study import Study
 from .truth import LEAST_TRUTH_ML
 
 UNTOUCHED, PLANTED = "untouched brains", "planted anomalies"
-RECORD = 3
+RECORD = 4
 """Raised whenever rows change their meaning, so that old records are not resumed from."""
 
 
@@ -113,7 +115,7 @@ class _Run:
         found = Rows()
         for study, judge in zip(self._studies, self._judges, strict=True):
             for method, one in self._methods(study, judge, dict.fromkeys(COMPARATORS, NOBODY)):
-                found.healthy.append(self._untouched(study, method, one))
+                found.healthy += self._untouched(study, method, one)
             study.close()
         limits = {s.subject.person: _limits(s.subject.person, found.healthy) for s in self._studies}
         for row in found.healthy:
@@ -135,17 +137,22 @@ class _Run:
         for name in COMPARATORS:
             yield name, Comparator(name, study.prepare, limits[name])
 
-    def _untouched(self, study: Study, method: str, judge: Judge) -> dict:
+    def _untouched(self, study: Study, method: str, judge: Judge) -> list[dict]:
         self._step(UNTOUCHED)
         key = _key(study, method, judge)
         kept = self._store.read(key)
         if kept is None:
             result, seconds = _judged(study, judge, study.known.volume)
-            kept = [healthy_row(result, study.known, seconds)]
-            self._store.write(key, kept, {"pseudo_healthy": result.pseudo_healthy.data, "z": result.z_map.data,
-                                          "affine": result.z_map.affine, "segmentation": result.segmentation.data})
+            kept = [{"method": method, **healthy_row(result, study.known, seconds)}]
+            arrays = {"pseudo_healthy": result.pseudo_healthy.data, "z": result.z_map.data,
+                      "affine": result.z_map.affine, "segmentation": result.segmentation.data}
+            lower = sensitive(result)
+            if lower is not None:
+                kept.append({"method": SENSITIVE, **healthy_row(lower, study.known, seconds)})
+                arrays["sensitive"] = lower.segmentation.data
+            self._store.write(key, kept, arrays)
             self._count(UNTOUCHED, method)
-        return {"subject": study.subject.name, "person": study.subject.person, "method": method, "key": key, **kept[0]}
+        return [{"subject": study.subject.name, "person": study.subject.person, "key": key, **row} for row in kept]
 
     def _apply(self, limits: tuple[float, float], key: str, row: dict) -> None:
         """Count the regions that a comparator reports in an untouched brain, now that its thresholds are known."""
@@ -178,6 +185,10 @@ class _Run:
         if method == FAANOMALY:
             rows[0]["found_untouched"] = found_by_chance(before["segmentation"], truth, case)
             rows[0]["free_response"] = free_response(result, truth, case.sign)
+            lower = sensitive(result)
+            if lower is not None:
+                rows.append({"method": SENSITIVE, "found_untouched": found_by_chance(before["sensitive"], truth, case),
+                             **planted_row(lower, known, truth, case, change, before["pseudo_healthy"], seconds)})
             rows.append({"method": THESIS_RULE, **thesis_row(result, known, truth, case, change)})
             rows.append({"method": ALL_POSITIVE, **all_positive_row(known, truth, change)})
         return rows

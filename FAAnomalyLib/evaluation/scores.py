@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
+from ..regions import find_regions
 from ..result import DECREASED, INCREASED, Result
 from .comparators import thesis_rule
 from .health import z_on_healthy
@@ -12,7 +15,8 @@ from .metrics import average_precision, best_dice, leakage, overlap
 from .protocol import LESION, Case
 from .truth import Anatomy
 
-FAANOMALY, THESIS_RULE, ALL_POSITIVE = "FAAnomaly", "raw difference, thesis' rule", "all positive"
+FAANOMALY, SENSITIVE = "FAAnomaly", "FAAnomaly, sensitive threshold"
+THESIS_RULE, ALL_POSITIVE = "raw difference, thesis' rule", "all positive"
 
 
 def healthy_row(result: Result, known: Anatomy, seconds: float | None) -> dict:
@@ -47,6 +51,17 @@ def planted_row(result: Result, known: Anatomy, truth: np.ndarray, case: Case, c
             "found": float(found), "false_regions": false,
             "leak": leakage(untouched_prediction, result.pseudo_healthy.data, truth, change),
             "judged_share": float((result.z_map.data[truth] != 0).mean()), **_cost(result, seconds)}
+
+
+def sensitive(result: Result) -> Result | None:
+    """The same z-map cut at its calibration's sensitive threshold; None where the provenance tells none."""
+    told = result.provenance.get("calibration", {}).get("sensitive_z")
+    if told is None:
+        return None
+    limits = told["increased"], told["decreased"]
+    segmentation, regions = find_regions(result.z_map, result.difference, limits)
+    return replace(result, segmentation=segmentation, regions=regions,
+                   provenance={**result.provenance, "threshold_z": list(limits)})
 
 
 def found_by_chance(untouched_segmentation: np.ndarray, truth: np.ndarray, case: Case) -> float:

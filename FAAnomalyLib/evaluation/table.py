@@ -10,9 +10,9 @@ from .comparators import COMPARATORS
 from .froc import curve, found_at_price
 from .health import NORMAL
 from .protocol import LESION
-from .scores import ALL_POSITIVE, FAANOMALY, THESIS_RULE
+from .scores import ALL_POSITIVE, FAANOMALY, SENSITIVE, THESIS_RULE
 
-METHODS = (FAANOMALY, *COMPARATORS, THESIS_RULE, ALL_POSITIVE)
+METHODS = (FAANOMALY, SENSITIVE, *COMPARATORS, THESIS_RULE, ALL_POSITIVE)
 SCORES = {"dice": "Dice", "iou": "IoU", "auprc": "AUPRC", "prevalence": "prevalence", "dice_best": "best Dice (oracle)",
           "found": "found", "found_untouched": "found untouched", "false_regions": "false regions",
           "found_one_false": "found at 1 false region", "leak": "leak"}

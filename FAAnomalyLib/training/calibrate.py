@@ -19,9 +19,11 @@ import numpy as np
 from scipy import ndimage
 from scipy.stats import norm, t
 
-from ..calibration import COMBINATIONS, FILE, UNIT, Calibration, drawn_name, save_calibration
+from ..calibration import COMBINATIONS, FILE, Calibration, drawn_name, save_calibration
 from ..errors import FAError
 from ..evidence import DRAWN, FIRST, YARDSTICK, Key
+from ..regions import find_regions
+from ..volume import Volume
 from .healthy import Healthy, look_at, read_folds
 from .template import find_volumes
 
@@ -32,6 +34,8 @@ PLACE_MM = 3.0
 TAIL = 0.95
 """Share of healthy people who stay below a limit."""
 LEAST_PEOPLE = 3
+STEP = 0.02
+"""Of the automatic threshold, in which a lower one is sought."""
 COVERING = 1.25
 """A hole that covers a region whole is filled less surely than the lattices that its yardstick comes from."""
 
@@ -51,15 +55,14 @@ def fit(people: list[Healthy], report: Callable[[str], None] = lambda text: None
     subject = {key: float(np.median([one.yardstick[key][1] for one in people])) for key in FIRST}
     without = {p: _place([i for i, one in enumerate(people) if one.person != p], people, standard, shares)
                for p in names}
-    others = {p: Calibration(*without[p], subject, {}, None, (UNIT, UNIT), len(names) - 1) for p in names}
+    others = {p: Calibration(*without[p], subject, people=len(names) - 1) for p in names}
     found = [others[one.person].combined(one.maps, one.judged, one.yardstick) for one in people]
     limits = {name: _both_tails([maps[name] for maps in found], shares) for name in COMBINATIONS}
     for drawn in DRAWN:
         key = YARDSTICK[drawn]
         z = [others[one.person].standardised(key, one.maps[key], one.judged, one.yardstick[key]) for one in people]
         limits[drawn_name(drawn[1])] = tuple(COVERING * limit for limit in _both_tails(z, shares))
-    whole = Calibration(*_place(list(range(len(people))), people, standard, shares), subject, limits, None,
-                        (UNIT, UNIT), len(names))
+    whole = Calibration(*_place(list(range(len(people))), people, standard, shares), subject, limits, people=len(names))
     strongest = [whole.strongest(maps) for maps in found]
     whole = replace(whole, normal=_normal_table([s[one.judged] for s, one in zip(strongest, people, strict=True)],
                                                 shares))
@@ -67,7 +70,10 @@ def fit(people: list[Healthy], report: Callable[[str], None] = lambda text: None
              for sign in (1, -1)]
     for one, up, down in zip(people, *tails, strict=True):
         report(f"largest z of {one.name}: +{up:.2f} -{down:.2f}")
-    return replace(whole, threshold=_beyond_next(tails, shares, len(names)))
+    threshold = _beyond_next(tails, shares, len(names))
+    z = [Volume(np.where(one.judged, whole.to_normal(s), 0.0), np.diag([one.spacing_mm] * 3 + [1.0]))
+         for s, one in zip(strongest, people, strict=True)]
+    return replace(whole, threshold=threshold, sensitive=_one_region(z, shares, threshold))
 
 
 def _place(members: list[int], people: list[Healthy], standard: list[dict[Key, np.ndarray]],
@@ -112,6 +118,17 @@ def _beyond_next(tails: list[list[float]], shares: np.ndarray, people: int) -> t
     return tuple(float(mean + margin) for mean in means)
 
 
+def _one_region(z: list[Volume], shares: np.ndarray, threshold: tuple[float, float]) -> tuple[float, float]:
+    """The lowest thresholds, in one proportion to *threshold*, with at most one region a brain on average."""
+    scale = 1.0
+    while scale > STEP:
+        lower = tuple((scale - STEP) * limit for limit in threshold)
+        if np.average([len(find_regions(one, one, lower)[1]) for one in z], weights=shares) > 1.0:
+            break
+        scale -= STEP
+    return tuple(scale * limit for limit in threshold)
+
+
 def _normal_table(values: list[np.ndarray], shares: np.ndarray) -> np.ndarray:
     """Quantiles of the statistic beside the standard normal ones, (2, N), both increasing."""
     z = np.linspace(-3.0, 3.0, 49)
@@ -154,8 +171,8 @@ def run(args: argparse.Namespace) -> int:
             csv.writer(handle).writerows([("person", "model"), *((name, name) for name in names)])
     calibration = fit(people, say)
     install(calibration, args.model, people)
-    up, down = calibration.threshold
-    print(f"calibrated {args.model} with {calibration.people} people: --threshold auto is +{up:.2f} and -{down:.2f}")
+    values = "+{:.2f} and -{:.2f}, sensitive +{:.2f} and -{:.2f}".format(*calibration.threshold, *calibration.sensitive)
+    print(f"calibrated {args.model} with {calibration.people} people: --threshold auto is {values}")
     return 0
 
 
@@ -167,6 +184,7 @@ def install(calibration: Calibration, folder: Path, people: list[Healthy]) -> No
     manifest["calibration"] = {
         "sha256": digest, "people": calibration.people, "volumes": sorted(one.name for one in people),
         "threshold": [round(t, 3) for t in calibration.threshold],
+        "sensitive": [round(t, 3) for t in calibration.sensitive],
         "limits": {name: [round(v, 3) for v in limit] for name, limit in calibration.limits.items()},
     }
     path.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")

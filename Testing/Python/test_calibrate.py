@@ -17,8 +17,10 @@ from FAAnomalyLib.checkpoints import calibrated_on, read_manifest
 from FAAnomalyLib.engine import load_engine
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.evidence import DRAWN, FIRST, YARDSTICK
-from FAAnomalyLib.training.calibrate import COVERING, PRIOR_PEOPLE, TAIL, fit
+from FAAnomalyLib.regions import find_regions
+from FAAnomalyLib.training.calibrate import COVERING, PRIOR_PEOPLE, STEP, TAIL, fit
 from FAAnomalyLib.training.healthy import Healthy
+from FAAnomalyLib.volume import Volume
 
 JUDGED = tb.ball((12, 14, 12), 30.0)
 PLACE = (12, 14, 12)
@@ -132,9 +134,23 @@ def test_the_threshold_is_what_one_more_person_stays_below(fitted, seen):
     assert fitted.people == number
 
 
+def test_the_sensitive_threshold_lets_a_healthy_brain_show_one_region(fitted, seen):
+    assert all(low < high for low, high in zip(fitted.sensitive, fitted.threshold, strict=True))
+    share = fitted.sensitive[0] / fitted.threshold[0]
+    assert fitted.sensitive[1] / fitted.threshold[1] == pytest.approx(share)
+    brains = [Volume(fitted.to_normal(fitted.strongest(maps)) * JUDGED, np.diag([tb.MM] * 3 + [1.0])) for maps in seen]
+
+    def regions(scale):
+        limits = tuple(scale * limit for limit in fitted.threshold)
+        return np.mean([len(find_regions(brain, brain, limits)[1]) for brain in brains])
+
+    assert regions(share) <= 1.0 < regions(share - STEP)
+
+
 def test_two_volumes_of_a_person_share_its_weight(people, fitted):
     twice = fit([*people, replace(people[-1], name="again_FA.nii.gz")])
     assert twice.people == fitted.people and twice.threshold == pytest.approx(fitted.threshold, rel=1e-4)
+    assert twice.sensitive == pytest.approx(fitted.sensitive, rel=1e-4)
     assert set(twice.limits) == set(fitted.limits)
     for name, limit in fitted.limits.items():
         assert twice.limits[name] == pytest.approx(limit, rel=1e-4)
@@ -198,6 +214,7 @@ def test_the_command_seals_a_calibration_in_the_model_and_in_everybodys_own(site
     assert engine.calibration.limits.keys() == manifest["calibration"]["limits"].keys()
     assert all(np.isfinite(limit).all() and min(limit) > 0 for limit in engine.calibration.limits.values())
     assert manifest["calibration"]["threshold"] == pytest.approx(engine.calibration.threshold, abs=1e-3)
+    assert manifest["calibration"]["sensitive"] == pytest.approx(engine.calibration.sensitive, abs=1e-3)
     assert (cross / "folds.csv").read_text().split() == ["person,model", "A,A", "B,B", "C,C", "D,D"]
     for name in "ABCD":
         own = read_manifest(cross / name)

@@ -103,7 +103,7 @@ def test_debug_shows_the_traceback(engine, tmp_path, capsys):
     (["detect"], "INPUT"),
     (["detect", "a.nii"], "--output"),
     (["detect", "a.nii", "-o", "OUT", "--mask-size", "5"], "--mask-size"),
-    (["detect", "a.nii", "-o", "OUT", "--threshold", "high"], "neither 'auto' nor a number"),
+    (["detect", "a.nii", "-o", "OUT", "--threshold", "high"], "neither 'auto' nor 'sensitive' nor a number"),
     (["detect", "a.nii", "-o", "OUT", "--threshold", "-1"], "threshold -1.0"),
     (["detect", "a.nii", "-o", "OUT", "--samples", "0"], "samples 0"),
     (["detect", "a.nii", "-o", "OUT", "--region", "r.nii", "--roi", "b.json"], "not allowed with"),

@@ -129,6 +129,8 @@ def test_provenance_tells_everything_in_strict_json(whole, brain, model):
     told = result.provenance
     json.dumps(told, allow_nan=False)
     written = json.loads((folder / "result.json").read_text())
+    # Of a model without a calibration.
+    assert written["calibration"]["sensitive_z"] == {"increased": 6.0, "decreased": 6.0}
     assert {"faanomaly", "input_sha256", "request", "threshold_z", "model", "registration", "passes",
             "network_evaluations", "seconds", "device", "dtype", "peak_memory_mb", "warnings", "versions",
             "regions"} <= set(written)
@@ -142,6 +144,10 @@ def test_provenance_tells_everything_in_strict_json(whole, brain, model):
     found = np.array(written["registration"]["template_to_input_ras"])
     assert sb.misplacement_mm(found, POSE).mean() < 1.5
     assert str(folder.parent) not in (folder / "result.json").read_text()
+
+
+def test_the_sensitive_threshold_is_the_calibrations(run):
+    assert run(threshold="sensitive").provenance["threshold_z"] == {"increased": 6.0, "decreased": 6.0}
 
 
 def test_progress_runs_forward_through_every_stage(whole):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from FAAnomalyLib.evaluation.lesions import sphere
 from FAAnomalyLib.evaluation.outcome import FILES, outcome, text_of, write
 from FAAnomalyLib.evaluation.protocol import Case, Protocol, Subject
 from FAAnomalyLib.evaluation.records import RecordStore
-from FAAnomalyLib.evaluation.scores import ALL_POSITIVE, FAANOMALY, THESIS_RULE
+from FAAnomalyLib.evaluation.scores import ALL_POSITIVE, FAANOMALY, SENSITIVE, THESIS_RULE
 from FAAnomalyLib.evaluation.shapes import Shape
 from FAAnomalyLib.evaluation.study import Study
 from FAAnomalyLib.prior import on_grid
@@ -75,6 +76,15 @@ class Knowing:
         z = volume.with_data(10.0 * np.sign(volume.data - self.healthy.data))
         return Result(volume, prediction, difference, z, *find_regions(z, difference, 3.0),
                       {"threshold_z": 3.0, "network_evaluations": 7})
+
+
+class Cautious(Knowing):
+    """Knows as much and says nothing, but tells of a lower threshold."""
+
+    def judge(self, volume):
+        known = super().judge(volume)
+        empty = replace(known, segmentation=volume.with_data(np.zeros(volume.shape, np.uint8)), regions=[])
+        return replace(empty, provenance={"calibration": {"sensitive_z": {"increased": 5.0, "decreased": 6.0}}})
 
 
 class Repeating(Knowing):
@@ -136,6 +146,19 @@ def test_beside_it_stand_the_comparators(perfect):
     # The synthetic brains are the template with little variation: it knows them well, their surroundings do not.
     assert all(row["auprc"] > 0.3 and abs(row["leak"]) < 0.1 for row in of(rows.planted, "template z-map"))
     assert all(0.1 < row["leak"] < 0.6 for row in of(rows.planted, "harmonic fill"))
+
+
+def test_the_same_map_is_scored_at_its_sensitive_threshold_as_well(tmp_path, subjects, template):
+    rows = run(tmp_path, subjects[:1], template, Cautious)
+    for method, score in ((FAANOMALY, 0.0), (SENSITIVE, 1.0)):
+        found = of(rows.planted, method)
+        assert len(found) == 2 and [(row["found"], row["dice"]) for row in found] == [(score, score)] * 2
+        assert [row["found_untouched"] for row in found] == [0.0] * 2
+        (healthy,) = of(rows.healthy, method)
+        assert healthy["regions"] == 0
+    assert healthy["threshold_z"] == [5.0, 6.0]
+    again = run(tmp_path, subjects[:1], template, Cautious, resume=True)
+    assert again.healthy == rows.healthy and again.planted == rows.planted
 
 
 def test_comparators_never_set_their_threshold_on_the_same_person(perfect):

@@ -112,11 +112,12 @@ def test_everything_on_the_panel_is_saved_in_the_scene(bench, tmp_path):
     panel = bench()
     ui = panel.ui
     for selector, index in ((ui.maskTypeSelector, 1), (ui.maskSizeSelector, 2), (ui.samplerSelector, 1),
-                            (ui.deviceSelector, 1), (ui.signsSelector, 2), (ui.regionModeSelector, 2)):
+                            (ui.deviceSelector, 1), (ui.signsSelector, 2), (ui.regionModeSelector, 2),
+                            (ui.thresholdSelector, 1)):
         selector.setCurrentIndex(index)
     ui.stepsSpinBox.value, ui.samplesSpinBox.value, ui.seedSpinBox.value = 15, 4, 99
     ui.opacitySlider.value = 0.25
-    for box in (ui.roiVisibleCheckBox, ui.autoThresholdCheckBox, ui.surfacesCheckBox):
+    for box in (ui.roiVisibleCheckBox, ui.surfacesCheckBox):
         box.checked = not box.checked
     names = [name for name in type(panel.parameters).allParameters]
     chosen = {name: panel.parameters.getValue(name) for name in names}

@@ -17,6 +17,9 @@ from panel_bench import node_ids, results_of  # noqa: E402
 
 from FAAnomalyLib.volume import load_volume  # noqa: E402
 
+AUTOMATIC, SENSITIVE, BY_HAND = range(3)
+"""Rows of the threshold's selector."""
+
 
 @pytest.fixture
 def judged(bench):
@@ -53,7 +56,7 @@ def test_the_threshold_slider_changes_segments_and_table_without_the_engine(judg
     panel.client.shutdown()
     panel.until(lambda: panel.client.status == "stopped")
     before = segment_sizes(volume)
-    assert panel.ui.autoThresholdCheckBox.checked and panel.ui.thresholdSlider.value == 5.0
+    assert panel.ui.thresholdSelector.currentIndex == AUTOMATIC and panel.ui.thresholdSlider.value == 5.0
 
     began = time.process_time()
     panel.ui.thresholdSlider.value = 10.0
@@ -61,10 +64,10 @@ def test_the_threshold_slider_changes_segments_and_table_without_the_engine(judg
     assert time.process_time() - began < 0.2
     after = segment_sizes(volume)
     assert after["decreased"] == 0 and 0 < after["increased"] <= before["increased"]
-    assert not panel.ui.autoThresholdCheckBox.checked and panel.parameters.threshold == 10.0
+    assert panel.ui.thresholdSelector.currentIndex == BY_HAND and panel.parameters.threshold == 10.0
     assert results_of(volume).table.GetNumberOfRows() == 1 and panel.client.status == "stopped"
 
-    panel.ui.autoThresholdCheckBox.click()
+    panel.ui.thresholdSelector.setCurrentIndex(AUTOMATIC)
     panel.until(lambda: len(rows(panel)) == 2)
     assert panel.ui.thresholdSlider.value == 5.0 and segment_sizes(volume) == before
 
@@ -75,7 +78,31 @@ def test_a_threshold_for_each_tail_is_told_and_used(judged):
     panel.panel.update()
     panel.until(lambda: len(rows(panel)) == 1)
     assert rows(panel)[0][1] == "increased"
-    assert panel.ui.autoThresholdCheckBox.text == "Automatic: +4.0, −9.5"
+    assert panel.ui.thresholdSelector.itemText(AUTOMATIC) == "Automatic: +4.0, −9.5"
+
+
+def test_the_sensitive_threshold_is_the_calibrations_and_holds_for_the_next_run(judged):
+    panel, volume = judged
+    results_of(volume).zMap.SetAttribute("FAAnomaly.threshold", "[9.0, 9.5]")
+    results_of(volume).zMap.SetAttribute("FAAnomaly.sensitiveThreshold", "[4.0, 9.5]")
+    panel.panel.update()
+    assert panel.ui.thresholdSelector.itemText(SENSITIVE) == "Sensitive: +4.0, −9.5"
+    panel.ui.thresholdSelector.setCurrentIndex(SENSITIVE)
+    panel.until(lambda: len(rows(panel)) == 1)
+    assert rows(panel)[0][1] == "increased" and panel.ui.thresholdSlider.value == 4.0
+    panel.run()
+    told = panel.ui.thresholdSelector.itemText(SENSITIVE)
+    assert panel.ui.thresholdSelector.currentIndex == SENSITIVE and told == "Sensitive: +3.0, −3.0"
+    assert results_of(volume).segmentation.GetAttribute("FAAnomaly.threshold") == "3.0" and len(rows(panel)) == 2
+
+
+def test_a_result_of_an_earlier_version_has_no_sensitive_threshold_and_says_so(judged):
+    panel, volume = judged
+    results_of(volume).zMap.RemoveAttribute("FAAnomaly.sensitiveThreshold")
+    panel.ui.thresholdSelector.setCurrentIndex(SENSITIVE)
+    panel.panel.update()
+    assert panel.ui.thresholdSelector.itemText(SENSITIVE) == "Sensitive: run again"
+    assert panel.ui.thresholdSlider.value == 5.0
 
 
 def test_the_sign_filter(judged):
@@ -224,13 +251,13 @@ def test_saved_and_read_again_the_panel_is_as_it_was(judged, tmp_path):
     panel.settle()
     parameters = panel.parameters
     assert parameters.inputVolume.GetName() == "FA of somebody"
-    assert (parameters.maskSize.value, parameters.seed, parameters.threshold, parameters.autoThreshold) \
-        == (32, 11, 10.0, False)
+    assert (parameters.maskSize.value, parameters.seed, parameters.threshold, parameters.thresholdMode.name) \
+        == (32, 11, 10.0, "BY_HAND")
     assert panel.ui.maskSizeSelector.currentText.startswith("32") and panel.ui.seedSpinBox.value == 11
     # The table node rounds, so the last digit of the change may differ.
     assert panel.ui.resultsSection.enabled and [r[:3] + r[4:] for r in rows(panel)] == [r[:3] + r[4:] for r in told]
     assert panel.ui.exportReportButton.enabled
-    panel.ui.autoThresholdCheckBox.click()
+    panel.ui.thresholdSelector.setCurrentIndex(AUTOMATIC)
     panel.until(lambda: len(rows(panel)) == 2)
     before = node_ids()
     panel.run()

@@ -11,13 +11,13 @@ from FAAnomalyLib.errors import FAError
 
 from .. import geometry
 from ..compare import Comparison
-from ..parameters import Shown
+from ..parameters import Shown, ThresholdMode
 from ..qt_process import QtTimer
 from ..results import ResultNodes, recall
 from ..segments import show_surface
 from ..table import regions_of
 from ..tensor import ROLE as FA_OF_TENSORS
-from ..threshold import SHOWN_SIGNS, THRESHOLD, both_tails
+from ..threshold import SENSITIVE, SHOWN_SIGNS, THRESHOLD, both_tails
 from ..threshold_follower import ThresholdFollower
 from ..views import jump_to
 from .context import Context, show_text, unexpected
@@ -69,7 +69,7 @@ class ResultsSection:
             self._compare_these()
         ready = nodes is not None and nodes.zMap is not None
         self._ui.resultsSection.enabled = nodes is not None
-        for widget in (self._ui.thresholdSlider, self._ui.autoThresholdCheckBox, self._ui.signsSelector,
+        for widget in (self._ui.thresholdSlider, self._ui.thresholdSelector, self._ui.signsSelector,
                        self._ui.opacitySlider, self._ui.surfacesCheckBox):
             widget.enabled = ready
         if not ready and not slicer.mrmlScene.IsImporting():  # a scene brings its layout before its results
@@ -163,13 +163,16 @@ class ResultsSection:
 
     # Threshold: the parameter node says what is wanted, the segmentation what was applied.
 
-    def _automatic(self) -> tuple[float, float]:
-        """What the model's calibration proposes for this map: (increased, decreased)."""
-        return both_tails(self._nodes.zMap.GetAttribute(THRESHOLD))
+    def _calibrated(self, mode: ThresholdMode) -> tuple[float, float] | None:
+        """What the model's calibration proposes for this map, (increased, decreased); None where it does not tell."""
+        text = self._nodes.zMap.GetAttribute(THRESHOLD if mode is ThresholdMode.AUTOMATIC else SENSITIVE)
+        return both_tails(text) if text else None
 
     def _wanted(self) -> tuple:
         parameters = self._context.parameters
-        threshold = self._automatic() if parameters.autoThreshold else (parameters.threshold,) * 2
+        mode = parameters.thresholdMode
+        threshold = (parameters.threshold,) * 2 if mode is ThresholdMode.BY_HAND else \
+            self._calibrated(mode) or self._calibrated(ThresholdMode.AUTOMATIC)
         return *threshold, parameters.signs.value
 
     def _applied(self) -> tuple | None:
@@ -179,15 +182,18 @@ class ResultsSection:
         return *both_tails(holder.GetAttribute(THRESHOLD)), holder.GetAttribute(SHOWN_SIGNS)
 
     def _follow_threshold(self) -> None:
-        parameters, slider = self._context.parameters, self._ui.thresholdSlider
+        slider = self._ui.thresholdSlider
         up, down, _signs = self._wanted()
         self._following = True
         slider.maximum = max(HIGHEST, math.ceil(up), self._strongest)
         slider.minimum = min(LOWEST, up)
         slider.value = up
         self._following = False
-        self._ui.autoThresholdCheckBox.text = _("Automatic") if up == down or not parameters.autoThreshold else \
-            _("Automatic: +{up:.1f}, −{down:.1f}").format(up=up, down=down)
+        for number, mode in enumerate((ThresholdMode.AUTOMATIC, ThresholdMode.SENSITIVE)):
+            values = self._calibrated(mode)
+            # A result of an earlier version knows one of them.
+            told = _("run again") if values is None else "+{:.1f}, −{:.1f}".format(*values)
+            self._ui.thresholdSelector.setItemText(number, f"{mode.label()}: {told}")
         if self._wanted() != self._applied():
             self._threshold.trigger()
 
@@ -195,7 +201,7 @@ class ResultsSection:
         parameters = self._context.parameters
         if not self._following and parameters is not None:
             was = parameters.StartModify()
-            parameters.autoThreshold, parameters.threshold = False, value
+            parameters.thresholdMode, parameters.threshold = ThresholdMode.BY_HAND, value
             parameters.EndModify(was)
 
     def _apply_threshold(self) -> None:

@@ -11,7 +11,7 @@ from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.request import DetectRequest
 
 from ..detection import CANCELLED, DONE, READING, WRITING, Detection
-from ..parameters import Device, RegionMode, request_options
+from ..parameters import Device, RegionMode, ThresholdMode, request_options
 from ..signal import Signal
 from . import estimate
 from .context import Context
@@ -99,8 +99,8 @@ class RunSection:
             choices["roi"] = parameters.roi
         elif parameters.regionMode is RegionMode.SEGMENT:
             choices["segment"] = (parameters.segmentation, parameters.segmentID)
-        if not parameters.autoThreshold:
-            choices["threshold"] = parameters.threshold
+        mode = parameters.thresholdMode
+        choices["threshold"] = parameters.threshold if mode is ThresholdMode.BY_HAND else mode.value
         self._kind, self._started = estimate.kind_of_run(parameters), time.monotonic()
         detection = context.logic.start(parameters.inputVolume, signs=parameters.signs.value, **choices)
         context.detection = detection
