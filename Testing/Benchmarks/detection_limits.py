@@ -4,10 +4,10 @@
 
 From a model's calibration alone: each map that is searched has a limit in healthy people; over the median
 spread of the places it stands for a mean residual.  A sphere fills the smoothing kernel in part (the peak of a
-ball smoothed by a Gaussian), and of a change of FA in it every voxel shows what noise, the bound of the residuals
-and the smaller of template deviation and asymmetry leave.  Counted are the maps of the template, which do not
-follow a change; the inpainter's part is left out, as if it followed the change entirely.  Smoothing includes that
-every map is brought to voxels of 4.5 mm first.  A dash: not reached by any change.
+ball smoothed by a Gaussian), and of its change, in white matter of even FA, every voxel shows what noise, the
+bound of the residuals and the smaller of deviation and asymmetry leave.  Counted are the maps of the template,
+which do not follow a change; the inpainter's part is left out, as if it followed the change entirely.  Smoothing
+includes that every map is brought to voxels of 4.5 mm first.  A dash: not reached by any change.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 
 from FAAnomalyLib.calibration import COMBINATIONS, UNIT, Calibration, calibrated_voxels
 from FAAnomalyLib.engine import load_engine
-from FAAnomalyLib.evidence import BORNE_OUT, LARGEST_DEVIATION, TEMPLATE, borne_out
+from FAAnomalyLib.evidence import BORNE_OUT, BORNE_OUT_IN_TRACTS, LARGEST_DEVIATION, TEMPLATE, borne_out
 from FAAnomalyLib.space import RESOLUTION_MM
 
 DIAMETERS_MM = (10.0, 20.0, 30.0, 40.0)
@@ -65,7 +65,8 @@ def residual_left() -> dict[str, np.ndarray]:
     """For each of :data:`CHANGES` the mean residual that is left of it, by the map's source."""
     here, there = VOXEL_NOISE * np.random.default_rng(0).standard_normal((2, DRAWS))
     deviation = CHANGES[:, None] + here
-    residuals = {TEMPLATE: deviation, BORNE_OUT: borne_out(deviation, deviation - there)}
+    both = borne_out(deviation, deviation - there)
+    residuals = {TEMPLATE: deviation, BORNE_OUT: both, BORNE_OUT_IN_TRACTS: both}
     return {source: np.clip(residual, -LARGEST_DEVIATION, LARGEST_DEVIATION).mean(1)
             for source, residual in residuals.items()}
 

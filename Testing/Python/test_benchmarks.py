@@ -79,3 +79,11 @@ def test_nothing_to_draw_is_told(tmp_path, monkeypatch, capsys):
             run_script(monkeypatch, name, path, "-o", tmp_path / "no.png")
         assert "evaluation.json" in capsys.readouterr().err
     assert not (tmp_path / "no.png").exists()
+
+
+def test_a_larger_sphere_needs_less_of_a_change(monkeypatch, capsys):
+    run_script(monkeypatch, "detection_limits.py")
+    least = capsys.readouterr().out.splitlines()[-1].split("|")[2:-1]
+    for needed in zip(*([float(side) if side.strip() != "–" else float("inf") for side in cell.split("/")]
+                        for cell in least), strict=True):
+        assert list(needed) == sorted(needed, reverse=True) and 0.02 < needed[-1] < 0.2
