@@ -61,7 +61,7 @@ class Calibration:
     threshold
         z of ``--threshold auto`` for increases and decreases: one healthy person in twenty is beyond, for each.
     sensitive
-        z of ``--threshold sensitive``: a healthy brain shows about one region.
+        z of ``--threshold sensitive``: the calibration's healthy brains show one region on average.
     people
         Number of people behind it; 0 for none.
     """

@@ -49,8 +49,8 @@ class DetectRequest:
         How a hole is filled; ``steps`` 0 means the sampler's default, ``samples`` is the number
         of draws averaged (their spread joins the predicted variance).
     threshold
-        ``auto`` (one healthy brain in ten shows a region), ``sensitive`` (a healthy brain shows about one) or a
-        positive z.
+        ``auto`` (one healthy brain in ten shows a region), ``sensitive`` (a healthy brain shows one at most, on
+        average) or a positive z.
     device
         ``auto``, ``cpu``, ``cuda`` or ``mps``.
     seed

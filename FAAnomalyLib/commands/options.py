@@ -31,8 +31,8 @@ def add_request_options(parser: argparse.ArgumentParser, region_needed: bool) ->
     parser.add_argument("--samples", type=int, default=standard.samples, metavar="K",
                         help="draws that are averaged (default %(default)s)")
     parser.add_argument("--threshold", type=threshold, default=standard.threshold, metavar="auto|sensitive|Z",
-                        help="z beyond which a voxel counts; sensitive: the z at which a healthy brain shows about one "
-                             "region (default %(default)s)")
+                        help="z beyond which a voxel counts; sensitive: where a healthy brain shows one region at "
+                             "most, on average (default %(default)s)")
     parser.add_argument("--device", choices=DEVICES, default=standard.device, help="default %(default)s")
     parser.add_argument("--seed", type=int, default=standard.seed, metavar="N",
                         help="seed of every random draw (default %(default)s)")
