@@ -164,8 +164,13 @@ class ResultsSection:
     # Threshold: the parameter node says what is wanted, the segmentation what was applied.
 
     def _calibrated(self, mode: ThresholdMode) -> tuple[float, float] | None:
-        """What the model's calibration proposes for this map, (increased, decreased); None where it does not tell."""
-        text = self._nodes.zMap.GetAttribute(THRESHOLD if mode is ThresholdMode.AUTOMATIC else SENSITIVE)
+        """What the model's calibration proposes for this map, (increased, decreased).
+
+        None for the sensitive threshold of a result of an earlier version, which knew none.
+        """
+        if mode is ThresholdMode.AUTOMATIC:
+            return both_tails(self._nodes.zMap.GetAttribute(THRESHOLD))
+        text = self._nodes.zMap.GetAttribute(SENSITIVE)
         return both_tails(text) if text else None
 
     def _wanted(self) -> tuple:
@@ -191,7 +196,6 @@ class ResultsSection:
         self._following = False
         for number, mode in enumerate((ThresholdMode.AUTOMATIC, ThresholdMode.SENSITIVE)):
             values = self._calibrated(mode)
-            # A result of an earlier version knows one of them.
             told = _("run again") if values is None else "+{:.1f}, −{:.1f}".format(*values)
             self._ui.thresholdSelector.setItemText(number, f"{mode.label()}: {told}")
         if self._wanted() != self._applied():
