@@ -67,14 +67,11 @@ def first_evidence(fa: np.ndarray, prior: Prior, judged: np.ndarray, small: Resi
     deviation = _from_template(fa, prior.fa, judged)
     asymmetry = less_the_other_side(deviation, judged, partners(fa.shape, prior.displacement))
     unknown = np.full(fa.shape, np.nan, np.float32)
-    both = _bounded(borne_out(deviation, asymmetry))
-    sources = {INPAINTED_SMALL: small, INPAINTED_LARGE: large, TEMPLATE: (_bounded(deviation), unknown),
+    bounded = np.clip(deviation, -LARGEST_DEVIATION, LARGEST_DEVIATION)
+    both = borne_out(bounded, asymmetry)
+    sources = {INPAINTED_SMALL: small, INPAINTED_LARGE: large, TEMPLATE: (bounded, unknown),
                BORNE_OUT: (both, unknown), BORNE_OUT_IN_TRACTS: (both, np.clip(prior.fa, LEAST_FA, 1.0) ** -2)}
     return {(name, sigma): smoothed(*sources[name], judged, sigma / spacing_mm) for name, sigma in FIRST}
-
-
-def _bounded(deviation: np.ndarray) -> np.ndarray:
-    return np.clip(deviation, -LARGEST_DEVIATION, LARGEST_DEVIATION)
 
 
 def drawn_evidence(residual: Residual, judged: np.ndarray, spacing_mm: float) -> dict[Key, np.ndarray]:

@@ -6,14 +6,11 @@ show nothing. Whoever looks at every region anyway may choose a lower one.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
-from ..regions import find_regions
 from ..result import Result
 from .bootstrap import mean_over_people
-from .hits import found_and_false
+from .hits import cut_at, found_and_false
 
 LEVELS = (2.5, 2.75, 3.0, 3.25, 3.5, 3.75, 4.0, 4.25, 4.5, 5.0, 6.0)
 """|z| of the thresholds, the same for both tails."""
@@ -25,8 +22,7 @@ def free_response(result: Result, truth: np.ndarray, sign: str) -> list[list[flo
     """``[found (0 or 1), false regions]`` at each of :data:`LEVELS`; see :func:`.hits.found_and_false`."""
     points = []
     for level in LEVELS:
-        segmentation, regions = find_regions(result.z_map, result.difference, level)
-        found, false = found_and_false(replace(result, segmentation=segmentation, regions=regions), truth, sign)
+        found, false = found_and_false(cut_at(result, level), truth, sign)
         points.append([float(found), float(false)])
     return points
 

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from scipy import ndimage
 
-from ..regions import LEAST_REGION_ML, NEIGHBOURS
+from ..regions import LEAST_REGION_ML, NEIGHBOURS, find_regions
 from ..result import DECREASED, INCREASED, Result
 
 SIGNS = {"increased": INCREASED, "decreased": DECREASED}
+
+
+def cut_at(result: Result, threshold: float | tuple[float, float]) -> Result:
+    """The same z-map with the regions of another threshold, as :func:`~FAAnomalyLib.regions.find_regions`."""
+    segmentation, regions = find_regions(result.z_map, result.difference, threshold)
+    return replace(result, segmentation=segmentation, regions=regions)
 
 
 def found_and_false(result: Result, truth: np.ndarray, sign: str) -> tuple[bool, int]:

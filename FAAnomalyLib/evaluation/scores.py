@@ -6,11 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..regions import find_regions
 from ..result import DECREASED, INCREASED, Result
 from .comparators import thesis_rule
 from .health import z_on_healthy
-from .hits import found_and_false, parts_beside
+from .hits import cut_at, found_and_false, parts_beside
 from .metrics import average_precision, best_dice, leakage, overlap
 from .protocol import LESION, Case
 from .truth import Anatomy
@@ -59,9 +58,7 @@ def sensitive(result: Result) -> Result | None:
     if told is None:
         return None
     limits = told["increased"], told["decreased"]
-    segmentation, regions = find_regions(result.z_map, result.difference, limits)
-    return replace(result, segmentation=segmentation, regions=regions,
-                   provenance={**result.provenance, "threshold_z": list(limits)})
+    return replace(cut_at(result, limits), provenance={**result.provenance, "threshold_z": list(limits)})
 
 
 def found_by_chance(untouched_segmentation: np.ndarray, truth: np.ndarray, case: Case) -> float:

@@ -66,13 +66,13 @@ def fit(people: list[Healthy], report: Callable[[str], None] = lambda text: None
     strongest = [whole.strongest(maps) for maps in found]
     whole = replace(whole, normal=_normal_table([s[one.judged] for s, one in zip(strongest, people, strict=True)],
                                                 shares))
-    tails = [[float(np.max(sign * whole.to_normal(s)[one.judged])) for s, one in zip(strongest, people, strict=True)]
+    z = [Volume(np.where(one.judged, whole.to_normal(s), 0.0), np.diag([one.spacing_mm] * 3 + [1.0]))
+         for s, one in zip(strongest, people, strict=True)]
+    tails = [[float(np.max(sign * shown.data[one.judged])) for shown, one in zip(z, people, strict=True)]
              for sign in (1, -1)]
     for one, up, down in zip(people, *tails, strict=True):
         report(f"largest z of {one.name}: +{up:.2f} -{down:.2f}")
     threshold = _beyond_next(tails, shares, len(names))
-    z = [Volume(np.where(one.judged, whole.to_normal(s), 0.0), np.diag([one.spacing_mm] * 3 + [1.0]))
-         for s, one in zip(strongest, people, strict=True)]
     return replace(whole, threshold=threshold, sensitive=_one_region(z, shares, threshold))
 
 

@@ -65,10 +65,9 @@ def residual_left() -> dict[str, np.ndarray]:
     """For each of :data:`CHANGES` the mean residual that is left of it, by the map's source."""
     here, there = VOXEL_NOISE * np.random.default_rng(0).standard_normal((2, DRAWS))
     deviation = CHANGES[:, None] + here
-    both = borne_out(deviation, deviation - there)
-    residuals = {TEMPLATE: deviation, BORNE_OUT: both, BORNE_OUT_IN_TRACTS: both}
-    return {source: np.clip(residual, -LARGEST_DEVIATION, LARGEST_DEVIATION).mean(1)
-            for source, residual in residuals.items()}
+    bounded = np.clip(deviation, -LARGEST_DEVIATION, LARGEST_DEVIATION)
+    agreed = borne_out(bounded, deviation - there).mean(1)
+    return {TEMPLATE: bounded.mean(1), BORNE_OUT: agreed, BORNE_OUT_IN_TRACTS: agreed}
 
 
 def change(calibration: Calibration, name: str, tail: int, statistic: float, shown: dict[str, np.ndarray]) -> float:

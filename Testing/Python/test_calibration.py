@@ -31,6 +31,7 @@ EVERYWHERE = np.ones(SHAPE, bool)
 PLAIN = {key: (0.0, 1.0) for key in FIRST}
 """A yardstick that leaves maps as they are."""
 
+
 def combined(maps: dict, known: Calibration | None = None, judged: np.ndarray = EVERYWHERE) -> dict:
     return (known or Calibration()).combined(maps, judged, PLAIN)
 

@@ -9,14 +9,12 @@ import pytest
 import tiny_brain as tb
 
 from FAAnomalyLib import judgement
-from FAAnomalyLib.calibration import COMBINATIONS, Calibration
+from FAAnomalyLib.calibration import Calibration
 from FAAnomalyLib.holes import from_mask
 from FAAnomalyLib.inpainting import Filled, Sampling, roam
 from FAAnomalyLib.judgement import Judgement, judge_brain, judge_region, residual_of, small_and_large
 
 CHANGE = -0.25
-KNOWN = Calibration(limits=dict.fromkeys(COMBINATIONS, (13.0, 13.0)))
-"""Limits of which the healthy head stays below :data:`~FAAnomalyLib.scoring.SUSPECT_SHARE`."""
 
 
 @pytest.fixture(scope="module")
@@ -34,12 +32,12 @@ def judged(filler, change: float, calibration: Calibration | None = None, sizes=
 
 @pytest.fixture(scope="module")
 def ill(filler) -> Judgement:
-    return judged(filler, CHANGE, KNOWN)
+    return judged(filler, CHANGE, tb.WIDE)
 
 
 @pytest.fixture(scope="module")
 def healthy(filler) -> Judgement:
-    return judged(filler, 0.0, KNOWN)
+    return judged(filler, 0.0, tb.WIDE)
 
 
 # ---- a whole brain
@@ -88,7 +86,7 @@ def test_the_second_look_has_no_say_in_z(filler, ill, monkeypatch):
     wild = Filled(np.full(tb.SHAPE, 0.9, np.float32), np.full(tb.SHAPE, 9.0, np.float32), tb.ball(), 5)
     for answer in (None, wild):
         monkeypatch.setattr(judgement, "look_again", lambda *a, answer=answer: answer)
-        found = judged(filler, CHANGE, KNOWN)
+        found = judged(filler, CHANGE, tb.WIDE)
         np.testing.assert_array_equal(found.z, ill.z)
         np.testing.assert_array_equal(found.judged, ill.judged)
     assert (found.filled.mean[tb.ball()] == np.float32(0.9)).all()

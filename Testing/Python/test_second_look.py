@@ -188,9 +188,7 @@ def test_it_leaks_less_than_the_first_look(ill, well, found):
 
 def test_without_suspects_nothing_is_asked(well, fills, bends):
     told: list[float] = []
-    # So small a brain is a poor yardstick of its own; healthy it is within twice the usual limits.
-    wide = {name: (13.0, 13.0) for name in COMBINATIONS}
-    assert well.again(told.append, calibration=Calibration(limits=wide)) is None
+    assert well.again(told.append, calibration=tb.WIDE) is None
     assert not fills and fills.calls == 0 and not bends and not told
 
 

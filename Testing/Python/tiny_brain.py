@@ -100,6 +100,10 @@ def calibration(seed: int = 0, shape=SHAPE, limit: float = 6.0, **other) -> Cali
         "threshold": (5.25, 4.75), "sensitive": (4.5, 4.25), "people": 4, **other})
 
 
+WIDE = Calibration(limits=dict.fromkeys(COMBINATIONS, (13.0, 13.0)))
+"""Twice the usual limits: so small a brain is a poor yardstick of its own, healthy it has no suspects within these."""
+
+
 def save(folder: Path, volumes: tuple[str, ...] = (), spacing_mm: float = MM) -> Path:
     """A model folder with its own template, trained on *volumes*; returns *folder*."""
     made, known = network(), tiny_training.template()
