@@ -216,12 +216,14 @@ def _mean_on_native(space: ModelSpace, prepared: Prepared, filled: Filled) -> np
 
 
 def _identity(request: DetectRequest, prepared: Prepared, engine: Engine) -> str:
-    """Everything that decides what the passes contain."""
+    """Everything that decides what the passes contain; names of files and folders do not."""
     from . import __version__
 
     options = {k: v for k, v in asdict(request).items()
-               if k not in ("output", "resume", "threshold", "input", "report")}
-    content = hashlib.sha256(np.ascontiguousarray(prepared.fa).tobytes() + np.packbits(prepared.brain).tobytes())
+               if k not in ("input", "output", "model", "brain_mask", "resume", "threshold", "report")}
+    prior = prepared.space.prior
+    seen = (prepared.fa, prepared.brain, prior.fa, prior.white_matter)
+    content = hashlib.sha256(b"".join(np.ascontiguousarray(array).tobytes() for array in seen))
     return json.dumps([__version__, options, engine.model.manifest["sha256"], content.hexdigest()], sort_keys=True)
 
 

@@ -52,8 +52,10 @@ class Alignment:
 
 
 def align(fixed: Volume, moving: Volume, fixed_brain: np.ndarray) -> Alignment:
-    """Register *moving* to *fixed* with SimpleITK: centre of mass, rigid, then affine.
+    """Register *moving* to *fixed* with SimpleITK: centre of mass, rigid, then with three scales.
 
+    Nine parameters: with shears the same person's head poses were aligned less alike (up to 6 % of
+    stretch between them, against 3 %) and correlated no better. What is left is the deformation's.
     Correlation of all voxels on two coarse levels (shrink 4 and 2 of the template's grid), so the
     result does not depend on random samples.  An alignment that correlates badly or is not
     plausible for a head is tried again from other head positions; when affine stays implausible
@@ -170,12 +172,14 @@ def _rigid_then_affine(target, source, start) -> tuple[np.ndarray, np.ndarray]:
     import SimpleITK as sitk
 
     rigid = sitk.Euler3DTransform(_optimise(target, source, start, (4, 2), (4.0, 2.0)))
-    affine = sitk.AffineTransform(3)
-    affine.SetCenter(rigid.GetCenter())
-    affine.SetMatrix(rigid.GetMatrix())
-    affine.SetTranslation(rigid.GetTranslation())
-    affine = sitk.AffineTransform(_optimise(target, source, affine, (4, 2), (4.0, 2.0)))
-    return _ras_matrix(rigid), _ras_matrix(affine)
+    turned = sitk.VersorRigid3DTransform()
+    turned.SetMatrix(rigid.GetMatrix())
+    scaled = sitk.ScaleVersor3DTransform()
+    scaled.SetCenter(rigid.GetCenter())
+    scaled.SetRotation(turned.GetVersor())
+    scaled.SetTranslation(rigid.GetTranslation())
+    scaled = sitk.ScaleVersor3DTransform(_optimise(target, source, scaled, (4, 2), (4.0, 2.0)))
+    return _ras_matrix(rigid), _ras_matrix(scaled)
 
 
 def _optimise(target, source, transform, shrink, smoothing):

@@ -32,6 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="changes of FA in the spheres (default ±0.3 ±0.2 ±0.1 ±0.05)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the places (default %(default)s)")
     parser.add_argument("--device", choices=DEVICES, default="auto", help="default %(default)s")
+    parser.add_argument("--work", type=Path, metavar="FOLDER",
+                        help="keep finished passes there (20 MB a judgement): the same anomalies are judged again, "
+                             "after a new calibration say, without the network")
     parser.add_argument("--resume", action="store_true",
                         help="use what an earlier run in the same folder has finished, also to add to it")
 
@@ -58,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     line = ProgressLine()
     try:
         with cancel_on_signals() as cancel:
-            judges = DetectorJudges(args.model, folds, args.device, cancel)
+            judges = DetectorJudges(args.model, folds, args.device, cancel, args.work)
             warnings = _warnings(subjects, everybody, judges.model_of, args)
             try:
                 args.output.mkdir(parents=True, exist_ok=True)

@@ -22,13 +22,16 @@ class DetectorJudge:
     """Full roaming with the detector's defaults and its automatic threshold; see :class:`~.protocol.Judge`.
 
     Its identity is every file of the model's folder (weights, calibration, template) and the device, not the
-    version of the program: who changes the program starts without ``--resume``.
+    version of the program: who changes the program starts without ``--resume``.  With *work* every volume's
+    finished passes are kept there, so that another calibration is evaluated without the network.
     """
 
-    def __init__(self, detector, model: Path, device: str, mask: Path | None, cancel: CancelToken | None) -> None:
+    def __init__(self, detector, model: Path, device: str, mask: Path | None, cancel: CancelToken | None,
+                 work: Path | None = None) -> None:
         self._detector, self._cancel = detector, cancel
         self._request = DetectRequest(input="(in memory)", model=str(model), device=device,
-                                      brain_mask=None if mask is None else str(mask))
+                                      brain_mask=None if mask is None else str(mask),
+                                      output=None if work is None else str(work), resume=work is not None)
         self.identity = json.dumps([device, [sha256_of(p) for p in sorted(model.rglob("*")) if p.is_file()]])
 
     def judge(self, volume: Volume) -> Result:
@@ -47,17 +50,21 @@ class DetectorJudges:
         Person -> model folder.
     device
         As in :class:`~FAAnomalyLib.request.DetectRequest`.
+    work
+        See :class:`DetectorJudge`.
     """
 
     def __init__(self, model: str, folds: dict[str, Path] | None = None, device: str = "auto",
-                 cancel: CancelToken | None = None) -> None:
+                 cancel: CancelToken | None = None, work: Path | None = None) -> None:
         self._model, self._folds, self._device, self._cancel = model, folds, device, cancel
+        self._work = work
         self._detector = Detector()
         self._templates: dict[Path, Template] = {}
 
     def __call__(self, subject: Subject) -> DetectorJudge:
         """The subject's judge; raises ``FAError('missing')`` when its model is not there."""
-        return DetectorJudge(self._detector, self.model_of(subject), self._device, subject.mask, self._cancel)
+        return DetectorJudge(self._detector, self.model_of(subject), self._device, subject.mask, self._cancel,
+                             self._work)
 
     def model_of(self, subject: Subject) -> Path:
         """Folder of the model that judges *subject*."""

@@ -49,12 +49,10 @@ def fit(people: list[Healthy], report: Callable[[str], None] = lambda text: None
     if len(names) < LEAST_PEOPLE:
         raise FAError("bad-request", f"{len(names)} people are too few to calibrate with", "",
                       f"Give at least {LEAST_PEOPLE}")
-    standard = [{key: (one.maps[key] - one.yardstick[key][0]) / one.yardstick[key][1] for key in FIRST}
-                for one in people]
+    places = _Places(people)
     shares = np.array([1.0 / sum(o.person == one.person for o in people) for one in people])
     subject = {key: float(np.median([one.yardstick[key][1] for one in people])) for key in FIRST}
-    without = {p: _place([i for i, one in enumerate(people) if one.person != p], people, standard, shares)
-               for p in names}
+    without = {p: places.statistics(np.array([one.person != p for one in people]) * shares) for p in names}
     others = {p: Calibration(*without[p], subject, people=len(names) - 1) for p in names}
     found = [others[one.person].combined(one.maps, one.judged, one.yardstick) for one in people]
     limits = {name: _both_tails([maps[name] for maps in found], shares) for name in COMBINATIONS}
@@ -62,7 +60,7 @@ def fit(people: list[Healthy], report: Callable[[str], None] = lambda text: None
         key = YARDSTICK[drawn]
         z = [others[one.person].standardised(key, one.maps[key], one.judged, one.yardstick[key]) for one in people]
         limits[drawn_name(drawn[1])] = tuple(COVERING * limit for limit in _both_tails(z, shares))
-    whole = Calibration(*_place(list(range(len(people))), people, standard, shares), subject, limits, people=len(names))
+    whole = Calibration(*places.statistics(shares), subject, limits, people=len(names))
     strongest = [whole.strongest(maps) for maps in found]
     whole = replace(whole, normal=_normal_table([s[one.judged] for s, one in zip(strongest, people, strict=True)],
                                                 shares))
@@ -76,20 +74,37 @@ def fit(people: list[Healthy], report: Callable[[str], None] = lambda text: None
     return replace(whole, threshold=threshold, sensitive=_one_region(z, shares, threshold))
 
 
-def _place(members: list[int], people: list[Healthy], standard: list[dict[Key, np.ndarray]],
-           shares: np.ndarray) -> tuple[dict[Key, np.ndarray], dict[Key, np.ndarray]]:
-    """Bias and spread of each map at each place over some of the volumes."""
-    count = sum(shares[i] * people[i].judged for i in members)
-    sigma = PLACE_MM / people[0].spacing_mm
-    bias, spread = {}, {}
-    for key in FIRST:
-        mean = sum(shares[i] * np.where(people[i].judged, standard[i][key], 0.0) for i in members)
-        mean = mean / (count + PRIOR_PEOPLE)
-        square = sum(shares[i] * np.where(people[i].judged, (standard[i][key] - mean) ** 2, 0.0) for i in members)
-        square = ndimage.gaussian_filter((square + PRIOR_PEOPLE) / (count + PRIOR_PEOPLE), sigma)
-        bias[key] = np.where(count > 0, mean, 0.0).astype(np.float32)
-        spread[key] = np.where(count > 0, np.sqrt(square), 1.0).astype(np.float32)
-    return bias, spread
+class _Places:
+    """What each volume shows at each place where any is judged."""
+
+    def __init__(self, people: list[Healthy]) -> None:
+        self._shape, self._sigma = people[0].judged.shape, PLACE_MM / people[0].spacing_mm
+        self._where = np.any([one.judged for one in people], axis=0)
+        self._judged = np.stack([one.judged[self._where] for one in people]).astype(np.float32)
+        self._values = {}
+        for key in FIRST:
+            standard = [(one.maps[key][self._where] - one.yardstick[key][0]) / one.yardstick[key][1] for one in people]
+            self._values[key] = np.stack(standard).astype(np.float32) * self._judged
+
+    def statistics(self, shares: np.ndarray) -> tuple[dict[Key, np.ndarray], dict[Key, np.ndarray]]:
+        """Bias and spread of each map at each place; *shares* are the volumes' weights, a person's add up to 1."""
+        shares = shares.astype(np.float32)
+        count = shares @ self._judged
+        bias, spread = {}, {}
+        for key, values in self._values.items():
+            mean = shares @ values / (count + PRIOR_PEOPLE)
+            square = shares @ (self._judged * (values - mean) ** 2)
+            square = self._on_grid((square + PRIOR_PEOPLE) / (count + PRIOR_PEOPLE), 1.0)
+            square = ndimage.gaussian_filter(square, self._sigma)
+            known = self._on_grid(count, 0.0) > 0
+            bias[key] = np.where(known, self._on_grid(mean, 0.0), 0.0).astype(np.float32)
+            spread[key] = np.where(known, np.sqrt(square), 1.0).astype(np.float32)
+        return bias, spread
+
+    def _on_grid(self, values: np.ndarray, elsewhere: float) -> np.ndarray:
+        grid = np.full(self._shape, elsewhere, np.float32)
+        grid[self._where] = values
+        return grid
 
 
 def _both_tails(maps: list[np.ndarray], shares: np.ndarray) -> tuple[float, float]:

@@ -170,3 +170,11 @@ def test_the_detector_gets_the_volume_its_mask_and_its_defaults(tmp_path):
     assert seen is volume and cancel == "token" and request.model == str(model) and request.device == "cpu"
     assert request.brain_mask == str(tmp_path / "mask.nii.gz")
     assert request.threshold == "auto" and request.region is None and request.roi is None
+    assert request.output is None and not request.resume
+
+
+def test_kept_passes_are_looked_for_and_left_where_they_are(tmp_path):
+    detector = Recorder()
+    DetectorJudge(detector, fold(tmp_path, "m", []), "cpu", None, None, tmp_path / "work").judge(None)
+    assert detector.seen[0].output == str(tmp_path / "work") and detector.seen[0].resume
+    detector.seen[0].check()
