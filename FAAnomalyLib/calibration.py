@@ -31,15 +31,18 @@ FILE = "calibration.npz"
 UNIT = 6.0
 """|z| to which every map's own limit is scaled, so that maps of different scales can be compared."""
 COMBINATIONS: dict[str, dict[Key, float]] = {
-    "template and other side, 3 mm": {(BORNE_OUT_IN_TRACTS, 3.0): 1.0, (INPAINTED_SMALL, 3.0): 0.3},
-    "template and other side, 5 mm": {(BORNE_OUT_IN_TRACTS, 5.0): 1.0, (INPAINTED_LARGE, 5.0): 0.3},
+    "template and other side, 3 mm": {
+        (BORNE_OUT_IN_TRACTS, 3.0): 1.0, (BORNE_OUT, 3.0): 0.5, (INPAINTED_SMALL, 3.0): 0.2},
+    "template and other side, 5 mm": {
+        (BORNE_OUT_IN_TRACTS, 5.0): 0.7, (BORNE_OUT, 5.0): 1.0, (INPAINTED_LARGE, 5.0): 0.2},
     "template, other side and 40 mm holes, 8 mm": {
         (BORNE_OUT, 8.0): 1.0, (TEMPLATE, 8.0): 1.0, (INPAINTED_LARGE, 8.0): 0.5},
 }
 """Weighted sums of first-look maps that are searched for changes, each for changes of its own size. What is wrong with
 one prediction is rarely wrong with all; a change as wide as its holes shows little in the inpainter's residual, hence
-its low weight. Chosen by how far spheres of 10 to 40 mm and stroke shapes stood out beyond the limits of healthy
-people."""
+its low weight. The weights of the first two are about those with the largest mean response to spheres of 10 and 20 mm
+and stroke shapes over the spread in healthy people (Fisher's discriminant, none below 0); the last is wider than that,
+for spheres of 40 mm."""
 
 
 @dataclass(frozen=True)

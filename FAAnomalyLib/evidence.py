@@ -25,8 +25,8 @@ Key = tuple[str, float]
 """A prediction and the standard deviation in mm of the Gaussian over its residual."""
 
 FIRST: tuple[Key, ...] = (
-    (INPAINTED_SMALL, 3.0), (BORNE_OUT_IN_TRACTS, 3.0),
-    (INPAINTED_LARGE, 5.0), (BORNE_OUT_IN_TRACTS, 5.0),
+    (INPAINTED_SMALL, 3.0), (BORNE_OUT, 3.0), (BORNE_OUT_IN_TRACTS, 3.0),
+    (INPAINTED_LARGE, 5.0), (BORNE_OUT, 5.0), (BORNE_OUT_IN_TRACTS, 5.0),
     (INPAINTED_LARGE, 8.0), (TEMPLATE, 8.0), (BORNE_OUT, 8.0),
 )
 DRAWN: tuple[Key, ...] = ((DRAWN_HOLE, 3.0), (DRAWN_HOLE, 5.0), (DRAWN_HOLE, 8.0))

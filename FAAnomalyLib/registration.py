@@ -172,17 +172,14 @@ def _rigid_then_affine(target, source, start) -> tuple[np.ndarray, np.ndarray]:
     import SimpleITK as sitk
 
     rigid = sitk.Euler3DTransform(_optimise(target, source, start, (4, 2), (4.0, 2.0)))
-    turned = sitk.VersorRigid3DTransform()
-    turned.SetMatrix(rigid.GetMatrix())
+    # Scaled before it is turned: ScaleVersor3DTransform adds its two matrices, which is right for small turns alone.
     scaled = sitk.ScaleVersor3DTransform()
     scaled.SetCenter(rigid.GetCenter())
-    scaled.SetRotation(turned.GetVersor())
-    scaled.SetTranslation(rigid.GetTranslation())
-    scaled = sitk.ScaleVersor3DTransform(_optimise(target, source, scaled, (4, 2), (4.0, 2.0)))
-    return _ras_matrix(rigid), _ras_matrix(scaled)
+    scaled = sitk.ScaleVersor3DTransform(_optimise(target, source, scaled, (4, 2), (4.0, 2.0), then=rigid))
+    return _ras_matrix(rigid), _ras_matrix(rigid) @ _ras_matrix(scaled)
 
 
-def _optimise(target, source, transform, shrink, smoothing):
+def _optimise(target, source, transform, shrink, smoothing, then=None):
     import SimpleITK as sitk
 
     method = sitk.ImageRegistrationMethod()
@@ -192,6 +189,8 @@ def _optimise(target, source, transform, shrink, smoothing):
     method.SetOptimizerAsRegularStepGradientDescent(learningRate=1.0, minStep=1e-4, numberOfIterations=100,
                                                     relaxationFactor=0.6, gradientMagnitudeTolerance=1e-8)
     method.SetOptimizerScalesFromPhysicalShift()
+    if then is not None:
+        method.SetMovingInitialTransform(then)
     method.SetShrinkFactorsPerLevel(list(shrink))
     method.SetSmoothingSigmasPerLevel(list(smoothing))
     method.SmoothingSigmasAreSpecifiedInPhysicalUnitsOn()

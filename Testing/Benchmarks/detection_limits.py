@@ -42,8 +42,7 @@ def main() -> None:
     print("|---|" + "---|" * len(DIAMETERS_MM))
     best = np.full((len(DIAMETERS_MM), 2), np.inf)
     for name in COMBINATIONS:
-        sigma = max(scale for _, scale in COMBINATIONS[name])
-        needed = [[change(calibration, name, tail, statistics[tail] / ball(d / 2, sigma), shown) for tail in (0, 1)]
+        needed = [[change(calibration, name, tail, statistics[tail], shown, d) for tail in (0, 1)]
                   for d in DIAMETERS_MM]
         best = np.minimum(best, needed)
         print(f"| {name} | " + " | ".join(map(both, needed)) + " |")
@@ -70,10 +69,14 @@ def residual_left() -> dict[str, np.ndarray]:
     return {TEMPLATE: bounded.mean(1), BORNE_OUT: agreed, BORNE_OUT_IN_TRACTS: agreed}
 
 
-def change(calibration: Calibration, name: str, tail: int, statistic: float, shown: dict[str, np.ndarray]) -> float:
-    """FA at which this map alone, at the median place, reaches *statistic* (of its limit); infinite where none does."""
+def change(calibration: Calibration, name: str, tail: int, statistic: float, shown: dict[str, np.ndarray],
+           diameter_mm: float) -> float:
+    """FA at which this map alone, at the median place, reaches *statistic* (of its limit) in the centre of a sphere.
+
+    Infinite where none does.
+    """
     where = calibrated_voxels(calibration)
-    height = sum(weight * shown[key[0]] / (calibration.subject[key] * float(np.median(calibration.spread[key][where])))
+    height = sum(weight * ball(diameter_mm / 2, key[1]) * shown[key[0]] / (calibration.subject[key] * float(np.median(calibration.spread[key][where])))
                  for key, weight in COMBINATIONS[name].items() if key[0] in shown)
     wanted = calibration.limits[name][tail] * statistic
     return float(np.interp(wanted, height, CHANGES)) if wanted <= height[-1] else np.inf
