@@ -132,7 +132,7 @@ def drawn_name(sigma: float) -> str:
     return f"drawn, {sigma:g} mm"
 
 
-UNCALIBRATED = dict(zip(COMBINATIONS, (6.5, 6.0, 10.0), strict=True))
+UNCALIBRATED = dict(zip(COMBINATIONS, (9.0, 9.5, 10.5), strict=True))
 """Limits where none are known: about those of the people behind the bundled model; for all other maps:"""
 UNCALIBRATED_OTHER = 1.5 * UNIT
 

@@ -55,7 +55,7 @@ def align(fixed: Volume, moving: Volume, fixed_brain: np.ndarray) -> Alignment:
     """Register *moving* to *fixed* with SimpleITK: centre of mass, rigid, then with three scales.
 
     Nine parameters: with shears the same person's head poses were aligned less alike (up to 6 % of
-    stretch between them, against 3 %) and correlated no better. What is left is the deformation's.
+    stretch between them, against 4 %) and correlated no better. What is left is the deformation's.
     Correlation of all voxels on two coarse levels (shrink 4 and 2 of the template's grid), so the
     result does not depend on random samples.  An alignment that correlates badly or is not
     plausible for a head is tried again from other head positions; when affine stays implausible

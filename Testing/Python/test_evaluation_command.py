@@ -34,7 +34,7 @@ class Silent:
 
     identity = "silent"
 
-    def __init__(self, model, folds, device, cancel) -> None:
+    def __init__(self, model, folds, device, cancel, work) -> None:
         self.folds = folds
 
     def __call__(self, subject):
