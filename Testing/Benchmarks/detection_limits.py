@@ -71,12 +71,11 @@ def residual_left() -> dict[str, np.ndarray]:
 
 def change(calibration: Calibration, name: str, tail: int, statistic: float, shown: dict[str, np.ndarray],
            diameter_mm: float) -> float:
-    """FA at which this map alone, at the median place, reaches *statistic* (of its limit) in the centre of a sphere.
-
-    Infinite where none does.
-    """
+    """FA in a sphere at which this map alone, at the median place, reaches *statistic* (of its limit); infinite where
+    none does."""
     where = calibrated_voxels(calibration)
-    height = sum(weight * ball(diameter_mm / 2, key[1]) * shown[key[0]] / (calibration.subject[key] * float(np.median(calibration.spread[key][where])))
+    height = sum(weight * ball(diameter_mm / 2, key[1]) * shown[key[0]]
+                 / (calibration.subject[key] * float(np.median(calibration.spread[key][where])))
                  for key, weight in COMBINATIONS[name].items() if key[0] in shown)
     wanted = calibration.limits[name][tail] * statistic
     return float(np.interp(wanted, height, CHANGES)) if wanted <= height[-1] else np.inf
