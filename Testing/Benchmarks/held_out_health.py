@@ -1,0 +1,65 @@
+"""What untouched brains show that neither model nor calibration knows: regions, spread and tails of z.
+
+    python Testing/Benchmarks/held_out_health.py DATA --people people.csv --folds folds.csv --cross CROSS --work WORK
+
+FOLDS, CROSS and WORK are those of ``faanomaly calibrate DATA --folds FOLDS --people people.csv -o MODEL --cross CROSS
+--work WORK``: everybody is judged by the calibration without them, on the model grid, from the passes kept in WORK.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from FAAnomalyLib.calibration import load_calibration
+from FAAnomalyLib.checkpoints import read_manifest
+from FAAnomalyLib.evaluation.bootstrap import mean_over_people
+from FAAnomalyLib.regions import find_regions
+from FAAnomalyLib.training.healthy import Healthy, look_at, read_folds
+from FAAnomalyLib.training.template import find_volumes
+from FAAnomalyLib.volume import Volume
+
+SCORES = {"regions": "regions at --threshold auto", "any": "share with any", "sensitive": "regions at sensitive",
+          "any sensitive": "share with any at sensitive", "sd": "SD of z", "beyond 2": "share beyond 2",
+          "beyond 3": "share beyond 3"}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--people", type=Path)
+    parser.add_argument("--folds", type=Path, required=True)
+    parser.add_argument("--cross", type=Path, required=True)
+    parser.add_argument("--work", type=Path, required=True)
+    args = parser.parse_args()
+    folds = read_folds(args.folds)
+    volumes = [(person, path) for person, path in find_volumes(args.data, args.people) if person in folds]
+    everybody = look_at(volumes, folds, args.work, "auto", lambda text: print(text, file=sys.stderr, flush=True))
+    rows = [(one, judged(one, args.cross / one.person)) for one in everybody]
+    print("| map | person | " + " | ".join(SCORES.values()) + " |\n" + "|---" * (len(SCORES) + 2) + "|")
+    for one, found in rows:
+        print(f"| {one.name} | {one.person} | " + " | ".join(f"{found[name]:.3g}" for name in SCORES) + " |")
+    means = [mean_over_people([(one.person, found[name]) for one, found in rows]) for name in SCORES]
+    print("| mean over people | | " + " | ".join(f"{m['mean']:.3g} [{m['low']:.3g}, {m['high']:.3g}]" for m in means)
+          + " |")
+
+
+def judged(one: Healthy, folder: Path) -> dict[str, float]:
+    """:data:`SCORES` of one map by the calibration in *folder*."""
+    calibration = load_calibration(folder, read_manifest(folder))
+    maps = calibration.combined(one.maps, one.judged, one.yardstick)
+    z = np.where(one.judged, calibration.to_normal(calibration.strongest(maps)), 0.0)
+    shown = Volume(z, np.diag([one.spacing_mm] * 3 + [1.0]))
+    count, more = (len(find_regions(shown, shown, limits)[1]) for limits in (calibration.threshold,
+                                                                             calibration.sensitive))
+    values = z[one.judged]
+    return {"regions": count, "any": float(count > 0), "sensitive": more, "any sensitive": float(more > 0),
+            "sd": float(values.std()), "beyond 2": float((np.abs(values) > 2).mean()),
+            "beyond 3": float((np.abs(values) > 3).mean())}
+
+
+if __name__ == "__main__":
+    main()
