@@ -106,6 +106,13 @@ class Calibration:
             return {YARDSTICK[key]: (0.0, self.subject[YARDSTICK[key]]) for key in maps}
         return {YARDSTICK[key]: centre_and_spread(values[judged]) for key, values in maps.items()}
 
+    def z_of(self, maps: dict[str, np.ndarray], judged: np.ndarray) -> np.ndarray:
+        """The strongest of the maps (of :meth:`combined` or :meth:`drawn`) on the scale of healthy white matter.
+
+        float32 (X, Y, Z), standard normal in healthy people; 0 where *judged* is false.
+        """
+        return np.where(judged, self.to_normal(self.strongest(maps)), 0.0).astype(np.float32)
+
     def strongest(self, maps: dict[str, np.ndarray]) -> np.ndarray:
         """Signed largest of the maps, each scaled so that its own limits are at :data:`UNIT`."""
         high = low = None

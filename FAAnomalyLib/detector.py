@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import platform
 from dataclasses import asdict
@@ -16,7 +15,7 @@ from scipy import ndimage
 from .device import describe
 from .engine import Engine, load_engine
 from .errors import FAError
-from .holes import Pass, from_mask, plan
+from .holes import Pass, from_mask
 from .inpainting import Filled, Sampling, roam_by_size
 from .intake import check_brain_mask, check_fa
 from .judgement import Judgement, judge_brain, judge_region
@@ -26,6 +25,7 @@ from .progress import CancelToken, Progress, ProgressCallback
 from .regions import find_regions
 from .request import DetectRequest
 from .result import Result
+from .roaming import identity_of_passes, roaming_passes
 from .roi import box_mask, read_markups_roi
 from .space import ModelSpace, Prepared, prepare
 from .volume import Volume, load_volume
@@ -80,7 +80,8 @@ class Detector:
         passes = _passes(prepared, request, region)
         store = None
         if request.output and region is None:
-            store = PassStore(Path(request.output), _identity(request, prepared, engine), request.resume)
+            identity = identity_of_passes(prepared, request, engine.model.manifest["sha256"])
+            store = PassStore(Path(request.output), identity, request.resume)
         by_size = _roam_or_keep(engine, prepared, passes, sampling, progress, store)
         if region is None:
             progress.step("second look")
@@ -163,17 +164,14 @@ def _region(request: DetectRequest, volume: Volume) -> np.ndarray | None:
 
 
 def _passes(prepared: Prepared, request: DetectRequest, region: np.ndarray | None) -> list[Pass]:
-    prior = prepared.space.prior
     if region is None:
-        return [one for size in request.mask_sizes
-                for one in plan(prepared.brain, size, (prepared.space.spacing_mm,) * 3, request.mask_type,
-                                prior.white_matter)]
+        return roaming_passes(prepared, request)
     touched = prepared.space.voxels_holding(region) | (prepared.space.to_model(region, order=1) > 0.01)
     hole = ndimage.binary_dilation(touched, iterations=REACH_VOXELS) & prepared.brain
     if not hole.any():
         raise FAError("bad-request", "The region lies outside the brain", "none of its voxels is brain",
                       "Draw it over brain tissue")
-    return [from_mask(hole & (prior.white_matter > 0.5) if request.mask_type == "wm" else hole)]
+    return [from_mask(hole & (prepared.space.prior.white_matter > 0.5) if request.mask_type == "wm" else hole)]
 
 
 def _roam_or_keep(engine: Engine, prepared: Prepared, passes: list[Pass], sampling: Sampling, progress: Progress,
@@ -213,18 +211,6 @@ def _mean_on_native(space: ModelSpace, prepared: Prepared, filled: Filled) -> np
     # Outside the holes the input stands in, so that interpolation at their rims meets no zeros.
     whole = np.where(filled.covered, filled.mean, prepared.fa)
     return np.clip(space.to_native(whole, order=3), 0.0, 1.0)
-
-
-def _identity(request: DetectRequest, prepared: Prepared, engine: Engine) -> str:
-    """Everything that decides what the passes contain; names of files and folders do not."""
-    from . import __version__
-
-    options = {k: v for k, v in asdict(request).items()
-               if k not in ("input", "output", "model", "brain_mask", "resume", "threshold", "report")}
-    prior = prepared.space.prior
-    seen = (prepared.fa, prepared.brain, prior.fa, prior.white_matter)
-    content = hashlib.sha256(b"".join(np.ascontiguousarray(array).tobytes() for array in seen))
-    return json.dumps([__version__, options, engine.model.manifest["sha256"], content.hexdigest()], sort_keys=True)
 
 
 def _provenance(request, prepared, engine, judgement, remarks, progress, passes, threshold) -> dict:

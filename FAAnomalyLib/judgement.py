@@ -55,7 +55,7 @@ def judge_brain(filler: Filler, prepared: Prepared, by_size: dict[int, Filled], 
     judged = judged_mask(prepared.brain, prepared.space.prior.white_matter, filled.covered, spacing)
     small, large = small_and_large(fa, by_size)
     first = first_look(fa, prepared.space.prior, judged, small, large, spacing, calibration)
-    z = np.where(judged, calibration.to_normal(calibration.strongest(first.maps)), 0.0).astype(np.float32)
+    z = calibration.z_of(first.maps, judged)
     again = look_again(filler, prepared, first, calibration, sampling, on_progress)
     if again is None:
         return Judgement(filled, z, judged)
@@ -70,5 +70,4 @@ def judge_region(prepared: Prepared, filled: Filled, calibration: Calibration) -
     spacing = prepared.space.spacing_mm
     judged = judged_mask(prepared.brain, prepared.space.prior.white_matter, filled.covered, spacing)
     maps = drawn_evidence(residual_of(prepared.fa, filled), judged, spacing)
-    z = calibration.to_normal(calibration.strongest(calibration.drawn(maps, judged)))
-    return Judgement(filled, np.where(judged, z, 0.0).astype(np.float32), judged)
+    return Judgement(filled, calibration.z_of(calibration.drawn(maps, judged), judged), judged)

@@ -34,7 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", choices=DEVICES, default="auto", help="default %(default)s")
     parser.add_argument("--work", type=Path, metavar="FOLDER",
                         help="keep finished passes there (20 MB a judgement): the same anomalies are judged again, "
-                             "after a new calibration say, without the network")
+                             "after a new calibration say, without the network (seconds and network evaluations then "
+                             "count what was still to be done); an untouched brain's are those of calibrate --work")
     parser.add_argument("--resume", action="store_true",
                         help="use what an earlier run in the same folder has finished, also to add to it")
 

@@ -64,8 +64,8 @@ def fit(people: list[Healthy], report: Callable[[str], None] = lambda text: None
     strongest = [whole.strongest(maps) for maps in found]
     whole = replace(whole, normal=_normal_table([s[one.judged] for s, one in zip(strongest, people, strict=True)],
                                                 shares))
-    z = [Volume(np.where(one.judged, whole.to_normal(s), 0.0), np.diag([one.spacing_mm] * 3 + [1.0]))
-         for s, one in zip(strongest, people, strict=True)]
+    z = [Volume(whole.z_of(maps, one.judged), np.diag([one.spacing_mm] * 3 + [1.0]))
+         for maps, one in zip(found, people, strict=True)]
     tails = [[float(np.max(sign * shown.data[one.judged])) for shown, one in zip(z, people, strict=True)]
              for sign in (1, -1)]
     for one, up, down in zip(people, *tails, strict=True):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +13,11 @@ from ..checkpoints import trained_on
 from ..engine import Engine, load_engine
 from ..errors import FAError
 from ..evidence import FIRST, Key, centre_and_spread, first_evidence
-from ..holes import plan
 from ..inpainting import Sampling, combine, roam_by_size
 from ..judgement import small_and_large
 from ..pass_store import PassStore
-from ..request import BOTH_SIZES
+from ..request import DetectRequest
+from ..roaming import identity_of_passes, roaming_passes
 from ..scoring import judged_mask
 from ..space import prepare
 from .template import load_subject, naming
@@ -73,6 +72,7 @@ def look_at(volumes: list[tuple[str, Path]], folds: dict[str, Path], work: Path,
     Raises ``FAError('bad-request')`` for a model that was trained on the person it is to judge.
     """
     engines: dict[Path, Engine] = {}
+    request = DetectRequest(device=device)
     found = []
     for number, (person, path) in enumerate(volumes, 1):
         folder = folds[person]
@@ -87,12 +87,9 @@ def look_at(volumes: list[tuple[str, Path]], folds: dict[str, Path], work: Path,
         with naming(path):
             prepared = prepare(*_volume_first(path, engine))
         spacing = prepared.space.spacing_mm
-        passes = [one for size in BOTH_SIZES for one in plan(prepared.brain, size, (spacing,) * 3)]
-        seen_by_network = (prepared.fa, prepared.brain, prepared.space.prior.fa, prepared.space.prior.white_matter)
-        content = hashlib.sha256(b"".join(np.ascontiguousarray(a).tobytes() for a in seen_by_network)).hexdigest()
-        identity = f"{engine.model.manifest['sha256']} {content} {len(passes)}"
-        by_size = roam_by_size(engine.filler, prepared.fa, passes, Sampling(), None,
-                               PassStore(work / path.name, identity, True), prepared.space.prior)
+        identity = identity_of_passes(prepared, request, engine.model.manifest["sha256"])
+        by_size = roam_by_size(engine.filler, prepared.fa, roaming_passes(prepared, request), Sampling(), None,
+                               PassStore(work, identity, True), prepared.space.prior)
         covered = combine(by_size.values(), prepared.fa.shape).covered
         judged = judged_mask(prepared.brain, prepared.space.prior.white_matter, covered, spacing)
         small, large = small_and_large(prepared.fa, by_size)

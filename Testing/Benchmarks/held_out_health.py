@@ -50,8 +50,7 @@ def main() -> None:
 def judged(one: Healthy, folder: Path) -> dict[str, float]:
     """:data:`SCORES` of one map by the calibration in *folder*."""
     calibration = load_calibration(folder, read_manifest(folder))
-    maps = calibration.combined(one.maps, one.judged, one.yardstick)
-    z = np.where(one.judged, calibration.to_normal(calibration.strongest(maps)), 0.0)
+    z = calibration.z_of(calibration.combined(one.maps, one.judged, one.yardstick), one.judged)
     shown = Volume(z, np.diag([one.spacing_mm] * 3 + [1.0]))
     count, more = (len(find_regions(shown, shown, limits)[1]) for limits in (calibration.threshold,
                                                                              calibration.sensitive))

@@ -19,7 +19,7 @@ FLOORS = [
      "result", "regions"},
     {"registration", "deformation", "prior", "space", "intake", "holes", "roi", "device", "pass_store", "diffusion",
      "networks", "evidence", "other_side"},
-    {"checkpoints", "calibration"},
+    {"checkpoints", "calibration", "roaming"},
     {"inpainting", "scoring"},
     {"engine", "second_look", "judgement"},
     {"detector"},

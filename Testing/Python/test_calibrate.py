@@ -14,12 +14,15 @@ from scipy import ndimage, stats
 from FAAnomalyLib import cli
 from FAAnomalyLib.calibration import COMBINATIONS, FILE, Calibration, drawn_name
 from FAAnomalyLib.checkpoints import calibrated_on, read_manifest
+from FAAnomalyLib.detector import Detector
 from FAAnomalyLib.engine import load_engine
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.evidence import DRAWN, FIRST, YARDSTICK
 from FAAnomalyLib.regions import find_regions
+from FAAnomalyLib.request import DetectRequest
 from FAAnomalyLib.training.calibrate import COVERING, PRIOR_PEOPLE, STEP, TAIL, fit
-from FAAnomalyLib.training.healthy import Healthy
+from FAAnomalyLib.training.healthy import Healthy, look_at
+from FAAnomalyLib.training.template import mask_of
 from FAAnomalyLib.volume import Volume
 
 JUDGED = tb.ball((12, 14, 12), 30.0)
@@ -235,3 +238,16 @@ def test_a_model_that_has_seen_a_person_does_not_look_at_it(site, capsys):
     told = capsys.readouterr().err
     # d2 comes before d.
     assert "was trained on d_FA.nii.gz" in told and "looked at 3/5" in told and "looked at 4/5" not in told
+
+
+def test_a_detection_goes_on_with_the_passes_of_a_calibration(site):
+    """And so does ``evaluate --work`` with untouched brains."""
+    work, path = site / "work3", site / "data" / "a_FA.nii.gz"
+    look_at([("A", path)], {"A": site / "fold"}, work, "cpu", lambda text: None)
+    passes = {file: file.stat().st_mtime_ns for file in (work / ".passes").glob("*/*.npy")}
+    request = DetectRequest(str(path), str(work), str(site / "fold"), device="cpu", resume=True,
+                            brain_mask=str(mask_of(path)))
+    Detector().detect(request)
+    assert passes and passes == {file: file.stat().st_mtime_ns for file in (work / ".passes").glob("*/*.npy")}
+    Detector().detect(replace(request, mask_type="wm"))
+    assert len(list((work / ".passes").iterdir())) == 2, "other holes were not told apart"
