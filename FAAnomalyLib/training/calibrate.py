@@ -50,16 +50,16 @@ def fit(people: list[Healthy], report: Callable[[str], None] = lambda text: None
         raise FAError("bad-request", f"{len(names)} people are too few to calibrate with", "",
                       f"Give at least {LEAST_PEOPLE}")
     places = _Places(people)
-    shares = np.array([1.0 / sum(o.person == one.person for o in people) for one in people])
+    shares = shares_of(people)
     subject = {key: float(np.median([one.yardstick[key][1] for one in people])) for key in FIRST}
     without = {p: places.statistics(np.array([one.person != p for one in people]) * shares) for p in names}
     others = {p: Calibration(*without[p], subject, people=len(names) - 1) for p in names}
     found = [others[one.person].combined(one.maps, one.judged, one.yardstick) for one in people]
-    limits = {name: _both_tails([maps[name] for maps in found], shares) for name in COMBINATIONS}
+    limits = {name: limits_of([maps[name] for maps in found], shares) for name in COMBINATIONS}
     for drawn in DRAWN:
         key = YARDSTICK[drawn]
         z = [others[one.person].standardised(key, one.maps[key], one.judged, one.yardstick[key]) for one in people]
-        limits[drawn_name(drawn[1])] = tuple(COVERING * limit for limit in _both_tails(z, shares))
+        limits[drawn_name(drawn[1])] = tuple(COVERING * limit for limit in limits_of(z, shares))
     whole = Calibration(*places.statistics(shares), subject, limits, people=len(names))
     strongest = [whole.strongest(maps) for maps in found]
     whole = replace(whole, normal=_normal_table([s[one.judged] for s, one in zip(strongest, people, strict=True)],
@@ -72,6 +72,11 @@ def fit(people: list[Healthy], report: Callable[[str], None] = lambda text: None
         report(f"largest z of {one.name}: +{up:.2f} -{down:.2f}")
     threshold = _beyond_next(tails, shares, len(names))
     return replace(whole, threshold=threshold, sensitive=_one_region(z, shares, threshold))
+
+
+def shares_of(people: list[Healthy]) -> np.ndarray:
+    """Each volume's weight: a person's volumes have a weight of 1 together."""
+    return np.array([1.0 / sum(other.person == one.person for other in people) for one in people])
 
 
 class _Places:
@@ -107,7 +112,8 @@ class _Places:
         return grid
 
 
-def _both_tails(maps: list[np.ndarray], shares: np.ndarray) -> tuple[float, float]:
+def limits_of(maps: list[np.ndarray], shares: np.ndarray) -> tuple[float, float]:
+    """Heights above and below 0 beyond which 5 % of healthy people have any voxel; *shares* are volumes' weights."""
     return tuple(_beyond([float((sign * values).max()) for values in maps], shares) for sign in (1, -1))
 
 

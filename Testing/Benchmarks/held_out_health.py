@@ -4,6 +4,7 @@
 
 FOLDS, CROSS and WORK are those of ``faanomaly calibrate DATA --folds FOLDS --people people.csv -o MODEL --cross CROSS
 --work WORK``: everybody is judged by the calibration without them, on the model grid, from the passes kept in WORK.
+Last come the limits that :data:`FAAnomalyLib.calibration.UNCALIBRATED` is a fifth beyond.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
-from FAAnomalyLib.calibration import load_calibration
+from FAAnomalyLib.calibration import COMBINATIONS, Calibration, load_calibration
 from FAAnomalyLib.checkpoints import read_manifest
 from FAAnomalyLib.evaluation.bootstrap import mean_over_people
 from FAAnomalyLib.regions import find_regions
+from FAAnomalyLib.training.calibrate import limits_of, shares_of
 from FAAnomalyLib.training.healthy import Healthy, look_at, read_folds
 from FAAnomalyLib.training.template import find_volumes
 from FAAnomalyLib.volume import Volume
@@ -44,7 +46,10 @@ def main() -> None:
         print(f"| {one.name} | {one.person} | " + " | ".join(f"{found[name]:.3g}" for name in SCORES) + " |")
     means = [mean_over_people([(one.person, found[name]) for one, found in rows]) for name in SCORES]
     print("| mean over people | | " + " | ".join(f"{m['mean']:.3g} [{m['low']:.3g}, {m['high']:.3g}]" for m in means)
-          + " |")
+          + " |\n\nLimits of an uncalibrated model's sums (increases, decreases):")
+    maps = [Calibration().combined(one.maps, one.judged, one.yardstick) for one in everybody]
+    for name in COMBINATIONS:
+        print("  {}: {:.1f}, {:.1f}".format(name, *limits_of([found[name] for found in maps], shares_of(everybody))))
 
 
 def judged(one: Healthy, folder: Path) -> dict[str, float]:
