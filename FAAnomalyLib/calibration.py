@@ -140,8 +140,8 @@ def drawn_name(sigma: float) -> str:
 
 
 UNCALIBRATED = dict(zip(COMBINATIONS, (11.5, 11.4, 12.4), strict=True))
-"""Limits where none are known: a fifth beyond those of eleven healthy people (9.6, 9.5 and 10.3) when nothing takes away
-what people show at each place, as ``Testing/Benchmarks/held_out_health.py`` measures them; for all other maps:"""
+"""Limits where none are known: a fifth beyond those of eleven healthy people (9.6, 9.5 and 10.3) when nothing takes
+away what people show at each place, as ``Testing/Benchmarks/held_out_health.py`` measures them; for all other maps:"""
 UNCALIBRATED_OTHER = 1.5 * UNIT
 
 
