@@ -196,15 +196,13 @@ def _threshold(request: DetectRequest, engine: Engine) -> tuple[float, float]:
 def _score(prepared: Prepared, judgement: Judgement, region: np.ndarray | None,
            threshold: tuple[float, float]) -> Result:
     space, volume, filled = prepared.space, prepared.space.native, judgement.filled
-    replaced = prepared.native_brain & space.mask_to_native(filled.covered)
+    replaced, z_map = prepared.filled_on_native(filled.covered), prepared.z_on_native(judgement.z, filled.covered)
     if region is not None:
-        replaced &= region
+        replaced, z_map = replaced & region, z_map.with_data(np.where(region, z_map.data, 0.0))
     healthy = np.where(replaced, _mean_on_native(space, prepared, filled), volume.data).astype(np.float32)
-    # Not cut off at the judged voxels' faces: z fades to 0 over one model voxel, whatever the grid.
-    native_z = np.where(replaced, space.to_native(judgement.z), 0.0).astype(np.float32)
     difference = volume.with_data(volume.data - healthy)
-    segmentation, regions = find_regions(volume.with_data(native_z), difference, threshold)
-    return Result(volume, volume.with_data(healthy), difference, volume.with_data(native_z), segmentation, regions)
+    segmentation, regions = find_regions(z_map, difference, threshold)
+    return Result(volume, volume.with_data(healthy), difference, z_map, segmentation, regions)
 
 
 def _mean_on_native(space: ModelSpace, prepared: Prepared, filled: Filled) -> np.ndarray:

@@ -120,6 +120,17 @@ class Prepared:
     native_brain: np.ndarray
     remarks: list[str]
 
+    def filled_on_native(self, covered: np.ndarray) -> np.ndarray:
+        """Native voxels of the brain that lay in a hole: *covered* is bool on the model grid."""
+        return self.native_brain & self.space.mask_to_native(covered)
+
+    def z_on_native(self, z: np.ndarray, covered: np.ndarray) -> Volume:
+        """A model-grid z-map as a result shows it, and as thresholds are made for: 0 where no hole lay.
+
+        It is not cut off at the judged voxels' faces: z fades to 0 over one model voxel, whatever the grid.
+        """
+        return self.space.native.with_data(np.where(self.filled_on_native(covered), self.space.to_native(z), 0.0))
+
 
 def prepare(volume: Volume, template: Template, brain: np.ndarray | None = None) -> Prepared:
     """Bring a clean FA map onto the model grid.

@@ -64,10 +64,9 @@ def fit(people: list[Healthy], report: Callable[[str], None] = lambda text: None
     strongest = [whole.strongest(maps) for maps in found]
     whole = replace(whole, normal=_normal_table([s[one.judged] for s, one in zip(strongest, people, strict=True)],
                                                 shares))
-    z = [Volume(whole.z_of(maps, one.judged), np.diag([one.spacing_mm] * 3 + [1.0]))
-         for maps, one in zip(found, people, strict=True)]
-    tails = [[float(np.max(sign * shown.data[one.judged])) for shown, one in zip(z, people, strict=True)]
-             for sign in (1, -1)]
+    # As results show it: interpolation to a person's own grid takes away a part of a narrow peak.
+    z = [one.shown(whole.z_of(maps, one.judged)) for maps, one in zip(found, people, strict=True)]
+    tails = [[float(np.max(sign * shown.data)) for shown in z] for sign in (1, -1)]
     for one, up, down in zip(people, *tails, strict=True):
         report(f"largest z of {one.name}: +{up:.2f} -{down:.2f}")
     threshold = _beyond_next(tails, shares, len(names))
@@ -83,7 +82,7 @@ class _Places:
     """What each volume shows at each place where any is judged."""
 
     def __init__(self, people: list[Healthy]) -> None:
-        self._shape, self._sigma = people[0].judged.shape, PLACE_MM / people[0].spacing_mm
+        self._shape, self._sigma = people[0].judged.shape, PLACE_MM / people[0].prepared.space.spacing_mm
         self._where = np.any([one.judged for one in people], axis=0)
         self._judged = np.stack([one.judged[self._where] for one in people]).astype(np.float32)
         self._values = {}

@@ -19,7 +19,8 @@ from ..pass_store import PassStore
 from ..request import DetectRequest
 from ..roaming import identity_of_passes, roaming_passes
 from ..scoring import judged_mask
-from ..space import prepare
+from ..space import Prepared, prepare
+from ..volume import Volume
 from .template import load_subject, naming
 
 
@@ -31,8 +32,10 @@ class Healthy:
     ----------
     name, person
         File and person.
-    spacing_mm
-        Of the model grid.
+    prepared
+        The subject on the model grid, and its way back.
+    covered
+        Where some hole lay, bool (X, Y, Z).
     judged
         Where the brain is judged, bool (X, Y, Z).
     maps
@@ -41,7 +44,8 @@ class Healthy:
 
     name: str
     person: str
-    spacing_mm: float
+    prepared: Prepared
+    covered: np.ndarray
     judged: np.ndarray
     maps: dict[Key, np.ndarray]
 
@@ -49,6 +53,10 @@ class Healthy:
     def yardstick(self) -> dict[Key, tuple[float, float]]:
         """Centre and spread of each map over the brain."""
         return {key: centre_and_spread(self.maps[key][self.judged]) for key in FIRST}
+
+    def shown(self, z: np.ndarray) -> Volume:
+        """A z-map of the model grid as a result shows it, on the map's own grid."""
+        return self.prepared.z_on_native(z, self.covered)
 
 
 def read_folds(path: Path) -> dict[str, Path]:
@@ -94,7 +102,7 @@ def look_at(volumes: list[tuple[str, Path]], folds: dict[str, Path], work: Path,
         judged = judged_mask(prepared.brain, prepared.space.prior.white_matter, covered, spacing)
         small, large = small_and_large(prepared.fa, by_size)
         maps = first_evidence(prepared.fa, prepared.space.prior, judged, small, large, spacing)
-        found.append(Healthy(path.name, person, spacing, judged, maps))
+        found.append(Healthy(path.name, person, prepared, covered, judged, maps))
         report(f"looked at {number}/{len(volumes)} {path.name}: error in 40 mm holes "
                f"{float(large[0][judged].std()):.4f} FA")
     return found

@@ -3,7 +3,8 @@
     python Testing/Benchmarks/held_out_health.py DATA --people people.csv --folds folds.csv --cross CROSS --work WORK
 
 FOLDS, CROSS and WORK are those of ``faanomaly calibrate DATA --folds FOLDS --people people.csv -o MODEL --cross CROSS
---work WORK``: everybody is judged by the calibration without them, on the model grid, from the passes kept in WORK.
+--work WORK``: everybody is judged by the calibration without them, from the passes kept in WORK: regions on
+the map's own grid, spread and tails of z on the model grid.
 Last come the limits that :data:`FAAnomalyLib.calibration.UNCALIBRATED` is a fifth beyond.
 """
 
@@ -22,7 +23,6 @@ from FAAnomalyLib.regions import find_regions
 from FAAnomalyLib.training.calibrate import limits_of, shares_of
 from FAAnomalyLib.training.healthy import Healthy, look_at, read_folds
 from FAAnomalyLib.training.template import find_volumes
-from FAAnomalyLib.volume import Volume
 
 SCORES = {"regions": "regions at --threshold auto", "any": "share with any", "sensitive": "regions at sensitive",
           "any sensitive": "share with any at sensitive", "sd": "SD of z", "beyond 2": "share beyond 2",
@@ -56,7 +56,7 @@ def judged(one: Healthy, folder: Path) -> dict[str, float]:
     """:data:`SCORES` of one map by the calibration in *folder*."""
     calibration = load_calibration(folder, read_manifest(folder))
     z = calibration.z_of(calibration.combined(one.maps, one.judged, one.yardstick), one.judged)
-    shown = Volume(z, np.diag([one.spacing_mm] * 3 + [1.0]))
+    shown = one.shown(z)
     count, more = (len(find_regions(shown, shown, limits)[1]) for limits in (calibration.threshold,
                                                                              calibration.sensitive))
     values = z[one.judged]

@@ -19,7 +19,9 @@ from FAAnomalyLib.engine import load_engine
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.evidence import DRAWN, FIRST, YARDSTICK
 from FAAnomalyLib.regions import find_regions
+from FAAnomalyLib.registration import Alignment
 from FAAnomalyLib.request import DetectRequest
+from FAAnomalyLib.space import ModelSpace, Prepared
 from FAAnomalyLib.training.calibrate import COVERING, PRIOR_PEOPLE, STEP, TAIL, fit
 from FAAnomalyLib.training.healthy import Healthy, look_at
 from FAAnomalyLib.training.template import mask_of
@@ -29,14 +31,21 @@ JUDGED = tb.ball((12, 14, 12), 30.0)
 PLACE = (12, 14, 12)
 
 
-def somebody(number: int, person: str | None = None, scale: float = 0.02, more: np.ndarray | float = 0.0) -> Healthy:
+def somebody(number: int, person: str | None = None, scale: float = 0.02, more: np.ndarray | float = 0.0,
+             shift_mm: float = 0.0) -> Healthy:
     """Maps of smooth noise that is this volume's own, with what is added to all of them, in spreads."""
     rng = np.random.default_rng(100 + number)
     maps = {}
     for key in FIRST:
         noise = ndimage.gaussian_filter(rng.standard_normal(tb.SHAPE), key[1] / tb.MM)
         maps[key] = np.where(JUDGED, 0.01 + scale * (noise / noise.std() + more), 0.0).astype(np.float32)
-    return Healthy(f"{number}_FA.nii.gz", person or f"P{number}", tb.MM, JUDGED, maps)
+    known = tiny_training.template()
+    affine = known.fa.affine.copy()
+    affine[:3, 3] += shift_mm
+    native = Volume(known.fa.data, affine)
+    whole = np.ones(tb.SHAPE, bool)
+    prepared = Prepared(ModelSpace(native, known, Alignment(np.eye(4), 1.0, "affine")), native.data, whole, whole, [])
+    return Healthy(f"{number}_FA.nii.gz", person or f"P{number}", prepared, whole, JUDGED, maps)
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +146,14 @@ def test_the_threshold_is_what_one_more_person_stays_below(fitted, seen):
     assert fitted.people == number
 
 
+def test_thresholds_are_for_the_z_that_results_show(people, fitted, seen):
+    """Half a voxel off the model grid linear interpolation lowers narrow peaks; what the maps say stays the same."""
+    off = fit([replace(one, prepared=somebody(0, shift_mm=tb.MM / 2).prepared) for one in people])
+    assert off.limits == fitted.limits and np.array_equal(off.normal, fitted.normal)
+    assert all(0.5 * on < lower < 0.97 * on for lower, on in zip(off.threshold, fitted.threshold, strict=True))
+    assert off.sensitive[0] < 0.97 * fitted.sensitive[0]
+
+
 def test_the_sensitive_threshold_lets_a_healthy_brain_show_one_region(fitted, seen):
     assert all(low < high for low, high in zip(fitted.sensitive, fitted.threshold, strict=True))
     share = fitted.sensitive[0] / fitted.threshold[0]
@@ -168,7 +185,7 @@ def test_it_tells_of_every_volume_and_needs_nothing_but_maps(people, fitted):
     told: list[str] = []
     fit(people, told.append)
     assert len(told) == len(people) and all(one.name in line for one, line in zip(people, told, strict=True))
-    assert {field.name for field in fields(Healthy)} == {"name", "person", "spacing_mm", "judged", "maps"}
+    assert {field.name for field in fields(Healthy)} == {"name", "person", "prepared", "covered", "judged", "maps"}
 
 
 def test_there_is_no_spread_of_a_pair(people):
