@@ -196,11 +196,11 @@ def _threshold(request: DetectRequest, engine: Engine) -> tuple[float, float]:
 def _score(prepared: Prepared, judgement: Judgement, region: np.ndarray | None,
            threshold: tuple[float, float]) -> Result:
     space, volume, filled = prepared.space, prepared.space.native, judgement.filled
-    replaced, z_map = prepared.filled_on_native(filled.covered), prepared.z_on_native(judgement.z, filled.covered)
+    replaced = prepared.filled_on_native(filled.covered)
     if region is not None:
-        replaced, z_map = replaced & region, z_map.with_data(np.where(region, z_map.data, 0.0))
+        replaced &= region
     healthy = np.where(replaced, _mean_on_native(space, prepared, filled), volume.data).astype(np.float32)
-    difference = volume.with_data(volume.data - healthy)
+    difference, z_map = volume.with_data(volume.data - healthy), prepared.z_on_native(judgement.z, replaced)
     segmentation, regions = find_regions(z_map, difference, threshold)
     return Result(volume, volume.with_data(healthy), difference, z_map, segmentation, regions)
 

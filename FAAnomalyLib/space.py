@@ -124,12 +124,12 @@ class Prepared:
         """Native voxels of the brain that lay in a hole: *covered* is bool on the model grid."""
         return self.native_brain & self.space.mask_to_native(covered)
 
-    def z_on_native(self, z: np.ndarray, covered: np.ndarray) -> Volume:
-        """A model-grid z-map as a result shows it, and as thresholds are made for: 0 where no hole lay.
+    def z_on_native(self, z: np.ndarray, shown: np.ndarray) -> Volume:
+        """A model-grid z-map as a result shows it, and as thresholds are made for: 0 outside *shown* (bool, native).
 
         It is not cut off at the judged voxels' faces: z fades to 0 over one model voxel, whatever the grid.
         """
-        return self.space.native.with_data(np.where(self.filled_on_native(covered), self.space.to_native(z), 0.0))
+        return self.space.native.with_data(np.where(shown, self.space.to_native(z), 0.0))
 
 
 def prepare(volume: Volume, template: Template, brain: np.ndarray | None = None) -> Prepared:

@@ -35,7 +35,7 @@ class Healthy:
     prepared
         The subject on the model grid, and its way back.
     covered
-        Where some hole lay, bool (X, Y, Z).
+        Where some hole lay, bool on the map's own grid.
     judged
         Where the brain is judged, bool (X, Y, Z).
     maps
@@ -102,7 +102,7 @@ def look_at(volumes: list[tuple[str, Path]], folds: dict[str, Path], work: Path,
         judged = judged_mask(prepared.brain, prepared.space.prior.white_matter, covered, spacing)
         small, large = small_and_large(prepared.fa, by_size)
         maps = first_evidence(prepared.fa, prepared.space.prior, judged, small, large, spacing)
-        found.append(Healthy(path.name, person, prepared, covered, judged, maps))
+        found.append(Healthy(path.name, person, prepared, prepared.filled_on_native(covered), judged, maps))
         report(f"looked at {number}/{len(volumes)} {path.name}: error in 40 mm holes "
                f"{float(large[0][judged].std()):.4f} FA")
     return found

@@ -146,7 +146,7 @@ def test_the_threshold_is_what_one_more_person_stays_below(fitted, seen):
     assert fitted.people == number
 
 
-def test_thresholds_are_for_the_z_that_results_show(people, fitted, seen):
+def test_thresholds_are_for_the_z_that_results_show(people, fitted):
     """Half a voxel off the model grid linear interpolation lowers narrow peaks; what the maps say stays the same."""
     off = fit([replace(one, prepared=somebody(0, shift_mm=tb.MM / 2).prepared) for one in people])
     assert off.limits == fitted.limits and np.array_equal(off.normal, fitted.normal)
