@@ -65,6 +65,8 @@ class Calibration:
         z of ``--threshold auto`` for increases and decreases: one healthy person in twenty is beyond, for each.
     sensitive
         z of ``--threshold sensitive``: the calibration's healthy brains show one region on average.
+    alone
+        The same where only increases, or only decreases, are looked for: one region of that sign on average.
     people
         Number of people behind it; 0 for none.
     """
@@ -76,6 +78,7 @@ class Calibration:
     normal: np.ndarray | None = None
     threshold: tuple[float, float] = (1.1 * UNIT, 1.1 * UNIT)
     sensitive: tuple[float, float] = (UNIT, UNIT)
+    alone: tuple[float, float] = (UNIT, UNIT)
     people: int = 0
 
     def combined(self, maps: dict[Key, np.ndarray], judged: np.ndarray,
@@ -154,7 +157,8 @@ def save_calibration(calibration: Calibration, path: Path) -> str:
         arrays[f"spread{number}"] = calibration.spread[key][where].astype(np.float16)
     plain = {"subject": [calibration.subject[key] for key in FIRST],
              "limits": calibration.limits, "threshold": list(calibration.threshold),
-             "sensitive": list(calibration.sensitive), "people": calibration.people,
+             "sensitive": list(calibration.sensitive), "alone": list(calibration.alone),
+             "people": calibration.people,
              "keys": [list(key) for key in FIRST]}
     np.savez_compressed(path, settings=np.frombuffer(json.dumps(plain).encode(), np.uint8), **arrays)
     return hashlib.sha256(path.read_bytes()).hexdigest()
@@ -205,5 +209,5 @@ def _read(stored) -> Calibration:
         spread={key: spread_out(f"spread{n}", 1.0) for n, key in enumerate(FIRST)},
         subject=dict(zip(FIRST, plain["subject"], strict=True)),
         limits={name: tuple(limit) for name, limit in plain["limits"].items()}, normal=stored["normal"],
-        threshold=tuple(plain["threshold"]), sensitive=tuple(plain["sensitive"]),
+        threshold=tuple(plain["threshold"]), sensitive=tuple(plain["sensitive"]), alone=tuple(plain["alone"]),
         people=int(plain["people"]))

@@ -22,7 +22,7 @@ from .judgement import Judgement, judge_brain, judge_region
 from .machine import peak_memory_mb
 from .pass_store import PassStore
 from .progress import CancelToken, Progress, ProgressCallback
-from .regions import find_regions
+from .regions import find_regions, sought
 from .request import DetectRequest
 from .result import Result
 from .roaming import identity_of_passes, roaming_passes
@@ -93,7 +93,7 @@ class Detector:
         threshold = _threshold(request, engine)
         if not engine.calibration.people:
             remarks.append(f"the model {engine.model.name} is not calibrated: its z and threshold are a guess")
-        result = _score(prepared, judgement, region, threshold)
+        result = _score(prepared, judgement, region, sought(threshold, request.signs))
         progress.finish()
         result.provenance = _provenance(request, prepared, engine, judgement, remarks, progress, len(passes), threshold)
         return result
@@ -188,8 +188,10 @@ def _roam_or_keep(engine: Engine, prepared: Prepared, passes: list[Pass], sampli
 
 
 def _threshold(request: DetectRequest, engine: Engine) -> tuple[float, float]:
-    """|z| for increases and for decreases."""
-    known = {"auto": engine.calibration.threshold, "sensitive": engine.calibration.sensitive}
+    """|z| for increases and for decreases, whichever of them are looked for."""
+    calibration = engine.calibration
+    known = {"auto": calibration.threshold,
+             "sensitive": calibration.sensitive if request.signs == "both" else calibration.alone}
     return known[request.threshold] if request.threshold in known else (float(request.threshold),) * 2
 
 
@@ -227,6 +229,7 @@ def _provenance(request, prepared, engine, judgement, remarks, progress, passes,
                          "template_to_input_ras": alignment.matrix.round(6).tolist()},
         "calibration": {"people": engine.calibration.people, "threshold_z": _by_sign(engine.calibration.threshold),
                         "sensitive_z": _by_sign(engine.calibration.sensitive),
+                        "alone_z": _by_sign(engine.calibration.alone),
                         "sha256": (engine.model.manifest.get("calibration") or {}).get("sha256")},
         "passes": passes,
         "hidden_share": round(judgement.hidden_share, 4),

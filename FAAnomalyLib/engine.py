@@ -41,8 +41,10 @@ class Engine:
     calibration: Calibration
 
 
-def load_engine(model: str = "default", device: str = "auto") -> Engine:
+def load_engine(model: str = "default", device: str = "auto", calibrated: bool = True) -> Engine:
     """Set up a bundled model (or a model folder) on a device.
+
+    Not *calibrated*, its own calibration is not even read: who makes a new one needs no old one of this version.
 
     Raises ``FAError``: ``missing`` for absent or altered weights or another template than the
     model's, ``bad-request`` for a device that is not there.
@@ -59,8 +61,8 @@ def load_engine(model: str = "default", device: str = "auto") -> Engine:
                       "Install FAAnomaly again, or train the model on this template")
     grid = loaded.manifest["grid"]
     template = on_grid(stored, tuple(grid["shape"]), grid["spacing_mm"])
-    return Engine(loaded, template, Filler(loaded, template, chosen, fastest_dtype(chosen)),
-                  load_calibration(find_model(model), loaded.manifest))
+    calibration = load_calibration(find_model(model), loaded.manifest) if calibrated else Calibration()
+    return Engine(loaded, template, Filler(loaded, template, chosen, fastest_dtype(chosen)), calibration)
 
 
 def template_folder(model: Path) -> Path:

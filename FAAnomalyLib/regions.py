@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 from scipy import ndimage
 
+from .request import SIGNS
 from .result import DECREASED, INCREASED, Region
 from .volume import Volume
 
@@ -53,6 +55,17 @@ def find_regions(z: Volume, difference: Volume,
     regions.sort(key=lambda r: -abs(r.peak_z))
     numbered = [replace(r, label=n) for n, r in enumerate(regions, 1)]
     return z.with_data(segmentation), numbered
+
+
+def sought(threshold: tuple[float, float], signs: str) -> tuple[float, float]:
+    """*threshold* (increased, decreased) with infinity for the sign that *signs* leaves out.
+
+    *signs* is one of :data:`FAAnomalyLib.request.SIGNS`; raises ``ValueError`` for anything else.
+    """
+    if signs not in SIGNS:
+        raise ValueError(f"signs {signs!r} is none of {', '.join(SIGNS)}")
+    up, down = threshold
+    return math.inf if signs == "decreased" else up, math.inf if signs == "increased" else down
 
 
 def _grown(signed: np.ndarray, limit: float) -> Iterator[tuple[tuple[slice, ...], np.ndarray]]:

@@ -16,6 +16,8 @@ SAMPLERS = ("mean", "dpm++", "ddim", "ddpm", "repaint", "thesis")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 THRESHOLDS = ("auto", "sensitive")
 """Those that a model's calibration gives; see :class:`FAAnomalyLib.calibration.Calibration`."""
+SIGNS = ("both", "increased", "decreased")
+"""Which regions are looked for."""
 MASK_VOXEL_MM = 1.25
 """Mask sizes are counted in voxels of the thesis' 1.25 mm grid."""
 
@@ -51,6 +53,9 @@ class DetectRequest:
     threshold
         ``auto`` (one healthy brain in ten shows a region), ``sensitive`` (a healthy brain shows one at most, on
         average) or a positive z.
+    signs
+        Which regions are looked for: ``both``, ``increased`` or ``decreased`` FA. Who expects one sign gets a lower
+        ``sensitive`` threshold for the same number of regions in a healthy brain.
     device
         ``auto``, ``cpu``, ``cuda`` or ``mps``.
     seed
@@ -75,6 +80,7 @@ class DetectRequest:
     steps: int = 0
     samples: int = 1
     threshold: str | float = "auto"
+    signs: str = "both"
     device: str = "auto"
     seed: int = 0
     resume: bool = False
@@ -90,7 +96,7 @@ class DetectRequest:
         if not self.input:
             found.append("no input volume is chosen")
         for name, allowed in (("mask_type", MASK_TYPES), ("mask_size", MASK_SIZES),
-                              ("sampler", SAMPLERS), ("device", DEVICES)):
+                              ("sampler", SAMPLERS), ("signs", SIGNS), ("device", DEVICES)):
             if getattr(self, name) not in allowed:
                 choices = ", ".join(map(str, allowed))
                 found.append(f"{name.replace('_', ' ')} {getattr(self, name)!r} is none of {choices}")

@@ -9,7 +9,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from FAAnomalyLib.errors import FAError
-from FAAnomalyLib.request import THRESHOLDS, DetectRequest
+from FAAnomalyLib.request import SIGNS, THRESHOLDS, DetectRequest
 
 from .background import in_background, in_steps
 from .connection import Connection
@@ -19,7 +19,7 @@ from .results import ResultArrays, ResultNodes, import_steps, read_result
 from .signal import Signal
 from .tensor import ROLE as FA_OF_TENSORS
 from .tensor import fa_steps, is_tensor_volume
-from .threshold import SIGNS, Selection, both_tails, select
+from .threshold import Selection, both_tails, select
 
 PREPARING, RUNNING, IMPORTING = "preparing", "running", "importing"
 DONE, FAILED, CANCELLED = "done", "failed", "cancelled"
@@ -44,7 +44,8 @@ class Order:
     threshold
         ``auto``, ``sensitive``, a positive z, or one for each tail ``(increased, decreased)``.
     signs
-        ``both``, ``increased`` or ``decreased``: which tail becomes segments and table.
+        ``both``, ``increased`` or ``decreased``: which tail becomes segments and table. For one alone the sensitive
+        threshold is lower, see :class:`FAAnomalyLib.calibration.Calibration`.
     previous
         Result nodes of an earlier run that are to be used again.
     options

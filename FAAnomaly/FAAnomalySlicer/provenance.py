@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .threshold import SENSITIVE, THRESHOLD, as_text
+from .threshold import ALONE, SENSITIVE, THRESHOLD, as_text
 
 PREFIX = "FAAnomaly."
 OF_REQUEST = {"mask_type": "maskType", "mask_size": "maskSize", "sampler": "sampler", "steps": "steps",
@@ -25,7 +25,8 @@ def attributes(provenance: dict) -> dict[str, str]:
     named = {PREFIX + name: str(value) for name, value in found.items() if value is not None}
     if provenance.get("threshold_z") is not None:
         named[THRESHOLD] = as_text(provenance["threshold_z"])
-    lower = provenance.get("calibration", {}).get("sensitive_z")
-    if lower is not None:
-        named[SENSITIVE] = as_text(lower)
+    calibration = provenance.get("calibration", {})
+    for key, attribute in (("sensitive_z", SENSITIVE), ("alone_z", ALONE)):
+        if calibration.get(key) is not None:
+            named[attribute] = as_text(calibration[key])
     return named

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from slicer.i18n import tr as _
 
 from FAAnomalyLib.errors import FAError
+from FAAnomalyLib.regions import sought
 from FAAnomalyLib.request import THRESHOLDS
 from FAAnomalyLib.result import Region
 
@@ -18,8 +19,8 @@ from .region_search import Found, search_regions
 from .segments import bounding_box, fill_segments, labelmap
 from .table import fill_table
 
-SIGNS = ("both", "increased", "decreased")
 THRESHOLD, SENSITIVE = "FAAnomaly.threshold", "FAAnomaly.sensitiveThreshold"
+ALONE = "FAAnomaly.sensitiveThresholdOneSign"
 SHOWN_SIGNS = "FAAnomaly.signs"
 
 
@@ -98,7 +99,8 @@ def select(arrays, threshold, signs: str) -> Selection:
     """
     chosen = arrays.provenance["threshold_z"]
     if threshold in THRESHOLDS:
-        threshold = chosen if threshold == "auto" else arrays.provenance["calibration"]["sensitive_z"]
+        calibrated = arrays.provenance["calibration"]
+        threshold = chosen if threshold == "auto" else calibrated["sensitive_z" if signs == "both" else "alone_z"]
     if (as_text(threshold), signs) == (as_text(chosen), "both"):
         box = bounding_box(arrays.segmentation) or (slice(0, 0),) * 3
         corner = tuple(s.start for s in box[::-1])
@@ -138,7 +140,4 @@ def show_found(nodes, selection: Selection) -> list[Region]:
 
 
 def _limits(threshold, signs: str) -> tuple[float, float]:
-    up, down = both_tails(threshold)
-    if signs not in SIGNS:
-        raise ValueError(f"signs {signs!r} is none of {', '.join(SIGNS)}")
-    return math.inf if signs == "decreased" else up, math.inf if signs == "increased" else down
+    return sought(both_tails(threshold), signs)

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import argparse
 
-from ..request import DEFAULT_STEPS, DEVICES, MASK_SIZES, MASK_TYPES, MASK_VOXEL_MM, SAMPLERS, THRESHOLDS, DetectRequest
+from ..request import (
+    DEFAULT_STEPS,
+    DEVICES,
+    MASK_SIZES,
+    MASK_TYPES,
+    MASK_VOXEL_MM,
+    SAMPLERS,
+    SIGNS,
+    THRESHOLDS,
+    DetectRequest,
+)
 
 
 def add_request_options(parser: argparse.ArgumentParser, region_needed: bool) -> None:
@@ -33,6 +43,9 @@ def add_request_options(parser: argparse.ArgumentParser, region_needed: bool) ->
     parser.add_argument("--threshold", type=threshold, default=standard.threshold, metavar="auto|sensitive|Z",
                         help="z beyond which a voxel counts; sensitive: where a healthy brain shows one region at "
                              "most, on average (default %(default)s)")
+    parser.add_argument("--signs", choices=SIGNS, default=standard.signs,
+                        help="regions of increased FA alone, of decreased FA alone, or both; for one alone the "
+                             "sensitive threshold is lower (default %(default)s)")
     parser.add_argument("--device", choices=DEVICES, default=standard.device, help="default %(default)s")
     parser.add_argument("--seed", type=int, default=standard.seed, metavar="N",
                         help="seed of every random draw (default %(default)s)")

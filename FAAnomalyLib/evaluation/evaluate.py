@@ -27,14 +27,15 @@ from .protocol import LESION, Case, Judge, JudgeFor, Protocol, Subject
 from .records import RecordStore
 from .scores import (
     ALL_POSITIVE,
+    ALONE,
     FAANOMALY,
     SENSITIVE,
     THESIS_RULE,
     all_positive_row,
+    at_lower_thresholds,
     found_by_chance,
     healthy_row,
     planted_row,
-    sensitive,
     thesis_row,
 )
 from .shapes import Shape
@@ -42,7 +43,7 @@ from .study import Study
 from .truth import LEAST_TRUTH_ML
 
 UNTOUCHED, PLANTED = "untouched brains", "planted anomalies"
-RECORD = 4
+RECORD = 5
 """Raised whenever rows change their meaning, so that old records are not resumed from."""
 
 
@@ -146,10 +147,9 @@ class _Run:
             kept = [{"method": method, **healthy_row(result, study.known, seconds)}]
             arrays = {"pseudo_healthy": result.pseudo_healthy.data, "z": result.z_map.data,
                       "affine": result.z_map.affine, "segmentation": result.segmentation.data}
-            lower = sensitive(result)
-            if lower is not None:
-                kept.append({"method": SENSITIVE, **healthy_row(lower, study.known, seconds)})
-                arrays["sensitive"] = lower.segmentation.data
+            for lower_method, lower in at_lower_thresholds(result).items():
+                kept.append({"method": lower_method, **healthy_row(lower, study.known, seconds)})
+                arrays[lower_method] = lower.segmentation.data
             self._store.write(key, kept, arrays)
             self._count(UNTOUCHED, method)
         return [{"subject": study.subject.name, "person": study.subject.person, "key": key, **row} for row in kept]
@@ -185,10 +185,11 @@ class _Run:
         if method == FAANOMALY:
             rows[0]["found_untouched"] = found_by_chance(before["segmentation"], truth, case)
             rows[0]["free_response"] = free_response(result, truth, case.sign)
-            lower = sensitive(result)
-            if lower is not None:
-                rows.append({"method": SENSITIVE, "found_untouched": found_by_chance(before["sensitive"], truth, case),
-                             **planted_row(lower, known, truth, case, change, before["pseudo_healthy"], seconds)})
+            for lower_method, lower in at_lower_thresholds(result).items():
+                if lower_method in (SENSITIVE, ALONE[case.sign]):
+                    rows.append({"method": lower_method,
+                                 "found_untouched": found_by_chance(before[lower_method], truth, case),
+                                 **planted_row(lower, known, truth, case, change, before["pseudo_healthy"], seconds)})
             rows.append({"method": THESIS_RULE, **thesis_row(result, known, truth, case, change)})
             rows.append({"method": ALL_POSITIVE, **all_positive_row(known, truth, change)})
         return rows

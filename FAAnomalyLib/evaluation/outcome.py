@@ -38,7 +38,8 @@ DEFINITIONS = {
     "leak": "shift of the pseudo-healthy map inside the truth, against the untouched brain's, per unit of effective "
             "change (1: the prediction repeats the anomaly)",
     "z": "of untouched brains, over white matter that was judged (z not 0)",
-    "sensitive threshold": "the same z-map cut where the calibration's healthy brains show one region on average",
+    "sensitive threshold": "the same z-map cut where the calibration's healthy brains show one region on average; "
+                           "increases or decreases alone: one region of that sign, the other sign not looked for",
     "template z-map, harmonic fill": "residual smoothed (SD 3 mm) within white matter 6 mm inside the brain's edge, "
                                      "standardised by the brain's own median and MAD; threshold, one a tail: 95th "
                                      "percentile of the largest z of untouched brains of the other people (of the "

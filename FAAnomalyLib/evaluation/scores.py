@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..regions import sought
 from ..result import DECREASED, INCREASED, Result
 from .comparators import thesis_rule
 from .health import z_on_healthy
@@ -15,6 +16,8 @@ from .protocol import LESION, Case
 from .truth import Anatomy
 
 FAANOMALY, SENSITIVE = "FAAnomaly", "FAAnomaly, sensitive threshold"
+ALONE = {"increased": f"{SENSITIVE}, increases alone", "decreased": f"{SENSITIVE}, decreases alone"}
+"""What is looked for -> method; it is scored where that was planted."""
 THESIS_RULE, ALL_POSITIVE = "raw difference, thesis' rule", "all positive"
 
 
@@ -52,13 +55,16 @@ def planted_row(result: Result, known: Anatomy, truth: np.ndarray, case: Case, c
             "judged_share": float((result.z_map.data[truth] != 0).mean()), **_cost(result, seconds)}
 
 
-def sensitive(result: Result) -> Result | None:
-    """The same z-map cut at its calibration's sensitive threshold; None where the provenance tells none."""
-    told = result.provenance.get("calibration", {}).get("sensitive_z")
-    if told is None:
-        return None
-    limits = told["increased"], told["decreased"]
-    return replace(cut_at(result, limits), provenance={**result.provenance, "threshold_z": list(limits)})
+def at_lower_thresholds(result: Result) -> dict[str, Result]:
+    """The same z-map cut at the sensitive thresholds of its calibration, by method; those that its provenance tells."""
+    told, found = result.provenance.get("calibration", {}), {}
+    for method, name, signs in ((SENSITIVE, "sensitive_z", "both"),
+                                *((method, "alone_z", sign) for sign, method in ALONE.items())):
+        if name in told:
+            limits = told[name]["increased"], told[name]["decreased"]
+            found[method] = replace(cut_at(result, sought(limits, signs)),
+                                    provenance={**result.provenance, "threshold_z": list(limits)})
+    return found
 
 
 def found_by_chance(untouched_segmentation: np.ndarray, truth: np.ndarray, case: Case) -> float:

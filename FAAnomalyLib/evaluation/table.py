@@ -10,9 +10,9 @@ from .comparators import COMPARATORS
 from .froc import curve, found_at_price
 from .health import NORMAL
 from .protocol import LESION
-from .scores import ALL_POSITIVE, FAANOMALY, SENSITIVE, THESIS_RULE
+from .scores import ALL_POSITIVE, ALONE, FAANOMALY, SENSITIVE, THESIS_RULE
 
-METHODS = (FAANOMALY, SENSITIVE, *COMPARATORS, THESIS_RULE, ALL_POSITIVE)
+METHODS = (FAANOMALY, SENSITIVE, *ALONE.values(), *COMPARATORS, THESIS_RULE, ALL_POSITIVE)
 SCORES = {"dice": "Dice", "iou": "IoU", "auprc": "AUPRC", "prevalence": "prevalence", "dice_best": "best Dice (oracle)",
           "found": "found", "found_untouched": "found untouched", "false_regions": "false regions",
           "found_one_false": "found at 1 false region", "leak": "leak"}
@@ -67,7 +67,8 @@ def markdown(found: list[dict], healthy: list[dict]) -> str:
              f"| method | anomaly | change | {' | '.join(SCORES.values())} |", "|" + "---|" * (len(SCORES) + 3)]
     for cell in found:
         # The comparators' single signs stand in the CSV.
-        if cell["method"] == FAANOMALY or cell["signs"] == "both" or cell["kind"] == LESION:
+        single = cell["method"] in (FAANOMALY, *ALONE.values())
+        if single or cell["signs"] == "both" or cell["kind"] == LESION:
             scores = " | ".join(_text(cell[name], name) for name in SCORES)
             lines.append(f"| {cell['method']} | {anomaly_words(cell)} | {change_words(cell)} | {scores} |")
     lines += ["", "## Untouched brains", "",

@@ -70,7 +70,9 @@ def fit(people: list[Healthy], report: Callable[[str], None] = lambda text: None
     for one, up, down in zip(people, *tails, strict=True):
         report(f"largest z of {one.name}: +{up:.2f} -{down:.2f}")
     threshold = _beyond_next(tails, shares, len(names))
-    return replace(whole, threshold=threshold, sensitive=_one_region(z, shares, threshold))
+    up, down = threshold
+    return replace(whole, threshold=threshold, sensitive=_one_region(z, shares, threshold),
+                   alone=(_one_region(z, shares, (up, np.inf))[0], _one_region(z, shares, (np.inf, down))[1]))
 
 
 def shares_of(people: list[Healthy]) -> np.ndarray:
@@ -139,7 +141,10 @@ def _beyond_next(tails: list[list[float]], shares: np.ndarray, people: int) -> t
 
 
 def _one_region(z: list[Volume], shares: np.ndarray, threshold: tuple[float, float]) -> tuple[float, float]:
-    """The lowest thresholds, in one proportion to *threshold*, with at most one region a brain on average."""
+    """The lowest thresholds, in one proportion to *threshold*, with at most one region a brain on average.
+
+    A tail whose threshold is infinite has none.
+    """
     scale = 1.0
     while scale > STEP:
         lower = tuple((scale - STEP) * limit for limit in threshold)
@@ -191,8 +196,9 @@ def run(args: argparse.Namespace) -> int:
             csv.writer(handle).writerows([("person", "model"), *((name, name) for name in names)])
     calibration = fit(people, say)
     install(calibration, args.model, people)
-    values = "+{:.2f} and -{:.2f}, sensitive +{:.2f} and -{:.2f}".format(*calibration.threshold, *calibration.sensitive)
-    print(f"calibrated {args.model} with {calibration.people} people: --threshold auto is {values}")
+    values = "auto +{:.2f} and -{:.2f}, sensitive +{:.2f} and -{:.2f}, for one sign alone +{:.2f} or -{:.2f}".format(
+        *calibration.threshold, *calibration.sensitive, *calibration.alone)
+    print(f"calibrated {args.model} with {calibration.people} people: thresholds {values}")
     return 0
 
 
@@ -205,6 +211,7 @@ def install(calibration: Calibration, folder: Path, people: list[Healthy]) -> No
         "sha256": digest, "people": calibration.people, "volumes": sorted(one.name for one in people),
         "threshold": [round(t, 3) for t in calibration.threshold],
         "sensitive": [round(t, 3) for t in calibration.sensitive],
+        "alone": [round(t, 3) for t in calibration.alone],
         "limits": {name: [round(v, 3) for v in limit] for name, limit in calibration.limits.items()},
     }
     path.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")

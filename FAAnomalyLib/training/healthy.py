@@ -85,7 +85,7 @@ def look_at(volumes: list[tuple[str, Path]], folds: dict[str, Path], work: Path,
     for number, (person, path) in enumerate(volumes, 1):
         folder = folds[person]
         if folder not in engines:
-            engines[folder] = load_engine(str(folder), device)
+            engines[folder] = load_engine(str(folder), device, calibrated=False)
         engine = engines[folder]
         # Another volume of the same person counts.
         seen = sorted({other.name for owner, other in volumes if owner == person} & trained_on(engine.model.manifest))

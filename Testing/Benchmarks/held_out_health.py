@@ -19,13 +19,14 @@ import numpy as np
 from FAAnomalyLib.calibration import COMBINATIONS, Calibration, load_calibration
 from FAAnomalyLib.checkpoints import read_manifest
 from FAAnomalyLib.evaluation.bootstrap import mean_over_people
-from FAAnomalyLib.regions import find_regions
+from FAAnomalyLib.regions import find_regions, sought
 from FAAnomalyLib.training.calibrate import limits_of, shares_of
 from FAAnomalyLib.training.healthy import Healthy, look_at, read_folds
 from FAAnomalyLib.training.template import find_volumes
 
 SCORES = {"regions": "regions at --threshold auto", "any": "share with any", "sensitive": "regions at sensitive",
-          "any sensitive": "share with any at sensitive", "sd": "SD of z", "beyond 2": "share beyond 2",
+          "any sensitive": "share with any at sensitive", "up alone": "increases at sensitive, alone",
+          "down alone": "decreases at sensitive, alone", "sd": "SD of z", "beyond 2": "share beyond 2",
           "beyond 3": "share beyond 3"}
 
 
@@ -57,12 +58,13 @@ def judged(one: Healthy, folder: Path) -> dict[str, float]:
     calibration = load_calibration(folder, read_manifest(folder))
     z = calibration.z_of(calibration.combined(one.maps, one.judged, one.yardstick), one.judged)
     shown = one.shown(z)
-    count, more = (len(find_regions(shown, shown, limits)[1]) for limits in (calibration.threshold,
-                                                                             calibration.sensitive))
+    count, more, up, down = (len(find_regions(shown, shown, limits)[1]) for limits in (
+        calibration.threshold, calibration.sensitive, sought(calibration.alone, "increased"),
+        sought(calibration.alone, "decreased")))
     values = z[one.judged]
     return {"regions": count, "any": float(count > 0), "sensitive": more, "any sensitive": float(more > 0),
-            "sd": float(values.std()), "beyond 2": float((np.abs(values) > 2).mean()),
-            "beyond 3": float((np.abs(values) > 3).mean())}
+            "up alone": up, "down alone": down, "sd": float(values.std()),
+            "beyond 2": float((np.abs(values) > 2).mean()), "beyond 3": float((np.abs(values) > 3).mean())}
 
 
 if __name__ == "__main__":

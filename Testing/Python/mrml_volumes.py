@@ -99,8 +99,8 @@ def made_result(data_xyz: np.ndarray, affine: np.ndarray, threshold: float = 5.0
     difference = (0.03 * z_map).astype(np.float32)
     segmentation, regions = find_regions(volume.with_data(z_map), volume.with_data(difference), threshold)
     provenance = {
-        "faanomaly": "0.1.0", "threshold_z": threshold, "calibration": {"sensitive_z": 3.0}, "device": "cpu",
-        "warnings": ["one remark"],
+        "faanomaly": "0.1.0", "threshold_z": threshold, "calibration": {"sensitive_z": 3.0, "alone_z": 2.5},
+        "device": "cpu", "warnings": ["one remark"],
         "model": {"name": "inpainter", "sha256": "ab" * 32, "template_sha256": "cd" * 32},
         "request": {"input": "Doe_John.nrrd", "output": "case-Doe", "region": None, "roi": "Doe.mrk.json",
                     "brain_mask": None, "model": "default", "mask_type": "cubic", "mask_size": 16, "sampler": "mean",

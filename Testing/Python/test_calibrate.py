@@ -13,14 +13,14 @@ from scipy import ndimage, stats
 
 from FAAnomalyLib import cli
 from FAAnomalyLib.calibration import COMBINATIONS, FILE, Calibration, drawn_name
-from FAAnomalyLib.checkpoints import calibrated_on, read_manifest
+from FAAnomalyLib.checkpoints import calibrated_on, read_manifest, sha256_of
 from FAAnomalyLib.detector import Detector
 from FAAnomalyLib.engine import load_engine
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.evidence import DRAWN, FIRST, YARDSTICK
-from FAAnomalyLib.regions import find_regions
+from FAAnomalyLib.regions import find_regions, sought
 from FAAnomalyLib.registration import Alignment
-from FAAnomalyLib.request import DetectRequest
+from FAAnomalyLib.request import SIGNS, DetectRequest
 from FAAnomalyLib.space import ModelSpace, Prepared
 from FAAnomalyLib.training.calibrate import COVERING, PRIOR_PEOPLE, STEP, TAIL, fit
 from FAAnomalyLib.training.healthy import Healthy, look_at
@@ -167,6 +167,20 @@ def test_the_sensitive_threshold_lets_a_healthy_brain_show_one_region(fitted, se
     assert regions(share) <= 1.0 < regions(share - STEP)
 
 
+@pytest.mark.parametrize("signs", SIGNS[1:])
+def test_who_looks_for_one_sign_alone_is_shown_one_region_of_it(fitted, seen, signs):
+    tail = SIGNS[1:].index(signs)
+    assert fitted.alone[tail] < fitted.sensitive[tail], "the other sign's regions do not count"
+    share = fitted.alone[tail] / fitted.threshold[tail]
+    brains = [Volume(fitted.to_normal(fitted.strongest(maps)) * JUDGED, np.diag([tb.MM] * 3 + [1.0])) for maps in seen]
+
+    def regions(scale):
+        limits = sought(tuple(scale * limit for limit in fitted.threshold), signs)
+        return np.mean([len(find_regions(brain, brain, limits)[1]) for brain in brains])
+
+    assert regions(share) <= 1.0 < regions(share - STEP)
+
+
 def test_two_volumes_of_a_person_share_its_weight(people, fitted):
     twice = fit([*people, replace(people[-1], name="again_FA.nii.gz")])
     assert twice.people == fitted.people and twice.threshold == pytest.approx(fitted.threshold, rel=1e-4)
@@ -235,6 +249,7 @@ def test_the_command_seals_a_calibration_in_the_model_and_in_everybodys_own(site
     assert all(np.isfinite(limit).all() and min(limit) > 0 for limit in engine.calibration.limits.values())
     assert manifest["calibration"]["threshold"] == pytest.approx(engine.calibration.threshold, abs=1e-3)
     assert manifest["calibration"]["sensitive"] == pytest.approx(engine.calibration.sensitive, abs=1e-3)
+    assert manifest["calibration"]["alone"] == pytest.approx(engine.calibration.alone, abs=1e-3)
     assert (cross / "folds.csv").read_text().split() == ["person,model", "A,A", "B,B", "C,C", "D,D"]
     for name in "ABCD":
         own = read_manifest(cross / name)
@@ -255,6 +270,21 @@ def test_a_model_that_has_seen_a_person_does_not_look_at_it(site, capsys):
     told = capsys.readouterr().err
     # d2 comes before d.
     assert "was trained on d_FA.nii.gz" in told and "looked at 3/5" in told and "looked at 4/5" not in told
+
+
+def test_a_model_with_a_calibration_of_another_version_can_be_calibrated(site):
+    """It looks with its weights alone."""
+    path = site / "fold" / "manifest.json"
+    before = path.read_text()
+    np.savez(site / "fold" / FILE, settings=np.frombuffer(b"{}", np.uint8))
+    path.write_text(json.dumps({**json.loads(before), "calibration": {"sha256": sha256_of(site / "fold" / FILE)}}))
+    try:
+        with pytest.raises(FAError, match="Calibrate the model again"):
+            load_engine(str(site / "fold"), "cpu")
+        assert calibrate(site, "model", "--work", str(site / "work")) == 0
+    finally:
+        path.write_text(before)
+        (site / "fold" / FILE).unlink()
 
 
 def test_a_detection_goes_on_with_the_passes_of_a_calibration(site):

@@ -63,11 +63,12 @@ def test_every_option_reaches_the_request(engine, tmp_path, monkeypatch, capsys)
     out = str(tmp_path / "out")
     assert cli.main(["detect", "a.nii", "-o", out, "--model", "m", "--mask-type", "wm", "--mask-size", "8", "--roi",
                      "r.mrk.json", "--sampler", "dpm++", "--steps", "7", "--samples", "3", "--threshold", "4.5",
-                     "--device", "cpu", "--seed", "9", "--resume", "--brain-mask", "b.nii", "--scale", "1000",
-                     "--no-report"]) == 0
+                     "--signs", "decreased", "--device", "cpu", "--seed", "9", "--resume", "--brain-mask", "b.nii",
+                     "--scale", "1000", "--no-report"]) == 0
     assert seen == [fa.DetectRequest(input="a.nii", output=out, model="m", mask_type="wm", mask_size=8,
                                      roi="r.mrk.json", sampler="dpm++", steps=7, samples=3, threshold=4.5,
-                                     device="cpu", seed=9, resume=True, brain_mask="b.nii", scale=1000.0, report=False)]
+                                     signs="decreased", device="cpu", seed=9, resume=True, brain_mask="b.nii",
+                                     scale=1000.0, report=False)]
     assert "No report was asked for" in (tmp_path / "out" / "report.html").read_text()
 
 
@@ -104,6 +105,7 @@ def test_debug_shows_the_traceback(engine, tmp_path, capsys):
     (["detect", "a.nii"], "--output"),
     (["detect", "a.nii", "-o", "OUT", "--mask-size", "5"], "--mask-size"),
     (["detect", "a.nii", "-o", "OUT", "--threshold", "high"], "neither 'auto' nor 'sensitive' nor a number"),
+    (["detect", "a.nii", "-o", "OUT", "--signs", "up"], "invalid choice: 'up'"),
     (["detect", "a.nii", "-o", "OUT", "--threshold", "-1"], "threshold -1.0"),
     (["detect", "a.nii", "-o", "OUT", "--samples", "0"], "samples 0"),
     (["detect", "a.nii", "-o", "OUT", "--region", "r.nii", "--roi", "b.json"], "not allowed with"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import synthetic_brain as sb
 from scipy import ndimage
 
 from FAAnomalyLib import detector as detector_module
+from FAAnomalyLib.calibration import Calibration
 from FAAnomalyLib.detector import STAGES, Detector
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.job import run_job
@@ -148,6 +150,22 @@ def test_provenance_tells_everything_in_strict_json(whole, brain, model):
 
 def test_the_sensitive_threshold_is_the_calibrations(run):
     assert run(threshold="sensitive").provenance["threshold_z"] == {"increased": 6.0, "decreased": 6.0}
+
+
+def test_for_one_sign_alone_the_sensitive_threshold_is_its_own(engine, run, whole, monkeypatch):
+    run()  # the stand-in is loaded
+    monkeypatch.setattr(engine, "_engine", replace(engine._engine, calibration=Calibration(
+        threshold=(7.0, 7.5), sensitive=(6.0, 6.5), alone=(4.0, 4.5), people=5)))
+    for options, threshold in (({}, (7.0, 7.5)), ({"threshold": "sensitive"}, (4.0, 4.5)),
+                               ({"threshold": 5.0}, (5.0, 5.0))):
+        result = run(signs="decreased", **options)
+        assert result.provenance["threshold_z"] == dict(zip(("increased", "decreased"), threshold, strict=True))
+        assert result.provenance["request"]["signs"] == "decreased"
+        assert not result.regions and not result.segmentation.data.any(), "only an increase was planted"
+        np.testing.assert_array_equal(result.z_map.data, whole[0].z_map.data)
+    found = run(signs="increased", threshold="sensitive")
+    assert found.provenance["calibration"]["alone_z"] == {"increased": 4.0, "decreased": 4.5}
+    assert {region.sign for region in found.regions} == {"increased"}
 
 
 def test_progress_runs_forward_through_every_stage(whole):

@@ -18,9 +18,10 @@ from FAAnomalyLib.evaluation.lesions import sphere
 from FAAnomalyLib.evaluation.outcome import FILES, outcome, text_of, write
 from FAAnomalyLib.evaluation.protocol import Case, Protocol, Subject
 from FAAnomalyLib.evaluation.records import RecordStore
-from FAAnomalyLib.evaluation.scores import ALL_POSITIVE, FAANOMALY, SENSITIVE, THESIS_RULE
+from FAAnomalyLib.evaluation.scores import ALL_POSITIVE, ALONE, FAANOMALY, SENSITIVE, THESIS_RULE
 from FAAnomalyLib.evaluation.shapes import Shape
 from FAAnomalyLib.evaluation.study import Study
+from FAAnomalyLib.evaluation.table import cells, healthy_cells, markdown
 from FAAnomalyLib.prior import on_grid
 from FAAnomalyLib.progress import CancelToken
 from FAAnomalyLib.regions import find_regions
@@ -84,7 +85,8 @@ class Cautious(Knowing):
     def judge(self, volume):
         known = super().judge(volume)
         empty = replace(known, segmentation=volume.with_data(np.zeros(volume.shape, np.uint8)), regions=[])
-        return replace(empty, provenance={"calibration": {"sensitive_z": {"increased": 5.0, "decreased": 6.0}}})
+        return replace(empty, provenance={"calibration": {"sensitive_z": {"increased": 5.0, "decreased": 6.0},
+                                                          "alone_z": {"increased": 4.0, "decreased": 20.0}}})
 
 
 class Repeating(Knowing):
@@ -157,6 +159,14 @@ def test_the_same_map_is_scored_at_its_sensitive_threshold_as_well(tmp_path, sub
         (healthy,) = of(rows.healthy, method)
         assert healthy["regions"] == 0
     assert healthy["threshold_z"] == [5.0, 6.0]
+    # Each sign alone where it was planted; the decrease is not beyond the 20 that this judge asks for.
+    for sign, score in (("increased", 1.0), ("decreased", 0.0)):
+        (row,) = of(rows.planted, ALONE[sign])
+        assert (row["found"], row["dice"], row["false_regions"], row["threshold_z"]) == (score, score, 0, [4.0, 20.0])
+        assert (row["change"] > 0) == (sign == "increased") and row["found_untouched"] == 0.0
+        assert [one["regions"] for one in of(rows.healthy, ALONE[sign])] == [0]
+    shown = markdown(cells(rows.planted), healthy_cells(rows.healthy))
+    assert all(shown.count(f"| {method} |") == 2 for method in ALONE.values())
     again = run(tmp_path, subjects[:1], template, Cautious, resume=True)
     assert again.healthy == rows.healthy and again.planted == rows.planted
 

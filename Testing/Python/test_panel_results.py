@@ -96,6 +96,24 @@ def test_the_sensitive_threshold_is_the_calibrations_and_holds_for_the_next_run(
     assert results_of(volume).segmentation.GetAttribute("FAAnomaly.threshold") == "3.0" and len(rows(panel)) == 2
 
 
+def test_for_one_sign_alone_the_sensitive_threshold_is_lower(judged):
+    panel, volume = judged
+    results_of(volume).zMap.SetAttribute("FAAnomaly.sensitiveThreshold", "[9.0, 9.5]")
+    results_of(volume).zMap.SetAttribute("FAAnomaly.sensitiveThresholdOneSign", "[8.5, 4.0]")
+    panel.ui.thresholdSelector.setCurrentIndex(SENSITIVE)
+    panel.until(lambda: len(rows(panel)) == 0)
+    panel.ui.signsSelector.setCurrentIndex(2)
+    panel.until(lambda: len(rows(panel)) == 1)
+    assert rows(panel)[0][1] == "decreased" and panel.ui.thresholdSlider.value == 4.0
+    assert panel.ui.thresholdSelector.itemText(SENSITIVE) == "Sensitive: −4.0"
+    panel.run()
+    assert results_of(volume).segmentation.GetAttribute("FAAnomaly.threshold") == "2.5", "the pretended engine's"
+    assert panel.ui.thresholdSelector.itemText(SENSITIVE) == "Sensitive: −2.5" and len(rows(panel)) == 1
+    panel.ui.signsSelector.setCurrentIndex(0)
+    panel.until(lambda: len(rows(panel)) == 2)
+    assert panel.ui.thresholdSelector.itemText(SENSITIVE) == "Sensitive: +3.0, −3.0"
+
+
 def test_a_result_of_an_earlier_version_has_no_sensitive_threshold_and_says_so(judged):
     panel, volume = judged
     results_of(volume).zMap.RemoveAttribute("FAAnomaly.sensitiveThreshold")

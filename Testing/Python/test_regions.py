@@ -9,7 +9,7 @@ import pytest
 import synthetic_brain as sb
 from scipy import ndimage
 
-from FAAnomalyLib.regions import LEAST_REGION_ML, find_regions
+from FAAnomalyLib.regions import LEAST_REGION_ML, find_regions, sought
 from FAAnomalyLib.volume import Volume
 
 SHAPE = (40, 48, 40)
@@ -170,6 +170,16 @@ def test_each_tail_has_its_own_threshold():
     for threshold, signs in (((4.0, 6.0), ["increased"]), ((6.0, 4.0), ["decreased"]), ((6.0, 6.0), []),
                              (4.0, ["decreased", "increased"])):
         assert sorted(r.sign for r in regions_of(z, threshold)[1]) == signs
+
+
+def test_one_sign_alone_is_sought():
+    z = np.zeros(SHAPE)
+    z[5:9, 5:9, 5:9], z[20:24, 5:9, 5:9] = 5.0, -5.0
+    for signs, found in (("both", ["decreased", "increased"]), ("increased", ["increased"]),
+                         ("decreased", ["decreased"])):
+        assert sorted(r.sign for r in regions_of(z, sought((4.0, 4.0), signs))[1]) == found
+    with pytest.raises(ValueError, match="signs 'up' is none of"):
+        sought((4.0, 4.0), "up")
 
 
 def test_threshold_is_exclusive_and_regions_are_ordered_by_their_peak():

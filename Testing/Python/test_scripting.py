@@ -66,6 +66,8 @@ def test_run_waits_and_returns_nodes(logic_on):
     before = node_ids()
     again = logic.run(volume, threshold=10.0, signs="increased")
     assert node_ids() == before and again.table.GetNumberOfRows() == 1
+    alone = logic.run(volume, threshold="sensitive", signs="decreased")
+    assert alone.segmentation.GetAttribute("FAAnomaly.threshold") == "2.5" and alone.table.GetNumberOfRows() == 1
 
 
 def test_a_box_and_a_segment_by_name(logic_on):

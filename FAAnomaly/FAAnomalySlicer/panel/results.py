@@ -11,13 +11,13 @@ from FAAnomalyLib.errors import FAError
 
 from .. import geometry
 from ..compare import Comparison
-from ..parameters import Shown, ThresholdMode
+from ..parameters import Shown, Signs, ThresholdMode
 from ..qt_process import QtTimer
 from ..results import ResultNodes, recall
 from ..segments import show_surface
 from ..table import regions_of
 from ..tensor import ROLE as FA_OF_TENSORS
-from ..threshold import SENSITIVE, SHOWN_SIGNS, THRESHOLD, both_tails
+from ..threshold import ALONE, SENSITIVE, SHOWN_SIGNS, THRESHOLD, both_tails
 from ..threshold_follower import ThresholdFollower
 from ..views import jump_to
 from .context import Context, show_text, unexpected
@@ -29,6 +29,8 @@ THRESHOLD_MS = 10
 SURFACE_MS = 400
 LOWEST, HIGHEST = 2.0, 15.0
 """Ends of the slider; the upper one grows with the map."""
+OF_SIGNS = {"both": "+{0:.1f}, −{1:.1f}", "increased": "+{0:.1f}", "decreased": "−{1:.1f}"}
+"""How the thresholds (increased, decreased) of the signs that are looked for are written."""
 
 
 class ResultsSection:
@@ -164,13 +166,14 @@ class ResultsSection:
     # Threshold: the parameter node says what is wanted, the segmentation what was applied.
 
     def _calibrated(self, mode: ThresholdMode) -> tuple[float, float] | None:
-        """What the model's calibration proposes for this map, (increased, decreased).
+        """What the model's calibration proposes for this map and the signs that are looked for, (increased, decreased).
 
         None for the sensitive threshold of a result of an earlier version, which knew none.
         """
         if mode is ThresholdMode.AUTOMATIC:
             return both_tails(self._nodes.zMap.GetAttribute(THRESHOLD))
-        text = self._nodes.zMap.GetAttribute(SENSITIVE)
+        both = self._context.parameters.signs is Signs.BOTH
+        text = self._nodes.zMap.GetAttribute(SENSITIVE if both else ALONE)
         return both_tails(text) if text else None
 
     def _wanted(self) -> tuple:
@@ -188,15 +191,16 @@ class ResultsSection:
 
     def _follow_threshold(self) -> None:
         slider = self._ui.thresholdSlider
-        up, down, _signs = self._wanted()
+        up, down, signs = self._wanted()
+        height = down if signs == Signs.DECREASED.value else up
         self._following = True
-        slider.maximum = max(HIGHEST, math.ceil(up), self._strongest)
-        slider.minimum = min(LOWEST, up)
-        slider.value = up
+        slider.maximum = max(HIGHEST, math.ceil(height), self._strongest)
+        slider.minimum = min(LOWEST, height)
+        slider.value = height
         self._following = False
         for number, mode in enumerate((ThresholdMode.AUTOMATIC, ThresholdMode.SENSITIVE)):
             values = self._calibrated(mode)
-            told = _("run again") if values is None else "+{:.1f}, −{:.1f}".format(*values)
+            told = _("run again") if values is None else OF_SIGNS[signs].format(*values)
             self._ui.thresholdSelector.setItemText(number, f"{mode.label()}: {told}")
         if self._wanted() != self._applied():
             self._threshold.trigger()
