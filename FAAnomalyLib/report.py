@@ -122,9 +122,10 @@ def _reading(scene: Scene) -> str:
 
 
 def _regions(scene: Scene, result: Result) -> list[str]:
+    parts = [] if _signs(result) == "both" else [f"<p>Only {_text(_signs(result))} FA was looked for.</p>"]
     if not result.regions:
-        return ["<p>No region above the threshold.</p>"]
-    parts = [_table(result.regions)]
+        return [*parts, "<p>No region above the threshold.</p>"]
+    parts.append(_table(result.regions))
     for region in result.regions[:MAX_REGIONS]:
         parts.append(f"<h3 class='{_text(region.sign)}'>Region {region.label}, FA {_text(region.sign)}</h3>\n"
                      f"<p>{_text(region.sentence())}</p>")
@@ -157,7 +158,8 @@ def _facts(result: Result) -> str:
     for caption, names, form in FACTS:
         value = _find(result.provenance, names)
         if isinstance(value, dict) and "increased" in value:
-            value = f"+{value['increased']:.2f} / -{value['decreased']:.2f}"
+            tails = {"increased": f"+{value['increased']:.2f}", "decreased": f"-{value['decreased']:.2f}"}
+            value = tails.get(_signs(result), " / ".join(tails.values()))
         elif isinstance(value, dict) and "name" in value:
             value = str(value["name"])
         elif isinstance(value, dict):
@@ -187,6 +189,11 @@ def _provenance(result: Result) -> str:
     known = json.dumps(_scrub(result.provenance), indent=2, default=str, ensure_ascii=False)
     return (f"<h2>How it was made</h2>\n<details><summary>Versions, parameters and times</summary>"
             f"<pre>{_text(known)}</pre></details>")
+
+
+def _signs(result: Result) -> str:
+    """Which regions were looked for."""
+    return str(_find(result.provenance, ("signs",)) or "both")
 
 
 def _find(values: object, names: tuple[str, ...]) -> object:

@@ -37,7 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                              "after a new calibration say, without the network (seconds and network evaluations then "
                              "count what was still to be done); an untouched brain's are those of calibrate --work")
     parser.add_argument("--resume", action="store_true",
-                        help="use what an earlier run in the same folder has finished, also to add to it")
+                        help="use what an earlier run in the same folder has finished, also to add to it: the other "
+                             "anomalies that it planted in the same subjects stand in the table, too")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -83,6 +83,8 @@ def evaluate(subjects: list[Subject], judge_for: JudgeFor, template_for: Callabl
         the model that judges them, so that neither has seen more than the other.
     shapes
         Lesion shapes; may be empty.
+    store
+        What it has of the same subjects and methods is told as well, whether this run asks for it or not.
 
     Raises
     ------
@@ -128,9 +130,21 @@ class _Run:
             for case in self._cases:
                 for method, one in methods:
                     self._sort(study, case, self._planted(study, method, one, case), found)
+            for case in self._earlier(study, judge):
+                kept = [self._store.read(_key(study, method, one, case)) for method, one in methods]
+                if None not in kept:
+                    for rows in kept:
+                        self._sort(study, case, rows, found)
             study.close()
         self._progress.finish()
         return found
+
+    def _earlier(self, study: Study, judge: Judge) -> list[Case]:
+        """Anomalies that an earlier run in this folder planted and this one does not."""
+        same = json.loads(_key(study, FAANOMALY, judge))
+        kept = [json.loads(identity) for identity in self._store.identities()]
+        cases = [Case(**one["case"]) for one in kept if one["case"] is not None and {**one, "case": None} == same]
+        return [case for case in cases if case not in self._cases]
 
     @staticmethod
     def _methods(study: Study, judge: Judge, limits: dict) -> Iterator[tuple[str, Judge]]:

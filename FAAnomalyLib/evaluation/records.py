@@ -43,6 +43,18 @@ class RecordStore:
             return None
         return kept["rows"] if isinstance(kept, dict) and kept.get("identity") == identity else None
 
+    def identities(self) -> list[str]:
+        """Of all records that are there and whole, in the order of their files' names."""
+        found = []
+        for path in sorted(self.folder.glob("*.json")):
+            try:
+                kept = json.loads(path.read_text(encoding="utf-8"))
+            except (OSError, ValueError):
+                continue
+            if isinstance(kept, dict) and isinstance(kept.get("identity"), str):
+                found.append(kept["identity"])
+        return found
+
     def arrays(self, identity: str) -> dict[str, np.ndarray] | None:
         """The arrays kept with a judgement; None when they are not there or not whole."""
         try:

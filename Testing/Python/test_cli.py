@@ -18,9 +18,11 @@ import FAAnomalyLib as fa
 from FAAnomalyLib import cli
 from FAAnomalyLib.commands import COMMANDS
 from FAAnomalyLib.commands.progress_line import ProgressLine, in_words
+from FAAnomalyLib.commands.summary import summary
 from FAAnomalyLib.failure import as_fa_error
 from FAAnomalyLib.output import RESULT_FILES
 from FAAnomalyLib.packages import REQUIRED
+from FAAnomalyLib.request import SIGNS
 
 ROOT = Path(__file__).resolve().parents[2]
 ENTRY = Path(fake_engine.__file__)
@@ -51,7 +53,13 @@ def test_detect_writes_the_results_and_says_what_was_found(engine, tmp_path, cap
     printed = capsys.readouterr().out
     assert "1 region beyond the threshold" in printed
     assert "decreased" in printed and "1.25" in printed and "-0.120" in printed and "-6.5" in printed
-    assert str(tmp_path / "out" / "report.html") in printed
+    assert str(tmp_path / "out" / "report.html") in printed and "was looked for" not in printed
+
+
+@pytest.mark.parametrize("signs", SIGNS)
+def test_the_summary_says_when_one_sign_alone_was_looked_for(signs):
+    told = summary(fake_engine.fake_result(request={"signs": signs}), "out", 3.0)
+    assert (f"Only {signs} FA was looked for." in told) == (signs != "both")
 
 
 def test_every_option_reaches_the_request(engine, tmp_path, monkeypatch, capsys):

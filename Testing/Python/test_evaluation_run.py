@@ -278,6 +278,32 @@ def test_a_cancelled_run_goes_on_where_it_stopped(tmp_path, subjects, template, 
     assert len(Stopping.judged) == 9 + 3 + 1
 
 
+class Another(Knowing):
+    """Judges alike under another name."""
+
+    def __init__(self, subject):
+        super().__init__(subject)
+        self.identity = "another"
+
+
+def test_what_earlier_runs_planted_in_the_same_subjects_stands_in_the_table(tmp_path, subjects, template):
+    def cases(subjects, changes, resume=True, judge=Knowing):
+        rows = run(tmp_path, subjects, template, judge, Protocol((16,), changes, 1, 3), resume=resume)
+        told = {method: [(row["subject"], row["change"]) for row in of(rows.planted, method)]
+                for method in (FAANOMALY, *COMPARATORS, ALL_POSITIVE)}
+        assert len({tuple(told[method]) for method in told}) == 1, "every method has the same ones"
+        return sorted(told[FAANOMALY])
+
+    one = subjects[:1]
+    assert cases(one, (0.2,), resume=False) == [("a1", 0.2)]
+    assert cases(one, (-0.2, 0.1)) == [("a1", -0.2), ("a1", 0.1), ("a1", 0.2)]
+    # With another person the comparators have other thresholds: what was judged with the old ones is left out.
+    assert cases(subjects[::2], (0.1,)) == [("a1", 0.1), ("b1", 0.1)]
+    # Another judge has planted nothing yet; without --resume nobody has.
+    assert cases(one, (0.1,), judge=Another) == [("a1", 0.1)]
+    assert cases(one, (0.1,), resume=False) == [("a1", 0.1)]
+
+
 class Failing(Knowing):
     def judge(self, volume):
         raise FAError("bad-input", "The volume could not be aligned", "it is none", "Choose another")

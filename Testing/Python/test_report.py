@@ -201,6 +201,16 @@ def test_without_regions():
     assert "No region above the threshold" in page and len(images(page)) == 2
 
 
+def test_one_sign_alone_is_said_with_its_threshold():
+    limits = {"increased": 3.25, "decreased": 3.5}
+    pages = {signs: report_html(result_of(box(), threshold_z=limits, request={"signs": signs}))
+             for signs in ("both", "increased", "decreased")}
+    for signs, threshold in (("both", "+3.25 / -3.50"), ("increased", "+3.25"), ("decreased", "-3.50")):
+        assert f"<b>{threshold}</b>" in pages[signs]
+        assert ("was looked for" in pages[signs]) == (signs != "both")
+    assert "Only decreased FA was looked for" in pages["decreased"]
+
+
 @pytest.mark.parametrize("shape", [(1, 1, 1), (2, 3, 4), (16, 1, 16)])
 @pytest.mark.parametrize("value", [0.0, 0.5, np.nan])
 def test_tiny_and_empty_results(shape, value):
