@@ -204,6 +204,8 @@ class _Run:
                     rows.append({"method": lower_method,
                                  "found_untouched": found_by_chance(before[lower_method], truth, case),
                                  **planted_row(lower, known, truth, case, change, before["pseudo_healthy"], seconds)})
+                if lower_method == ALONE[case.sign]:
+                    rows[-1]["free_response"] = free_response(result, truth, case.sign, case.sign)
             rows.append({"method": THESIS_RULE, **thesis_row(result, known, truth, case, change)})
             rows.append({"method": ALL_POSITIVE, **all_positive_row(known, truth, change)})
         return rows

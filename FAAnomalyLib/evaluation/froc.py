@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..regions import sought
 from ..result import Result
 from .bootstrap import mean_over_people
 from .hits import cut_at, found_and_false
@@ -18,11 +19,14 @@ FALSE_REGIONS = 1.0
 """A brain, on average: the price at which :func:`found_at_price` is read off."""
 
 
-def free_response(result: Result, truth: np.ndarray, sign: str) -> list[list[float]]:
-    """``[found (0 or 1), false regions]`` at each of :data:`LEVELS`; see :func:`.hits.found_and_false`."""
+def free_response(result: Result, truth: np.ndarray, sign: str, signs: str = "both") -> list[list[float]]:
+    """``[found (0 or 1), false regions]`` at each of :data:`LEVELS`; see :func:`.hits.found_and_false`.
+
+    *signs* is what is looked for, see :func:`FAAnomalyLib.regions.sought`.
+    """
     points = []
     for level in LEVELS:
-        found, false = found_and_false(cut_at(result, level), truth, sign)
+        found, false = found_and_false(cut_at(result, sought((level, level), signs)), truth, sign)
         points.append([float(found), float(false)])
     return points
 

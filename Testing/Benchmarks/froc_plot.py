@@ -3,7 +3,8 @@
     python Testing/Benchmarks/froc_plot.py OUT/evaluation.json ... -o froc.png
 
 One line for each kind of anomaly, both signs together: share found against false regions a brain, from the
-highest |z| to the lowest; beyond four false regions a brain nothing is drawn.  The table says both at each |z|.
+highest |z| to the lowest; beyond four false regions a brain nothing is drawn.  Lesion shapes have another one, where
+decreases alone are looked for.  The table says both at each |z|.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from pathlib import Path
 
 from chart import COLOURS, Chart
 
-from FAAnomalyLib.evaluation.scores import FAANOMALY
+from FAAnomalyLib.evaluation.protocol import LESION
+from FAAnomalyLib.evaluation.scores import ALONE, FAANOMALY
 from FAAnomalyLib.evaluation.table import anomaly_words, change_words
 
 MOST = 4
@@ -26,7 +28,7 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True)
     args = parser.parse_args()
     cells = [cell for path in args.evaluation for cell in json.loads(path.read_text())["planted"]
-             if cell["method"] == FAANOMALY and cell.get("free_response")]
+             if cell.get("free_response") and (cell["method"] == FAANOMALY or cell["kind"] == LESION)]
     paired = {what(cell) for cell in cells if cell["signs"] == "both"}
     cells = [cell for cell in cells if cell["signs"] == "both" or what(cell) not in paired]
     if not cells:
@@ -37,7 +39,8 @@ def main() -> None:
     levels = [point["z"] for point in cells[0]["free_response"]]
     print("|z| beyond:", *(f"{level:g}" for level in levels), sep="\t")
     for number, cell in enumerate(cells):
-        words = f"{anomaly_words(cell)}, {change_words(cell)}"
+        alone = ", decreases alone" if cell["method"] == ALONE["decreased"] else ""
+        words = f"{anomaly_words(cell)}, {change_words(cell)}{alone}"
         points = [(point["false_regions"]["mean"], point["found"]["mean"]) for point in cell["free_response"]]
         chart.line([point for point in reversed(points) if point[0] <= MOST], COLOURS[number % len(COLOURS)], words)
         print(words, *(f"{found:.2f} ({false:.1f})" for false, found in points), sep="\t")

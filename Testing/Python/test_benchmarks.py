@@ -13,8 +13,8 @@ from scipy.stats import norm
 
 from FAAnomalyLib.evaluation.froc import LEVELS
 from FAAnomalyLib.evaluation.health import QUANTILES
-from FAAnomalyLib.evaluation.protocol import SPHERE
-from FAAnomalyLib.evaluation.scores import FAANOMALY
+from FAAnomalyLib.evaluation.protocol import LESION, SPHERE
+from FAAnomalyLib.evaluation.scores import ALONE, FAANOMALY
 from FAAnomalyLib.evaluation.table import cells
 
 FOLDER = Path(__file__).resolve().parents[1] / "Benchmarks"
@@ -46,10 +46,15 @@ def planted(person: str, change: float, points: list[list[float]]) -> dict:
 def test_free_response_is_drawn_where_it_lies(tmp_path, monkeypatch, capsys):
     half = [[1.0, 2.0], *[[0.0, 0.0]] * (len(LEVELS) - 1)]
     rows = [planted("A", change, half) for change in (0.2, -0.2)]
+    aside = {"free_response": [[1.0, 3.0]] * len(LEVELS)}
+    rows += [{**rows[0], "method": ALONE["increased"], **aside},
+             *({**rows[1], "kind": LESION, "method": method, **aside} for method in (FAANOMALY, ALONE["decreased"]))]
     path, picture = tmp_path / "evaluation.json", tmp_path / "froc.png"
     path.write_text(json.dumps({"planted": cells(rows)}))
     run_script(monkeypatch, "froc_plot.py", path, "-o", picture)
-    told = [line for line in capsys.readouterr().out.splitlines() if line.startswith("sphere 16")]
+    lines = capsys.readouterr().out.splitlines()
+    assert [", decreases alone" in line for line in lines if line.startswith("lesion")] == [False, True]
+    told = [line for line in lines if line.startswith("sphere 16")]
     assert len(told) == 1 and "±0.2" in told[0] and "1.00 (2.0)" in told[0], "both signs together, once"
     with Image.open(picture) as drawn:
         at = {name: drawn.getpixel(place) for name, place in

@@ -43,6 +43,14 @@ def test_the_other_sign_is_never_found():
     assert [false for _, false in points] == [float(level < 5.0) for level in LEVELS]
 
 
+def test_for_one_sign_alone_the_other_ones_regions_are_no_price():
+    z = -3.9 * TRUTH + 3.1 * box(14, 18) - 2.6 * box(24, 29)
+    both, alone = (free_response(judged(z), TRUTH, "decreased", signs) for signs in ("both", "decreased"))
+    assert [found for found, _ in alone] == [found for found, _ in both] == [float(level < 3.9) for level in LEVELS]
+    for level, (_, price), (_, lower) in zip(LEVELS, both, alone, strict=True):
+        assert price == (level < 3.1) + (level < 2.6) and lower == (level < 2.6), level
+
+
 def test_the_curve_is_a_mean_over_people_not_over_maps():
     always, never = [[1.0, 0.0]] * len(LEVELS), [[0.0, 3.0]] * len(LEVELS)
     rows = [{"person": "A", "free_response": always}] * 3 + [{"person": "B", "free_response": never}]

@@ -164,6 +164,7 @@ def test_the_same_map_is_scored_at_its_sensitive_threshold_as_well(tmp_path, sub
         (row,) = of(rows.planted, ALONE[sign])
         assert (row["found"], row["dice"], row["false_regions"], row["threshold_z"]) == (score, score, 0, [4.0, 20.0])
         assert (row["change"] > 0) == (sign == "increased") and row["found_untouched"] == 0.0
+        assert row["free_response"] == [[1.0, 0.0]] * len(LEVELS)
         assert [one["regions"] for one in of(rows.healthy, ALONE[sign])] == [0]
     shown = markdown(cells(rows.planted), healthy_cells(rows.healthy))
     assert all(shown.count(f"| {method} |") == 2 for method in ALONE.values())
