@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 SIZE, MARGIN, SCALE = 560, 64, 2
 """Pixels of the picture and of its margin; drawn larger by SCALE, then made smaller."""
 BACK, AXIS, GRID = (255, 255, 255), (60, 64, 72), (225, 228, 233)
-COLOURS = ((32, 105, 180), (217, 119, 6), (5, 130, 100), (178, 50, 110), (110, 80, 190), (120, 120, 120))
+COLOURS = ((32, 105, 180), (217, 119, 6), (5, 130, 100), (178, 50, 110), (110, 80, 190), (120, 120, 120), (150, 95, 50))
 """Told apart with any kind of colour vision by their lightness and the legend's order."""
 
 
@@ -60,7 +60,7 @@ class Chart:
             right, top = self._legend
             self._text(right - 30 * SCALE, top, words, "rm")
             self._draw.line([(right - 24 * SCALE, top), (right - 4 * SCALE, top)], colour, 3 * SCALE)
-            self._legend = right, top + 20 * SCALE
+            self._legend = right, top + 18 * SCALE
 
     def finished(self) -> Image.Image:
         """The picture."""

@@ -35,7 +35,7 @@ def main() -> None:
         parser.error(f"no free-response curve in {', '.join(map(str, args.evaluation))}")
     cells.sort(key=lambda cell: -cell["free_response"][0]["found"]["mean"])
     chart = Chart("Found at other thresholds", "false regions a brain", "share found",
-                  [(n, str(n)) for n in range(MOST + 1)], [(n / 5, f"{20 * n} %") for n in range(6)], legend=0.7)
+                  [(n, str(n)) for n in range(MOST + 1)], [(n / 5, f"{20 * n} %") for n in range(6)], legend=0.75)
     levels = [point["z"] for point in cells[0]["free_response"]]
     print("|z| beyond:", *(f"{level:g}" for level in levels), sep="\t")
     for number, cell in enumerate(cells):
