@@ -101,10 +101,10 @@ def test_for_one_sign_alone_the_sensitive_threshold_is_lower(judged):
     results_of(volume).zMap.SetAttribute("FAAnomaly.sensitiveThreshold", "[9.0, 9.5]")
     results_of(volume).zMap.SetAttribute("FAAnomaly.sensitiveThresholdOneSign", "[8.5, 4.0]")
     panel.ui.thresholdSelector.setCurrentIndex(SENSITIVE)
-    panel.until(lambda: len(rows(panel)) == 0)
+    panel.until(lambda: [row[1] for row in rows(panel)] == ["increased"])
     panel.ui.signsSelector.setCurrentIndex(2)
-    panel.until(lambda: len(rows(panel)) == 1)
-    assert rows(panel)[0][1] == "decreased" and panel.ui.thresholdSlider.value == 4.0
+    panel.until(lambda: [row[1] for row in rows(panel)] == ["decreased"])
+    assert panel.ui.thresholdSlider.value == 4.0
     assert panel.ui.thresholdSelector.itemText(SENSITIVE) == "Sensitive: −4.0"
     panel.run()
     assert results_of(volume).segmentation.GetAttribute("FAAnomaly.threshold") == "2.5", "the pretended engine's"
