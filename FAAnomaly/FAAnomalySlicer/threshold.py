@@ -11,7 +11,6 @@ from slicer.i18n import tr as _
 
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.regions import sought
-from FAAnomalyLib.request import THRESHOLDS
 from FAAnomalyLib.result import Region
 
 from . import geometry
@@ -98,9 +97,10 @@ def select(arrays, threshold, signs: str) -> Selection:
     sought again.
     """
     chosen = arrays.provenance["threshold_z"]
-    if threshold in THRESHOLDS:
-        calibrated = arrays.provenance["calibration"]
-        threshold = chosen if threshold == "auto" else calibrated["sensitive_z" if signs == "both" else "alone_z"]
+    if threshold == "auto":
+        threshold = chosen
+    elif threshold == "sensitive":
+        threshold = arrays.provenance["calibration"]["sensitive_z" if signs == "both" else "alone_z"]
     if (as_text(threshold), signs) == (as_text(chosen), "both"):
         box = bounding_box(arrays.segmentation) or (slice(0, 0),) * 3
         corner = tuple(s.start for s in box[::-1])

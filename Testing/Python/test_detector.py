@@ -148,24 +148,20 @@ def test_provenance_tells_everything_in_strict_json(whole, brain, model):
     assert str(folder.parent) not in (folder / "result.json").read_text()
 
 
-def test_the_sensitive_threshold_is_the_calibrations(run):
-    assert run(threshold="sensitive").provenance["threshold_z"] == {"increased": 6.0, "decreased": 6.0}
-
-
-def test_for_one_sign_alone_the_sensitive_threshold_is_its_own(engine, run, whole, monkeypatch):
-    run()  # the stand-in is loaded
-    monkeypatch.setattr(engine, "_engine", replace(engine._engine, calibration=Calibration(
-        threshold=(7.0, 7.5), sensitive=(6.0, 6.5), alone=(4.0, 4.5), people=5)))
-    for options, threshold in (({}, (7.0, 7.5)), ({"threshold": "sensitive"}, (4.0, 4.5)),
-                               ({"threshold": 5.0}, (5.0, 5.0))):
-        result = run(signs="decreased", **options)
-        assert result.provenance["threshold_z"] == dict(zip(("increased", "decreased"), threshold, strict=True))
-        assert result.provenance["request"]["signs"] == "decreased"
-        assert not result.regions and not result.segmentation.data.any(), "only an increase was planted"
-        np.testing.assert_array_equal(result.z_map.data, whole[0].z_map.data)
-    found = run(signs="increased", threshold="sensitive")
-    assert found.provenance["calibration"]["alone_z"] == {"increased": 4.0, "decreased": 4.5}
-    assert {region.sign for region in found.regions} == {"increased"}
+def test_thresholds_are_the_calibrations_and_for_one_sign_alone_its_own(engine, run, coarse, monkeypatch):
+    judged = run(model=coarse)
+    known = Calibration(threshold=(7.0, 7.5), sensitive=(6.0, 6.5), alone=(1.5, 2.0), people=5)
+    monkeypatch.setattr(engine, "_engine", replace(engine._engine, calibration=known))
+    for threshold, signs, limits in (("auto", "both", (7.0, 7.5)), ("sensitive", "both", (6.0, 6.5)),
+                                     ("sensitive", "increased", (1.5, 2.0)), ("sensitive", "decreased", (1.5, 2.0))):
+        found = run(model=coarse, threshold=threshold, signs=signs)
+        told = found.provenance
+        assert told["threshold_z"] == dict(zip(("increased", "decreased"), limits, strict=True))
+        assert told["request"]["signs"] == signs and told["calibration"]["alone_z"]["decreased"] == 2.0
+        np.testing.assert_array_equal(found.z_map.data, judged.z_map.data)
+        if signs != "both":
+            assert {region.sign for region in found.regions} == {signs}
+            assert set(np.unique(found.segmentation.data)) == {0, {"increased": 1, "decreased": 2}[signs]}
 
 
 def test_progress_runs_forward_through_every_stage(whole):
