@@ -93,7 +93,8 @@ def test_the_installed_engine_detects_on_its_own(extension, tmp_path):
     sample = extension.modules / "Resources" / "SampleData"
     out, told = tmp_path / "Ergebnis für é", tmp_path / "told.json"
     done = subprocess.run(
-        [sys.executable, "-c", TOLD, str(told), "detect", str(sample / "sample_fa.nii.gz"), "-o", str(out)],
+        [sys.executable, "-c", TOLD, str(told), "detect", str(sample / "sample_fa.nii.gz"), "-o", str(out),
+         "--region", str(sample / "sample_truth.nii.gz")],
         cwd=tmp_path, env=environment(extension), capture_output=True, text=True, encoding="utf-8")
     assert done.returncode == 0, done.stderr
 
