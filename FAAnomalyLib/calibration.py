@@ -158,8 +158,7 @@ def save_calibration(calibration: Calibration, path: Path) -> str:
     plain = {"subject": [calibration.subject[key] for key in FIRST],
              "limits": calibration.limits, "threshold": list(calibration.threshold),
              "sensitive": list(calibration.sensitive), "alone": list(calibration.alone),
-             "people": calibration.people,
-             "keys": [list(key) for key in FIRST]}
+             "people": calibration.people, "keys": [list(key) for key in FIRST]}
     np.savez_compressed(path, settings=np.frombuffer(json.dumps(plain).encode(), np.uint8), **arrays)
     return hashlib.sha256(path.read_bytes()).hexdigest()
 

@@ -122,7 +122,7 @@ def _reading(scene: Scene) -> str:
 
 
 def _regions(scene: Scene, result: Result) -> list[str]:
-    parts = [] if _signs(result) == "both" else [f"<p>Only {_text(_signs(result))} FA was looked for.</p>"]
+    parts = [] if result.signs == "both" else [f"<p>Only {_text(result.signs)} FA was looked for.</p>"]
     if not result.regions:
         return [*parts, "<p>No region above the threshold.</p>"]
     parts.append(_table(result.regions))
@@ -159,7 +159,7 @@ def _facts(result: Result) -> str:
         value = _find(result.provenance, names)
         if isinstance(value, dict) and "increased" in value:
             tails = {"increased": f"+{value['increased']:.2f}", "decreased": f"-{value['decreased']:.2f}"}
-            value = tails.get(_signs(result), " / ".join(tails.values()))
+            value = tails.get(result.signs, " / ".join(tails.values()))
         elif isinstance(value, dict) and "name" in value:
             value = str(value["name"])
         elif isinstance(value, dict):
@@ -189,11 +189,6 @@ def _provenance(result: Result) -> str:
     known = json.dumps(_scrub(result.provenance), indent=2, default=str, ensure_ascii=False)
     return (f"<h2>How it was made</h2>\n<details><summary>Versions, parameters and times</summary>"
             f"<pre>{_text(known)}</pre></details>")
-
-
-def _signs(result: Result) -> str:
-    """Which regions were looked for."""
-    return str(_find(result.provenance, ("signs",)) or "both")
 
 
 def _find(values: object, names: tuple[str, ...]) -> object:

@@ -92,6 +92,11 @@ class Result:
     regions: list[Region] = field(default_factory=list)
     provenance: dict = field(default_factory=dict)
 
+    @property
+    def signs(self) -> str:
+        """Which regions were looked for, of :data:`FAAnomalyLib.request.SIGNS`; both where nothing is told."""
+        return self.provenance.get("request", {}).get("signs", "both")
+
     def volumes(self) -> dict[str, Volume]:
         """File stem -> volume, in the order they are shown."""
         return {"pseudo_healthy": self.pseudo_healthy, "difference": self.difference,

@@ -12,8 +12,7 @@ from .holes import Pass, plan
 from .request import DetectRequest
 from .space import Prepared
 
-DECIDES_NOTHING = ("input", "output", "model", "brain_mask", "resume", "threshold", "signs",
-                   "report")
+DECIDES_NOTHING = ("input", "output", "model", "brain_mask", "resume", "threshold", "signs", "report")
 """Options that leave the passes as they are: names of files and folders are not what they contain."""
 
 

@@ -17,9 +17,9 @@ HEADING = "  #  FA         size (ml)  change   mean z  peak z  centre R, A, S (m
 def summary(result: Result, folder: str, seconds: float) -> str:
     """The regions as a table, remarks, and where the files are."""
     lines = [f"Note: {remark}" for remark in result.provenance.get("warnings", [])]
-    regions, signs = result.regions, result.provenance.get("request", {}).get("signs", "both")
-    if signs != "both":
-        lines.append(f"Only {signs} FA was looked for.")
+    regions = result.regions
+    if result.signs != "both":
+        lines.append(f"Only {result.signs} FA was looked for.")
     if regions:
         lines += [f"{len(regions)} region{'s' if len(regions) > 1 else ''} beyond the threshold:", HEADING]
         lines += [_row(region) for region in regions[:MOST_ROWS]]

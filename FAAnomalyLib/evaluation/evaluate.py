@@ -29,7 +29,6 @@ from .scores import (
     ALL_POSITIVE,
     ALONE,
     FAANOMALY,
-    SENSITIVE,
     THESIS_RULE,
     all_positive_row,
     at_lower_thresholds,
@@ -120,6 +119,7 @@ class _Run:
             for method, one in self._methods(study, judge, dict.fromkeys(COMPARATORS, NOBODY)):
                 found.healthy += self._untouched(study, method, one)
             study.close()
+        earlier = self._earlier()
         limits = {s.subject.person: _limits(s.subject.person, found.healthy) for s in self._studies}
         for row in found.healthy:
             kept = row.pop("key")
@@ -130,21 +130,22 @@ class _Run:
             for case in self._cases:
                 for method, one in methods:
                     self._sort(study, case, self._planted(study, method, one, case), found)
-            for case in self._earlier(study, judge):
+            for case in (Case(**told) for told in earlier.get(_key(study, FAANOMALY, judge), ())):
                 kept = [self._store.read(_key(study, method, one, case)) for method, one in methods]
-                if None not in kept:
+                if case not in self._cases and None not in kept:
                     for rows in kept:
                         self._sort(study, case, rows, found)
             study.close()
         self._progress.finish()
         return found
 
-    def _earlier(self, study: Study, judge: Judge) -> list[Case]:
-        """Anomalies that an earlier run in this folder planted and this one does not."""
-        same = json.loads(_key(study, FAANOMALY, judge))
-        kept = [json.loads(identity) for identity in self._store.identities()]
-        cases = [Case(**one["case"]) for one in kept if one["case"] is not None and {**one, "case": None} == same]
-        return [case for case in cases if case not in self._cases]
+    def _earlier(self) -> dict[str, list[dict]]:
+        """Fields of the anomalies that runs in this folder have planted, by the untouched brain's key."""
+        found: dict[str, list[dict]] = {}
+        for told in map(json.loads, self._store.identities()):
+            if told["case"] is not None:
+                found.setdefault(_as_key({**told, "case": None}), []).append(told["case"])
+        return found
 
     @staticmethod
     def _methods(study: Study, judge: Judge, limits: dict) -> Iterator[tuple[str, Judge]]:
@@ -199,11 +200,10 @@ class _Run:
         if method == FAANOMALY:
             rows[0]["found_untouched"] = found_by_chance(before["segmentation"], truth, case)
             rows[0]["free_response"] = free_response(result, truth, case.sign)
-            for lower_method, lower in at_lower_thresholds(result).items():
-                if lower_method in (SENSITIVE, ALONE[case.sign]):
-                    rows.append({"method": lower_method,
-                                 "found_untouched": found_by_chance(before[lower_method], truth, case),
-                                 **planted_row(lower, known, truth, case, change, before["pseudo_healthy"], seconds)})
+            for lower_method, lower in at_lower_thresholds(result, (case.sign,)).items():
+                rows.append({"method": lower_method,
+                             "found_untouched": found_by_chance(before[lower_method], truth, case),
+                             **planted_row(lower, known, truth, case, change, before["pseudo_healthy"], seconds)})
                 if lower_method == ALONE[case.sign]:
                     rows[-1]["free_response"] = free_response(result, truth, case.sign, case.sign)
             rows.append({"method": THESIS_RULE, **thesis_row(result, known, truth, case, change)})
@@ -235,8 +235,12 @@ class _Run:
 
 def _key(study: Study, method: str, judge: Judge, case: Case | None = None) -> str:
     """Everything that decides a judgement's rows."""
-    return json.dumps({"faanomaly": __version__, "record": RECORD, "method": method, "judge": judge.identity,
-                       "study": study.fingerprint, "case": None if case is None else asdict(case)}, sort_keys=True)
+    return _as_key({"faanomaly": __version__, "record": RECORD, "method": method, "judge": judge.identity,
+                    "study": study.fingerprint, "case": None if case is None else asdict(case)})
+
+
+def _as_key(what: dict) -> str:
+    return json.dumps(what, sort_keys=True)
 
 
 def _judged(study: Study, judge: Judge, volume: Volume) -> tuple[Result, float | None]:

@@ -37,23 +37,13 @@ class RecordStore:
 
     def read(self, identity: str) -> list[dict] | None:
         """The rows of a finished judgement; None when it is not there or not whole."""
-        try:
-            kept = json.loads(self._path(identity, ".json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return None
-        return kept["rows"] if isinstance(kept, dict) and kept.get("identity") == identity else None
+        kept = _record(self._path(identity, ".json"))
+        return kept["rows"] if kept.get("identity") == identity else None
 
     def identities(self) -> list[str]:
         """Of all records that are there and whole, in the order of their files' names."""
-        found = []
-        for path in sorted(self.folder.glob("*.json")):
-            try:
-                kept = json.loads(path.read_text(encoding="utf-8"))
-            except (OSError, ValueError):
-                continue
-            if isinstance(kept, dict) and isinstance(kept.get("identity"), str):
-                found.append(kept["identity"])
-        return found
+        kept = map(_record, sorted(self.folder.glob("*.json")))
+        return [one["identity"] for one in kept if isinstance(one.get("identity"), str)]
 
     def arrays(self, identity: str) -> dict[str, np.ndarray] | None:
         """The arrays kept with a judgement; None when they are not there or not whole."""
@@ -86,3 +76,12 @@ class RecordStore:
 
     def _path(self, identity: str, ending: str) -> Path:
         return self.folder / f"{hashlib.sha256(identity.encode()).hexdigest()[:24]}{ending}"
+
+
+def _record(path: Path) -> dict:
+    """What is written there; empty when it is not there or not whole."""
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return kept if isinstance(kept, dict) else {}

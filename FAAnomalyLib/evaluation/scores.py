@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -55,11 +56,14 @@ def planted_row(result: Result, known: Anatomy, truth: np.ndarray, case: Case, c
             "judged_share": float((result.z_map.data[truth] != 0).mean()), **_cost(result, seconds)}
 
 
-def at_lower_thresholds(result: Result) -> dict[str, Result]:
-    """The same z-map cut at the sensitive thresholds of its calibration, by method; those that its provenance tells."""
+def at_lower_thresholds(result: Result, alone: Iterable[str] = ALONE) -> dict[str, Result]:
+    """The same z-map cut at the sensitive thresholds of its calibration, by method; those that its provenance tells.
+
+    *alone* are the signs that are looked for alone, beside both together.
+    """
     told, found = result.provenance.get("calibration", {}), {}
     for method, name, signs in ((SENSITIVE, "sensitive_z", "both"),
-                                *((method, "alone_z", sign) for sign, method in ALONE.items())):
+                                *((ALONE[sign], "alone_z", sign) for sign in alone)):
         if name in told:
             limits = told[name]["increased"], told[name]["decreased"]
             found[method] = replace(cut_at(result, sought(limits, signs)),

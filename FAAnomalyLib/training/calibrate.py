@@ -22,7 +22,7 @@ from scipy.stats import norm, t
 from ..calibration import COMBINATIONS, FILE, Calibration, drawn_name, save_calibration
 from ..errors import FAError
 from ..evidence import DRAWN, FIRST, YARDSTICK, Key
-from ..regions import find_regions
+from ..regions import find_regions, sought
 from ..volume import Volume
 from .healthy import Healthy, look_at, read_folds
 from .template import find_volumes
@@ -70,9 +70,8 @@ def fit(people: list[Healthy], report: Callable[[str], None] = lambda text: None
     for one, up, down in zip(people, *tails, strict=True):
         report(f"largest z of {one.name}: +{up:.2f} -{down:.2f}")
     threshold = _beyond_next(tails, shares, len(names))
-    up, down = threshold
-    return replace(whole, threshold=threshold, sensitive=_one_region(z, shares, threshold),
-                   alone=(_one_region(z, shares, (up, np.inf))[0], _one_region(z, shares, (np.inf, down))[1]))
+    up, down = (_one_region(z, shares, sought(threshold, sign)) for sign in ("increased", "decreased"))
+    return replace(whole, threshold=threshold, sensitive=_one_region(z, shares, threshold), alone=(up[0], down[1]))
 
 
 def shares_of(people: list[Healthy]) -> np.ndarray:

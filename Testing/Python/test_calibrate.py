@@ -154,17 +154,18 @@ def test_thresholds_are_for_the_z_that_results_show(people, fitted):
     assert off.sensitive[0] < 0.97 * fitted.sensitive[0]
 
 
+def regions_a_brain(fitted, seen, scale: float, signs: str) -> float:
+    """Regions that people show on average at a share of the automatic threshold."""
+    limits = sought(tuple(scale * limit for limit in fitted.threshold), signs)
+    brains = [Volume(fitted.to_normal(fitted.strongest(maps)) * JUDGED, np.diag([tb.MM] * 3 + [1.0])) for maps in seen]
+    return np.mean([len(find_regions(brain, brain, limits)[1]) for brain in brains])
+
+
 def test_the_sensitive_threshold_lets_a_healthy_brain_show_one_region(fitted, seen):
     assert all(low < high for low, high in zip(fitted.sensitive, fitted.threshold, strict=True))
     share = fitted.sensitive[0] / fitted.threshold[0]
     assert fitted.sensitive[1] / fitted.threshold[1] == pytest.approx(share)
-    brains = [Volume(fitted.to_normal(fitted.strongest(maps)) * JUDGED, np.diag([tb.MM] * 3 + [1.0])) for maps in seen]
-
-    def regions(scale):
-        limits = tuple(scale * limit for limit in fitted.threshold)
-        return np.mean([len(find_regions(brain, brain, limits)[1]) for brain in brains])
-
-    assert regions(share) <= 1.0 < regions(share - STEP)
+    assert regions_a_brain(fitted, seen, share, "both") <= 1.0 < regions_a_brain(fitted, seen, share - STEP, "both")
 
 
 @pytest.mark.parametrize("signs", SIGNS[1:])
@@ -172,13 +173,7 @@ def test_who_looks_for_one_sign_alone_is_shown_one_region_of_it(fitted, seen, si
     tail = SIGNS[1:].index(signs)
     assert fitted.alone[tail] < fitted.sensitive[tail], "the other sign's regions do not count"
     share = fitted.alone[tail] / fitted.threshold[tail]
-    brains = [Volume(fitted.to_normal(fitted.strongest(maps)) * JUDGED, np.diag([tb.MM] * 3 + [1.0])) for maps in seen]
-
-    def regions(scale):
-        limits = sought(tuple(scale * limit for limit in fitted.threshold), signs)
-        return np.mean([len(find_regions(brain, brain, limits)[1]) for brain in brains])
-
-    assert regions(share) <= 1.0 < regions(share - STEP)
+    assert regions_a_brain(fitted, seen, share, signs) <= 1.0 < regions_a_brain(fitted, seen, share - STEP, signs)
 
 
 def test_two_volumes_of_a_person_share_its_weight(people, fitted):
