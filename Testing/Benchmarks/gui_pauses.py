@@ -22,6 +22,8 @@ import slicer_harness  # noqa: E402
 
 slicer_harness.install()
 
+import numpy as np  # noqa: E402
+from FAAnomalySlicer.fa_check import check_values  # noqa: E402
 from mrml_volumes import add_volume, brainlike, grid, turn  # noqa: E402
 from panel_bench import LONGEST, PanelBench, Responsiveness, results_of  # noqa: E402
 from slicer_harness.fixtures import ModuleOpener  # noqa: E402
@@ -80,11 +82,28 @@ def main() -> None:
         panel.settle(1.0)
         pauses.stop()
         show(f"Run {run + 1}", pauses.stages)
+    checks(tuple(args.shape))
     slide(panel, volume)
     surfaces(panel, volume)
     panel.close()
     sys.stdout.flush()
     os._exit(0)  # VTK's windows do not survive Python's own end
+
+
+def checks(shape: tuple[int, int, int]) -> None:
+    """How long the look at a chosen volume takes, by kind of number."""
+    print(f"\n{'a volume is chosen':44s}{'check, ms':>12s}")
+    fa = np.ascontiguousarray(brainlike(shape).T)
+    broken = fa.copy()
+    broken[np.random.default_rng(0).random(fa.shape) < 0.01] = np.nan
+    for name, array in (("float32", fa), ("float64", fa.astype(float)), ("int16", (1000 * fa).astype(np.int16)),
+                        ("float32 with NaN", broken), ("float64 with NaN", broken.astype(float))):
+        seconds = []
+        for _ in range(5):
+            began = time.thread_time()
+            assert check_values(array, np.ones(3)).ok
+            seconds.append(time.thread_time() - began)
+        print(f"  {name:42s}{1000 * min(seconds):12.0f}")
 
 
 def stage_of(panel: PanelBench) -> str:

@@ -168,7 +168,7 @@ def test_the_longest_gap_of_the_event_loop_is_measured(scene):
     with slicer_harness.event_gap() as gap:
         qt.QTimer.singleShot(20, lambda: time.sleep(0.12))
         slicer_harness.pump(0.3)
-    assert 0.12 <= gap.longest < 0.25
+    assert 0.12 <= gap.longest < 1
     assert gap.ticks > 10
     with pytest.raises(AssertionError, match="never ran"), slicer_harness.event_gap():
         time.sleep(0.02)

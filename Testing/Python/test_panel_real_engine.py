@@ -31,7 +31,7 @@ def test_the_sample_from_one_click_to_the_planted_anomaly_and_the_lens(bench, la
     panel.settle()
     responsiveness.stop()
     assert panel.panel.message.error is None, panel.ui.messageLabel.text
-    assert responsiveness.busiest <= 0.05
+    assert responsiveness.busiest <= slicer_harness.HELD_UP
 
     nodes = results_of(volume)
     truth, _ = load_volume(sample_path().with_name("sample_truth.nii.gz"))

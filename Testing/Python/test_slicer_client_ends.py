@@ -146,7 +146,7 @@ def test_shutdown_leaves_no_process_and_ends_the_job(bench, mode, name):
     started = time.monotonic()
     client.shutdown()
     client.shutdown()
-    assert time.monotonic() - started < 0.05 and client.status == "ending"
+    assert time.monotonic() - started < slicer_harness.HELD_UP and client.status == "ending"
     bench.until(lambda: client.status == "stopped")
     if mode != "launcher":
         assert not any(map(is_running, involved))
@@ -217,9 +217,9 @@ def show(line: str) -> None:
 
 def test_the_event_loop_is_never_held_up():
     waits = []
-    while len(waits) < 3 and not (waits and waits[-1] < 0.05):  # again, since others use this machine, too
+    while len(waits) < 3 and min(waits, default=1.0) >= slicer_harness.HELD_UP:  # others use this machine, too
         waits.append(longest_wait())
-    assert min(waits) < 0.05, waits
+    assert min(waits) < slicer_harness.HELD_UP, waits
 
 
 def longest_wait() -> float:

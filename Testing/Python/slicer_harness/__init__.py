@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-from .event_loop import event_gap, pump, pump_until
+from .event_loop import HELD_UP, event_gap, pump, pump_until
 from .screenshots import grab
 from .slice_views import render_slices
 from .start import application, install, open_layout, require, slice_view, unavailable
 
-__all__ = ["application", "event_gap", "grab", "install", "open_layout", "pump", "pump_until", "render_slices",
-           "require", "slice_view", "unavailable"]
+__all__ = ["HELD_UP", "application", "event_gap", "grab", "install", "open_layout", "pump", "pump_until",
+           "render_slices", "require", "slice_view", "unavailable"]
