@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import platform
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
+from .box import box_about
 from .device import describe
 from .engine import Engine, load_engine
 from .errors import FAError
@@ -27,7 +29,7 @@ from .request import DetectRequest
 from .result import Result
 from .roaming import identity_of_passes, roaming_passes
 from .roi import box_mask, read_markups_roi
-from .space import ModelSpace, Prepared, prepare
+from .space import Prepared, prepare
 from .volume import Volume, load_volume
 
 STAGES = {"reading": 0.3, "loading the model": 1.0, "registration": 6.0, "filling holes": 14.0,
@@ -96,6 +98,7 @@ class Detector:
         result = _score(prepared, judgement, region, sought(threshold, request.signs))
         progress.finish()
         result.provenance = _provenance(request, prepared, engine, judgement, remarks, progress, len(passes), threshold)
+        result.provenance["drawn_ml"] = None if region is None else round(_millilitres(region, result.input), 4)
         return result
 
     def _open(self, request: DetectRequest, volume: Volume | None, hole: np.ndarray | None, sampling: Sampling,
@@ -166,12 +169,16 @@ def _region(request: DetectRequest, volume: Volume) -> np.ndarray | None:
 def _passes(prepared: Prepared, request: DetectRequest, region: np.ndarray | None) -> list[Pass]:
     if region is None:
         return roaming_passes(prepared, request)
-    touched = prepared.space.voxels_holding(region) | (prepared.space.to_model(region, order=1) > 0.01)
+    space = prepared.space
+    touched = space.voxels_holding(region)
+    # Linear interpolation gives a voxel a share of the region if its centre lies within a native voxel of it.
+    reach = int(np.ceil(np.linalg.norm(space.native.spacing) / space.spacing_mm)) + 1
+    touched |= space.to_model(region, 1, box_about(touched, reach)) > 0.01
     hole = ndimage.binary_dilation(touched, iterations=REACH_VOXELS) & prepared.brain
     if not hole.any():
         raise FAError("bad-request", "The region lies outside the brain", "none of its voxels is brain",
                       "Draw it over brain tissue")
-    return [from_mask(hole & (prepared.space.prior.white_matter > 0.5) if request.mask_type == "wm" else hole)]
+    return [from_mask(hole & (space.prior.white_matter > 0.5) if request.mask_type == "wm" else hole)]
 
 
 def _roam_or_keep(engine: Engine, prepared: Prepared, passes: list[Pass], sampling: Sampling, progress: Progress,
@@ -197,20 +204,20 @@ def _threshold(request: DetectRequest, engine: Engine) -> tuple[float, float]:
 
 def _score(prepared: Prepared, judgement: Judgement, region: np.ndarray | None,
            threshold: tuple[float, float]) -> Result:
-    space, volume, filled = prepared.space, prepared.space.native, judgement.filled
+    volume, filled = prepared.space.native, judgement.filled
     replaced = prepared.filled_on_native(filled.covered)
     if region is not None:
         replaced &= region
-    healthy = np.where(replaced, _mean_on_native(space, prepared, filled), volume.data).astype(np.float32)
+    healthy = np.where(replaced, _mean_on_native(prepared, filled, replaced), volume.data).astype(np.float32)
     difference, z_map = volume.with_data(volume.data - healthy), prepared.z_on_native(judgement.z, replaced)
     segmentation, regions = find_regions(z_map, difference, threshold)
     return Result(volume, volume.with_data(healthy), difference, z_map, segmentation, regions)
 
 
-def _mean_on_native(space: ModelSpace, prepared: Prepared, filled: Filled) -> np.ndarray:
+def _mean_on_native(prepared: Prepared, filled: Filled, replaced: np.ndarray) -> np.ndarray:
     # Outside the holes the input stands in, so that interpolation at their rims meets no zeros.
     whole = np.where(filled.covered, filled.mean, prepared.fa)
-    return np.clip(space.to_native(whole, order=3), 0.0, 1.0)
+    return np.clip(prepared.space.to_native(whole, order=3, box=box_about(replaced)), 0.0, 1.0)
 
 
 def _provenance(request, prepared, engine, judgement, remarks, progress, passes, threshold) -> dict:
@@ -243,6 +250,10 @@ def _provenance(request, prepared, engine, judgement, remarks, progress, passes,
     }
 
 
+def _millilitres(where: np.ndarray, volume: Volume) -> float:
+    return float(np.count_nonzero(where) * abs(np.linalg.det(volume.affine[:3, :3])) / 1000.0)
+
+
 def _by_sign(threshold: tuple[float, float]) -> dict[str, float]:
     return {"increased": round(threshold[0], 3), "decreased": round(threshold[1], 3)}
 
@@ -256,6 +267,7 @@ def _without_folders(request: DetectRequest) -> dict:
     return values
 
 
+@functools.cache
 def _versions() -> dict[str, str]:
     found = {}
     for name in ("torch", "numpy", "scipy", "nibabel", "scikit-image", "SimpleITK"):

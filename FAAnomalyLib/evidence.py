@@ -13,6 +13,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
+from .box import box_about
 from .other_side import less_the_other_side, partners
 from .prior import Prior
 
@@ -99,13 +100,16 @@ def borne_out(deviation: np.ndarray, asymmetry: np.ndarray) -> np.ndarray:
 
 def smoothed(residual: np.ndarray, variance: np.ndarray, judged: np.ndarray, sigma_voxels: float) -> np.ndarray:
     """Precision-weighted Gaussian mean of the Winsorised residual over judged voxels alone, float32; 0 elsewhere."""
+    mean, box = np.zeros(judged.shape, np.float32), box_about(judged)
+    residual, variance, judged = residual[box], variance[box], judged[box]
     precision = 1.0 / np.maximum(np.where(np.isfinite(variance), variance, 1.0), 1e-6)
     if judged.any():
         precision = np.minimum(precision / precision[judged].mean(), LARGEST_PRECISION)
     weight = np.where(judged, precision, 0.0).astype(np.float32)
     bounded = np.clip(np.where(judged, residual, 0.0), -LARGEST_RESIDUAL, LARGEST_RESIDUAL).astype(np.float32)
     total = _gaussian(bounded * weight, sigma_voxels)
-    return np.where(judged, total / (_gaussian(weight, sigma_voxels) + LEAST_SUPPORT), 0.0).astype(np.float32)
+    mean[box] = np.where(judged, total / (_gaussian(weight, sigma_voxels) + LEAST_SUPPORT), 0.0)
+    return mean
 
 
 def _gaussian(values: np.ndarray, sigma: float) -> np.ndarray:

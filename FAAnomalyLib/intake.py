@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
+from .box import box_about
 from .errors import FAError
 from .volume import Volume
 
@@ -108,8 +109,7 @@ def _check_content(data: np.ndarray, finite: np.ndarray, volume: Volume) -> None
     if _is_labels(data):
         raise FAError("bad-input", "This is not an FA map", "it looks like a mask or labels, with few distinct values",
                       OTHER_FILE)
-    box = ndimage.find_objects((data != 0).astype(np.uint8))[0]
-    extent = np.array([s.stop - s.start for s in box]) * volume.spacing
+    extent = np.array([s.stop - s.start for s in box_about(data != 0)]) * volume.spacing
     if extent.min() < MIN_EXTENT_MM * 0.999:
         raise FAError("bad-input", "The volume is too small to hold a brain",
                       f"its data span {_by(extent.round())} mm, at least {MIN_EXTENT_MM:g} mm are needed",

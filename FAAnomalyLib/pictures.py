@@ -6,6 +6,7 @@ axis order of the file; pixels are square in millimetres. Drawn with numpy and P
 
 from __future__ import annotations
 
+import functools
 import io
 import itertools
 import math
@@ -16,6 +17,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
+from .box import box_about
 from .result import Region, Result
 from .volume import Volume, cannot_write
 
@@ -80,12 +82,10 @@ class Scene:
         self.affine, self.spacing = volumes[0].affine, volumes[0].spacing
         self.fa, self.healthy, self.z = (np.nan_to_num(v.data.astype(np.float32)) for v in volumes[:3])
         self.labels = volumes[3].data
-        box = ndimage.find_objects((self.fa > 0).astype(np.uint8)) or [tuple(slice(0, n) for n in self.fa.shape)]
-        margins = np.ceil(6.0 / self.spacing).astype(int)
-        self.box = tuple(slice(max(s.start - m, 0), min(s.stop + m, n))
-                         for s, m, n in zip(box[0], margins, self.fa.shape))  # noqa: B905 - always three
+        self.box = box_about(self.fa > 0, np.ceil(6.0 / self.spacing))
         self.size_mm = np.array([s.stop - s.start for s in self.box]) * self.spacing
         self.zoom = width / float(self.size_mm[:2].max())
+        self._drawn = None if result.drawn_ml is None else box_about(self.fa != self.healthy)
         extreme = float(np.abs(self.z).max()) if self.z.size else 0.0
         self.top = float(min(max(math.ceil(extreme), 5), 10))
 
@@ -94,8 +94,13 @@ class Scene:
         where = np.linalg.solve(self.affine, [*ras, 1.0])[:3]
         return tuple(int(n) for n in np.clip(np.rint(where), 0, np.array(self.fa.shape) - 1))
 
-    def middle(self) -> tuple[int, int, int]:
-        """Canonical voxel at the centre of the brain, a little to the right so that no slice falls between halves."""
+    def centre(self) -> tuple[int, int, int]:
+        """Canonical voxel of a result without regions: the middle of the drawn region or of the brain.
+
+        In a brain a little to the right, so that no slice falls between halves.
+        """
+        if self._drawn is not None:
+            return tuple((s.start + s.stop - 1) // 2 for s in self._drawn)
         x, y, z = ((s.start + s.stop - 1) / 2 for s in self.box)
         return int(min(x + 14.0 / self.spacing[0], self.fa.shape[0] - 1)), int(y), int(z)
 
@@ -155,10 +160,15 @@ class Scene:
         write(draw, (5, h - 5), f"{letter} {abs(position)} mm", max(11, size - 3), "lb")
 
 
+@functools.lru_cache
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.load_default(size)
+
+
 def write(draw: ImageDraw.ImageDraw, place: tuple[float, float], text: str, size: int, anchor: str,
           ink: tuple[int, int, int] = INK) -> None:
     """Draw *text* with a black rim, readable on any tissue."""
-    draw.text(place, text, fill=ink, font=ImageFont.load_default(size), anchor=anchor, stroke_width=2,
+    draw.text(place, text, fill=ink, font=_font(size), anchor=anchor, stroke_width=2,
               stroke_fill=(0, 0, 0))
 
 
@@ -211,9 +221,9 @@ def colour_bar(top: float, width: int = 560) -> Image.Image:
 def montage(scene: Scene, region: Region | None = None) -> Image.Image:
     """Axial, coronal and sagittal slices (rows) of input, pseudo-healthy and z-map (columns), with the z scale.
 
-    The slices pass through the peak of *region*, or near the middle of the brain without one.
+    The slices pass through the peak of *region*, without one through :meth:`Scene.centre`.
     """
-    at = scene.index(region.peak_ras) if region else scene.middle()
+    at = scene.index(region.peak_ras) if region else scene.centre()
     rows = [[scene.panel(column, axis, at) for column in COLUMNS] for axis in (AXIAL, CORONAL, SAGITTAL)]
     widest = max(p.width for row in rows for p in row)
     head = Image.new("RGB", (3 * widest + 20, 30))
@@ -254,7 +264,7 @@ def _palette() -> Image.Image:
 def png(picture: Image.Image) -> bytes:
     """*picture* as a PNG with a palette of 256 colours made for it: a third of the size at no visible loss."""
     out = io.BytesIO()
-    picture.quantize(palette=_palette(), dither=Image.Dither.NONE).save(out, "PNG", optimize=True)
+    picture.quantize(palette=_palette(), dither=Image.Dither.NONE).save(out, "PNG", compress_level=6)
     return out.getvalue()
 
 

@@ -74,7 +74,8 @@ def report_html(result: Result) -> str:
     scene = Scene(result)
     strongest = result.regions[0] if result.regions else None
     name = PurePath(str(_find(result.provenance, ("input",)) or "").replace("\\", "/")).name
-    through = f"through the peak of region {strongest.label}" if strongest else "near the middle of the brain"
+    through = "near the middle of the brain" if result.drawn_ml is None else "through the drawn region"
+    through = f"through the peak of region {strongest.label}" if strongest else through
     parts = [
         f"<h1>FA anomaly report</h1>\n<p class='dim'>{_text(name or 'FA map')}</p>",
         "<div class='caution'><b>Research software, not a diagnosis.</b> Do not use it to decide on care.</div>",
@@ -84,9 +85,7 @@ def report_html(result: Result) -> str:
         _figure(montage(scene, strongest), "Axial, coronal and sagittal slices: input, pseudo-healthy, z-map",
                 f"Slices {through}. {_display(result)}"),
         _reading(scene),
-        "<h2>Axial series</h2>",
-        _figure(lightbox(scene), "Twelve axial slices with the z-map",
-                "z-map on the input from below to above, radiological display."),
+        *_series(scene, result),
         "<h2>Regions</h2>",
         *_regions(scene, result),
         _provenance(result),
@@ -96,6 +95,15 @@ def report_html(result: Result) -> str:
             f"<meta name='viewport' content='width=device-width, initial-scale=1'>\n"
             f"<title>FA anomaly report</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n{body}\n"
             f"</main>\n</body>\n</html>\n")
+
+
+def _series(scene: Scene, result: Result) -> list[str]:
+    if result.drawn_ml is not None:
+        return [f"<p>Only the drawn region of {result.drawn_ml:.1f} ml was judged; the rest of the brain is shown as "
+                "it is.</p>"]
+    return ["<h2>Axial series</h2>",
+            _figure(lightbox(scene), "Twelve axial slices with the z-map",
+                    "z-map on the input from below to above, radiological display.")]
 
 
 def _display(result: Result) -> str:

@@ -97,6 +97,11 @@ class Result:
         """Which regions were looked for, of :data:`FAAnomalyLib.request.SIGNS`; both where nothing is told."""
         return self.provenance.get("request", {}).get("signs", "both")
 
+    @property
+    def drawn_ml(self) -> float | None:
+        """Millilitres of the drawn region when nothing else was judged; None for a whole brain."""
+        return self.provenance.get("drawn_ml")
+
     def volumes(self) -> dict[str, Volume]:
         """File stem -> volume, in the order they are shown."""
         return {"pseudo_healthy": self.pseudo_healthy, "difference": self.difference,

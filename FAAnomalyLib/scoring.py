@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from .box import box_about
 from .calibration import UNIT, Calibration
 from .evidence import FIRST, Key, Residual, centre_and_spread, first_evidence
 from .prior import Prior
@@ -43,8 +44,11 @@ class FirstLook:
 
 def judged_mask(brain: np.ndarray, white_matter: np.ndarray, covered: np.ndarray, spacing_mm: float) -> np.ndarray:
     """Voxels of the model grid that are judged: filled, white matter by the prior, away from the edge."""
-    depth = ndimage.distance_transform_edt(brain, sampling=spacing_mm)
-    return covered & (white_matter > 0.5) & (depth >= EDGE_MM)
+    judged = covered & (white_matter > 0.5)
+    near = box_about(judged, int(np.ceil(EDGE_MM / spacing_mm)))
+    if not brain[near].all():
+        judged[near] &= ndimage.distance_transform_edt(brain[near], sampling=spacing_mm) >= EDGE_MM
+    return judged
 
 
 def first_look(fa: np.ndarray, prior: Prior, judged: np.ndarray, small: Residual, large: Residual, spacing_mm: float,

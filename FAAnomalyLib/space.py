@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import ndimage
 
+from .box import Box, box_about
 from .deformation import bend
 from .prior import Prior, Template
 from .registration import Alignment, align
@@ -58,26 +59,25 @@ class ModelSpace:
         """4x4 matrix from model voxel indices to native ones."""
         return np.linalg.inv(self.native.affine) @ self.alignment.matrix @ self.template.fa.affine
 
-    def to_model(self, data: np.ndarray, order: int = 3) -> np.ndarray:
+    def to_model(self, data: np.ndarray, order: int = 3, box: Box | None = None) -> np.ndarray:
         """A native scalar array on the model grid, float32.
 
         ``order`` 3 (cubic) after smoothing to :data:`RESOLUTION_MM`, for FA; 1 for masks as 0..1.
-        Outside the native field of view the result is 0.
+        Outside the native field of view the result is 0, and outside *box* of the model grid.
         """
         source = data.astype(np.float32)
         if order > 1:
             spread = np.sqrt(np.maximum(RESOLUTION_MM**2 - self.native.spacing**2, 0.0) / 12.0)
             source = ndimage.gaussian_filter(source, spread / self.native.spacing, mode="nearest", truncate=3.0)
-        step = self._native_from_model
-        return ndimage.affine_transform(source, step[:3, :3], step[:3, 3], output_shape=self.template.fa.shape,
-                                        order=order, mode="constant", cval=0.0).astype(np.float32)
+        return _carried(source, self._native_from_model, self.template.fa.shape, order, box)
 
-    def to_native(self, data: np.ndarray, order: int = 1) -> np.ndarray:
-        """A model-grid array at the native voxels' centres, float32; 0 outside the model grid."""
+    def to_native(self, data: np.ndarray, order: int = 1, box: Box | None = None) -> np.ndarray:
+        """A model-grid array at the native voxels' centres, float32; 0 outside the model grid.
+
+        Outside *box* of the native grid nothing is computed and the result is 0.
+        """
         back = np.linalg.inv(self._native_from_model)
-        return ndimage.affine_transform(data.astype(np.float32), back[:3, :3], back[:3, 3],
-                                        output_shape=self.native.shape, order=order, mode="constant",
-                                        cval=0.0).astype(np.float32)
+        return _carried(data.astype(np.float32), back, self.native.shape, order, box)
 
     def voxels_holding(self, mask: np.ndarray) -> np.ndarray:
         """Model voxels in which the centre of a native voxel of *mask* lies, bool; none is too small to be met."""
@@ -129,7 +129,7 @@ class Prepared:
 
         It is not cut off at the judged voxels' faces: z fades to 0 over one model voxel, whatever the grid.
         """
-        return self.space.native.with_data(np.where(shown, self.space.to_native(z), 0.0))
+        return self.space.native.with_data(np.where(shown, self.space.to_native(z, box=box_about(shown)), 0.0))
 
 
 def prepare(volume: Volume, template: Template, brain: np.ndarray | None = None) -> Prepared:
@@ -178,6 +178,16 @@ def find_brain(volume: Volume, space: ModelSpace) -> np.ndarray:
     if count > 1:
         brain = labels == 1 + np.argmax(ndimage.sum_labels(brain, labels, np.arange(1, count + 1)))
     return ndimage.binary_fill_holes(brain)
+
+
+def _carried(source: np.ndarray, step: np.ndarray, shape: tuple[int, ...], order: int,
+             box: Box | None) -> np.ndarray:
+    """*source* at *step* (4x4) times the indices of a grid of *shape*, float32; 0 outside *source* and *box*."""
+    found = np.zeros(shape, np.float32)
+    box = box or tuple(slice(0, n) for n in shape)
+    ndimage.affine_transform(source, step[:3, :3], step[:3, :3] @ [s.start for s in box] + step[:3, 3],
+                             output_shape=found[box].shape, output=found[box], order=order, mode="constant", cval=0.0)
+    return found
 
 
 def symmetric_grid(shape: tuple[int, int, int], spacing: float, centre_ras: tuple[float, float, float]) -> np.ndarray:

@@ -9,6 +9,8 @@ import numpy as np
 
 from ..errors import FAError
 
+LARGEST_MM = 80.0
+"""Of a planted sphere: no white matter of a brain holds half of a larger one."""
 SAMPLERS = ("dpm++", "ddim", "ddpm")
 
 
@@ -30,14 +32,22 @@ def run(args: argparse.Namespace) -> int:
     """``faanomaly sample``."""
     from ..engine import load_engine
     from ..evaluation.lesions import plant, sphere, white_matter_centre
+    from ..evaluation.truth import anatomy
     from ..progress import Progress
     from ..result import place
     from ..sampling import sample_brain
+    from ..space import prepare
     from ..volume import save_volume
     from .progress_line import ProgressLine
 
     if not 1 <= args.steps <= 1000:
         raise FAError("bad-request", f"steps {args.steps} is not from 1 to 1000", "", "Choose a few, for instance 12")
+    if args.plant is not None and not 0 < abs(args.plant) <= 1:
+        raise FAError("bad-request", f"A change of {args.plant:g} cannot be planted", "FA lies between 0 and 1",
+                      "Choose for instance -0.3")
+    if not 0 < args.diameter_mm <= LARGEST_MM:
+        raise FAError("bad-request", f"A sphere of {args.diameter_mm:g} mm cannot be planted", "",
+                      f"Choose more than 0 and at most {LARGEST_MM:g} mm")
     engine = load_engine(args.model, args.device)
     line = ProgressLine()
     progress = Progress(line, None, {"drawing a brain": 1.0})
@@ -48,14 +58,12 @@ def run(args: argparse.Namespace) -> int:
     args.output.mkdir(parents=True, exist_ok=True)
     written = {"sample_fa.nii.gz": brain}
     if args.plant is not None:
-        # Sample and template share their voxel grid.
-        white = (engine.template.prior.white_matter > 0.5) & (brain.data > 0)
-        centre = white_matter_centre(brain, white, args.diameter_mm, args.seed)
-        truth = sphere(brain, centre, args.diameter_mm) & white
+        known = anatomy(prepare(brain, engine.template))
+        centre = white_matter_centre(brain, known.white, args.diameter_mm, args.seed)
+        truth = sphere(brain, centre, args.diameter_mm) & known.white
         written = {"sample_fa.nii.gz": plant(brain, truth, args.plant), "sample_healthy.nii.gz": brain,
                    "sample_truth.nii.gz": brain.with_data(truth.astype(np.uint8))}
-        print(f"planted FA {args.plant:+.2f} in {truth.sum() * 0.008:.1f} ml about "
-              f"{place(centre)} mm")
+        print(f"planted FA {args.plant:+.2f} in {known.millilitres(truth):.1f} ml about {place(centre)} mm")
     for name, volume in written.items():
         save_volume(volume, args.output / name)
     print(f"written to {args.output}: {', '.join(written)}")

@@ -36,14 +36,35 @@ def curve(rows: list[dict], seed: int = 0) -> list[dict]:
 
     *rows* have ``person`` and, where it was measured, ``free_response``; empty when none has.
     """
-    told = [row for row in rows if row.get("free_response")]
+    told = _told(rows)
     return [{"z": level, **{name: mean_over_people([(row["person"], row["free_response"][number][part])
                                                     for row in told], seed)
                             for part, name in enumerate(("found", "false_regions"))}}
             for number, level in enumerate(LEVELS) if told]
 
 
-def found_at_price(points: list[dict]) -> dict | None:
-    """``found`` of the lowest level with at most :data:`FALSE_REGIONS` false regions; None where no level has."""
-    cheap = [point for point in points if point["false_regions"]["mean"] <= FALSE_REGIONS]
-    return cheap[0]["found"] if cheap else None
+def found_at_price(rows: list[dict], points: list[dict], seed: int = 0) -> dict | None:
+    """What is found at :data:`FALSE_REGIONS` false regions, on a straight line between two points of the curve.
+
+    *points* is the :func:`curve` of *rows*. Returns what :func:`~.bootstrap.mean_over_people` gives of ``found``, with
+    the ``z`` there; None where no level has so few. Where the lowest level has fewer, it stands for the price.
+    """
+    affordable = [number for number, point in enumerate(points) if point["false_regions"]["mean"] <= FALSE_REGIONS]
+    if not affordable:
+        return None
+    cheap = affordable[0]
+    dear, share = max(cheap - 1, 0), 0.0
+    if dear < cheap:
+        most, least = (points[number]["false_regions"]["mean"] for number in (dear, cheap))
+        share = (FALSE_REGIONS - least) / (most - least)
+
+    def between(lower: float, upper: float) -> float:
+        return share * lower + (1 - share) * upper
+
+    found = [(row["person"], between(row["free_response"][dear][0], row["free_response"][cheap][0]))
+             for row in _told(rows)]
+    return mean_over_people(found, seed) | {"z": between(points[dear]["z"], points[cheap]["z"])}
+
+
+def _told(rows: list[dict]) -> list[dict]:
+    return [row for row in rows if row.get("free_response")]

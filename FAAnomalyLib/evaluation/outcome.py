@@ -33,8 +33,8 @@ DEFINITIONS = {
     "found": "a region of the planted sign shares a voxel with the truth",
     "found untouched": "the same in the brain before the anomaly was planted: what is found by chance",
     "false regions": "all other regions of that brain, those of the other sign included",
-    "found at 1 false region": "found at the lowest |z| of a free-response curve at which a brain has at most one "
-                               "false region on average; the whole curve stands in evaluation.json",
+    "found at 1 false region": "found at the |z| at which a brain has one false region on average, on a straight line "
+                               "between two points of a free-response curve; all of it stands in evaluation.json",
     "leak": "shift of the pseudo-healthy map inside the truth, against the untouched brain's, per unit of effective "
             "change (1: the prediction repeats the anomaly)",
     "z": "of untouched brains, over white matter that was judged (z not 0)",

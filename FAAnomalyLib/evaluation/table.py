@@ -46,7 +46,7 @@ def cells(rows: list[dict], seed: int = 0) -> list[dict]:
         for name in (*SCORES, *MORE):
             cell[name] = mean_over_people([(row["person"], row.get(name)) for row in members], seed)
         cell["free_response"] = curve(members, seed)
-        cell["found_one_false"] = found_at_price(cell["free_response"])
+        cell["found_one_false"] = found_at_price(members, cell["free_response"], seed)
         found.append(cell)
     order = {method: number for number, method in enumerate(METHODS)}
     found.sort(key=lambda c: (order[c["method"]], c["kind"] == LESION, -abs(c["change"]), c["diameter"],

@@ -51,7 +51,7 @@ class Augmented:
 
 
 def augment(fa: Tensor, weight: Tensor, prior_fa: Tensor, white_matter: Tensor, generator: Generator,
-            smooth: bool = False) -> Augmented:
+            smooth: bool = False, unlike: float = 1.0) -> Augmented:
     """Draw a random relative of a volume.
 
     Parameters
@@ -62,6 +62,9 @@ def augment(fa: Tensor, weight: Tensor, prior_fa: Tensor, white_matter: Tensor, 
         The only source of randomness.
     smooth
         Whether the volume is a population average, which is sharpened at random.
+    unlike
+        How far the shape departs from the volume's: a factor on the shared deformation. Training makes it larger than
+        people differ.
     """
     if smooth:
         blurred = F.avg_pool3d(fa[None, None], 5, 1, 2, count_include_pad=False)[0, 0]
@@ -69,7 +72,7 @@ def augment(fa: Tensor, weight: Tensor, prior_fa: Tensor, white_matter: Tensor, 
     if _uniform(generator) < 0.5:
         fa, weight, prior_fa, white_matter = (a.flip(0) for a in (fa, weight, prior_fa, white_matter))
     shape = tuple(fa.shape)
-    shared = _symmetric_displacement(shape, generator)
+    shared = unlike * _symmetric_displacement(shape, generator)
     own = shared + _own_displacement(shape, generator)
     fa, weight = _warp(torch.stack([fa, weight]), own)
     prior_fa, white_matter = _warp(torch.stack([prior_fa, white_matter]), shared)

@@ -34,8 +34,8 @@ PLACE_MM = 3.0
 TAIL = 0.95
 """Share of healthy people who stay below a limit."""
 LEAST_PEOPLE = 3
-STEP = 0.02
-"""Of the automatic threshold, in which a lower one is sought."""
+STEP, FINEST_STEP = 0.02, 0.0025
+"""Of the automatic threshold, in which a lower one is sought: halved from the one to the other."""
 COVERING = 1.25
 """A hole that covers a region whole is filled less surely than the lattices that its yardstick comes from."""
 
@@ -144,12 +144,15 @@ def _one_region(z: list[Volume], shares: np.ndarray, threshold: tuple[float, flo
 
     A tail whose threshold is infinite has none.
     """
-    scale = 1.0
-    while scale > STEP:
-        lower = tuple((scale - STEP) * limit for limit in threshold)
-        if np.average([len(find_regions(one, one, lower)[1]) for one in z], weights=shares) > 1.0:
-            break
-        scale -= STEP
+    def too_low(scale: float) -> bool:
+        lower = tuple(scale * limit for limit in threshold)
+        return np.average([len(find_regions(one, one, lower)[1]) for one in z], weights=shares) > 1.0
+
+    scale, step = 1.0, STEP
+    while step >= FINEST_STEP:
+        while scale > step and not too_low(scale - step):
+            scale -= step
+        step /= 2
     return tuple(scale * limit for limit in threshold)
 
 

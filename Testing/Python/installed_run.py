@@ -1,4 +1,4 @@
-"""Loads an installed FAAnomaly.py in the fake Slicer and detects: ``python installed_run.py MODULES VOLUME TOLD``.
+"""Loads an installed FAAnomaly.py in the fake Slicer and judges a box of the sample: ``installed_run.py MODULES TOLD``.
 
 A process of its own, because the one that runs the tests has the checkout's modules in memory. Writes to TOLD, as
 JSON, which files the modules came from and what was found. MODULES has to be the first of PYTHONPATH.
@@ -12,17 +12,25 @@ from pathlib import Path
 
 from slicer_harness.start import application, install
 
+BOX_MM = 30.0
 OURS = ("FAAnomaly", "FAAnomalyLib", "FAAnomalySlicer")
 
 
-def main(modules: str, volume: str, told: str) -> None:
+def main(modules: str, told: str) -> None:
     install()
+    import nibabel
+    import numpy as np
     import slicer
     from slicer_harness.fixtures import ModuleOpener
 
     widget = ModuleOpener(application())(str(Path(modules) / "FAAnomaly.py"))
-    node = slicer.util.loadVolume(volume)
-    nodes = widget.logic.run(node)
+    sample = Path(modules) / "Resources" / "SampleData"
+    node = slicer.util.loadVolume(str(sample / "sample_fa.nii.gz"))
+    truth = nibabel.load(sample / "sample_truth.nii.gz")
+    roi = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsROINode")
+    roi.SetCenter(*nibabel.affines.apply_affine(truth.affine, np.argwhere(truth.get_fdata() > 0).mean(axis=0)))
+    roi.SetSize(BOX_MM, BOX_MM, BOX_MM)
+    nodes = widget.logic.run(node, roi=roi)
     z = slicer.util.arrayFromVolume(nodes.zMap)
     found = {
         "files": {name: module.__file__ for name, module in sys.modules.items()

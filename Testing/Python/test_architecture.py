@@ -16,7 +16,7 @@ MOST_LINES = 400
 
 FLOORS = [
     {"errors", "progress", "packages", "resources", "machine", "channel", "failure", "formats", "volume", "request",
-     "result", "regions"},
+     "result", "regions", "box"},
     {"registration", "deformation", "prior", "space", "intake", "holes", "roi", "device", "pass_store", "diffusion",
      "networks", "evidence", "other_side"},
     {"checkpoints", "calibration", "roaming"},

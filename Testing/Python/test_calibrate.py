@@ -22,7 +22,7 @@ from FAAnomalyLib.regions import find_regions, sought
 from FAAnomalyLib.registration import Alignment
 from FAAnomalyLib.request import SIGNS, DetectRequest
 from FAAnomalyLib.space import ModelSpace, Prepared
-from FAAnomalyLib.training.calibrate import COVERING, PRIOR_PEOPLE, STEP, TAIL, fit
+from FAAnomalyLib.training.calibrate import COVERING, FINEST_STEP, PRIOR_PEOPLE, TAIL, fit
 from FAAnomalyLib.training.healthy import Healthy, look_at
 from FAAnomalyLib.training.template import mask_of
 from FAAnomalyLib.volume import Volume
@@ -165,7 +165,8 @@ def test_the_sensitive_threshold_lets_a_healthy_brain_show_one_region(fitted, se
     assert all(low < high for low, high in zip(fitted.sensitive, fitted.threshold, strict=True))
     share = fitted.sensitive[0] / fitted.threshold[0]
     assert fitted.sensitive[1] / fitted.threshold[1] == pytest.approx(share)
-    assert regions_a_brain(fitted, seen, share, "both") <= 1.0 < regions_a_brain(fitted, seen, share - STEP, "both")
+    below = share - FINEST_STEP
+    assert regions_a_brain(fitted, seen, share, "both") <= 1.0 < regions_a_brain(fitted, seen, below, "both")
 
 
 @pytest.mark.parametrize("signs", SIGNS[1:])
@@ -173,7 +174,8 @@ def test_who_looks_for_one_sign_alone_is_shown_one_region_of_it(fitted, seen, si
     tail = SIGNS[1:].index(signs)
     assert fitted.alone[tail] < fitted.sensitive[tail], "the other sign's regions do not count"
     share = fitted.alone[tail] / fitted.threshold[tail]
-    assert regions_a_brain(fitted, seen, share, signs) <= 1.0 < regions_a_brain(fitted, seen, share - STEP, signs)
+    below = share - FINEST_STEP
+    assert regions_a_brain(fitted, seen, share, signs) <= 1.0 < regions_a_brain(fitted, seen, below, signs)
 
 
 def test_two_volumes_of_a_person_share_its_weight(people, fitted):

@@ -138,7 +138,7 @@ def test_provenance_tells_everything_in_strict_json(whole, brain, model):
             "regions"} <= set(written)
     assert written["model"]["sha256"] == json.loads((model / "manifest.json").read_text())["sha256"]
     assert written["request"]["seed"] == 0 and written["request"]["sampler"] == "mean"
-    assert set(written["seconds"]) == set(STAGES)
+    assert set(written["seconds"]) == set(STAGES) and written["drawn_ml"] is None
     # The suspects are filled twice, before and after the template is bent without them.
     assert written["hidden_share"] > 0 and written["network_evaluations"] == told["passes"] + 2
     assert len(written["regions"]) == len(result.regions) >= 1
@@ -148,13 +148,13 @@ def test_provenance_tells_everything_in_strict_json(whole, brain, model):
     assert str(folder.parent) not in (folder / "result.json").read_text()
 
 
-def test_thresholds_are_the_calibrations_and_for_one_sign_alone_its_own(engine, run, coarse, monkeypatch):
-    judged = run(model=coarse)
+def test_thresholds_are_the_calibrations_and_for_one_sign_alone_its_own(engine, run, coarse, drawn, monkeypatch):
+    judged = run("inpaint", hole=drawn, model=coarse)
     known = Calibration(threshold=(7.0, 7.5), sensitive=(6.0, 6.5), alone=(1.5, 2.0), people=5)
     monkeypatch.setattr(engine, "_engine", replace(engine._engine, calibration=known))
     for threshold, signs, limits in (("auto", "both", (7.0, 7.5)), ("sensitive", "both", (6.0, 6.5)),
                                      ("sensitive", "increased", (1.5, 2.0)), ("sensitive", "decreased", (1.5, 2.0))):
-        found = run(model=coarse, threshold=threshold, signs=signs)
+        found = run("inpaint", hole=drawn, model=coarse, threshold=threshold, signs=signs)
         told = found.provenance
         assert told["threshold_z"] == dict(zip(("increased", "decreased"), limits, strict=True))
         assert told["request"]["signs"] == signs and told["calibration"]["alone_z"]["decreased"] == 2.0
@@ -170,17 +170,13 @@ def test_progress_runs_forward_through_every_stage(whole):
     assert list(dict.fromkeys(stage for _, stage, _ in whole[2])) == [*STAGES, "done"]
 
 
-@pytest.fixture(scope="module")
-def sampled(run, coarse) -> Result:
-    return run(model=coarse, sampler="ddpm", steps=2)
-
-
-def test_the_same_seed_gives_the_same_bits_and_another_does_not(run, coarse, sampled):
-    again, other = (run(model=coarse, sampler="ddpm", steps=2, seed=seed) for seed in (0, 1))
-    for name, volume in sampled.volumes().items():
+def test_the_same_seed_gives_the_same_bits_and_another_does_not(run, coarse, drawn):
+    first, again, other = (run("inpaint", hole=drawn, model=coarse, sampler="ddpm", steps=2, seed=seed)
+                           for seed in (0, 0, 1))
+    for name, volume in first.volumes().items():
         np.testing.assert_array_equal(again.volumes()[name].data, volume.data)
-    assert again.regions == sampled.regions
-    assert (other.pseudo_healthy.data != sampled.pseudo_healthy.data).mean() > 0.2
+    assert again.regions == first.regions
+    assert (other.pseudo_healthy.data != first.pseudo_healthy.data)[drawn].mean() > 0.2
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -198,8 +194,10 @@ def test_cancelling_at_any_stage_leaves_no_result(run, coarse, tmp_path, stage):
     assert left <= {".passes"}
 
 
-def test_a_cancelled_run_goes_on_and_ends_with_the_same_bits(run, coarse, sampled, tmp_path):
-    cancel, options = CancelToken(), {"model": coarse, "sampler": "ddpm", "steps": 2, "output": str(tmp_path)}
+def test_a_cancelled_run_goes_on_and_ends_with_the_same_bits(run, coarse, tmp_path):
+    options = {"model": coarse, "sampler": "ddpm", "steps": 2}
+    straight, cancel = run(**options), CancelToken()
+    options["output"] = str(tmp_path)
 
     def stop_half_way(fraction: float, stage: str, left: float | None) -> None:
         if stage == "filling holes" and fraction > 0.6:
@@ -211,9 +209,9 @@ def test_a_cancelled_run_goes_on_and_ends_with_the_same_bits(run, coarse, sample
     kept = len(list((tmp_path / ".passes").glob("*/*.npy")))
     resumed = run(resume=True, **options)
     assert kept > 0
-    assert resumed.provenance["network_evaluations"] == sampled.provenance["network_evaluations"] - 3 * kept
-    np.testing.assert_array_equal(resumed.z_map.data, sampled.z_map.data)
-    np.testing.assert_array_equal(resumed.pseudo_healthy.data, sampled.pseudo_healthy.data)
+    assert resumed.provenance["network_evaluations"] == straight.provenance["network_evaluations"] - 3 * kept
+    np.testing.assert_array_equal(resumed.z_map.data, straight.z_map.data)
+    np.testing.assert_array_equal(resumed.pseudo_healthy.data, straight.pseudo_healthy.data)
     assert not (tmp_path / ".passes").exists()
 
 
@@ -233,6 +231,7 @@ def test_a_drawn_region_changes_nothing_outside_it(run, brain, drawn, tmp_path):
     assert not result.z_map.data[~drawn].any() and not result.segmentation.data[~drawn].any()
     assert (result.difference.data[drawn] != 0).mean() > 0.95
     assert result.provenance["passes"] == result.provenance["network_evaluations"] == 1
+    assert result.drawn_ml == pytest.approx(11**3 * 2.5**3 / 1000)
     inpainted = run("inpaint", hole=drawn)
     np.testing.assert_array_equal(inpainted.pseudo_healthy.data, result.pseudo_healthy.data)
 

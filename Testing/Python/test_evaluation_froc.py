@@ -60,13 +60,34 @@ def test_the_curve_is_a_mean_over_people_not_over_maps():
     assert curve([{"person": "C"}]) == []
 
 
-def test_the_price_is_read_off_at_the_lowest_level_that_is_cheap_enough():
-    def point(z, found, false):
-        return {"z": z, "found": {"mean": found}, "false_regions": {"mean": false}}
+def falling(*points: tuple[float, float]) -> list[list[float]]:
+    """These ``(found, false regions)`` at the first levels, then the last of them."""
+    return [*map(list, points), *[list(points[-1])] * (len(LEVELS) - len(points))]
 
-    points = [point(2.5, 0.9, 7.0), point(3.0, 0.8, FALSE_REGIONS), point(3.5, 0.5, 0.2)]
-    assert found_at_price(points) == {"mean": 0.8}
-    assert found_at_price(points[:1]) is None and found_at_price([]) is None
+
+def at_price(rows: list[dict]) -> dict | None:
+    return found_at_price(rows, curve(rows))
+
+
+def test_the_price_is_read_off_on_the_line_between_two_levels():
+    rows = [{"person": "A", "free_response": falling((1.0, 9.0), (0.8, 3.0), (0.2, 0.0))},
+            {"person": "B", "free_response": falling((1.0, 5.0), (1.0, 2.0), (0.0, 0.5))}, {"person": "C"}]
+    found = at_price(rows)
+    # Means: 2.5 false regions and 0.9 found, then 0.25 and 0.1; one lies a third of the way up.
+    assert FALSE_REGIONS == 1.0 and found["mean"] == pytest.approx(0.1 + 0.8 / 3)
+    assert found["z"] == pytest.approx(LEVELS[2] + (LEVELS[1] - LEVELS[2]) / 3)
+    assert found["people"] == 2 and found["low"] <= found["mean"] <= found["high"]
+
+
+def test_a_level_at_the_price_is_taken_as_it_is():
+    rows = [{"person": "A", "free_response": falling((0.9, 7.0), (0.8, FALSE_REGIONS), (0.5, 0.2))}]
+    assert at_price(rows)["mean"] == 0.8 and at_price(rows)["z"] == LEVELS[1]
+    cheap = [{"person": "A", "free_response": falling((0.7, 0.5), (0.4, 0.0))}]
+    assert at_price(cheap)["mean"] == 0.7 and at_price(cheap)["z"] == LEVELS[0]
+
+
+def test_there_may_be_no_such_price():
+    assert at_price([{"person": "A", "free_response": falling((0.9, 7.0))}]) is None and at_price([]) is None
 
 
 @pytest.mark.parametrize("sign", ["increased", "decreased"])

@@ -118,9 +118,8 @@ def test_the_installed_module_detects_in_slicer(extension, tmp_path):
     told = tmp_path / "told.json"
     variables = environment(extension)
     variables["PYTHONPATH"] += os.pathsep + str(ROOT / "Testing" / "Python")
-    sample = extension.modules / "Resources" / "SampleData" / "sample_fa.nii.gz"
     done = subprocess.run(
-        [sys.executable, str(ROOT / "Testing" / "Python" / "installed_run.py"), str(extension.modules), str(sample),
+        [sys.executable, str(ROOT / "Testing" / "Python" / "installed_run.py"), str(extension.modules),
          str(told)], cwd=tmp_path, env=variables, capture_output=True, text=True, encoding="utf-8")
     assert done.returncode == 0, done.stderr
     found = json.loads(told.read_text(encoding="utf-8"))

@@ -111,7 +111,7 @@ def test_pictures_show_the_marker_on_the_patients_right_side(order, signs, axis)
 def test_pixels_are_square_in_millimetres():
     scene = Scene(result_of(box(spacing=(1.0, 2.0, 5.0))), width=300)
     for axis, sides in ((AXIAL, (0, 1)), (CORONAL, (0, 2)), (SAGITTAL, (1, 2))):
-        picture = scene.panel("input", axis, scene.middle())
+        picture = scene.panel("input", axis, scene.centre())
         wanted = scene.size_mm[sides[0]] / scene.size_mm[sides[1]]
         assert picture.width / picture.height == pytest.approx(wanted, rel=0.03)
 
@@ -156,6 +156,21 @@ def test_palette_keeps_the_colours():
     whole = montage(Scene(result_of(volume, z=z)))
     kept = Image.open(io.BytesIO(png(whole))).convert("RGB")
     assert np.abs(np.asarray(kept).astype(int) - np.asarray(whole)).mean() < 6
+
+
+@pytest.mark.parametrize(("order", "signs"), TURNS[::7])
+def test_a_drawn_region_without_a_finding_is_what_is_shown(order, signs):
+    volume = box()
+    healthy = volume.data.copy()
+    healthy[6:11, 30:37, 8:13] = 0.7
+    result = result_of(turned(volume, order, signs), drawn_ml=14.0)
+    result.pseudo_healthy = turned(volume.with_data(healthy), order, signs)
+    assert Scene(result).centre() == (8, 33, 10)
+    page = report_html(result)
+    assert "Slices through the drawn region" in page and "Only the drawn region of 14.0 ml was judged" in page
+    assert len(images(page)) == 1 and "Axial series" not in page
+    whole = report_html(result_of(turned(volume, order, signs)))
+    assert "near the middle of the brain" in whole and "Axial series" in whole and len(images(whole)) == 2
 
 
 class Tags(HTMLParser):

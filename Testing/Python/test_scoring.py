@@ -60,6 +60,14 @@ def test_judged_is_filled_white_matter_away_from_the_edge():
     assert judged.sum() == (brain & (depth >= EDGE_MM) & (white > 0.5) & covered).sum()
 
 
+@pytest.mark.parametrize("corner", [(16, 20, 9), (10, 14, 6), (0, 0, 0), (25, 20, 14)])
+def test_a_small_hole_is_judged_where_it_would_be_in_the_whole(corner):
+    white, covered = np.ones(SHAPE, np.float32), np.zeros(SHAPE, bool)
+    covered[tuple(slice(c, c + 7) for c in corner)] = True
+    whole = judged_mask(BALL, white, np.ones(SHAPE, bool), MM)
+    np.testing.assert_array_equal(judged_mask(BALL, white, covered, MM), whole & covered)
+
+
 def test_the_yardstick_is_the_subjects_own():
     first = look()
     assert set(first.yardstick) == set(FIRST) and first.judged is BALL

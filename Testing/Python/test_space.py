@@ -11,6 +11,7 @@ import SimpleITK as sitk
 import synthetic_brain as sb
 from scipy import ndimage
 
+from FAAnomalyLib.box import box_about
 from FAAnomalyLib.formats import LPS_TO_RAS
 from FAAnomalyLib.prior import on_grid
 from FAAnomalyLib.registration import Alignment, nearest_canonical
@@ -97,6 +98,20 @@ def test_every_native_voxel_gets_what_lies_at_its_own_place(grid):
                             axis=0)
             assert inside.sum() > 10000
             assert np.abs(space.to_native(ramp, order)[inside] - expected[axis][inside]).max() < 0.05
+
+
+@any_grid
+@pytest.mark.parametrize("order", [0, 1, 3])
+def test_a_part_of_the_native_grid_gets_what_it_gets_in_the_whole(grid, order):
+    shape, affine = grid
+    space = space_of(Volume(np.zeros(shape, np.float32), affine))
+    where = np.zeros(shape, bool)
+    where[tuple(slice(n // 3, n // 2 + 2) for n in shape)] = True
+    fa = space.template.fa.data
+    whole, part = space.to_native(fa, order), space.to_native(fa, order, box_about(where))
+    assert np.ptp(whole[where]) > 0.2 and part.shape == whole.shape
+    np.testing.assert_allclose(part[where], whole[where], atol=1e-6 if order else 0)
+    assert not part[~where].any()
 
 
 @pytest.mark.parametrize("name", ["left-handed oblique", "permuted", "anisotropic"])
