@@ -4,6 +4,7 @@ import slicer_harness
 
 slicer_harness.require()
 
+import functools  # noqa: E402
 import sys  # noqa: E402
 from collections import Counter  # noqa: E402
 from pathlib import Path  # noqa: E402
@@ -38,6 +39,12 @@ class NoFault:
         pass
 
 
+@functools.cache
+def our_file(path: str) -> str | None:
+    """The name of a file of the Slicer side, None for any other."""
+    return Path(path).name if Path(path).parent == ROOM else None
+
+
 class NextFault(NoFault):
     """Raises :class:`Fault` once in the block: before the first call of VTK, MRML or Python itself that a file of the
     Slicer side makes and that is not among *tried*: (file, line, function, first or second time).
@@ -55,10 +62,12 @@ class NextFault(NoFault):
 
     def _look(self, frame, event, function):
         # A comprehension has a frame of its own; what puts things back must not fail itself.
-        file = Path(frame.f_code.co_filename)
-        if event != "c_call" or file.parent != ROOM or file.name == "undo.py" or function.__name__ in NO_STEP:
+        if event != "c_call":
             return
-        call = file.name, frame.f_lineno, function.__name__
+        file = our_file(frame.f_code.co_filename)
+        if file in (None, "undo.py") or function.__name__ in NO_STEP:
+            return
+        call = file, frame.f_lineno, function.__name__
         self._seen[call] += 1
         if self._seen[call] <= 2 and (*call, self._seen[call]) not in self.tried:
             self.tried.add((*call, self._seen[call]))
