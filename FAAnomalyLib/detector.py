@@ -98,7 +98,7 @@ class Detector:
         result = _score(prepared, judgement, region, sought(threshold, request.signs))
         progress.finish()
         result.provenance = _provenance(request, prepared, engine, judgement, remarks, progress, len(passes), threshold)
-        result.provenance["drawn_ml"] = None if region is None else round(_millilitres(region, result.input), 4)
+        result.provenance["drawn_ml"] = None if region is None else float(region.sum() * result.input.voxel_ml)
         return result
 
     def _open(self, request: DetectRequest, volume: Volume | None, hole: np.ndarray | None, sampling: Sampling,
@@ -248,10 +248,6 @@ def _provenance(request, prepared, engine, judgement, remarks, progress, passes,
         "warnings": remarks,
         "versions": {"python": platform.python_version(), **_versions()},
     }
-
-
-def _millilitres(where: np.ndarray, volume: Volume) -> float:
-    return float(np.count_nonzero(where) * abs(np.linalg.det(volume.affine[:3, :3])) / 1000.0)
 
 
 def _by_sign(threshold: tuple[float, float]) -> dict[str, float]:

@@ -39,7 +39,7 @@ def find_regions(z: Volume, difference: Volume,
     (Volume, list of Region)
         uint8 segmentation (1 increased, 2 decreased) and its regions, strongest first.
     """
-    voxel_ml = abs(np.linalg.det(z.affine[:3, :3])) / 1000.0
+    voxel_ml = z.voxel_ml
     limits = threshold if isinstance(threshold, tuple) else (threshold, threshold)
     segmentation = np.zeros(z.shape, np.uint8)
     found = []

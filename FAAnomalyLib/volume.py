@@ -65,6 +65,11 @@ class Volume:
         """Edge lengths of a voxel in millimetres, shape (3,)."""
         return np.linalg.norm(self.affine[:3, :3], axis=0)
 
+    @property
+    def voxel_ml(self) -> float:
+        """Volume of a voxel in millilitres."""
+        return float(abs(np.linalg.det(self.affine[:3, :3]))) / 1000.0
+
     def with_data(self, data: np.ndarray) -> Volume:
         """Another array in the same place; its shape must be this volume's."""
         if data.shape != self.shape:

@@ -85,7 +85,7 @@ def thesis_row(result: Result, known: Anatomy, truth: np.ndarray, case: Case, ch
     difference = result.difference.data
     predicted = thesis_rule(difference, known.white, change if case.kind == LESION else case.change)
     score, inside = np.abs(difference[known.white]), truth[known.white]
-    voxel_ml = abs(np.linalg.det(known.volume.affine[:3, :3])) / 1000.0
+    voxel_ml = known.volume.voxel_ml
     return {**_facts(known, truth, change), **overlap(predicted.astype(np.uint8), 1, truth),
             "auprc": average_precision(score, inside), "dice_best": best_dice(score, inside),
             "found": float((predicted & truth).any()), "false_regions": parts_beside(predicted, truth, voxel_ml)}

@@ -51,7 +51,7 @@ def find_shapes(folder: Path, least_ml: float = LEAST_ML, most_ml: float = MOST_
         if not least_ml <= known.get(path.name, least_ml) <= most_ml:
             continue
         mask, _ = load_volume(path)
-        size = known.get(path.name, np.count_nonzero(mask.data > 0.5) * float(np.prod(mask.spacing)) / 1000.0)
+        size = known.get(path.name, np.count_nonzero(mask.data > 0.5) * mask.voxel_ml)
         if least_ml <= size <= most_ml:
             shapes.append(Shape(path.name.removesuffix(".nii.gz"), mask, size))
     if not shapes:

@@ -40,7 +40,7 @@ class Anatomy:
 
     def millilitres(self, where: np.ndarray) -> float:
         """Size of a boolean array on the grid."""
-        return float(np.count_nonzero(where) * abs(np.linalg.det(self.volume.affine[:3, :3])) / 1000.0)
+        return np.count_nonzero(where) * self.volume.voxel_ml
 
 
 def anatomy(prepared: Prepared) -> Anatomy:

@@ -46,7 +46,7 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     planted = truth.data > 0.5
     scores = score(found.data > 0.5, planted)
-    ml = float(np.prod(truth.spacing)) / 1000
+    ml = truth.voxel_ml
     centre = truth.affine @ [*np.argwhere(planted).mean(axis=0), 1] if planted.any() else np.full(4, np.nan)
     print(f"Planted anomaly: {np.count_nonzero(planted) * ml:.2f} ml round R {centre[0]:.0f}, A {centre[1]:.0f}, "
           f"S {centre[2]:.0f} mm")

@@ -63,6 +63,12 @@ def some_data():
     return np.random.default_rng(1).random(SHAPE).astype(np.float32)
 
 
+@pytest.mark.parametrize("name", AFFINES)
+def test_a_voxel_has_a_volume(name):
+    volume = Volume(some_data(), AFFINES[name])
+    assert volume.voxel_ml == pytest.approx(np.prod(volume.spacing) / 1000)
+
+
 @pytest.mark.parametrize("ending", ENDINGS)
 @pytest.mark.parametrize("name", AFFINES)
 def test_every_corner_stays_in_place_for_every_reader(tmp_path, name, ending):
