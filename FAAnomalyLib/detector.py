@@ -97,8 +97,8 @@ class Detector:
             remarks.append(f"the model {engine.model.name} is not calibrated: its z and threshold are a guess")
         result = _score(prepared, judgement, region, sought(threshold, request.signs))
         progress.finish()
-        result.provenance = _provenance(request, prepared, engine, judgement, remarks, progress, len(passes), threshold)
-        result.provenance["drawn_ml"] = None if region is None else float(region.sum() * result.input.voxel_ml)
+        result.provenance = _provenance(request, prepared, region, engine, judgement, remarks, progress, len(passes),
+                                        threshold)
         return result
 
     def _open(self, request: DetectRequest, volume: Volume | None, hole: np.ndarray | None, sampling: Sampling,
@@ -170,11 +170,7 @@ def _passes(prepared: Prepared, request: DetectRequest, region: np.ndarray | Non
     if region is None:
         return roaming_passes(prepared, request)
     space = prepared.space
-    touched = space.voxels_holding(region)
-    # Linear interpolation gives a voxel a share of the region if its centre lies within a native voxel of it.
-    reach = int(np.ceil(np.linalg.norm(space.native.spacing) / space.spacing_mm)) + 1
-    touched |= space.to_model(region, 1, box_about(touched, reach)) > 0.01
-    hole = ndimage.binary_dilation(touched, iterations=REACH_VOXELS) & prepared.brain
+    hole = ndimage.binary_dilation(space.voxels_touching(region), iterations=REACH_VOXELS) & prepared.brain
     if not hole.any():
         raise FAError("bad-request", "The region lies outside the brain", "none of its voxels is brain",
                       "Draw it over brain tissue")
@@ -220,7 +216,7 @@ def _mean_on_native(prepared: Prepared, filled: Filled, replaced: np.ndarray) ->
     return np.clip(prepared.space.to_native(whole, order=3, box=box_about(replaced)), 0.0, 1.0)
 
 
-def _provenance(request, prepared, engine, judgement, remarks, progress, passes, threshold) -> dict:
+def _provenance(request, prepared, region, engine, judgement, remarks, progress, passes, threshold) -> dict:
     from . import __version__
 
     alignment, device = prepared.space.alignment, engine.filler.device
@@ -238,6 +234,7 @@ def _provenance(request, prepared, engine, judgement, remarks, progress, passes,
                         "sensitive_z": _by_sign(engine.calibration.sensitive),
                         "alone_z": _by_sign(engine.calibration.alone),
                         "sha256": (engine.model.manifest.get("calibration") or {}).get("sha256")},
+        "drawn_ml": None if region is None else float(region.sum() * prepared.space.native.voxel_ml),
         "passes": passes,
         "hidden_share": round(judgement.hidden_share, 4),
         "network_evaluations": judgement.filled.evaluations,

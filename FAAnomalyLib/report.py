@@ -74,8 +74,8 @@ def report_html(result: Result) -> str:
     scene = Scene(result)
     strongest = result.regions[0] if result.regions else None
     name = PurePath(str(_find(result.provenance, ("input",)) or "").replace("\\", "/")).name
-    through = "near the middle of the brain" if result.drawn_ml is None else "through the drawn region"
-    through = f"through the peak of region {strongest.label}" if strongest else through
+    elsewhere = "near the middle of the brain" if result.drawn_ml is None else "through the drawn region"
+    through = f"through the peak of region {strongest.label}" if strongest else elsewhere
     parts = [
         f"<h1>FA anomaly report</h1>\n<p class='dim'>{_text(name or 'FA map')}</p>",
         "<div class='caution'><b>Research software, not a diagnosis.</b> Do not use it to decide on care.</div>",

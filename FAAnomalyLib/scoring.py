@@ -82,10 +82,8 @@ def suspects(statistic: np.ndarray, spacing_mm: float, judged: np.ndarray) -> np
 
 def _dilated(inside: np.ndarray, box: tuple[slice, ...], shape: tuple[int, ...], spacing_mm: float) -> np.ndarray:
     """A cluster, given within its box, dilated by :data:`SUSPECT_DILATION_MM` on the whole grid."""
-    reach = int(np.ceil(SUSPECT_DILATION_MM / spacing_mm))
-    wide = tuple(slice(max(s.start - reach, 0), min(s.stop + reach, n)) for s, n in zip(box, shape, strict=True))
-    local = np.zeros([s.stop - s.start for s in wide], bool)
-    local[tuple(slice(s.start - w.start, s.stop - w.start) for s, w in zip(box, wide, strict=True))] = inside
     whole = np.zeros(shape, bool)
-    whole[wide] = ndimage.distance_transform_edt(~local, sampling=spacing_mm) <= SUSPECT_DILATION_MM
+    whole[box] = inside
+    near = box_about(whole, int(np.ceil(SUSPECT_DILATION_MM / spacing_mm)))
+    whole[near] = ndimage.distance_transform_edt(~whole[near], sampling=spacing_mm) <= SUSPECT_DILATION_MM
     return whole

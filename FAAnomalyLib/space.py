@@ -79,9 +79,21 @@ class ModelSpace:
         back = np.linalg.inv(self._native_from_model)
         return _carried(data.astype(np.float32), back, self.native.shape, order, box)
 
-    def voxels_holding(self, mask: np.ndarray) -> np.ndarray:
-        """Model voxels in which the centre of a native voxel of *mask* lies, bool; none is too small to be met."""
+    def voxels_touching(self, mask: np.ndarray) -> np.ndarray:
+        """Model voxels, bool, that hold the centre of a native voxel of *mask* or take 1 % of a value from it.
+
+        No part of *mask* is too small to be met, and none reaches a voxel by linear interpolation unnoticed.
+        """
         grid = np.linalg.inv(self._native_from_model)
+        # A share goes no farther than to the centre of the next native voxel.
+        corners = np.stack(np.meshgrid(*[(s.start - 1, s.stop) for s in box_about(mask)])).reshape(3, -1)
+        corners = grid[:3, :3] @ corners + grid[:3, 3:]
+        lows, highs = np.floor(corners.min(axis=1)).astype(int), np.ceil(corners.max(axis=1)).astype(int) + 1
+        box = tuple(slice(int(np.clip(low, 0, n - 1)), int(np.clip(high, 1, n)))
+                    for low, high, n in zip(lows, highs, self.template.fa.shape, strict=True))
+        return self._voxels_holding(mask, grid) | (self.to_model(mask, order=1, box=box) > 0.01)
+
+    def _voxels_holding(self, mask: np.ndarray, grid: np.ndarray) -> np.ndarray:
         voxels = np.rint(grid[:3, :3] @ np.argwhere(mask).T + grid[:3, 3:]).astype(int)
         held = np.zeros(self.template.fa.shape, bool)
         inside = ((voxels >= 0) & (voxels < np.array(held.shape)[:, None])).all(axis=0)

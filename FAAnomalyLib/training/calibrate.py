@@ -149,10 +149,12 @@ def _one_region(z: list[Volume], shares: np.ndarray, threshold: tuple[float, flo
         return np.average([len(find_regions(one, one, lower)[1]) for one in z], weights=shares) > 1.0
 
     scale, step = 1.0, STEP
-    while step >= FINEST_STEP:
-        while scale > step and not too_low(scale - step):
-            scale -= step
+    while scale > step and not too_low(scale - step):
+        scale -= step
+    while step > FINEST_STEP:
         step /= 2
+        if not too_low(scale - step):
+            scale -= step
     return tuple(scale * limit for limit in threshold)
 
 

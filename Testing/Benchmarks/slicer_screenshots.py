@@ -207,13 +207,14 @@ def planted(args: argparse.Namespace):
     """The volume node of ``--real`` with a sphere of changed FA in its white matter, and that sphere's outline."""
     from FAAnomalyLib.engine import load_engine
     from FAAnomalyLib.evaluation.lesions import plant, sphere, white_matter_centre
+    from FAAnomalyLib.evaluation.truth import anatomy
     from FAAnomalyLib.intake import check_fa
     from FAAnomalyLib.space import prepare
     from FAAnomalyLib.volume import load_volume
 
     healthy, _ = check_fa(load_volume(args.real)[0])
     prepared = prepare(healthy, load_engine("default").template, None)
-    white = (prepared.space.to_native(prepared.space.prior.white_matter) > 0.5) & prepared.native_brain
+    white = anatomy(prepared).white
     ball = sphere(healthy, white_matter_centre(healthy, white, args.diameter, args.seed), args.diameter) & white
     volume = plant(healthy, ball, args.change)
     node = slicer.util.addVolumeFromArray(np.ascontiguousarray(volume.data.T), ijkToRAS=volume.affine,

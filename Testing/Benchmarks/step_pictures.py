@@ -15,6 +15,7 @@ from scipy import ndimage
 
 from FAAnomalyLib.engine import load_engine
 from FAAnomalyLib.evaluation.lesions import plant, sphere, white_matter_centre
+from FAAnomalyLib.evaluation.truth import anatomy
 from FAAnomalyLib.holes import plan
 from FAAnomalyLib.inpainting import Sampling, combine, roam_by_size
 from FAAnomalyLib.intake import check_brain_mask, check_fa
@@ -48,7 +49,7 @@ def main() -> None:
     healthy, _ = check_fa(load_volume(args.fa)[0])
     brain = check_brain_mask(load_volume(args.brain_mask)[0], healthy) if args.brain_mask else None
     before = prepare(healthy, engine.template, brain)
-    white = (before.space.to_native(before.space.prior.white_matter) > 0.5) & before.native_brain
+    white = anatomy(before).white
     centre = white_matter_centre(healthy, white, args.diameter, args.seed)
     ball = sphere(healthy, centre, args.diameter) & white
     volume = plant(healthy, ball, args.change)

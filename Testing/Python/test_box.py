@@ -1,4 +1,4 @@
-"""The box about what matters; what is computed in it is what was computed everywhere."""
+"""The smallest box about what matters."""
 
 from __future__ import annotations
 

@@ -316,6 +316,18 @@ def test_a_drawn_region_is_smoothed_as_its_yardsticks_are():
         assert values[PLACE] == at_its_height(CHANGE, key[1])
 
 
+@pytest.mark.parametrize("key", DRAWN, ids=str)
+def test_the_grid_round_what_is_judged_changes_nothing(key):
+    """Only the box about it is smoothed."""
+    residual = np.random.default_rng(0).normal(0.0, SD, SHAPE).astype(np.float32)
+    variance, judged = np.full(SHAPE, SD**2, np.float32), BALL & (np.indices(SHAPE)[0] > 22)
+    wide = [np.pad(part, 30, constant_values=fill) for part, fill in ((residual, 9.0), (variance, np.nan),
+                                                                      (judged, False))]
+    found = smoothed(*wide, key[1] / MM)
+    np.testing.assert_array_equal(found[30:-30, 30:-30, 30:-30], smoothed(residual, variance, judged, key[1] / MM))
+    assert not found[~wide[2]].any()
+
+
 def test_nothing_to_judge_is_no_evidence(template):
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import permutations, product
 
 import nibabel
@@ -112,6 +113,21 @@ def test_a_part_of_the_native_grid_gets_what_it_gets_in_the_whole(grid, order):
     assert np.ptp(whole[where]) > 0.2 and part.shape == whole.shape
     np.testing.assert_allclose(part[where], whole[where], atol=1e-6 if order else 0)
     assert not part[~where].any()
+
+
+@any_grid
+@pytest.mark.parametrize("scale", [0.6, 1.0, 1.5])
+def test_every_model_voxel_that_a_region_reaches_is_found(grid, scale):
+    """Whatever the head's size in the template's world: what is sought in a part is what the whole would show."""
+    shape, affine = grid
+    plain = space_of(Volume(np.zeros(shape, np.float32), affine))
+    space = replace(plain, alignment=Alignment(TILTED @ np.diag([scale, scale, scale, 1.0]), 1.0, "affine"))
+    for low, high in ((0.4, 0.55), (0.5, 0.5), (0.0, 0.1)):
+        mask = np.zeros(shape, bool)
+        mask[tuple(slice(int(low * n), int(high * n) + 1) for n in shape)] = True
+        touched, reached = space.voxels_touching(mask), space.to_model(mask, order=1) > 0.01
+        assert touched[reached].all()
+        assert touched.any() and reached.any() or low != 0.4, "of one small voxel, or at the rim, there may be none"
 
 
 @pytest.mark.parametrize("name", ["left-handed oblique", "permuted", "anisotropic"])
