@@ -25,17 +25,8 @@ for _folder in Path(__file__).resolve().parents[:2]:
     if (_folder / "FAAnomalyLib" / "__init__.py").is_file() and str(_folder) not in sys.path:
         sys.path.append(str(_folder))
 
-from FAAnomalySlicer.install import Installer  # noqa: E402
-from FAAnomalySlicer.parameters import (  # noqa: E402
-    Device,
-    MaskSize,
-    MaskType,
-    RegionMode,
-    Sampler,
-    Shown,
-    Signs,
-    ThresholdMode,
-)
+from FAAnomalySlicer.scene.choices import Device, MaskSize, MaskType, RegionMode, Sampler, Shown, Signs, ThresholdMode
+from FAAnomalySlicer.setup.package_installer import Installer
 
 RESOURCES = Path(__file__).resolve().parent / "Resources"
 PACKAGES = ("FAAnomalySlicer", "FAAnomalyLib")
@@ -67,14 +58,14 @@ class FAAnomaly(ScriptedLoadableModule):
 
 def register_layout() -> None:
     """Tell Slicer of the layout that compares."""
-    from FAAnomalySlicer.compare import register_layout as register
+    from FAAnomalySlicer.views.comparison_layout import register_layout as register
 
     register()
 
 
 def register_sample_data() -> None:
     """Tell Slicer's Sample Data module of the bundled brain."""
-    from FAAnomalySlicer.sample_data import register_sample_data as register
+    from FAAnomalySlicer.scene.sample_data import register_sample_data as register
 
     register(str(RESOURCES / "Icons" / "FAAnomalySample.png"))
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from ._version import __version__
 from .errors import FAError
 from .request import DetectRequest
 
@@ -20,11 +21,10 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from .progress import CancelToken, ProgressCallback
     from .result import Result
+    from .runtime.progress import CancelToken, ProgressCallback
     from .volume import Volume
 
-__version__ = "0.1.0"
 __all__ = ["DetectRequest", "FAError", "__version__", "detect", "inpaint"]
 
 IN_MEMORY = "(in memory)"
@@ -75,7 +75,7 @@ def inpaint(
 
 
 def _run(method, volume, hole, progress, cancel, options):
-    from .job import run_job
+    from .pipeline.jobs import run_job
     from .volume import Volume
 
     in_memory = isinstance(volume, Volume)
@@ -87,6 +87,6 @@ def _run(method, volume, hole, progress, cancel, options):
 @lru_cache(maxsize=1)
 def _warm_detector():
     # One detector for the whole process: a loop over a cohort loads the model once.
-    from .detector import Detector
+    from .pipeline.detector import Detector
 
     return Detector()

@@ -15,7 +15,7 @@ BOTH_SIZES = (16, 32)
 SAMPLERS = ("mean", "dpm++", "ddim", "ddpm", "repaint", "thesis")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 THRESHOLDS = ("auto", "sensitive")
-"""Those that a model's calibration gives; see :class:`FAAnomalyLib.calibration.Calibration`."""
+"""Those that a model's calibration gives; see :class:`FAAnomalyLib.anomaly.calibration.Calibration`."""
 SIGNS = ("both", "increased", "decreased")
 """Which regions are looked for."""
 MASK_VOXEL_MM = 1.25

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from .errors import FAError
-from .formats import (
+from .io.volume_codecs import (
     ITK_ENDINGS,
     NIFTI_ENDINGS,
     WRITABLE_ENDINGS,

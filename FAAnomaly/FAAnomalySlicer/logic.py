@@ -11,11 +11,11 @@ from slicer.i18n import tr as _
 
 from FAAnomalyLib.errors import FAError
 
-from .connection import Connection
-from .detection import CANCELLED, Detection, Order
-from .lens import Lens
-from .results import ResultNodes
-from .signal import Signal
+from .events.signal import Signal
+from .runs.connection import Connection
+from .runs.detection_run import CANCELLED, Detection, Order
+from .runs.live_preview import Lens
+from .scene.result_nodes import ResultNodes
 
 
 class Detections(slicer.util.VTKObservationMixin):

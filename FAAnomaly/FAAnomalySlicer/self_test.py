@@ -6,15 +6,15 @@ import numpy as np
 import slicer
 import slicer.util
 
-from FAAnomalyLib.regions import find_regions
+from FAAnomalyLib.anomaly.regions import find_regions
 from FAAnomalyLib.volume import Volume
 
-from . import geometry
-from .detection import Order
-from .fa_check import check_fa
-from .parameters import MaskSize, RegionMode, request_options
-from .results import ResultArrays, import_result, recall
-from .threshold import apply_threshold
+from .runs.detection_run import Order
+from .scene import geometry
+from .scene.choices import MaskSize, RegionMode, request_options
+from .scene.input_check import check_fa
+from .scene.result_nodes import ResultArrays, import_result, recall
+from .scene.threshold import apply_threshold
 
 SHAPE = (40, 44, 36)
 """(k, j, i)."""

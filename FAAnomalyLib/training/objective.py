@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor, nn
 
-from ..diffusion.schedule import Schedule
-from ..networks.inpainter import condition
-from .augment import augment
-from .data import Subject
-from .random_holes import random_hole
+from ..diffusion.noise_schedule import Schedule
+from ..networks.conditional_unet import condition
+from .augmentation import augment
+from .cohort_cache import Subject
+from .mask_sampling import random_hole
 
 WHITE_MATTER_FA = 0.2
 """Thesis, equation 2.1."""

@@ -17,10 +17,10 @@ from math import erf, exp, pi, sqrt
 
 import numpy as np
 
-from FAAnomalyLib.calibration import COMBINATIONS, UNIT, Calibration, calibrated_voxels
-from FAAnomalyLib.engine import load_engine
-from FAAnomalyLib.evidence import BORNE_OUT, BORNE_OUT_IN_TRACTS, LARGEST_DEVIATION, TEMPLATE, borne_out
-from FAAnomalyLib.space import RESOLUTION_MM
+from FAAnomalyLib.anomaly.calibration import COMBINATIONS, UNIT, Calibration, calibrated_voxels
+from FAAnomalyLib.anomaly.residual_maps import BORNE_OUT, BORNE_OUT_IN_TRACTS, LARGEST_DEVIATION, TEMPLATE, borne_out
+from FAAnomalyLib.pipeline.loaded_model import load_engine
+from FAAnomalyLib.preprocessing.model_grid import RESOLUTION_MM
 
 DIAMETERS_MM = (10.0, 20.0, 30.0, 40.0)
 CHANGES = np.linspace(0.0, 0.6, 121)

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from chart import COLOURS, Chart
 
-from FAAnomalyLib.evaluation.protocol import LESION
-from FAAnomalyLib.evaluation.scores import ALONE, FAANOMALY
-from FAAnomalyLib.evaluation.table import anomaly_words, change_words
+from FAAnomalyLib.evaluation.cases import LESION
+from FAAnomalyLib.evaluation.rows import ALONE, FAANOMALY
+from FAAnomalyLib.evaluation.tables.cells import anomaly_words, change_words
 
 MOST = 4
 

@@ -16,17 +16,18 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "Testing" / "Python"), str(ROOT)]
+sys.path[:0] = [str(ROOT / "Testing"), str(ROOT)]
 
-import slicer_harness  # noqa: E402
+import slicer_harness
 
 slicer_harness.install()
 
-import numpy as np  # noqa: E402
-from FAAnomalySlicer.fa_check import check_values  # noqa: E402
-from mrml_volumes import add_volume, brainlike, grid, turn  # noqa: E402
-from panel_bench import LONGEST, PanelBench, Responsiveness, results_of  # noqa: E402
-from slicer_harness.fixtures import ModuleOpener  # noqa: E402
+import numpy as np
+
+from FAAnomalySlicer.scene.input_check import check_values
+from slicer_harness.fixtures import ModuleOpener
+from support.mrml_volumes import add_volume, brainlike, grid, turn
+from support.panel_bench import LONGEST, PanelBench, Responsiveness, results_of
 
 THRESHOLDS = (6.0, 4.0, 3.0, 2.0, 1.0)
 ASKED_MS, ASKED_SLIDER_MS = 50, 200

@@ -15,16 +15,16 @@ from pathlib import Path
 
 import numpy as np
 
-from FAAnomalyLib.baselines.harmonic import Harmonic
-from FAAnomalyLib.baselines.linear_estimate import LinearEstimate
-from FAAnomalyLib.baselines.mean_white_matter import MeanWhiteMatter
-from FAAnomalyLib.baselines.template import Template as TemplateFit
-from FAAnomalyLib.engine import load_engine
-from FAAnomalyLib.holes import plan
-from FAAnomalyLib.inpainting import Sampling
-from FAAnomalyLib.intake import check_brain_mask, check_fa
-from FAAnomalyLib.scoring import judged_mask
-from FAAnomalyLib.space import prepare
+from FAAnomalyLib.anomaly.candidates import judged_mask
+from FAAnomalyLib.evaluation.baselines.harmonic import Harmonic
+from FAAnomalyLib.evaluation.baselines.linear_estimate import LinearEstimate
+from FAAnomalyLib.evaluation.baselines.mean_white_matter import MeanWhiteMatter
+from FAAnomalyLib.evaluation.baselines.template import Template as TemplateFit
+from FAAnomalyLib.inpainting.masks import plan
+from FAAnomalyLib.inpainting.volume_inpainter import Sampling
+from FAAnomalyLib.pipeline.loaded_model import load_engine
+from FAAnomalyLib.preprocessing.fa_validation import check_brain_mask, check_fa
+from FAAnomalyLib.preprocessing.model_grid import prepare
 from FAAnomalyLib.volume import load_volume
 
 NETWORK = "hole-trained network, one step"

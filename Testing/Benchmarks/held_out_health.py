@@ -5,7 +5,7 @@
 FOLDS, CROSS and WORK are those of ``faanomaly calibrate DATA --folds FOLDS --people people.csv -o MODEL --cross CROSS
 --work WORK``: everybody is judged by the calibration without them, from the passes kept in WORK: regions on
 the map's own grid, spread and tails of z on the model grid.
-Last come the limits that :data:`FAAnomalyLib.calibration.UNCALIBRATED` is a fifth beyond.
+Last come the limits that :data:`FAAnomalyLib.anomaly.calibration.UNCALIBRATED` is a fifth beyond.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from pathlib import Path
 
 import numpy as np
 
-from FAAnomalyLib.calibration import COMBINATIONS, Calibration, load_calibration
-from FAAnomalyLib.checkpoints import read_manifest
-from FAAnomalyLib.evaluation.bootstrap import mean_over_people
-from FAAnomalyLib.regions import find_regions, sought
-from FAAnomalyLib.training.calibrate import limits_of, shares_of
-from FAAnomalyLib.training.healthy import Healthy, look_at, read_folds
-from FAAnomalyLib.training.template import find_volumes
+from FAAnomalyLib.anomaly.calibration import COMBINATIONS, Calibration, load_calibration
+from FAAnomalyLib.anomaly.regions import find_regions, sought
+from FAAnomalyLib.evaluation.metrics.bootstrap import mean_over_people
+from FAAnomalyLib.models.checkpoints import read_manifest
+from FAAnomalyLib.training.calibration_fit import limits_of, shares_of
+from FAAnomalyLib.training.healthy_maps import Healthy, look_at, read_folds
+from FAAnomalyLib.training.template_building import find_volumes
 
 SCORES = {"regions": "regions at --threshold auto", "any": "share with any", "sensitive": "regions at sensitive",
           "any sensitive": "share with any at sensitive", "up alone": "increases at sensitive, alone",

@@ -20,12 +20,12 @@ import numpy as np
 from scipy import ndimage
 
 import FAAnomalyLib as fa
-from FAAnomalyLib.engine import load_engine
-from FAAnomalyLib.evaluation.lesions import plant, sphere, white_matter_centre
-from FAAnomalyLib.prior import Template
+from FAAnomalyLib.evaluation.planting.lesions import plant, sphere, white_matter_centre
+from FAAnomalyLib.pipeline.loaded_model import load_engine
+from FAAnomalyLib.preprocessing.model_grid import prepare
+from FAAnomalyLib.preprocessing.template import Template
 from FAAnomalyLib.result import Region, Result
-from FAAnomalyLib.space import prepare
-from FAAnomalyLib.training.template import load_subject
+from FAAnomalyLib.training.template_building import load_subject
 from FAAnomalyLib.volume import Volume, save_volume
 
 SAME_PLACE_MM = 10.0

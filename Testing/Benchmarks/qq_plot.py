@@ -15,7 +15,7 @@ from pathlib import Path
 from chart import Chart
 from scipy.stats import norm
 
-from FAAnomalyLib.evaluation.health import QUANTILES
+from FAAnomalyLib.evaluation.metrics.healthy import QUANTILES
 
 TICKS = [(tick, f"{tick:+d}" if tick else "0") for tick in range(-4, 5)]
 

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 import FAAnomalyLib
-from FAAnomalyLib.pictures import save_montage_png
+from FAAnomalyLib.reporting.figures import save_montage_png
 
 RESOURCES = Path(__file__).resolve().parents[2] / "Resources"
 

@@ -19,15 +19,16 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "Testing" / "Python"), str(ROOT)]
+sys.path[:0] = [str(ROOT / "Testing"), str(ROOT)]
 
-import slicer_harness  # noqa: E402
+import slicer_harness
 
 slicer_harness.install()
 
-import slicer  # noqa: E402
-import slicer.util  # noqa: E402
-from slicer_harness.fixtures import ModuleOpener  # noqa: E402
+import slicer
+import slicer.util
+
+from slicer_harness.fixtures import ModuleOpener
 
 OUT = ROOT / "Resources" / "Screenshots"
 LONGEST = 1800
@@ -139,7 +140,7 @@ def wait_for_lens(widget) -> None:
 
 def strongest(widget) -> np.ndarray:
     """Where the strongest region has its centre, world RAS."""
-    from FAAnomalySlicer.results import recall
+    from FAAnomalySlicer.scene.result_nodes import recall
 
     table = recall(widget.logic.getParameterNode().inputVolume).table.GetTable()
     return np.array([table.GetColumnByName(f"centroid_{axis}").GetValue(0) for axis in "ras"])
@@ -147,7 +148,7 @@ def strongest(widget) -> np.ndarray:
 
 def show_segments(widget, shown: bool) -> None:
     """Outlines, and the legend in the last view alone: small pictures have no room for three."""
-    from FAAnomalySlicer.results import recall
+    from FAAnomalySlicer.scene.result_nodes import recall
 
     nodes = recall(widget.logic.getParameterNode().inputVolume)
     nodes.segmentation.GetDisplayNode().SetVisibility(shown)
@@ -205,11 +206,11 @@ def save(rows: list[tuple[str, Image.Image]], path: Path) -> None:
 
 def planted(args: argparse.Namespace):
     """The volume node of ``--real`` with a sphere of changed FA in its white matter, and that sphere's outline."""
-    from FAAnomalyLib.engine import load_engine
-    from FAAnomalyLib.evaluation.lesions import plant, sphere, white_matter_centre
-    from FAAnomalyLib.evaluation.truth import anatomy
-    from FAAnomalyLib.intake import check_fa
-    from FAAnomalyLib.space import prepare
+    from FAAnomalyLib.evaluation.planting.lesions import plant, sphere, white_matter_centre
+    from FAAnomalyLib.evaluation.planting.truth import anatomy
+    from FAAnomalyLib.pipeline.loaded_model import load_engine
+    from FAAnomalyLib.preprocessing.fa_validation import check_fa
+    from FAAnomalyLib.preprocessing.model_grid import prepare
     from FAAnomalyLib.volume import load_volume
 
     healthy, _ = check_fa(load_volume(args.real)[0])

@@ -29,18 +29,18 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from FAAnomalyLib.detector import Detector
-from FAAnomalyLib.device import choose_device, describe, fastest_dtype
-from FAAnomalyLib.engine import load_engine
 from FAAnomalyLib.errors import FAError
-from FAAnomalyLib.evaluation.lesions import white_matter_centre
-from FAAnomalyLib.evaluation.truth import anatomy
-from FAAnomalyLib.intake import check_brain_mask, check_fa
-from FAAnomalyLib.machine import cores, peak_memory_mb
-from FAAnomalyLib.networks.inpainter import Inpainter
-from FAAnomalyLib.networks.thesis import ThesisUNet
+from FAAnomalyLib.evaluation.planting.lesions import white_matter_centre
+from FAAnomalyLib.evaluation.planting.truth import anatomy
+from FAAnomalyLib.networks.conditional_unet import Inpainter
+from FAAnomalyLib.networks.thesis.unet import ThesisUNet
+from FAAnomalyLib.pipeline.detector import Detector
+from FAAnomalyLib.pipeline.loaded_model import load_engine
+from FAAnomalyLib.preprocessing.fa_validation import check_brain_mask, check_fa
+from FAAnomalyLib.preprocessing.model_grid import prepare
 from FAAnomalyLib.request import DetectRequest
-from FAAnomalyLib.space import prepare
+from FAAnomalyLib.runtime.device import choose_device, describe, fastest_dtype
+from FAAnomalyLib.runtime.hardware import cores, peak_memory_mb
 from FAAnomalyLib.volume import load_volume
 
 ROI_MM = 20.0

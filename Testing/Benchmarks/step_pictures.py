@@ -13,19 +13,19 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
-from FAAnomalyLib.engine import load_engine
-from FAAnomalyLib.evaluation.lesions import plant, sphere, white_matter_centre
-from FAAnomalyLib.evaluation.truth import anatomy
-from FAAnomalyLib.holes import plan
-from FAAnomalyLib.inpainting import Sampling, combine, roam_by_size
-from FAAnomalyLib.intake import check_brain_mask, check_fa
-from FAAnomalyLib.judgement import judge_brain, small_and_large
-from FAAnomalyLib.pictures import colours, cut
-from FAAnomalyLib.regions import find_regions
+from FAAnomalyLib.anomaly.candidates import first_look, judged_mask
+from FAAnomalyLib.anomaly.refinement import look_again
+from FAAnomalyLib.anomaly.regions import find_regions
+from FAAnomalyLib.anomaly.scoring import judge_brain, small_and_large
+from FAAnomalyLib.evaluation.planting.lesions import plant, sphere, white_matter_centre
+from FAAnomalyLib.evaluation.planting.truth import anatomy
+from FAAnomalyLib.inpainting.masks import plan
+from FAAnomalyLib.inpainting.volume_inpainter import Sampling, combine, roam_by_size
+from FAAnomalyLib.pipeline.loaded_model import load_engine
+from FAAnomalyLib.preprocessing.fa_validation import check_brain_mask, check_fa
+from FAAnomalyLib.preprocessing.model_grid import prepare
+from FAAnomalyLib.reporting.figures import colours, cut
 from FAAnomalyLib.request import BOTH_SIZES
-from FAAnomalyLib.scoring import first_look, judged_mask
-from FAAnomalyLib.second_look import look_again
-from FAAnomalyLib.space import prepare
 from FAAnomalyLib.volume import load_volume
 
 ZOOM, GAP, CAPTION = 3, 6, 24

@@ -23,9 +23,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from FAAnomalyLib.training.healthy import read_folds
+from FAAnomalyLib.training.healthy_maps import read_folds
 from FAAnomalyLib.training.recipes import RECIPES
-from FAAnomalyLib.training.template import find_volumes, stem
+from FAAnomalyLib.training.template_building import find_volumes, stem
 
 SPHERES = (("16", "32"), ("0.2", "-0.2", "0.3", "-0.3"))
 """Diameters in voxels of 1.25 mm, and changes of FA."""
@@ -68,11 +68,11 @@ def untrained(args: argparse.Namespace) -> float:
     """Error on the held-out person of a network that has learned nothing yet, the same at every width."""
     import torch
 
-    from FAAnomalyLib.checkpoints import build_network
-    from FAAnomalyLib.prior import load_template, on_grid
-    from FAAnomalyLib.resources import resources_dir
-    from FAAnomalyLib.training.data import prepare_subjects
-    from FAAnomalyLib.training.held_out import roaming_error
+    from FAAnomalyLib.models.checkpoints import build_network
+    from FAAnomalyLib.preprocessing.template import load_template, on_grid
+    from FAAnomalyLib.runtime.resources import resources_dir
+    from FAAnomalyLib.training.cohort_cache import prepare_subjects
+    from FAAnomalyLib.training.validation import roaming_error
 
     recipe = RECIPES["inpainter"]
     template = on_grid(load_template(args.template or resources_dir() / "Template"), tuple(recipe.grid["shape"]),

@@ -10,13 +10,13 @@ from slicer.i18n import tr as _
 
 from FAAnomalyLib.errors import FAError
 
-from ..diagnostics import diagnostics_text
-from ..engine import engine_command, engine_environment
-from ..engine_check import EngineCheck
-from ..models import DEFAULT, ModelInfo, models
-from ..qt_process import QtProcess, QtTimer
-from .context import Context
+from ..scene.model_list import DEFAULT, ModelInfo, models
+from ..setup.diagnostics import diagnostics_text
+from ..worker_client.environment_check import EngineCheck
+from ..worker_client.launcher import engine_command, engine_environment
+from ..worker_client.qt_process import QtProcess, QtTimer
 from .packages import Packages
+from .panel_context import Context
 
 
 class AdvancedSection:

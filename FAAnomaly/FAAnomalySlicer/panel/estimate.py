@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from slicer.i18n import tr as _
 
-from ..parameters import RegionMode
+from ..scene.choices import RegionMode
 
 PREFIX = "FAAnomaly/seconds"
 

@@ -11,9 +11,9 @@ from slicer.i18n import tr as _
 
 from FAAnomalyLib.errors import FAError
 
-from ..report import report_of
-from ..results import ResultNodes
-from .context import Context, show_text
+from ..scene.report_text import report_of
+from ..scene.result_nodes import ResultNodes
+from .panel_context import Context, show_text
 
 VOLUMES = {"pseudoHealthy": "pseudo_healthy.nii.gz", "difference": "difference.nii.gz", "zMap": "z_map.nii.gz",
            "segmentation": "segmentation.seg.nrrd"}

@@ -7,10 +7,10 @@ import slicer.util
 import vtk
 from slicer.i18n import tr as _
 
-from ..fa_check import check_fa
-from ..sample_data import NODE_NAME, load_sample
-from .context import Context, Observer, show_text
-from .later import Later
+from ..events.debounce import Later
+from ..scene.input_check import check_fa
+from ..scene.sample_data import NODE_NAME, load_sample
+from .panel_context import Context, Observer, show_text
 
 
 class InputSection:

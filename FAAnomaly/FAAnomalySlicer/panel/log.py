@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 
-from .context import Context
+from .panel_context import Context
 
 
 class LogSection:
     """Appends lines as they come, in batches."""
 
     def __init__(self, context: Context) -> None:
-        from .later import Later
+        from ..events.debounce import Later
 
         self._text = context.ui.logText
         self._lines: list[str] = []

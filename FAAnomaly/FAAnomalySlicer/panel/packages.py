@@ -8,8 +8,8 @@ from slicer.i18n import tr as _
 
 from FAAnomalyLib.errors import FAError
 
-from .context import Context
-from .later import Later
+from ..events.debounce import Later
+from .panel_context import Context
 
 
 class Packages:

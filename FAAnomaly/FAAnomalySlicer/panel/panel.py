@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import vtk
 
-from ..parameters import Shown
+from ..scene.choices import Shown
 from .advanced import AdvancedSection
-from .context import Context, Observer
 from .input import InputSection
-from .lens import LensSection
 from .log import LogSection
 from .packages import Packages
+from .panel_context import Context, Observer
+from .preview import LensSection
 from .region import RegionSection
 from .results import ResultsSection
 from .run import RunSection

@@ -9,11 +9,11 @@ from slicer.i18n import tr as _
 
 from FAAnomalyLib.errors import FAError
 
-from ..geometry import ijk_to_ras, roi_mask, segment_mask
-from ..parameters import RegionMode
-from .box import Placing, fit_to_brain, has_size, new_box, show_as_outline
-from .context import Context, Observer, show_text
-from .later import Later
+from ..events.debounce import Later
+from ..scene.choices import RegionMode
+from ..scene.geometry import ijk_to_ras, roi_mask, segment_mask
+from .panel_context import Context, Observer, show_text
+from .roi_tools import Placing, fit_to_brain, has_size, new_box, show_as_outline
 
 INFO_MS = 150
 

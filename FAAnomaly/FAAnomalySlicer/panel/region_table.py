@@ -8,8 +8,8 @@ from slicer.i18n import tr as _
 
 from FAAnomalyLib.result import Region, place
 
-from ..signal import Signal
-from .later import Later
+from ..events.debounce import Later
+from ..events.signal import Signal
 
 AT_ONCE = 25
 """Rows in one turn of the event loop: a cell of Qt's is slow to make."""

@@ -9,20 +9,20 @@ from slicer.i18n import tr as _
 
 from FAAnomalyLib.errors import FAError
 
-from .. import geometry
-from ..compare import Comparison
-from ..parameters import Shown, Signs, ThresholdMode
-from ..qt_process import QtTimer
-from ..results import ResultNodes, recall
-from ..segments import show_surface
-from ..table import regions_of
-from ..tensor import ROLE as FA_OF_TENSORS
-from ..threshold import ALONE, SENSITIVE, SHOWN_SIGNS, THRESHOLD, both_tails
-from ..threshold_follower import ThresholdFollower
-from ..views import jump_to
-from .context import Context, show_text, unexpected
+from ..events.debounce import Later
+from ..runs.threshold_updater import ThresholdFollower
+from ..scene import geometry
+from ..scene.choices import Shown, Signs, ThresholdMode
+from ..scene.region_table import regions_of
+from ..scene.result_nodes import ResultNodes, recall
+from ..scene.segments import show_surface
+from ..scene.tensor_fa import ROLE as FA_OF_TENSORS
+from ..scene.threshold import ALONE, SENSITIVE, SHOWN_SIGNS, THRESHOLD, both_tails
+from ..views.comparison_layout import Comparison
+from ..views.slice_views import jump_to
+from ..worker_client.qt_process import QtTimer
 from .export import Exporter
-from .later import Later
+from .panel_context import Context, show_text, unexpected
 from .region_table import RegionTable
 
 THRESHOLD_MS = 10

@@ -10,13 +10,13 @@ from slicer.i18n import tr as _
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.request import DetectRequest
 
-from ..detection import CANCELLED, DONE, READING, WRITING, Detection
-from ..parameters import Device, RegionMode, ThresholdMode, request_options
-from ..signal import Signal
+from ..events.debounce import Later
+from ..events.signal import Signal
+from ..runs.detection_run import CANCELLED, DONE, READING, WRITING, Detection
+from ..scene.choices import Device, RegionMode, ThresholdMode, request_options
 from . import estimate
-from .context import Context
-from .later import Later
 from .packages import Packages
+from .panel_context import Context
 
 FULL = 1000
 """Steps of the progress bar."""

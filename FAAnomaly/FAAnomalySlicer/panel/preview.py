@@ -1,0 +1,121 @@
+"""The healthy lens on the panel: a button, a box that is dragged, and the picture inside it."""
+
+from __future__ import annotations
+
+import time
+
+import slicer
+from slicer.i18n import tr as _
+
+from FAAnomalyLib.errors import FAError
+
+from ..events.debounce import Later
+from ..runs.live_preview import Lens, LensPicture
+from ..scene.choices import RegionMode, request_options
+from .packages import Packages
+from .panel_context import Context, Observer, show_text
+from .roi_tools import has_size, new_box, place_lens
+
+MOVE_MS = 30
+
+
+class LensSection:
+    """Turns the lens on and off, and sends it where the box is."""
+
+    def __init__(self, context: Context, packages: Packages) -> None:
+        self._context, self._ui, self._packages = context, context.ui, packages
+        self._lens: Lens | None = None
+        self._picture = LensPicture()
+        self._sent = 0.0
+        roi_class = slicer.vtkMRMLMarkupsROINode
+        self._roi = Observer([roi_class.PointModifiedEvent, slicer.vtkMRMLTransformableNode.TransformModifiedEvent],
+                             self._on_moved)
+        self._move = Later(self._fill, MOVE_MS)
+        self._ui.lensButton.connect("toggled(bool)", self._on_toggled)
+        context.run_starts.connect(self._pause)
+
+    @property
+    def on(self) -> bool:
+        """Whether the lens is on."""
+        return self._lens is not None
+
+    def update(self) -> None:
+        """Follow the parameter node: another volume, another box, or none."""
+        parameters = self._context.parameters
+        self._ui.lensButton.enabled = parameters is not None and parameters.inputVolume is not None
+        if self.on:
+            usable = (parameters is not None and parameters.inputVolume is not None
+                      and parameters.regionMode is RegionMode.BOX and parameters.roi is not None)
+            if not usable:
+                self.turn_off()
+            elif parameters.roi is not self._roi.node:
+                self._roi.watch(parameters.roi)
+                self._move.trigger()
+
+    def turn_on(self) -> None:
+        """Choose the box mode, make a box where there is none, and fill it. Raises ``FAError`` when that fails."""
+        context, parameters = self._context, self._context.parameters
+        context.message.clear()
+        self._packages.ensure()
+        parameters.regionMode = RegionMode.BOX
+        if parameters.roi is None:
+            parameters.roi = new_box()
+        if not has_size(parameters.roi):
+            place_lens(parameters.roi, parameters.inputVolume)
+        self._lens = context.logic.detections.lens()
+        self._lens.filled.connect(self._on_filled)
+        self._lens.failed.connect(self._on_failed)
+        self._roi.watch(parameters.roi)
+        show_text(self._ui.lensInfoLabel, _("The engine is starting; then drag the box."))
+        self._fill()
+
+    def turn_off(self) -> None:
+        """Forget the fill in flight and give the views back."""
+        lens, self._lens = self._lens, None
+        self._roi.watch(None)
+        self._move.stop()
+        if lens is not None:
+            lens.filled.disconnect(self._on_filled)
+            lens.failed.disconnect(self._on_failed)
+            lens.stop()
+            self._context.views.restore()
+            self._picture.remove()
+        show_text(self._ui.lensInfoLabel, "")
+        self._ui.lensButton.checked = False
+
+    def _pause(self) -> None:
+        self._move.stop()
+        if self._lens is not None:
+            self._lens.stop()
+
+    def _on_toggled(self, on: bool) -> None:
+        if on == self.on:
+            return
+        if not on:
+            self.turn_off()
+            return
+        try:
+            self.turn_on()
+        except FAError as error:
+            self.turn_off()
+            self._context.message.fail(error)
+
+    def _on_moved(self, caller, event) -> None:
+        self._move.trigger()
+
+    def _fill(self) -> None:
+        parameters = self._context.parameters
+        if self.on and parameters is not None and self._context.detection is None and has_size(parameters.roi):
+            self._sent = time.monotonic()
+            self._lens.show(parameters.inputVolume, parameters.roi, request_options(parameters))
+
+    def _on_filled(self, array, record) -> None:
+        first = self._picture.node is None
+        self._picture.show(array, record)
+        if first and self._picture.node is not None:
+            self._context.views.show_instead(self._picture.node)
+        show_text(self._ui.lensInfoLabel, _("Draft in {seconds:.1f} s. Press Apply for full quality.").format(
+            seconds=time.monotonic() - self._sent))
+
+    def _on_failed(self, error: FAError) -> None:
+        show_text(self._ui.lensInfoLabel, f"⚠ {error}")

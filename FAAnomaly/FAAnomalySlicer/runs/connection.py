@@ -1,0 +1,43 @@
+"""One engine, and the private folder through which volumes travel to it and back."""
+
+from __future__ import annotations
+
+import slicer
+
+from ..scene.input_export import InputStore
+from ..worker_client.launcher import connect_engine
+from ..worker_client.qt_process import QtTimer
+from ..worker_client.subprocess_process import PollTimer
+from ..worker_client.workspace import Workspace
+
+
+class Connection:
+    """What a run needs besides the scene.
+
+    Parameters
+    ----------
+    event_loop
+        Whether Qt's event loop delivers; otherwise :meth:`poll` has to be called.
+
+    Attributes
+    ----------
+    client, timer, workspace, inputs
+        See the classes.
+    """
+
+    def __init__(self, event_loop: bool) -> None:
+        self.client = connect_engine(event_loop)
+        self.timer = QtTimer() if event_loop else PollTimer()
+        self.workspace = Workspace(slicer.app.temporaryPath)
+        self.inputs = InputStore(self.workspace, self.timer)
+
+    def poll(self, seconds: float) -> None:
+        """Deliver what has come in, waiting at most *seconds*; without effect where an event loop does it."""
+        self.client.poll(seconds)
+        self.timer.poll()
+
+    def close(self) -> None:
+        """End the engine and remove the folder. Does not wait."""
+        self.client.shutdown()
+        self.inputs.forget()
+        self.workspace.close()

@@ -1,0 +1,122 @@
+"""Regions beyond a threshold, sought only where they can be: plain Python, safe in a thread, no scene.
+
+What comes out is what ``find_regions`` finds in the whole map. It looks at a cluster beyond the threshold no farther
+than its box widened by its own size. So parts of the map that hold such boxes whole, and do not overlap, can be
+searched one by one, and the rest of the map need not be looked at. Blocks of voxels tell where they are.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import ndimage
+
+from FAAnomalyLib.anomaly.regions import LEAST_LEVEL, NEIGHBOURS, find_regions
+from FAAnomalyLib.result import Region
+from FAAnomalyLib.volume import Volume
+
+BLOCK = 4
+"""Voxels along the edge of a block."""
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What a search found.
+
+    Attributes
+    ----------
+    labels
+        uint8 (k, j, i), contiguous: 0, 1 increased, 2 decreased; the part of the grid that holds the regions.
+    corner
+        Where that part begins in the grid (i, j, k).
+    regions
+        Strongest first, positions in the volume's local frame.
+    """
+
+    labels: np.ndarray
+    corner: tuple[int, int, int]
+    regions: list[Region]
+
+
+def search_regions(z: np.ndarray, difference: np.ndarray, ijk_to_ras: np.ndarray, up: float, down: float) -> Found:
+    """Seek the regions of the z-map (k, j, i) beyond *up* and, below zero, beyond *down*; infinity leaves a sign out.
+
+    Both signs at once, each in a thread of its own.
+    """
+
+    def tail(limits: tuple[float, float]) -> list:
+        sign, limit = (1, limits[0]) if math.isfinite(limits[0]) else (-1, limits[1])
+        return [(box, *find_regions(_part(z, box, ijk_to_ras), _part(difference, box, ijk_to_ras), limits))
+                for box in parts_to_search(z, sign, limit)]
+
+    tails = [limits for limits in ((up, math.inf), (math.inf, down)) if min(limits) < math.inf]
+    with ThreadPoolExecutor(2) as threads:
+        found = [one for part in threads.map(tail, tails) for one in part]
+    regions = sorted((region for *_, some in found for region in some), key=lambda region: -abs(region.peak_z))
+    box = _around([box for box, _, some in found if some])
+    labels = np.zeros([s.stop - s.start for s in box], np.uint8)
+    for part, segmentation, some in found:
+        if some:
+            place = tuple(slice(p.start - s.start, p.stop - s.start) for p, s in zip(part, box, strict=True))
+            labels[place] |= segmentation.data  # no voxel is beyond both
+    return Found(labels, tuple(s.start for s in box[::-1]),
+                 [replace(region, label=number) for number, region in enumerate(regions, 1)])
+
+
+def parts_to_search(z: np.ndarray, sign: int, limit: float) -> Iterator[tuple[slice, ...]]:
+    """Boxes that do not overlap and together hold every region of one sign and all that shapes it."""
+    height = sign * _block_heights(z, sign)
+    seeds = ndimage.find_objects(ndimage.label(height > limit, NEIGHBOURS)[0])
+    boxes = [_blocks_of(near) for blocks in seeds for near in _reaches(z, _voxels_of(blocks), sign, limit)]
+    count = -1
+    while count != len(boxes):
+        count, covered = len(boxes), np.zeros(height.shape, bool)
+        for box in boxes:
+            covered[box] = True
+        boxes = ndimage.find_objects(ndimage.label(covered, NEIGHBOURS)[0])
+    # No region reaches below this.
+    low = ndimage.find_objects((height > LEAST_LEVEL * limit).astype(np.uint8))
+    for box in boxes:
+        yield tuple(slice(BLOCK * max(s.start, most.start), min(BLOCK * min(s.stop, most.stop), n))
+                    for s, most, n in zip(box, low[0], z.shape, strict=True))
+
+
+def _block_heights(z: np.ndarray, sign: int) -> np.ndarray:
+    """The highest (lowest for *sign* -1) value of each block."""
+    extreme = np.maximum if sign > 0 else np.minimum
+    for axis in range(3):  # along the longest stride first: the other passes have little left to do
+        z = np.stack([extreme.reduce(z[(slice(None),) * axis + (slice(begin, begin + BLOCK),)], axis=axis)
+                      for begin in range(0, z.shape[axis], BLOCK)], axis=axis)
+    return z
+
+
+def _reaches(z: np.ndarray, box: tuple[slice, ...], sign: int, limit: float) -> Iterator[tuple[slice, ...]]:
+    """How far ``find_regions`` looks at each cluster in *box*, which holds whole clusters."""
+    for cluster in ndimage.find_objects(ndimage.label(sign * z[box] > limit, NEIGHBOURS)[0]):
+        yield tuple(slice(max(b.start + 2 * c.start - c.stop - 2, 0), b.start + 2 * c.stop - c.start + 2)
+                    for b, c in zip(box, cluster, strict=True))
+
+
+def _voxels_of(blocks: tuple[slice, ...]) -> tuple[slice, ...]:
+    return tuple(slice(BLOCK * s.start, BLOCK * s.stop) for s in blocks)
+
+
+def _blocks_of(voxels: tuple[slice, ...]) -> tuple[slice, ...]:
+    return tuple(slice(s.start // BLOCK, -(-s.stop // BLOCK)) for s in voxels)
+
+
+def _part(array: np.ndarray, box: tuple[slice, ...], ijk_to_ras: np.ndarray) -> Volume:
+    # Indexed (k, j, i) as in memory, with the columns of the affine in that order: no copy, same places.
+    affine = ijk_to_ras.copy()
+    affine[:3, 3] += affine[:3, :3] @ [s.start for s in box[::-1]]
+    return Volume(array[box], affine[:, [2, 1, 0, 3]])
+
+
+def _around(boxes: list) -> tuple[slice, ...]:
+    if not boxes:
+        return (slice(0, 0),) * 3
+    return tuple(slice(min(s.start for s in along), max(s.stop for s in along)) for along in zip(*boxes, strict=True))

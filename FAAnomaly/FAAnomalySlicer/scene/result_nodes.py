@@ -1,0 +1,297 @@
+"""Results in the scene: five nodes in one folder beside the input, made once and used again.
+
+Everything slow is prepared outside the scene, in steps; the last step puts it all in at once, in one
+batch. Before that step the scene is as it was, and when it fails the scene is so again: nothing new is
+left, and nodes of an earlier run show what they showed.
+
+The input refers to its results and each result back to its input. Both survive saving, and a result
+that the user deleted is simply made again. A copy of the input also carries the references, but the
+results do not point back to it, so that a run on the copy does not overwrite those of the original.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import slicer
+import slicer.util
+import vtk
+from slicer.i18n import tr as _
+from vtk.util.numpy_support import numpy_to_vtk
+
+from . import (
+    color_tables as colours,
+)
+from . import (
+    geometry,
+    segments,
+    terminology,
+)
+from . import (
+    node_attributes as provenance,
+)
+from . import (
+    subject_hierarchy as folder,
+)
+from .report_text import keep_report, report_of
+from .result_files import ResultArrays, read_result, read_volume
+from .rollback import Undo
+from .threshold import Selection, both_tails, select, show_found
+
+__all__ = ["ResultArrays", "ResultNodes", "import_result", "import_steps", "read_result", "read_volume", "recall",
+           "remember"]
+
+ROLE = "FAAnomaly."
+INPUT = "FAAnomaly.input"
+SCALE = "FAAnomaly.inputScale"
+"""Attribute of the pseudo-healthy volume: the value that means FA 1 in the input."""
+DIFFERENCE_LIMIT = 0.4
+"""The difference is shown from minus to plus this change of FA."""
+
+
+@dataclass
+class ResultNodes:
+    """The nodes of one result; a field is None where the user deleted the node.
+
+    Attributes
+    ----------
+    pseudoHealthy, difference, zMap
+        ``vtkMRMLScalarVolumeNode``.
+    segmentation
+        ``vtkMRMLSegmentationNode`` with the segments ``increased`` and ``decreased``.
+    table
+        ``vtkMRMLTableNode``, one row a region.
+    folder
+        Subject hierarchy item, 0 where there is no subject hierarchy.
+    """
+
+    pseudoHealthy: object = None
+    difference: object = None
+    zMap: object = None
+    segmentation: object = None
+    table: object = None
+    folder: int = 0
+
+    def nodes(self) -> dict[str, object]:
+        """Role -> node, of those that are there."""
+        return {name: getattr(self, name) for name in CLASSES if getattr(self, name) is not None}
+
+    def present(self) -> ResultNodes:
+        """The same without nodes that were removed from the scene."""
+        return replace(self, **{name: None for name, node in self.nodes().items() if node.GetScene() is None})
+
+
+CLASSES = {"pseudoHealthy": "vtkMRMLScalarVolumeNode", "difference": "vtkMRMLScalarVolumeNode",
+           "zMap": "vtkMRMLScalarVolumeNode", "segmentation": "vtkMRMLSegmentationNode", "table": "vtkMRMLTableNode"}
+"""Role -> class, in the order in which they are made."""
+
+
+def remember(holder, nodes: ResultNodes) -> None:
+    """Let *holder* refer to the nodes, so that :func:`recall` finds them, also after the scene was saved and read."""
+    for name in CLASSES:
+        node = getattr(nodes, name)
+        holder.SetNodeReferenceID(ROLE + name, node.GetID() if node is not None else None)
+
+
+def recall(holder) -> ResultNodes | None:
+    """The results that *holder*, an input volume, refers to; None without any."""
+    found = {}
+    for name in CLASSES if holder is not None else ():
+        node = holder.GetNodeReference(ROLE + name)
+        if node is not None and node.GetNodeReferenceID(INPUT) == holder.GetID():
+            found[name] = node
+    return ResultNodes(**found, folder=folder.of_nodes(found.values())) if found else None
+
+
+def import_result(arrays: ResultArrays, answer: dict, inputNode, previous: ResultNodes | None = None,
+                  **more) -> ResultNodes:
+    """Put a result into the scene at once; see :func:`import_steps`."""
+    steps = import_steps(arrays, answer, inputNode, previous, **more)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            return done.value
+
+
+def import_steps(arrays: ResultArrays, answer: dict, inputNode, previous: ResultNodes | None = None, *,
+                 selection: Selection | None = None, report: str | None = None) -> Iterator[float]:
+    """Put a result into the scene in steps that are short enough for the event loop.
+
+    Parameters
+    ----------
+    arrays
+        From :func:`read_result`.
+    answer
+        The worker's answer; its ``name`` stands for the input's where *inputNode* is None.
+    inputNode
+        The volume that was judged; None when it was removed meanwhile, and the result is kept all the same.
+    previous
+        Nodes to use again; None means those that *inputNode* refers to.
+    selection
+        What of it becomes segments and table, from :func:`~.threshold.select`; None means what the engine chose.
+    report
+        The engine's page about it; kept beside the nodes while *inputNode* is there.
+
+    Yields the fraction done; the generator's value is the :class:`ResultNodes`. Closing it early leaves the
+    scene as it was, and so does an exception.
+    """
+    selection = selection or select(arrays, "auto", "both")
+    images = {}
+    for number, (name, array) in enumerate((("pseudoHealthy", arrays.pseudo_healthy),
+                                            ("difference", arrays.difference), ("zMap", arrays.z_map))):
+        images[name] = _image(array)
+        yield (number + 1) / 6
+    scale = _scale(inputNode, arrays) if inputNode is not None else 1.0
+    yield 5 / 6
+    # The user may have closed the scene or removed the input since the first step.
+    if inputNode is not None and inputNode.GetScene() is None:
+        inputNode = None
+    scene = inputNode.GetScene() if inputNode is not None else slicer.mrmlScene
+    previous = _reusable(previous or recall(inputNode) or ResultNodes(), inputNode)
+    with _batch(scene), _all_or_nothing(scene, inputNode, previous):
+        return _commit(scene, arrays, images, scale, inputNode, previous, answer.get("name", ""), selection, report)
+
+
+def _commit(scene, arrays, images, scale, inputNode, previous, name, selection, report) -> ResultNodes:
+    name = inputNode.GetName() if inputNode is not None else name or _("FA")
+    nodes = {role: getattr(previous, role) or _new_node(scene, role, name) for role in CLASSES}
+    parent = inputNode.GetTransformNodeID() if inputNode is not None else None
+    told = provenance.attributes(arrays.provenance)
+    threshold = arrays.provenance.get("threshold_z")
+    _show(nodes, inputNode, scale, threshold)  # before there are images: nobody needs to look for a window
+    for role, node in nodes.items():
+        if role in images:
+            _place(node, images[role], arrays.ijk_to_ras)
+        if role != "table" and inputNode is not None:
+            node.SetAndObserveTransformNodeID(parent)
+        for attribute in [a for a in node.GetAttributeNames() if a.startswith(provenance.PREFIX)]:
+            node.RemoveAttribute(attribute)
+        for attribute, value in told.items():
+            node.SetAttribute(attribute, value)
+        node.SetNodeReferenceID(INPUT, inputNode.GetID() if inputNode is not None else None)
+    nodes["pseudoHealthy"].SetAttribute(SCALE, f"{scale:g}")
+    segmentation = nodes["segmentation"]
+    same = inputNode is not None and _on_grid(inputNode, arrays)
+    segmentation.SetReferenceImageGeometryParameterFromVolumeNode(inputNode if same else nodes["zMap"])
+    result = ResultNodes(**nodes)
+    show_found(result, selection)
+    result.folder = folder.put_together(scene, inputNode, name, nodes.values(), previous.nodes().values())
+    if inputNode is not None:
+        remember(inputNode, result)
+        if report is not None:
+            keep_report(report, inputNode, result.folder)
+    return result
+
+
+def _new_node(scene, role: str, name: str):
+    titles = {"pseudoHealthy": _("{name} pseudo-healthy"), "difference": _("{name} difference"),
+              "zMap": _("{name} z-map"), "segmentation": _("{name} anomalies"), "table": _("{name} regions")}
+    return scene.AddNewNodeByClass(CLASSES[role], scene.GenerateUniqueName(titles[role].format(name=name)))
+
+
+def _place(node, image, ijk_to_ras: np.ndarray) -> None:
+    with slicer.util.NodeModify(node):
+        node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(ijk_to_ras))
+        node.SetAndObserveImageData(image)
+        node.StorableModified()
+
+
+def _show(nodes: dict, inputNode, scale: float, threshold) -> None:
+    """Display what has no display yet; what the user chose for the others stays."""
+    new = [role for role, node in nodes.items() if role != "table" and not _displayed(node)]
+    for role in new:
+        node = nodes[role]
+        while node.GetDisplayNode() is not None:  # a legend whose map has lost its display
+            node.GetScene().RemoveNode(node.GetDisplayNode())
+        node.CreateDefaultDisplayNodes()
+        if role in ("pseudoHealthy", "difference"):
+            node.GetDisplayNode().SetAutoWindowLevel(False)
+    if "pseudoHealthy" in new:
+        low, high = 0.0, 1.0
+        shown = inputNode.GetScalarVolumeDisplayNode() if inputNode is not None else None
+        if shown is not None:
+            low, high = shown.GetWindowLevelMin() / scale, shown.GetWindowLevelMax() / scale
+        nodes["pseudoHealthy"].GetDisplayNode().SetWindowLevelMinMax(low, high)
+    if "difference" in new:
+        nodes["difference"].GetDisplayNode().SetWindowLevelMinMax(-DIFFERENCE_LIMIT, DIFFERENCE_LIMIT)
+    if "zMap" in new or nodes["zMap"].GetDisplayNode().GetColorNode() is None:
+        limit = colours.WINDOW * (max(both_tails(threshold)) if threshold is not None else 5.0)
+        colours.show_signed(nodes["zMap"], limit)
+        colours.add_legend(nodes["zMap"], _("FA, z"))
+    if "segmentation" in new:
+        segments.show_outlines(nodes["segmentation"])
+        terminology.load()
+
+
+def _displayed(node) -> bool:
+    display = node.GetVolumeDisplayNode() if node.IsA("vtkMRMLVolumeNode") else node.GetDisplayNode()
+    return display is not None
+
+
+def _image(array_kji: np.ndarray):
+    """A ``vtkImageData`` on the memory of *array_kji* itself, which it keeps; extent from 0, index space."""
+    image = vtk.vtkImageData()
+    image.SetDimensions(array_kji.shape[::-1])
+    scalars = numpy_to_vtk(array_kji.ravel(), array_type=vtk.VTK_FLOAT)
+    scalars.SetName("ImageScalars")  # as where VTK itself makes them
+    image.GetPointData().SetScalars(scalars)
+    return image
+
+
+def _scale(inputNode, arrays: ResultArrays) -> float:
+    """The value that means FA 1 in the input: what the engine divided it by."""
+    if not _on_grid(inputNode, arrays):
+        return 1.0
+    step = (slice(None, None, 3),) * 3
+    given = geometry.voxels(inputNode)[step]
+    judged = arrays.pseudo_healthy[step] + arrays.difference[step]
+    clear = (judged > 0.2) & (judged < 0.9)
+    ratio = float(np.median(given[clear] / judged[clear])) if clear.any() else 1.0
+    return ratio if np.isfinite(ratio) and ratio > 1.5 else 1.0
+
+
+def _on_grid(inputNode, arrays: ResultArrays) -> bool:
+    """Whether the input still has the grid that was judged."""
+    image = inputNode.GetImageData()
+    return (image is not None and image.GetDimensions() == arrays.z_map.shape[::-1]
+            and np.allclose(geometry.ijk_to_ras(inputNode), arrays.ijk_to_ras, rtol=0, atol=1e-3))
+
+
+def _reusable(previous: ResultNodes, inputNode) -> ResultNodes:
+    """*previous* without nodes that were removed or belong to another input."""
+    owner = inputNode.GetID() if inputNode is not None else None
+    other = {role: None for role, node in previous.nodes().items()
+             if node.GetScene() is None or node.GetNodeReferenceID(INPUT) != owner}
+    return replace(previous, **other)
+
+
+@contextlib.contextmanager
+def _batch(scene):
+    scene.StartState(slicer.vtkMRMLScene.BatchProcessState)
+    try:
+        yield
+    finally:
+        scene.EndState(slicer.vtkMRMLScene.BatchProcessState)
+
+
+@contextlib.contextmanager
+def _all_or_nothing(scene, inputNode, previous: ResultNodes):
+    before, items = {node.GetID() for node in _all_nodes(scene)}, folder.all_items(scene)
+    undo = Undo([*previous.nodes().values(), *filter(None, [report_of(inputNode)])], filter(None, [inputNode]))
+    try:
+        yield
+    except BaseException:
+        for node in _all_nodes(scene):
+            if node.GetScene() is not None and node.GetID() not in before:
+                scene.RemoveNode(node)
+        folder.remove_others(scene, items)
+        undo()
+        raise
+
+
+def _all_nodes(scene) -> list:
+    return [scene.GetNthNode(number) for number in range(scene.GetNumberOfNodes())]

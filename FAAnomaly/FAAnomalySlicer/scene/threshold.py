@@ -1,0 +1,144 @@
+"""The threshold slider: from the computed z-map to regions, segments and table, without the engine."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from slicer.i18n import tr as _
+
+from FAAnomalyLib.anomaly.regions import sought
+from FAAnomalyLib.errors import FAError
+from FAAnomalyLib.result import Region
+
+from . import geometry
+from .region_search import Found, search_regions
+from .region_table import fill_table
+from .segments import bounding_box, fill_segments, labelmap
+
+THRESHOLD, SENSITIVE = "FAAnomaly.threshold", "FAAnomaly.sensitiveThreshold"
+ALONE = "FAAnomaly.sensitiveThresholdOneSign"
+SHOWN_SIGNS = "FAAnomaly.signs"
+
+
+def both_tails(threshold) -> tuple[float, float]:
+    """A threshold as the pair (increased, decreased).
+
+    Accepts a number, a pair, ``{"increased": z, "decreased": z}`` or what :func:`as_text` wrote;
+    raises ``FAError('bad-request')`` for anything that is no positive z.
+    """
+    value = threshold
+    try:
+        if isinstance(value, str):
+            value = json.loads(value)
+        if isinstance(value, dict):
+            value = value["increased"], value["decreased"]
+        up, down = (float(z) for z in (value if isinstance(value, (tuple, list)) else (value, value)))
+        if not (0 < up < math.inf and 0 < down < math.inf):
+            raise ValueError
+    except (KeyError, TypeError, ValueError):
+        raise FAError("bad-request", _("Threshold {value} is not a positive z").format(value=repr(threshold)), "",
+                      _("Give one number, or one for each sign")) from None
+    return up, down
+
+
+def as_text(threshold) -> str:
+    """A threshold as a node attribute holds it: ``7.0`` or ``[6.5, 7.0]`` (increased, decreased)."""
+    up, down = both_tails(threshold)
+    return json.dumps(up if up == down else [up, down])
+
+
+def apply_threshold(nodes, threshold, signs: str = "both") -> list[Region]:
+    """Find the regions beyond *threshold* in the z-map and put them into segmentation and table.
+
+    Parameters
+    ----------
+    nodes
+        :class:`~FAAnomalySlicer.scene.result_nodes.ResultNodes`; a segmentation or table that the user deleted is
+        left out.
+    threshold
+        Positive z for both signs, or a pair (increased, decreased).
+    signs
+        ``both``, ``increased`` or ``decreased``: which ones are kept.
+
+    Returns
+    -------
+    list of Region
+        Strongest first, positions in the volume's local frame, which
+        :func:`FAAnomalySlicer.views.slice_views.jump_to` takes.
+
+    Raises ``FAError('bad-request')`` when z-map or difference are gone or do not fit each other.
+    """
+    return show_found(nodes, prepare_search(nodes, threshold, signs)())
+
+
+@dataclass(frozen=True, eq=False)
+class Selection:
+    """What of a result becomes segments and table.
+
+    Attributes
+    ----------
+    found
+        Labels and regions.
+    threshold, signs
+        What it was asked for, as for :func:`apply_threshold`.
+    """
+
+    found: Found
+    threshold: object
+    signs: str
+
+
+def select(arrays, threshold, signs: str) -> Selection:
+    """Choose of a run's result (:class:`~.result_files.ResultArrays`); touches no node and may be called in a thread.
+
+    *threshold* may be ``auto`` or ``sensitive``, too. What the engine chose itself, ``auto`` and both signs, is not
+    sought again.
+    """
+    chosen = arrays.provenance["threshold_z"]
+    if threshold == "auto":
+        threshold = chosen
+    elif threshold == "sensitive":
+        threshold = arrays.provenance["calibration"]["sensitive_z" if signs == "both" else "alone_z"]
+    if (as_text(threshold), signs) == (as_text(chosen), "both"):
+        box = bounding_box(arrays.segmentation) or (slice(0, 0),) * 3
+        corner = tuple(s.start for s in box[::-1])
+        return Selection(Found(arrays.segmentation[box], corner, arrays.regions), threshold, signs)
+    found = search_regions(arrays.z_map, arrays.difference, arrays.ijk_to_ras, *_limits(threshold, signs))
+    return Selection(found, threshold, signs)
+
+
+def prepare_search(nodes, threshold, signs: str = "both") -> Callable[[], Selection]:
+    """The search of :func:`apply_threshold` as a function that touches no node and may be called in a thread.
+
+    It reads the voxels as they lie in the nodes' images, which it keeps. Raises as :func:`apply_threshold`.
+    """
+    limits = _limits(threshold, signs)
+    if nodes.zMap is None or nodes.difference is None:
+        raise FAError("bad-request", _("The z-map or the difference is gone"), _("it was removed from the scene"),
+                      _("Run again"))
+    z, difference = geometry.voxels(nodes.zMap), geometry.voxels(nodes.difference)
+    if z.shape != difference.shape:
+        raise FAError("bad-request", _("The z-map and the difference do not fit each other"),
+                      _("one of them was changed"), _("Run again"))
+    affine = geometry.ijk_to_ras(nodes.zMap)
+    return lambda: Selection(search_regions(z, difference, affine, *limits), threshold, signs)
+
+
+def show_found(nodes, selection: Selection) -> list[Region]:
+    """Put what a search found into segmentation and table, and note there what was asked for; the regions."""
+    kept, found = {THRESHOLD: as_text(selection.threshold), SHOWN_SIGNS: selection.signs}, selection.found
+    if nodes.segmentation is not None:
+        fill_segments(nodes.segmentation, labelmap(found.labels, geometry.ijk_to_ras(nodes.zMap), found.corner))
+    if nodes.table is not None:
+        fill_table(nodes.table, found.regions, nodes.zMap)
+    for node in (nodes.segmentation, nodes.table):
+        for name, value in kept.items() if node is not None else ():
+            node.SetAttribute(name, value)
+    return found.regions
+
+
+def _limits(threshold, signs: str) -> tuple[float, float]:
+    return sought(both_tails(threshold), signs)

@@ -1,0 +1,179 @@
+"""What the slice views show: input, pseudo-healthy or z-map over the input, and back to what the user had.
+
+Only MRML nodes are touched, so that it works without a window too. Layers that the user changes while
+something of ours is shown are the user's: they are not put back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import slicer
+import slicer.util
+from slicer.i18n import tr as _
+
+from FAAnomalyLib.errors import FAError
+
+from ..scene.result_nodes import SCALE, ResultNodes
+
+INPUT, PSEUDO_HEALTHY, Z_MAP = "input", "pseudo-healthy", "z-map"
+COMPARED = {"FAAnomalyInput": INPUT, "FAAnomalyHealthy": PSEUDO_HEALTHY, "FAAnomalyZMap": Z_MAP}
+"""Slice views of the layout that compares -> what each shows; the toggle leaves them alone."""
+OPACITY = 0.8
+"""Of the z-map over the input, until another one is chosen."""
+
+
+@dataclass(frozen=True)
+class Layers:
+    """Node IDs and opacities of one slice view."""
+
+    background: str | None
+    foreground: str | None
+    label: str | None
+    foreground_opacity: float
+    label_opacity: float
+
+    @classmethod
+    def of(cls, composite) -> Layers:
+        """The layers of a ``vtkMRMLSliceCompositeNode``."""
+        return cls(composite.GetBackgroundVolumeID(), composite.GetForegroundVolumeID(), composite.GetLabelVolumeID(),
+                   composite.GetForegroundOpacity(), composite.GetLabelOpacity())
+
+    def put(self, composite) -> None:
+        """Show them, without nodes that were removed meanwhile."""
+        scene = composite.GetScene()
+        was = composite.StartModify()
+        for set_id, node_id in ((composite.SetBackgroundVolumeID, self.background),
+                                (composite.SetForegroundVolumeID, self.foreground),
+                                (composite.SetLabelVolumeID, self.label)):
+            set_id(node_id if node_id and scene.GetNodeByID(node_id) else None)
+        composite.SetForegroundOpacity(self.foreground_opacity)
+        composite.SetLabelOpacity(self.label_opacity)
+        composite.EndModify(was)
+
+    def same_volumes(self, other: Layers) -> bool:
+        """Whether the volumes are the same, whatever the opacities."""
+        return (self.background, self.foreground, self.label) == (other.background, other.foreground, other.label)
+
+
+class Views:
+    """The layers of all slice views, of every layout.
+
+    Attributes
+    ----------
+    shown
+        ``input``, ``pseudo-healthy``, ``z-map``, ``other`` (:meth:`show_instead`), or None while the views
+        are the user's.
+    """
+
+    def __init__(self, scene=None) -> None:
+        self.shown: str | None = None
+        self._scene = scene
+        self._opacity = OPACITY
+        self._users: dict[str, Layers] = {}
+        self._ours: dict[str, Layers] = {}
+
+    @property
+    def opacity(self) -> float:
+        """Of the z-map, 0 to 1."""
+        return self._opacity
+
+    def set_opacity(self, opacity: float) -> None:
+        """Of the z-map, also of the one that is shown now."""
+        self._opacity = min(max(float(opacity), 0.0), 1.0)
+        for composite in self._composites() if self.shown == Z_MAP else ():
+            ours = self._ours.get(composite.GetID())
+            if ours is not None and ours.same_volumes(Layers.of(composite)):
+                composite.SetForegroundOpacity(self._opacity)
+
+    def show(self, what: str, inputNode, nodes: ResultNodes) -> None:
+        """Show ``input``, ``pseudo-healthy`` or ``z-map`` in every slice view.
+
+        Raises ``FAError('bad-request')`` when the volume is gone.
+        """
+        if what not in (INPUT, PSEUDO_HEALTHY, Z_MAP):
+            raise ValueError(f"{what!r} is none of {INPUT}, {PSEUDO_HEALTHY}, {Z_MAP}")
+        # The input may have been removed; where no hole was, the pseudo-healthy volume is the input.
+        below = inputNode if inputNode is not None or what == INPUT else nodes.pseudoHealthy
+        background = self._present(nodes.pseudoHealthy if what == PSEUDO_HEALTHY else below, what)
+        foreground = self._present(nodes.zMap, what) if what == Z_MAP else None
+        if what == PSEUDO_HEALTHY and inputNode is not None:
+            same_window(inputNode, nodes.pseudoHealthy)
+        self._put(what, background, foreground)
+
+    def show_instead(self, volumeNode) -> None:
+        """Show one volume and nothing over it."""
+        self._put("other", self._present(volumeNode, ""), None)
+
+    def restore(self) -> None:
+        """Give every slice view back the layers that it had before the first :meth:`show`."""
+        for composite in self._composites():
+            users, ours = self._users.get(composite.GetID()), self._ours.get(composite.GetID())
+            if users is not None and ours is not None and ours.same_volumes(Layers.of(composite)):
+                users.put(composite)
+        self._update_legends()
+        self.forget()
+
+    def forget(self) -> None:
+        """Take the views as they are for the user's, as when a scene was closed."""
+        self.shown = None
+        self._users, self._ours = {}, {}
+
+    def _put(self, what: str, background, foreground) -> None:
+        empty = True
+        for composite in self._composites():
+            before = Layers.of(composite)
+            ours = self._ours.get(composite.GetID())
+            # A view that is new, or that the user changed meanwhile, is remembered as it is now.
+            if ours is None or not ours.same_volumes(before):
+                self._users[composite.GetID()] = before
+            empty = empty and before.background is None
+            wanted = Layers(background.GetID(), foreground.GetID() if foreground is not None else None, None,
+                            self._opacity if foreground is not None else before.foreground_opacity,
+                            before.label_opacity)
+            wanted.put(composite)
+            self._ours[composite.GetID()] = wanted
+        self.shown = what
+        self._update_legends()
+        if empty:
+            fit()
+
+    def _update_legends(self) -> None:
+        # A legend follows layers that are changed with the mouse, but notices no others by itself.
+        for legend in self._nodes("vtkMRMLColorLegendDisplayNode"):
+            legend.Modified()
+
+    def _present(self, node, what: str):
+        if node is None or node.GetScene() is None:
+            raise FAError("bad-request", _("The volume to be shown is gone"), what, _("Run again"))
+        return node
+
+    def _composites(self) -> list:
+        return [node for node in self._nodes("vtkMRMLSliceCompositeNode") if node.GetLayoutName() not in COMPARED]
+
+    def _nodes(self, class_name: str) -> list:
+        return list(slicer.util.getNodesByClass(class_name, self._scene or slicer.mrmlScene))
+
+
+def fit() -> None:
+    """Fit the slice views to what they show, where there are any."""
+    manager = slicer.app.layoutManager()
+    if manager is not None:
+        manager.resetSliceViews()
+
+
+def jump_to(ras, volumeNode) -> None:
+    """Centre all slice views on a position in the local frame of *volumeNode* (RAS mm), as a region tells it."""
+    world = [0.0, 0.0, 0.0]
+    volumeNode.TransformPointToWorld([float(value) for value in ras], world)
+    slicer.vtkMRMLSliceNode.JumpAllSlices(volumeNode.GetScene(), *world,
+                                          slicer.vtkMRMLSliceNode.CenteredJumpSlice)
+
+
+def same_window(inputNode, pseudoHealthy) -> None:
+    """The same brightness means the same FA, so that toggling shows nothing but the difference."""
+    given, shown = inputNode.GetScalarVolumeDisplayNode(), pseudoHealthy.GetScalarVolumeDisplayNode()
+    if given is not None and shown is not None:
+        scale = float(pseudoHealthy.GetAttribute(SCALE) or 1.0)
+        shown.SetAndObserveColorNodeID(given.GetColorNodeID())
+        shown.SetWindowLevelMinMax(given.GetWindowLevelMin() / scale, given.GetWindowLevelMax() / scale)

@@ -1,0 +1,231 @@
+"""The engine as the panel and scripts see it: a process that is kept warm, one job at a time."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+from collections import deque
+from collections.abc import Callable
+
+from slicer.i18n import tr as _
+
+from FAAnomalyLib.errors import FAError
+
+from ..events.signal import Signal
+from .failure_messages import error_of_ending, known_error
+from .job import CANCELLING, RUNNING, WAITING, Job, cancelled
+from .process import Ending, Process, Timer
+from .session import WorkerSession
+from .termination import Patience
+
+LOG_LINES = 200
+DEFAULT_PATIENCE = Patience()
+
+
+class EngineClient:
+    """Starts the worker when it is needed, sends it jobs and tells how they ended.
+
+    Nothing here blocks. Where no event loop runs, :meth:`poll` has to be called until the job is over.
+
+    Parameters
+    ----------
+    make_process
+        Makes an unstarted :class:`~.process.Process`.
+    command, environment
+        The worker's command line, and what is added to this process' environment.
+    timer
+        Calls back later: ``QtTimer`` or ``PollTimer``, as fits the process.
+    patience
+        How long the worker may take before it is ended.
+
+    Attributes
+    ----------
+    log
+        Emits what the worker says beside its answers, a line at a time (``str``).
+    state
+        Emits ``stopped``, ``starting``, ``ready``, ``busy`` or ``ending`` when it changes.
+    status
+        The state last emitted.
+    recent_log
+        The last 200 lines of the log.
+    """
+
+    def __init__(self, make_process: Callable[[], Process], command: list[str], environment: dict[str, str],
+                 timer: Timer, patience: Patience = DEFAULT_PATIENCE) -> None:
+        self.log, self.state = Signal(), Signal()
+        self.status = "stopped"
+        self.recent_log: deque[str] = deque(maxlen=LOG_LINES)
+        self._make_process, self._command, self._environment = make_process, command, environment
+        self._timer, self._patience = timer, patience
+        self._numbers = itertools.count(1)
+        self._session: WorkerSession | None = None
+        self._leaving: list[WorkerSession] = []
+        self._job: Job | None = None
+
+    @property
+    def job(self) -> Job | None:
+        """The job in flight."""
+        return self._job
+
+    @property
+    def engine_version(self) -> str | None:
+        """The version of the running engine; ``None`` when none has said hello."""
+        hello = self._session.hello if self._session else None
+        return str(hello.get("version")) if hello else None
+
+    def start(self) -> None:
+        """Start the worker ahead of the first job; without effect when it runs."""
+        if self._session is not None and self._session.leaving and self._job is None:
+            self._leaving.append(self._session)
+            self._session = None
+        if self._session is None:
+            self._open_session()
+
+    def submit(self, method: str, params: dict) -> Job:
+        """Ask for ``detect`` or ``inpaint``; the job is running or waits for the worker to start.
+
+        Raises
+        ------
+        FAError
+            ``bad-request`` when a job is in flight or *params* cannot travel as JSON.
+        """
+        if self._job is not None:
+            raise FAError("bad-request", _("The engine is busy"), _("another run has not ended yet"),
+                          _("Wait for its end or cancel it"))
+        job = Job(next(self._numbers), method, params, self.cancel)
+        _encode(job.id, method, params)  # raises here, where the caller can hear it
+        self.start()
+        self._job = job
+        if self._session.hello is not None:
+            self._begin(job)
+        self._announce()
+        return job
+
+    def cancel(self, job: Job) -> None:
+        """End *job*: the worker is asked first; when it does not answer its process is ended."""
+        if job is not self._job or job.state == CANCELLING:
+            return
+        if job.state == WAITING:
+            self._end_job(error=cancelled())
+            return
+        job.state = CANCELLING
+        session = self._session
+        session.send(_encode(next(self._numbers), "cancel", {"id": job.id}))
+        self._timer.after(self._patience.cancel, lambda: self._insist(job, session))
+
+    def shutdown(self) -> None:
+        """End the worker, and with it the job in flight. Does not wait; works while Slicer quits, too.
+
+        Another job can be submitted as soon as the one in flight is over.
+        """
+        if self._session is None:
+            return
+        if self._job is not None:
+            self.cancel(self._job)
+        self._session.leave()
+        self._announce()
+
+    def poll(self, seconds: float = 0.0) -> None:
+        """Deliver what has come in, waiting at most *seconds* for it. Without effect where Qt's event loop does it."""
+        for session in list(self._leaving):
+            session.poll(0.0)
+        if self._session is not None:
+            self._session.poll(seconds)
+        self._timer.poll()
+
+    def _open_session(self) -> None:
+        session = self._session = WorkerSession(self._make_process(), self._timer, self._patience)
+        session.log.connect(self._on_log)
+        session.greeted.connect(lambda: self._on_greeted(session))
+        session.message.connect(lambda message: self._on_message(session, message))
+        session.unusable.connect(lambda error: self._on_unusable(session, error))
+        session.ended.connect(lambda ending: self._on_ended(session, ending))
+        session.start(self._command, self._environment)
+        self._announce()
+
+    def _begin(self, job: Job) -> None:
+        job.state = RUNNING
+        self._session.begin_job(_encode(job.id, job.method, job.params))
+
+    def _insist(self, job: Job, session: WorkerSession) -> None:
+        if not job.over:
+            self._on_log(_("The engine does not answer and is being ended"))
+            session.force()
+            self._announce()
+
+    def _on_greeted(self, session: WorkerSession) -> None:
+        if session is self._session and self._job is not None:
+            self._begin(self._job)
+        self._announce()
+
+    def _on_message(self, session: WorkerSession, message: dict) -> None:
+        job = self._job
+        if session is not self._session or job is None:
+            return
+        kind, number = message["type"], message.get("id")
+        if kind == "error" and number is None:
+            number = job.id  # the worker could not read the request, so not its number either
+        if number != job.id:
+            return  # the answer to a cancel
+        if kind == "progress":
+            self._report(job, message)
+        elif kind == "result":
+            self._end_job(result={key: value for key, value in message.items() if key not in ("type", "id")})
+        else:
+            self._end_job(error=known_error(message))
+
+    def _report(self, job: Job, message: dict) -> None:
+        fraction, eta = message.get("fraction"), message.get("eta_s")
+        if isinstance(fraction, (int, float)) and job.state == RUNNING:
+            seconds = float(eta) if isinstance(eta, (int, float)) else None
+            job.progress.emit(min(max(float(fraction), 0.0), 1.0), str(message.get("stage") or ""), seconds)
+
+    def _on_unusable(self, session: WorkerSession, error: FAError) -> None:
+        self._on_log(str(error))
+        if session is self._session:
+            self._session = None
+            self._leaving.append(session)
+            self._end_job(error=error)
+
+    def _on_ended(self, session: WorkerSession, ending: Ending) -> None:
+        if session in self._leaving:
+            self._leaving.remove(session)
+        if session is self._session:
+            self._session = None
+            error = error_of_ending(ending, session.last_words)
+            if not session.leaving:
+                self._on_log(str(error))
+            self._end_job(error=error)
+
+    def _on_log(self, line: str) -> None:
+        self.recent_log.append(line)
+        self.log.emit(line)
+
+    def _end_job(self, result: dict | None = None, error: FAError | None = None) -> None:
+        # The job is let go before anybody hears of it: a listener may submit the next one.
+        job, self._job = self._job, None
+        self._announce()
+        if job is not None:
+            job.end(result, error)
+
+    def _announce(self) -> None:
+        session = self._session
+        if session is None:
+            status = "stopped"
+        elif session.leaving:
+            status = "ending"
+        elif session.hello is None:
+            status = "starting"
+        else:
+            status = "ready" if self._job is None else "busy"
+        if status != self.status:
+            self.status = status
+            self.state.emit(status)
+
+
+def _encode(number: int, method: str, params: dict) -> str:
+    try:
+        return json.dumps({"id": number, "method": method, "params": params}, allow_nan=False, default=os.fspath)
+    except (TypeError, ValueError) as error:
+        raise FAError("bad-request", _("The request cannot be sent"), str(error), _("Give plain values")) from error

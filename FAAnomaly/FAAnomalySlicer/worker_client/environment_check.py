@@ -1,0 +1,87 @@
+"""Asks ``faanomaly doctor`` what is installed and which devices there are, in the engine's own Python."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from slicer.i18n import tr as _
+
+from ..events.signal import Signal
+from .failure_messages import error_of_ending
+from .process import Ending, Process, Timer
+from .termination import Escalation, Patience
+
+LONGEST_MS = 180_000
+"""Loading torch for the first time may take minutes on a cold network disk."""
+
+
+class EngineCheck:
+    """One examination.
+
+    Parameters
+    ----------
+    make_process, timer
+        As for :class:`~.engine_client.EngineClient`.
+    command, environment
+        ``engine_command("doctor", "--json")`` and ``engine_environment()``.
+
+    Attributes
+    ----------
+    finished
+        Emits ``(findings, error)`` once: the doctor's JSON object (``packages``, ``devices``, ``models``,
+        ``missing``, ``problems``, ``can_run`` …) or ``None``, and an :class:`~FAAnomalyLib.errors.FAError` when
+        there are no findings.
+    """
+
+    def __init__(self, make_process: Callable[[], Process], command: list[str], environment: dict[str, str],
+                 timer: Timer, longest_ms: int = LONGEST_MS) -> None:
+        self.finished = Signal()
+        self._command, self._environment, self._timer, self._longest_ms = command, environment, timer, longest_ms
+        self._process = make_process()
+        self._process.line.connect(self._on_line)
+        self._process.log.connect(self._on_log)
+        self._process.ended.connect(self._on_ended)
+        self._escalation = Escalation(self._process, timer, Patience())
+        self._escalation.given_up.connect(self._on_given_up)
+        self._over = False
+        self._lines: list[str] = []
+        self._log: list[str] = []
+
+    def start(self) -> None:
+        """Begin; does not wait."""
+        self._process.start(self._command, self._environment)
+        self._process.close_input()
+        self._timer.after(self._longest_ms, self._escalation.begin)
+
+    def stop(self) -> None:
+        """End it early; ``finished`` still comes."""
+        self._escalation.begin()
+
+    def poll(self, seconds: float = 0.0) -> None:
+        """As :meth:`.engine_client.EngineClient.poll`."""
+        self._process.poll(seconds)
+        self._timer.poll()
+
+    def _on_line(self, line: str) -> None:
+        self._lines.append(line)
+
+    def _on_log(self, line: str) -> None:
+        self._log.append(line)
+
+    def _on_given_up(self) -> None:
+        self._on_ended(Ending("crash", None, _("it hangs and the system cannot end it")))
+
+    def _on_ended(self, ending: Ending) -> None:
+        if not self._over:
+            self._over = True
+            findings = _findings("\n".join(self._lines))
+            self.finished.emit(findings, None if findings else error_of_ending(ending, self._log))
+
+
+def _findings(text: str) -> dict | None:
+    try:
+        findings = json.loads(text)
+    except ValueError:
+        return None
+    return findings if isinstance(findings, dict) else None

@@ -1,0 +1,68 @@
+"""One request to the engine, from its asking to its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from slicer.i18n import tr as _
+
+from FAAnomalyLib.errors import FAError
+
+from ..events.signal import Signal
+
+WAITING, RUNNING, CANCELLING = "waiting", "running", "cancelling"
+DONE, FAILED, CANCELLED = "done", "failed", "cancelled"
+
+
+def cancelled() -> FAError:
+    """The error of a job that the user has ended."""
+    return FAError("cancelled", _("Cancelled"))
+
+
+class Job:
+    """What a caller holds of a request; made by :meth:`.engine_client.EngineClient.submit`.
+
+    Attributes
+    ----------
+    id, method, params
+        The request as it was sent.
+    progress
+        Emits ``(fraction, stage, eta_seconds)``: 0 to 1, a few words, and ``None`` where no time can be told.
+    finished
+        Emits the job, exactly once, when it is done, failed or cancelled.
+    state
+        ``waiting`` (the engine starts), ``running``, ``cancelling``, ``done``, ``failed`` or ``cancelled``.
+    result
+        The engine's answer when done: ``files``, ``regions``, ``warnings``, ``output``, ``seconds``.
+    error
+        :class:`~FAAnomalyLib.errors.FAError` when failed or cancelled.
+    """
+
+    def __init__(self, number: int, method: str, params: dict, cancel: Callable[[Job], None]) -> None:
+        self.id, self.method, self.params = number, method, params
+        self.progress, self.finished = Signal(), Signal()
+        self.state = WAITING
+        self.result: dict | None = None
+        self.error: FAError | None = None
+        self._cancel = cancel
+
+    @property
+    def over(self) -> bool:
+        """Whether it has ended; ``finished`` is emitted right after."""
+        return self.state in (DONE, FAILED, CANCELLED)
+
+    def cancel(self) -> None:
+        """Ask for its end; without effect when it has ended or was asked already."""
+        if not self.over and self.state != CANCELLING:
+            self._cancel(self)
+
+    def end(self, result: dict | None = None, error: FAError | None = None) -> None:
+        """For the client: the job has ended with *result* or *error*. Who cancelled it gets neither late."""
+        if self.state == CANCELLING or (error is not None and error.code == "cancelled"):
+            self.state = CANCELLED
+            self.error = error if error is not None and error.code == "cancelled" else cancelled()
+        elif error is not None:
+            self.state, self.error = FAILED, error
+        else:
+            self.state, self.result = DONE, result
+        self.finished.emit(self)

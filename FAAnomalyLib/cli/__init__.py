@@ -1,0 +1,5 @@
+"""The shell: ``faanomaly COMMAND``."""
+
+from .application import main
+
+__all__ = ["main"]

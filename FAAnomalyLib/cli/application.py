@@ -1,0 +1,85 @@
+"""The shell's face: finds the command, runs it, and turns whatever happens into an exit status."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import os
+import sys
+import traceback
+import warnings
+
+from .._version import __version__
+from ..errors import EXIT_STATUS, FAError
+from ..runtime.error_translation import as_fa_error
+from .commands import COMMANDS
+
+PROGRAM = "faanomaly"
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """An argument parser whose errors are ``FAError`` instead of a usage text."""
+
+    def error(self, message: str) -> None:
+        """Raise ``FAError('bad-request')``."""
+        raise FAError("bad-request", message[:1].upper() + message[1:], "", f"See {self.prog} --help")
+
+
+def build_parser(chosen: str | None = None) -> argparse.ArgumentParser:
+    """The parser, with the options of the *chosen* command only (the others' modules stay unimported)."""
+    common = OneLineParser(add_help=False)
+    common.add_argument("--debug", action="store_true", default=argparse.SUPPRESS,
+                        help="show tracebacks and the libraries' warnings")
+    parser = OneLineParser(prog=PROGRAM, description="Anomalies in brain FA maps, by inpainting with a diffusion "
+                           "model. For research; nothing here is a diagnosis.", parents=[common], allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, (module, help_line) in COMMANDS.items():
+        command = commands.add_parser(name, help=help_line, description=f"{help_line[:1].upper()}{help_line[1:]}.",
+                                      parents=[common], allow_abbrev=False)
+        if name == chosen:
+            implementation = _load(module)
+            implementation.add_arguments(command)
+            command.set_defaults(run=implementation.run)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command line and return its exit status (see :data:`FAAnomalyLib.errors.EXIT_STATUS`)."""
+    argv = sys.argv[1:] if argv is None else argv
+    debug = "--debug" in argv
+    if not debug:
+        _hush_libraries()
+    try:
+        args = build_parser(next((word for word in argv if not word.startswith("-")), None)).parse_args(argv)
+        status = args.run(args)
+        sys.stdout.flush()
+        return status
+    except SystemExit as leaving:  # argparse after --help and --version
+        return leaving.code if isinstance(leaving.code, int) else EXIT_STATUS["bug"]
+    except BrokenPipeError:
+        # The reader of a pipe left early (| head); Python would complain once more while it closes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except BaseException as error:
+        if debug:
+            traceback.print_exc()
+        failure = as_fa_error(error)
+        print(f"{PROGRAM}: {failure}", file=sys.stderr)
+        return failure.exit_status
+
+
+def _load(module: str):
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name == module:
+            raise FAError("missing", f"This installation lacks {module}", "", "Install FAAnomaly again") from error
+        raise
+
+
+def _hush_libraries() -> None:
+    # An error is one line; remarks that matter to the user are the engine's own and stand in the result.
+    warnings.simplefilter("ignore")
+    logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)

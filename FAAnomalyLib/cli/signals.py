@@ -1,0 +1,33 @@
+"""Ctrl-C and SIGTERM ask a running job to stop, so that nothing is left half-written."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ..runtime.progress import CancelToken
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@contextmanager
+def cancel_on_signals() -> Iterator[CancelToken]:
+    """A token that the first signal cancels; a second one stops at once with ``KeyboardInterrupt``."""
+    token = CancelToken()
+    if threading.current_thread() is not threading.main_thread():
+        yield token  # Python lets only the main thread handle signals
+        return
+
+    def stop(*_) -> None:
+        if token.cancelled:
+            raise KeyboardInterrupt
+        token.cancel()
+
+    before = {number: signal.signal(number, stop) for number in SIGNALS}
+    try:
+        yield token
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

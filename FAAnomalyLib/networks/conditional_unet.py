@@ -1,0 +1,249 @@
+"""The hole-trained network: what surrounds a hole, its mirror image and the priors -> its content.
+
+A 3D U-Net (Ronneberger 2015, Ho 2020) behind a space-to-depth stem (Hoogeboom 2023, "simple
+diffusion"), which does most of its work at half the resolution.  It corrects a linear estimate at
+full resolution: the smooth fill of the hole plus the detail of the mirrored brain and the template.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .push_pull_fill import smooth_fill
+
+CONDITION_CHANNELS = 11
+FILLED, MIRROR_DETAIL, TEMPLATE_DETAIL = 1, 5, 6
+"""Channels of :func:`condition` that the linear estimate is made of."""
+LINEAR_ESTIMATE = (0.02, 1.1, 0.25, 0.88)
+"""First values of the learned linear estimate: constant, fill, mirror detail, template detail.
+Least squares on registered brains gave nearly the same numbers for every person."""
+HEAD_CHANNELS = 4
+"""What the coarse network hands to the fine one, per voxel."""
+POSTERIOR_SPREAD = 0.22
+"""About the standard deviation of a hidden voxel given its surroundings, FA scaled to [-1, 1]."""
+
+
+def condition(x: Tensor, hole: Tensor, prior_fa: Tensor, white_matter: Tensor) -> Tensor:
+    """Everything the network may know, computed on the whole model grid.
+
+    The hole's own voxels enter nowhere: it is filled smoothly from its surroundings *before* the
+    volume is mirrored, so that the mirrored image cannot show a hole that crosses the midline.
+    What the fill misses in the template and in the mirrored brain, filled through the same hole
+    (their *detail*), is what it likely misses in the brain itself.
+
+    Parameters
+    ----------
+    x
+        FA scaled to [-1, 1], (B, 1, X, Y, Z), X left-right symmetric about the array centre; never
+        read inside the hole.
+    hole
+        1 where hidden, (B, 1, X, Y, Z).
+    prior_fa
+        Template FA scaled to [-1, 1]; broadcasts to (B, 1, X, Y, Z).
+    white_matter
+        White-matter probability of the template, 0..1.
+
+    Returns
+    -------
+    Tensor
+        (B, 11, X, Y, Z): hole, filled volume, mirrored known, mirrored filled volume, template FA,
+        mirror detail, template detail, white matter, and x, y, z from -1 to 1.
+    """
+    known, prior_fa = 1.0 - hole, prior_fa.expand_as(x)
+    filled, template_filled = smooth_fill(torch.cat([x, prior_fa], dim=1), known).chunk(2, dim=1)
+    mirror = filled.flip(2)
+    mirror_filled = smooth_fill(mirror, known)
+    batch = x.shape[0]
+    axes = [torch.linspace(-1.0, 1.0, n, dtype=x.dtype, device=x.device) for n in x.shape[2:]]
+    coordinates = torch.stack(torch.meshgrid(*axes, indexing="ij"))[None]
+    return torch.cat([
+        hole, filled, known.flip(2), mirror, prior_fa, mirror - mirror_filled, prior_fa - template_filled,
+        (2.0 * white_matter - 1.0).expand_as(x), coordinates.expand(batch, -1, -1, -1, -1),
+    ], dim=1)
+
+
+def linear_estimate(condition: Tensor, coefficients: Tensor | tuple[float, ...] = LINEAR_ESTIMATE) -> Tensor:
+    """What a hole holds, FA in [-1, 1], (B, 1, X, Y, Z), from its smooth fill and the two details.
+
+    *condition* as :func:`condition` makes it; *coefficients* in the order of :data:`LINEAR_ESTIMATE`.
+    """
+    constant, fill, mirror, template = coefficients
+    return (constant + fill * condition[:, FILLED:FILLED + 1]
+            + mirror * condition[:, MIRROR_DETAIL:MIRROR_DETAIL + 1]
+            + template * condition[:, TEMPLATE_DETAIL:TEMPLATE_DETAIL + 1])
+
+
+class Inpainter(nn.Module):
+    """Predicts v and the log-variance of its error inside holes.
+
+    Parameters
+    ----------
+    widths
+        Channels at 1/2, 1/4, 1/8, ... of the resolution.
+    blocks
+        Residual blocks at each of these levels, on the way down and again on the way up.
+    """
+
+    def __init__(self, widths: tuple[int, ...] = (32, 64, 128), blocks: tuple[int, ...] = (1, 2, 2)) -> None:
+        super().__init__()
+        self.widths, self.blocks = tuple(widths), tuple(blocks)
+        embedding = 4 * widths[0]
+        self.embedding = nn.Sequential(nn.Linear(2 * 32, embedding), nn.SiLU(), nn.Linear(embedding, embedding))
+        self.stem = nn.Conv3d(8 * (1 + CONDITION_CHANNELS), widths[0], 3, padding=1)
+        self.down, self.shrink, self.up, self.grow = (nn.ModuleList() for _ in range(4))
+        width = widths[0]
+        for level, (w, n) in enumerate(zip(widths, blocks, strict=True)):
+            if level:
+                self.shrink.append(nn.Conv3d(width, w, 2, stride=2))
+            self.down.append(nn.ModuleList([_Block(w, w, embedding) for _ in range(n)]))
+            width = w
+        self.middle = _Block(width, width, embedding)
+        for level in reversed(range(len(widths))):
+            w = widths[level]
+            sizes = [2 * w] + [w] * (blocks[level] - 1)
+            self.up.append(nn.ModuleList([_Block(s, w, embedding) for s in sizes]))
+            if level:
+                self.grow.append(nn.Conv3d(w, widths[level - 1], 1))
+        self.norm = nn.GroupNorm(8, widths[0])
+        self.head = nn.Conv3d(widths[0], 8 * HEAD_CHANNELS, 3, padding=1)
+        self.fine = _Fine(1 + CONDITION_CHANNELS + HEAD_CHANNELS, embedding)
+        self.estimate = nn.Parameter(torch.tensor(LINEAR_ESTIMATE))
+
+    @property
+    def divisor(self) -> int:
+        """Every axis of the input must be a multiple of this."""
+        return 2 ** len(self.widths)
+
+    def config(self) -> dict:
+        """What :meth:`from_config` needs."""
+        return {"kind": "inpainter", "widths": list(self.widths), "blocks": list(self.blocks)}
+
+    @classmethod
+    def from_config(cls, config: dict) -> Inpainter:
+        """Build the network that :meth:`config` describes."""
+        return cls(tuple(config["widths"]), tuple(config["blocks"]))
+
+    def forward(self, noisy: Tensor, signal: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
+        """One evaluation.
+
+        Parameters
+        ----------
+        noisy
+            x_t, (B, 1, X, Y, Z); only its hole is looked at.
+        signal
+            sqrt(alpha_bar) of the noise level, (B,), 0 (pure noise) to 1 (clean).
+        condition
+            From :func:`condition`, (B, 11, X, Y, Z).
+
+        Returns
+        -------
+        (Tensor, Tensor)
+            v and log-variance, each (B, 1, X, Y, Z) float32.
+
+        Raises
+        ------
+        ValueError
+            When an axis is no multiple of :attr:`divisor`.
+        """
+        if any(n % self.divisor for n in noisy.shape[2:]):
+            raise ValueError(f"axes {tuple(noisy.shape[2:])} are not multiples of {self.divisor}")
+        hole = condition[:, :1]
+        noisy = torch.where(hole > 0.5, noisy, 0.0)
+        x = self.stem(space_to_depth(torch.cat([noisy, condition], dim=1)))
+        time = self.embedding(_embed(signal))
+        skips = []
+        for level, blocks in enumerate(self.down):
+            if level:
+                x = self.shrink[level - 1](x)
+            for block in blocks:
+                x = block(x, time)
+            skips.append(x)
+        x = self.middle(x, time)
+        for step, blocks in enumerate(self.up):
+            x = torch.cat([x, skips.pop()], dim=1)
+            for block in blocks:
+                x = block(x, time)
+            if step < len(self.grow):
+                x = F.interpolate(self.grow[step](x), scale_factor=2, mode="nearest")
+        coarse = depth_to_space(self.head(F.silu(self.norm(x))))
+        out = self.fine(torch.cat([noisy * hole, condition, coarse.to(noisy.dtype)], dim=1), time).float()
+        mean = linear_estimate(condition.float(), self.estimate.float())
+        v, log_variance = _gaussian_v(noisy.float(), mean, signal)
+        # A standard deviation of 0.0025 to 2.7 in FA: keeps one wild voxel from ruling the loss.
+        return v + out[:, :1], (log_variance + out[:, 1:]).clamp(-10.0, 4.0)
+
+
+class _Block(nn.Module):
+    """Residual block with the noise level as scale and shift (Dhariwal & Nichol 2021)."""
+
+    def __init__(self, width_in: int, width: int, embedding: int) -> None:
+        super().__init__()
+        self.norm1, self.conv1 = nn.GroupNorm(8, width_in), nn.Conv3d(width_in, width, 3, padding=1)
+        self.norm2, self.conv2 = nn.GroupNorm(8, width), nn.Conv3d(width, width, 3, padding=1)
+        self.time = nn.Linear(embedding, 2 * width)
+        self.skip = nn.Conv3d(width_in, width, 1) if width_in != width else nn.Identity()
+        nn.init.zeros_(self.conv2.weight)
+        nn.init.zeros_(self.conv2.bias)
+
+    def forward(self, x: Tensor, time: Tensor) -> Tensor:
+        h = self.conv1(F.silu(self.norm1(x)))
+        scale, shift = self.time(F.silu(time))[:, :, None, None, None].chunk(2, dim=1)
+        h = self.norm2(h) * (1.0 + scale) + shift
+        return self.skip(x) + self.conv2(F.silu(h))
+
+
+class _Fine(nn.Module):
+    """Two convolutions at full resolution: texture and edges that a half-resolution stem blurs."""
+
+    def __init__(self, width_in: int, embedding: int, width: int = 16) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv3d(width_in, width, 3, padding=1)
+        self.time = nn.Linear(embedding, 2 * width)
+        self.conv2 = nn.Conv3d(width, width, 3, padding=1)
+        self.out = nn.Conv3d(width, 2, 1)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    def forward(self, x: Tensor, time: Tensor) -> Tensor:
+        scale, shift = self.time(F.silu(time))[:, :, None, None, None].chunk(2, dim=1)
+        h = F.silu(self.conv1(x.contiguous(memory_format=torch.channels_last_3d)) * (1.0 + scale) + shift)
+        return self.out(F.silu(self.conv2(h)))
+
+
+def space_to_depth(x: Tensor) -> Tensor:
+    """(B, C, X, Y, Z) -> (B, 8 C, X/2, Y/2, Z/2), channels-last in memory (5 times faster on CPUs)."""
+    b, c, i, j, k = x.shape
+    x = x.view(b, c, i // 2, 2, j // 2, 2, k // 2, 2).permute(0, 1, 3, 5, 7, 2, 4, 6)
+    return x.reshape(b, 8 * c, i // 2, j // 2, k // 2).contiguous(memory_format=torch.channels_last_3d)
+
+
+def depth_to_space(x: Tensor) -> Tensor:
+    """The inverse of :func:`space_to_depth`."""
+    b, c, i, j, k = x.shape
+    x = x.reshape(b, c // 8, 2, 2, 2, i, j, k).permute(0, 1, 5, 2, 6, 3, 7, 4)
+    return x.reshape(b, c // 8, 2 * i, 2 * j, 2 * k)
+
+
+def _gaussian_v(noisy: Tensor, mean: Tensor, signal: Tensor) -> tuple[Tensor, Tensor]:
+    """E[v | x_t] and log Var[v | x_t] for x0 ~ N(mean, POSTERIOR_SPREAD^2), the same for every voxel.
+
+    From x_t = alpha x0 + sigma eps and v = alpha eps - sigma x0 (preconditioning in the spirit of
+    Karras et al. 2022).  At pure noise the mean is -mean.  Without it the network would have to
+    carry every voxel's noise through its half-resolution stem, and learns instead to ignore it; and
+    the way of the log-variance from 0 to its level would fill the first thousand steps.
+    """
+    alpha = signal.float()[:, None, None, None, None]
+    sigma = (1.0 - alpha**2).clamp_min(0.0).sqrt()
+    spread = POSTERIOR_SPREAD**2
+    total = (alpha**2 * spread + sigma**2).clamp_min(1e-6)
+    return (alpha * sigma * (1.0 - spread) * noisy - sigma * mean) / total, torch.log(spread / total)
+
+
+def _embed(signal: Tensor) -> Tensor:
+    frequencies = torch.exp(torch.linspace(0.0, math.log(100.0), 32, device=signal.device)) * math.pi
+    angles = signal.float()[:, None] * frequencies[None]
+    return torch.cat([angles.sin(), angles.cos()], dim=1)

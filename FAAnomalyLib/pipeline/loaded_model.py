@@ -1,0 +1,71 @@
+"""A model with the template it was trained on, on the device that runs it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from ..anomaly.calibration import Calibration, load_calibration
+from ..errors import FAError
+from ..inpainting.volume_inpainter import Filler
+from ..models.checkpoints import Model, find_model, load_model
+from ..preprocessing.template import Template, load_template, on_grid
+from ..runtime.device import choose_device, fastest_dtype
+from ..runtime.resources import resources_dir
+
+OWN_TEMPLATE = "Template"
+"""Folder of a model that was trained on another template than the bundled one."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Everything that is set up once and used for every volume.
+
+    Attributes
+    ----------
+    model
+        Verified weights.
+    template
+        On the model's grid.
+    filler
+        The model on its device.
+    calibration
+        How healthy people deviate.
+    """
+
+    model: Model
+    template: Template
+    filler: Filler
+    calibration: Calibration
+
+
+def load_engine(model: str = "default", device: str = "auto", calibrated: bool = True) -> Engine:
+    """Set up a bundled model (or a model folder) on a device.
+
+    Not *calibrated*, its own calibration is not even read: who makes a new one needs no old one of this version.
+
+    Raises ``FAError``: ``missing`` for absent or altered weights or another template than the
+    model's, ``bad-request`` for a device that is not there.
+    """
+    chosen = choose_device(device)
+    if chosen.type == "cpu":
+        # Subnormal numbers slow CPUs down tenfold and mean nothing here.
+        torch.set_flush_denormal(True)
+    loaded = load_model(model)
+    stored = load_template(template_folder(find_model(model)))
+    if loaded.manifest.get("template_sha256") != stored.sha256:
+        raise FAError("missing", f"The model {loaded.name} belongs to another FA template",
+                      "the template's SHA-256 is not the one in its manifest",
+                      "Install FAAnomaly again, or train the model on this template")
+    grid = loaded.manifest["grid"]
+    template = on_grid(stored, tuple(grid["shape"]), grid["spacing_mm"])
+    calibration = load_calibration(find_model(model), loaded.manifest) if calibrated else Calibration()
+    return Engine(loaded, template, Filler(loaded, template, chosen, fastest_dtype(chosen)), calibration)
+
+
+def template_folder(model: Path) -> Path:
+    """A model folder's own template where it brings one, else the bundled template."""
+    own = model / OWN_TEMPLATE
+    return own if own.is_dir() else resources_dir() / "Template"

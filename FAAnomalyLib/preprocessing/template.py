@@ -1,0 +1,100 @@
+"""The project's FA template: what is known about a place before the subject is seen."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy import ndimage
+
+from ..errors import FAError
+from ..volume import Volume, load_volume
+
+TEMPLATE_FILES = ("fa.nii.gz", "white_matter.nii.gz", "brain.nii.gz")
+
+
+@dataclass(frozen=True)
+class Prior:
+    """Arrays (X, Y, Z), float32 in [0, 1], on the model grid; none comes from the judged subject.
+
+    Attributes
+    ----------
+    fa
+        Mean FA of the template.
+    white_matter
+        Probability of white matter.
+    brain
+        Probability of brain.
+    displacement
+        (3, X, Y, Z) in voxels: what lies at x of the brain lies at x + displacement of the template that was bent to
+        it; None for a template as it is.
+    """
+
+    fa: np.ndarray
+    white_matter: np.ndarray
+    brain: np.ndarray
+    displacement: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Template:
+    """The registration target, its priors, and the identity of its files.
+
+    Attributes
+    ----------
+    fa
+        Mean FA on the model grid, with the grid's affine (left-right symmetric about x = 0).
+    prior
+        The same grid's priors.
+    sha256
+        Over the template's arrays and affine; a model names the template that it was trained on.
+    """
+
+    fa: Volume
+    prior: Prior
+    sha256: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.sha256:
+            object.__setattr__(self, "sha256", _identity(self.fa.affine, self.prior))
+
+
+def _identity(affine: np.ndarray, prior: Prior) -> str:
+    digest = hashlib.sha256(np.ascontiguousarray(affine.round(6)).tobytes())
+    for array in (prior.fa, prior.white_matter, prior.brain):
+        # Coarse enough to survive storing, fine enough to notice another template.
+        digest.update(np.round(np.ascontiguousarray(array) * 1000).astype(np.int16).tobytes())
+    return digest.hexdigest()
+
+
+def on_grid(template: Template, shape: tuple[int, int, int], spacing_mm: float) -> Template:
+    """The same template on a grid of another shape and spacing about the same centre.
+
+    The identity stays that of the stored template; its own grid is returned as it is.
+    """
+    if tuple(shape) == template.fa.shape and np.allclose(template.fa.spacing, spacing_mm):
+        return template
+    old = template.fa.affine
+    affine = np.diag([spacing_mm, spacing_mm, spacing_mm, 1.0])
+    centre = old[:3, :3] @ ((np.array(template.fa.shape) - 1) / 2) + old[:3, 3]
+    affine[:3, 3] = centre - spacing_mm * (np.array(shape) - 1) / 2
+    step = np.linalg.inv(old) @ affine
+    arrays = [ndimage.affine_transform(a, step[:3, :3], step[:3, 3], output_shape=tuple(shape), order=1)
+              for a in (template.prior.fa, template.prior.white_matter, template.prior.brain)]
+    return Template(Volume(arrays[0], affine), Prior(*arrays), template.sha256)
+
+
+def load_template(folder: Path) -> Template:
+    """Read a template folder (:data:`TEMPLATE_FILES`); ``FAError('missing')`` when it is incomplete or does not fit."""
+    for name in TEMPLATE_FILES:
+        if not (folder / name).is_file():
+            raise FAError("missing", f"The FA template is incomplete, {name} is not in {folder}", "",
+                          "Install FAAnomaly again")
+    volumes = [load_volume(folder / name)[0] for name in TEMPLATE_FILES]
+    if not all(v.same_geometry(volumes[0]) and np.isfinite(v.data).all() for v in volumes):
+        raise FAError("missing", f"The FA template in {folder} is damaged",
+                      "its files lie on different grids or hold NaN", "Install FAAnomaly again")
+    fa, white_matter, brain = (np.clip(v.data, 0.0, 1.0) for v in volumes)
+    return Template(volumes[0].with_data(fa), Prior(fa, white_matter, brain))

@@ -1,0 +1,114 @@
+"""Writes a result's files so that a half-written result is never seen."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from ..errors import FAError
+from ..result import Result
+from ..volume import cannot_write, save_volume
+
+RESULT_FILES = (
+    "pseudo_healthy.nii.gz",
+    "difference.nii.gz",
+    "z_map.nii.gz",
+    "segmentation.nii.gz",
+    "regions.csv",
+    "report.html",
+    "result.json",
+)
+"""In the order in which they appear; the last one means that all are there."""
+
+
+def check_folder(folder: str | os.PathLike) -> Path:
+    """Raise ``FAError('bad-input')`` when results could not be written to *folder*.
+
+    Creates nothing, so that it can be asked before any computing.
+    """
+    folder = Path(folder)
+    standing = _existing_ancestor(folder)
+    if not standing.is_dir():
+        raise FAError("bad-input", f"{standing} is a file", "the results go into a folder",
+                      "Choose another output folder")
+    if not os.access(standing, os.W_OK | os.X_OK):
+        raise FAError("bad-input", f"Cannot write to {folder}", f"{standing} is closed to you",
+                      "Choose a folder that you may write to")
+    for name in RESULT_FILES:
+        if (folder / name).is_dir():
+            raise FAError("bad-input", f"{folder / name} is a folder", "a result file of that name goes there",
+                          "Choose another output folder")
+    return folder
+
+
+def write_result(
+    result: Result,
+    folder: str | os.PathLike,
+    report: Callable[[Result], str] | None = None,
+) -> None:
+    """Write all :data:`RESULT_FILES` into *folder*, which is created as needed.
+
+    Everything is written to a hidden folder inside it first and renamed only when complete,
+    ``result.json`` last. After an error nothing new is left, and ``FAError('bad-input')`` says
+    why. *report* makes the HTML page; by default :func:`FAAnomalyLib.reporting.html_report.report_html`.
+    """
+    folder = check_folder(folder)
+    if report is None:
+        from .html_report import report_html as report
+    texts = {"regions.csv": result.regions_csv(), "report.html": report(result), "result.json": result.result_json()}
+    created: list[Path] = []
+    try:
+        _create(folder, created)
+        staging = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder))
+        try:
+            for stem, volume in result.volumes().items():
+                save_volume(volume, staging / f"{stem}.nii.gz")
+            for name, text in texts.items():
+                (staging / name).write_text(text, encoding="utf-8", newline="")
+            _publish(staging, folder)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+    except BaseException as error:
+        for path in reversed(created):
+            _remove_if_empty(path)
+        if isinstance(error, OSError):
+            raise cannot_write(folder, error) from error
+        if isinstance(error, FAError):
+            # save_volume names its temporary path, which tells a user nothing.
+            raise FAError(error.code, f"Cannot write {folder}", error.why, error.fix) from error
+        raise
+
+
+def _publish(staging: Path, folder: Path) -> None:
+    # An earlier result stops counting as complete before its first file is replaced.
+    (folder / RESULT_FILES[-1]).unlink(missing_ok=True)
+    done: list[Path] = []
+    try:
+        for name in RESULT_FILES:
+            os.replace(staging / name, folder / name)
+            done.append(folder / name)
+    except BaseException:
+        for path in done:
+            path.unlink(missing_ok=True)
+        raise
+
+
+def _create(folder: Path, created: list[Path]) -> None:
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    for path in reversed(missing):
+        path.mkdir(exist_ok=True)
+        created.append(path)
+
+
+def _existing_ancestor(folder: Path) -> Path:
+    return next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
+
+
+def _remove_if_empty(path: Path) -> None:
+    try:
+        path.rmdir()
+    except OSError:
+        pass

@@ -1,0 +1,101 @@
+"""Progress with a time left, and a token to cancel with."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from ..errors import FAError
+
+ProgressCallback = Callable[[float, str, "float | None"], None]
+"""``(fraction 0..1, stage, seconds left or None while unknown)``."""
+
+
+class CancelToken:
+    """Set from any thread; the engine looks at it before every network call."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def cancel(self) -> None:
+        """Ask the running job to stop."""
+        self._event.set()
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether :meth:`cancel` was called."""
+        return self._event.is_set()
+
+    def check(self) -> None:
+        """Raise ``FAError('cancelled')`` once cancelled."""
+        if self.cancelled:
+            raise FAError("cancelled", "Cancelled", "", "Nothing was written; start again when ready")
+
+
+class Progress:
+    """Turns the steps of several stages into one fraction and a time left.
+
+    Parameters
+    ----------
+    callback
+        Receives every report; ``None`` keeps silent.
+    cancel
+        Checked at every report.
+    stages
+        Stage name -> its expected share of the whole (any positive weights).
+    """
+
+    def __init__(
+        self,
+        callback: ProgressCallback | None = None,
+        cancel: CancelToken | None = None,
+        stages: dict[str, float] | None = None,
+    ) -> None:
+        self._callback = callback
+        self._cancel = cancel or CancelToken()
+        weights = stages or {"working": 1.0}
+        total = sum(weights.values())
+        self._spans: dict[str, tuple[float, float]] = {}
+        begin = 0.0
+        for name, weight in weights.items():
+            self._spans[name] = (begin, begin + weight / total)
+            begin += weight / total
+        self._stage = ""
+        self._entered = self._started = time.monotonic()
+        self.seconds: dict[str, float] = {}
+
+    def step(self, stage: str, done: float = 0.0) -> None:
+        """Report that *stage* is *done* (0..1); raises when cancelled."""
+        self._cancel.check()
+        now = time.monotonic()
+        if stage != self._stage:
+            self._close(now)
+            self._stage, self._entered = stage, now
+        begin, end = self._spans[stage]
+        fraction = begin + (end - begin) * min(max(done, 0.0), 1.0)
+        if self._callback is not None:
+            self._callback(fraction, stage, self._time_left(now, done, end))
+
+    def finish(self) -> None:
+        """Close the last stage and report completion."""
+        self._close(time.monotonic())
+        self._stage = ""
+        if self._callback is not None:
+            self._callback(1.0, "done", 0.0)
+
+    def _close(self, now: float) -> None:
+        if self._stage:
+            self.seconds[self._stage] = self.seconds.get(self._stage, 0.0) + now - self._entered
+
+    def _time_left(self, now: float, done: float, end: float) -> float | None:
+        # The stage under way tells its own pace; later stages are guessed from their share of
+        # this one's, because stages differ in speed by orders of magnitude between machines.
+        elapsed = now - self._entered
+        if done <= 0.0 or elapsed < 0.2:
+            return None
+        begin, _ = self._spans[self._stage]
+        whole = elapsed / done
+        rest_of_stage = whole - elapsed
+        later = (1.0 - end) / max(end - begin, 1e-9) * whole
+        return max(rest_of_stage + later, 0.0)

@@ -1,0 +1,209 @@
+"""Make the project's FA template: the symmetric average of registered volumes.
+
+Every person counts once, however many volumes there are of them.  The first registration target is
+any FA map in a standard space; each further round registers to the average of the round before and
+bends every brain onto it, so that tracts meet tracts and stay sharp.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from scipy import ndimage
+
+from ..errors import FAError
+from ..preprocessing.fa_validation import check_brain_mask, check_fa
+from ..preprocessing.model_grid import Prepared, prepare, symmetric_grid
+from ..preprocessing.template import TEMPLATE_FILES, Prior, Template
+from ..preprocessing.template_warping import bend
+from ..volume import Volume, load_volume, save_volume
+
+MODEL_SHAPE = (80, 96, 80)
+MODEL_SPACING_MM = 2.0
+MODEL_CENTRE_RAS = (0.0, -16.0, 8.0)
+"""160 x 192 x 160 mm about the brain in MNI space."""
+WHITE_MATTER_FA = 0.25
+LEAST_VIEW = 0.9
+"""A volume that shows less of the template's brain is averaged as it lies: its cut faces would be bent."""
+
+
+def find_volumes(folder: Path, people: Path | None = None) -> list[tuple[str, Path]]:
+    """``(person, path)`` of every FA map in *folder*.
+
+    FA maps are the files ending in ``_FA.nii.gz`` or ``_fa.nii.gz`` (all NIfTI files but masks when
+    there is none such).  *people* is a CSV with the columns ``file`` (the stem before ``_FA``, or the
+    whole name) and ``person``; a file that it does not name is left out.  Without it every file is its own person.
+
+    Raises ``FAError('bad-input')`` when nothing is found or *people* cannot be used.
+    """
+    if not folder.is_dir():
+        raise FAError("bad-input", f"There is no folder {folder}", "", "Name the folder of FA maps")
+    # Names with a leading dot are leftovers of other programs.
+    files = [p for p in sorted(folder.glob("[!.]*.nii.gz")) if p.name.lower().endswith("_fa.nii.gz")]
+    if not files:
+        files = [p for p in sorted(folder.glob("[!.]*.nii*")) if "mask" not in p.name.lower()]
+    found = [(stem(p), p) for p in files]
+    if people is not None:
+        owner = _owners(people)
+        named = [(owner[name], path) for name, path in found if name in owner]
+        if found and not named:
+            raise FAError("bad-input", f"{people} names none of the FA maps in {folder}",
+                          f"there is {found[0][1].name}, and the table begins with {next(iter(owner), 'nothing')}",
+                          "Name the files as they are there")
+        found = named
+    if not found:
+        raise FAError("bad-input", f"No FA map found in {folder}", "", "Name files like subject_FA.nii.gz")
+    return found
+
+
+def _owners(people: Path) -> dict[str, str]:
+    fix = "Give a CSV with the columns file,person"
+    try:
+        # Spreadsheets put a byte order mark in front.
+        with open(people, newline="", encoding="utf-8-sig") as handle:
+            rows = list(csv.DictReader(handle))
+    except (OSError, ValueError, csv.Error) as error:
+        raise FAError("bad-input", f"{people} cannot be read", getattr(error, "strerror", None) or str(error),
+                      fix) from error
+    if not all(row.get("file") and row.get("person") for row in rows):
+        raise FAError("bad-input", f"{people} does not say whose the files are",
+                      "a line lacks its file or its person", fix)
+    # A name without ending is a stem already: "a_fa" may belong to a_fa_FA.nii.gz.
+    return {stem(Path(row["file"])) if ".nii" in row["file"] else row["file"]: row["person"] for row in rows}
+
+
+def split_people(volumes: list[tuple[str, Path]],
+                 held_out: list[str]) -> tuple[list[tuple[str, Path]], list[tuple[str, Path]]]:
+    """The volumes of everybody else, and those of the people *held_out*.
+
+    Raises ``FAError('bad-request')`` for a person of whom there is no volume (a slip of the pen would
+    train on them), and when nobody is left.
+    """
+    people = {person for person, _ in volumes}
+    strangers = sorted(set(held_out) - people)
+    if strangers:
+        raise FAError("bad-request", f"There is nobody called {', '.join(strangers)} to hold out", "",
+                      f"Choose among {', '.join(sorted(people)[:20])}")
+    if not people - set(held_out):
+        raise FAError("bad-request", "Nobody is left to learn from", "every person is held out", "Hold out fewer")
+    return [v for v in volumes if v[0] not in held_out], [v for v in volumes if v[0] in held_out]
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Put the file's name in front of an ``FAError`` that does not tell which of many files is wrong."""
+    try:
+        yield
+    except FAError as error:
+        if path.name in str(error):
+            raise
+        raise FAError(error.code, f"{path.name}: {error.what}", error.why, error.fix) from error
+
+
+def stem(path: Path) -> str:
+    """File name without its endings and without ``_FA``."""
+    name = path.name.split(".nii")[0]
+    return name[:-3] if name.lower().endswith("_fa") else name
+
+
+def load_subject(path: Path) -> tuple[Volume, np.ndarray | None]:
+    """An FA map and, where ``*_mask.nii.gz`` lies beside it, its brain mask."""
+    with naming(path):
+        volume, _ = check_fa(load_volume(path)[0])
+        mask_path = mask_of(path)
+        return volume, check_brain_mask(load_volume(mask_path)[0], volume) if mask_path.is_file() else None
+
+
+def mask_of(path: Path) -> Path:
+    """Where the brain mask of an FA map is, if there is one."""
+    return path.with_name(f"{stem(path)}_mask.nii.gz")
+
+
+def make_template(volumes: list[tuple[str, Path]], target: Volume, rounds: int = 3, report=print) -> Template:
+    """Average registered volumes; see the module's text.
+
+    *target* may lie on any grid of a standard space: it is resampled to the model grid first.
+    """
+    template = _first_target(target)
+    subjects = [(person, *load_subject(path)) for person, path in volumes]
+    for number in range(rounds):
+        members: dict[str, list[Prepared]] = {}
+        for (person, volume, brain), (_, path) in zip(subjects, volumes, strict=True):
+            with naming(path):
+                prepared = prepare(volume, template, brain)
+            report(f"round {number + 1}: {path.name}: correlation {prepared.space.alignment.correlation:.3f}")
+            members.setdefault(person, []).append(prepared)
+        template = _average(list(members.values()), template, bent=number > 0)
+    return template
+
+
+def _first_target(target: Volume) -> Template:
+    affine = symmetric_grid(MODEL_SHAPE, MODEL_SPACING_MM, MODEL_CENTRE_RAS)
+    step = np.linalg.inv(target.affine) @ affine
+    fa = ndimage.affine_transform(target.data, step[:3, :3], step[:3, 3], output_shape=MODEL_SHAPE, order=1)
+    fa = (fa + fa[::-1]) / 2
+    brain = ndimage.binary_fill_holes(ndimage.binary_closing(fa > 0.02, iterations=2)).astype(np.float32)
+    return Template(Volume(fa, affine), Prior(fa, (fa > WHITE_MATTER_FA).astype(np.float32), brain))
+
+
+def _average(people: list[list[Prepared]], template: Template, bent: bool) -> Template:
+    seen = np.zeros(MODEL_SHAPE)
+    total = np.zeros((3, *MODEL_SHAPE))
+    brain = template.prior.brain > 0.5
+    for volumes in people:
+        for prepared in volumes:
+            # A cut field of view says nothing about what lies beyond it.
+            view = prepared.space.to_model(np.ones(prepared.space.native.shape), order=1) > 0.99
+            own = _own_prior(prepared)
+            if bent and view[brain].mean() > LEAST_VIEW:
+                own = bend(own, template.prior.fa, prepared.space.spacing_mm)
+            share = view / len(volumes)
+            seen += share
+            total += share * np.stack([own.fa, own.white_matter, own.brain])
+    means = []
+    for mean, sigma in zip(total / np.maximum(seen, 1e-6), (0.0 if bent else 0.5, 0.5, 0.7), strict=True):
+        mean = ndimage.gaussian_filter((mean + mean[::-1]) / 2, sigma)
+        means.append(np.clip(mean, 0.0, 1.0).astype(np.float32))
+    fa_mean, white_mean, brain_mean = means
+    fa_mean = np.where(brain_mean > 0.05, fa_mean, 0.0).astype(np.float32)
+    return Template(Volume(fa_mean, template.fa.affine), Prior(fa_mean, white_mean, brain_mean))
+
+
+def _own_prior(prepared: Prepared) -> Prior:
+    """One brain in the shape of a prior: its FA, its white matter off the noisy edge, its mask."""
+    smooth = ndimage.gaussian_filter(prepared.fa, 0.6)
+    inner = ndimage.distance_transform_edt(prepared.brain, sampling=MODEL_SPACING_MM) > 4.0
+    return Prior(prepared.fa, ((smooth > WHITE_MATTER_FA) & inner).astype(np.float32),
+                 prepared.brain.astype(np.float32))
+
+
+def save_template(template: Template, folder: Path) -> None:
+    """Write :data:`~FAAnomalyLib.preprocessing.template.TEMPLATE_FILES`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, array in zip(TEMPLATE_FILES, (template.prior.fa, template.prior.white_matter, template.prior.brain),
+                           strict=True):
+        save_volume(template.fa.with_data((np.round(array * 1000) / 1000).astype(np.float32)), folder / name)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of ``faanomaly template``."""
+    parser.add_argument("data", type=Path, help="folder of healthy FA maps (NAME_FA.nii.gz, NAME_mask.nii.gz)")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder for the template")
+    parser.add_argument("--target", type=Path, required=True, help="first registration target, an FA map in MNI space")
+    parser.add_argument("--people", type=Path, help="CSV with the columns file,person")
+    parser.add_argument("--hold-out", action="append", default=[], metavar="PERSON", help="leave a person out")
+    parser.add_argument("--rounds", type=int, default=3, help="registration rounds (default 3)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """``faanomaly template``."""
+    volumes, _ = split_people(find_volumes(args.data, args.people), args.hold_out)
+    template = make_template(volumes, load_volume(args.target)[0], args.rounds)
+    save_template(template, args.output)
+    print(f"template of {len({p for p, _ in volumes})} people in {args.output}, sha256 {template.sha256[:12]}")
+    return 0

@@ -1,0 +1,94 @@
+"""The benchmarks are run by hand: at least they fit the library as it is."""
+
+from __future__ import annotations
+
+import json
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from scipy.stats import norm
+
+from FAAnomalyLib.evaluation.cases import LESION, SPHERE
+from FAAnomalyLib.evaluation.metrics.froc import LEVELS
+from FAAnomalyLib.evaluation.metrics.healthy import QUANTILES
+from FAAnomalyLib.evaluation.rows import ALONE, FAANOMALY
+from FAAnomalyLib.evaluation.tables.cells import cells
+
+FOLDER = Path(__file__).resolve().parents[2] / "Benchmarks"
+CHART = runpy.run_path(str(FOLDER / "chart.py"))
+SIZE, MARGIN, BACK, COLOURS = (CHART[name] for name in ("SIZE", "MARGIN", "BACK", "COLOURS"))
+SCRIPTS = sorted(path for path in FOLDER.glob("*.py") if path.name != "chart.py")
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_it_imports_what_there_is_and_says_how_it_is_used(script, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", [str(script), "--help"])
+    monkeypatch.syspath_prepend(str(script.parent))
+    with pytest.raises(SystemExit) as end:
+        runpy.run_path(str(script), run_name="__main__")
+    assert not end.value.code and "usage:" in capsys.readouterr().out
+
+
+def run_script(monkeypatch, name: str, *arguments) -> None:
+    monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
+    monkeypatch.syspath_prepend(str(FOLDER))
+    runpy.run_path(str(FOLDER / name), run_name="__main__")
+
+
+def planted(person: str, change: float, points: list[list[float]]) -> dict:
+    return {"method": FAANOMALY, "kind": SPHERE, "diameter": 16, "change": change, "person": person,
+            "free_response": points}
+
+
+def test_free_response_is_drawn_where_it_lies(tmp_path, monkeypatch, capsys):
+    half = [[1.0, 2.0], *[[0.0, 0.0]] * (len(LEVELS) - 1)]
+    rows = [planted("A", change, half) for change in (0.2, -0.2)]
+    aside = {"free_response": [[1.0, 3.0]] * len(LEVELS)}
+    rows += [{**rows[0], "method": ALONE["increased"], **aside},
+             *({**rows[1], "kind": LESION, "method": method, **aside} for method in (FAANOMALY, ALONE["decreased"]))]
+    path, picture = tmp_path / "evaluation.json", tmp_path / "froc.png"
+    path.write_text(json.dumps({"planted": cells(rows)}))
+    run_script(monkeypatch, "froc_plot.py", path, "-o", picture)
+    lines = capsys.readouterr().out.splitlines()
+    assert [", decreases alone" in line for line in lines if line.startswith("lesion")] == [False, True]
+    told = [line for line in lines if line.startswith("sphere 16")]
+    assert len(told) == 1 and "±0.2" in told[0] and "1.00 (2.0)" in told[0], "both signs together, once"
+    with Image.open(picture) as drawn:
+        at = {name: drawn.getpixel(place) for name, place in
+              {"two false, all found": (SIZE // 2, MARGIN), "none": (MARGIN, SIZE - MARGIN),
+               "between": (SIZE // 4 + MARGIN // 2, SIZE // 2), "beside": (SIZE // 2 + 40, SIZE // 2 - 60)}.items()}
+    assert at.pop("beside") == BACK
+    assert all(sum(abs(a - b) for a, b in zip(pixel, COLOURS[0], strict=True)) < 60 for pixel in at.values()), at
+
+
+def test_quantiles_of_a_standard_normal_lie_on_the_diagonal(tmp_path, monkeypatch, capsys):
+    path, picture = tmp_path / "evaluation.json", tmp_path / "qq.png"
+    path.write_text(json.dumps({"untouched_rows": [{"method": FAANOMALY, "z_quantiles": norm.ppf(QUANTILES).tolist()},
+                                                   {"method": "template z-map", "z_quantiles": [0.0]}]}))
+    run_script(monkeypatch, "qq_plot.py", path, "-o", picture)
+    assert capsys.readouterr().out.startswith("1 brains")
+    with Image.open(picture) as drawn:
+        line = [x for x in range(SIZE) for y in range(MARGIN, SIZE - MARGIN) if x + y == SIZE - 1
+                and drawn.getpixel((x, y))[2] - drawn.getpixel((x, y))[0] > 100]
+    assert len(line) > 0.7 * (SIZE - 2 * MARGIN), "a blue line from -3 to 3 of -4 to 4"
+
+
+def test_nothing_to_draw_is_told(tmp_path, monkeypatch, capsys):
+    path = tmp_path / "evaluation.json"
+    path.write_text(json.dumps({"planted": [], "untouched_rows": []}))
+    for name in ("froc_plot.py", "qq_plot.py"):
+        with pytest.raises(SystemExit):
+            run_script(monkeypatch, name, path, "-o", tmp_path / "no.png")
+        assert "evaluation.json" in capsys.readouterr().err
+    assert not (tmp_path / "no.png").exists()
+
+
+def test_a_larger_sphere_needs_less_of_a_change(monkeypatch, capsys):
+    run_script(monkeypatch, "detection_limits.py")
+    least = capsys.readouterr().out.splitlines()[-1].split("|")[2:-1]
+    for needed in zip(*([float(side) if side.strip() != "–" else float("inf") for side in cell.split("/")]
+                        for cell in least), strict=True):
+        assert list(needed) == sorted(needed, reverse=True) and 0.02 < needed[-1] < 0.2

@@ -1,0 +1,140 @@
+"""Registration finds a known pose, the same one however the voxels are stored, and refuses what is no brain."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from FAAnomalyLib.errors import FAError
+from FAAnomalyLib.preprocessing import affine_registration as registration
+from FAAnomalyLib.preprocessing.affine_registration import align
+from FAAnomalyLib.preprocessing.model_grid import Prepared, prepare
+from FAAnomalyLib.preprocessing.template import on_grid
+from FAAnomalyLib.volume import Volume
+from support import synthetic_brain as sb
+
+POSES = {
+    "nodding": sb.head((1.08, 0.94, 1.05), (12.0, -20.0, 15.0), x=18.0),
+    "all at once": sb.head((0.93, 1.05, 1.0), (-60.0, 40.0, 25.0), x=-10.0, y=8.0, z=15.0),
+}
+
+
+def subject(matrix: np.ndarray, **options) -> Volume:
+    shape, affine = sb.grid(matrix=matrix)
+    return sb.brain(shape, affine, matrix, **options)
+
+
+def found_by_align(volume: Volume) -> registration.Alignment:
+    return align(sb.template().fa, volume, sb.template().prior.brain > 0.5)
+
+
+@pytest.mark.parametrize("matrix", POSES.values(), ids=POSES.keys())
+def test_a_known_pose_is_found(matrix):
+    found = found_by_align(subject(matrix, variation=0.0, outline=0.05))
+    off = sb.misplacement_mm(found.matrix, matrix)
+    assert off.mean() < 0.2 and off.max() < 0.6
+    assert found.correlation > 0.95 and found.method == "affine" and not found.remarks
+
+
+def test_an_individual_is_found_within_a_millimetre():
+    matrix = sb.head(x=8.0, y=-12.0)
+    off = sb.misplacement_mm(found_by_align(subject(matrix, seed=5)).matrix, matrix)
+    assert off.mean() < 1.0 and off.max() < 2.5
+
+
+@pytest.fixture(scope="module")
+def upright() -> tuple[Volume, Prepared]:
+    volume = subject(sb.head(x=8.0, z=-6.0))
+    return volume, prepare(volume, sb.template())
+
+
+@pytest.mark.parametrize("codes", ["LAS", "PSL"])
+def test_storage_changes_nothing(upright, codes):
+    volume, expected = upright
+    stored = sb.stored_as(volume, codes)
+    assert stored.shape != volume.shape or codes == "LAS"
+    found = prepare(stored, sb.template())
+    np.testing.assert_allclose(found.space.alignment.matrix, expected.space.alignment.matrix, atol=1e-6)
+    np.testing.assert_allclose(found.fa, expected.fa, atol=1e-5)
+    np.testing.assert_array_equal(found.brain, expected.brain)
+    # The way back ends in the storage that it began in.
+    back = sb.stored_as(stored.with_data(found.native_brain.astype(np.float32)), "RAS")
+    np.testing.assert_array_equal(back.data > 0.5, expected.native_brain)
+
+
+def test_prepared_fa_is_the_brain_on_the_model_grid(upright):
+    volume, prepared = upright
+    truth = sb.brain(prepared.fa.shape, prepared.space.alignment.matrix @ sb.template().fa.affine,
+                     sb.head(x=8.0, z=-6.0))
+    inside = prepared.brain & (sb.template().prior.brain > 0.9)
+    assert np.corrcoef(prepared.fa[inside], truth.data[inside])[0, 1] > 0.97
+    assert (prepared.fa[~prepared.brain] == 0).all()
+    assert prepared.fa.dtype == np.float32 and prepared.fa.min() >= 0 and prepared.fa.max() <= 1
+
+
+@pytest.mark.parametrize("slices", [(30, 55), (20, None)], ids=["slab of 62 mm", "cerebellum cut off"])
+@pytest.mark.parametrize("cut", ["cropped", "zeroed"])
+def test_a_cut_field_of_view_still_aligns(slices, cut):
+    matrix = sb.head(x=8.0)
+    whole = subject(matrix)
+    low, high = slices
+    affine = whole.affine.copy()
+    affine[:3, 3] += low * affine[:3, 2]
+    volume = Volume(np.ascontiguousarray(whole.data[:, :, low:high]), affine)
+    if cut == "zeroed":
+        left = 0 if high is None else whole.shape[2] - high
+        volume = whole.with_data(np.pad(volume.data, ((0, 0), (0, 0), (low, left))))
+    found = found_by_align(volume)
+    assert found.correlation > 0.9 and sb.misplacement_mm(found.matrix, matrix).mean() < 1.5
+
+
+def test_a_head_on_its_side_is_found_from_another_start():
+    """Further from upright than the first start reaches."""
+    matrix = sb.head(z=95.0)
+    shape, affine = sb.grid((3.0, 3.0, 3.0), matrix)
+    coarse = on_grid(sb.template(), (40, 48, 40), 4.0)
+    found = align(coarse.fa, sb.brain(shape, affine, matrix, variation=0.05), coarse.prior.brain > 0.5)
+    assert found.method == "affine from another start"
+    assert sb.misplacement_mm(found.matrix, matrix).mean() < 1.0
+
+
+def test_a_thin_slab_is_refused_for_what_it_is():
+    whole = subject(sb.head(x=8.0))
+    affine = whole.affine.copy()
+    affine[:3, 3] += (whole.shape[2] - 14) * affine[:3, 2]
+    coarse = on_grid(sb.template(), (40, 48, 40), 4.0)
+    with pytest.raises(FAError) as caught:
+        align(coarse.fa, Volume(np.ascontiguousarray(whole.data[:, :, -14:]), affine), coarse.prior.brain > 0.5)
+    assert "less than a fifth" in str(caught.value)
+
+
+def turned(axes: tuple[int, ...]) -> Volume:
+    volume = subject(sb.head(x=8.0))
+    return volume.with_data(np.ascontiguousarray(np.flip(volume.data, axes)))
+
+
+def noise() -> Volume:
+    return Volume(np.random.default_rng(0).random((50, 60, 50)).astype(np.float32), np.diag([3.0, 3.0, 3.0, 1.0]))
+
+
+def ball() -> Volume:
+    # As bright in the middle as a brain is, without its tracts.
+    shape = (66, 78, 66)
+    radius2 = sum(((np.indices(shape)[i] - shape[i] / 2) / (0.42 * shape[i])) ** 2 for i in range(3))
+    blobs = ndimage.gaussian_filter(np.random.default_rng(0).standard_normal(shape), 1.5)
+    fa = np.where(radius2 < 1, 0.5 - 0.35 * radius2 + 0.1 * blobs / blobs.std(), 0.0)
+    return Volume(np.clip(fa, 0.0, 1.0).astype(np.float32), np.diag([2.5, 2.5, 2.5, 1.0]))
+
+
+WRONG = {"upside down": lambda: turned((0, 2)), "head first": lambda: turned((1, 2)),
+         "back to front": lambda: turned((0, 1)), "noise": noise, "bright ball": ball}
+
+
+@pytest.mark.parametrize("make", WRONG.values(), ids=WRONG.keys())
+def test_what_is_no_upright_brain_is_refused(make):
+    coarse = on_grid(sb.template(), (40, 48, 40), 4.0)  # a fifth of the time
+    with pytest.raises(FAError) as caught:
+        prepare(make(), coarse)
+    assert caught.value.code == "bad-input" and "\n" not in str(caught.value)
+    assert "orientation" in str(caught.value)

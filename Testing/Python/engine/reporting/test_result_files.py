@@ -1,0 +1,138 @@
+"""Result files appear together or not at all."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+
+import numpy as np
+import pytest
+
+import FAAnomalyLib.reporting.result_files as output
+from FAAnomalyLib.errors import FAError
+from FAAnomalyLib.reporting.result_files import RESULT_FILES, check_folder, write_result
+from FAAnomalyLib.volume import load_volume
+from support import fake_engine
+
+
+def report(result):
+    return "<html>µ</html>"
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_all_files_are_written_into_a_new_folder(tmp_path):
+    folder = tmp_path / "new" / "deep"
+    result = fake_engine.fake_result()
+    write_result(result, folder, report)
+    assert names(folder) == sorted(RESULT_FILES)
+    for stem, volume in result.volumes().items():
+        read, _ = load_volume(folder / f"{stem}.nii.gz")
+        np.testing.assert_array_equal(read.data, volume.data.astype(np.float32))
+        np.testing.assert_allclose(read.affine, fake_engine.AFFINE, atol=1e-5)
+    assert json.loads((folder / "result.json").read_text())["regions"][0]["sign"] == "decreased"
+    assert (folder / "regions.csv").read_text().splitlines()[1].startswith("1,decreased,10,1.2500")
+    assert (folder / "report.html").read_text(encoding="utf-8") == "<html>µ</html>"
+
+
+def test_result_json_is_renamed_last_and_an_old_one_removed_first(tmp_path, monkeypatch):
+    write_result(fake_engine.fake_result(), tmp_path, report)
+    seen = []
+    replace = os.replace
+
+    def watch(source, target):
+        if os.path.dirname(target) == str(tmp_path):
+            seen.append((os.path.basename(target), (tmp_path / "result.json").exists()))
+        replace(source, target)
+
+    monkeypatch.setattr(output.os, "replace", watch)
+    write_result(fake_engine.fake_result(2), tmp_path, report)
+    assert [name for name, _ in seen] == list(RESULT_FILES)
+    assert not any(complete for _, complete in seen)
+    assert len(json.loads((tmp_path / "result.json").read_text())["regions"]) == 2
+
+
+@pytest.mark.parametrize("failing", ["save", "text", "rename"])
+@pytest.mark.parametrize("new_folder", [True, False])
+def test_a_full_disk_leaves_nothing_and_says_so(tmp_path, monkeypatch, failing, new_folder):
+    folder = tmp_path / "parent" / "out" if new_folder else tmp_path
+    full = OSError(errno.ENOSPC, "No space left on device")
+    replace = os.replace
+
+    def fail(*_, **__):
+        raise full
+
+    def fail_late(source, target):
+        if str(target).endswith("report.html"):
+            raise full
+        replace(source, target)
+
+    if failing == "save":
+        monkeypatch.setattr("nibabel.save", fail)
+    elif failing == "text":
+        monkeypatch.setattr(output.Path, "write_text", fail)
+    else:
+        monkeypatch.setattr(output.os, "replace", fail_late)
+    with pytest.raises(FAError, match="No space left") as caught:
+        write_result(fake_engine.fake_result(), folder, report)
+    assert caught.value.code == "bad-input"
+    assert ".writing" not in str(caught.value)
+    assert names(tmp_path) == []
+
+
+def test_a_failed_write_keeps_an_earlier_result(tmp_path, monkeypatch):
+    write_result(fake_engine.fake_result(), tmp_path, report)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    monkeypatch.setattr("nibabel.save", lambda *_: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full")))
+    with pytest.raises(FAError):
+        write_result(fake_engine.fake_result(3), tmp_path, report)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_an_interrupt_while_writing_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr("nibabel.save", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        write_result(fake_engine.fake_result(), tmp_path / "out", report)
+    assert names(tmp_path) == []
+
+
+def test_a_failing_report_writes_nothing(tmp_path):
+    with pytest.raises(ValueError):
+        write_result(fake_engine.fake_result(), tmp_path / "out", lambda _: (_ for _ in ()).throw(ValueError("x")))
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("below", ["", "deeper"])
+def test_a_file_in_the_folders_place_is_refused(tmp_path, below):
+    (tmp_path / "out").write_text("mine")
+    with pytest.raises(FAError, match="is a file") as caught:
+        check_folder(tmp_path / "out" / below)
+    assert caught.value.exit_status == 2
+    assert (tmp_path / "out").read_text() == "mine"
+
+
+def test_a_folder_in_a_results_place_is_refused(tmp_path):
+    (tmp_path / "z_map.nii.gz").mkdir()
+    with pytest.raises(FAError, match="z_map.nii.gz is a folder"):
+        check_folder(tmp_path)
+
+
+@pytest.mark.skipif(os.name == "nt" or getattr(os, "geteuid", int)() == 0, reason="root may write everywhere")
+def test_a_closed_folder_is_refused(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(FAError, match="closed"):
+        check_folder(tmp_path / "out")
+
+
+def test_a_closed_folder_is_refused_whoever_asks(tmp_path, monkeypatch):
+    monkeypatch.setattr(output.os, "access", lambda path, mode: False)
+    with pytest.raises(FAError, match="closed"):
+        check_folder(tmp_path / "out")
+
+
+def test_checking_creates_nothing(tmp_path):
+    check_folder(tmp_path / "a" / "b")
+    assert names(tmp_path) == []

@@ -1,0 +1,352 @@
+"""Training runs: resumed to the bit, on several processes, refused where they do not fit, and exported."""
+
+import json
+import os
+import pickle
+import signal
+import socket
+import subprocess
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from FAAnomalyLib.cli import application as cli
+from FAAnomalyLib.errors import FAError
+from FAAnomalyLib.models import checkpoints
+from FAAnomalyLib.preprocessing.template import on_grid
+from FAAnomalyLib.training.recipes import RECIPES
+from FAAnomalyLib.training.template_building import save_template
+from support import tiny_training
+
+ROOT = Path(__file__).resolve().parents[4]
+PROGRAM = [sys.executable, tiny_training.__file__]
+
+
+@pytest.fixture(autouse=True)
+def calm():
+    """One thread, as in the other processes of these tests, and everything as before afterwards."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+    torch.set_flush_denormal(False)
+
+
+def environment(**more):
+    return {**os.environ, "PYTHONPATH": str(ROOT), **more}
+
+
+def assert_same(one, other):
+    a, b = tiny_training.states(one), tiny_training.states(other)
+    assert list(a) == list(b)
+    different = [name for name in a if not torch.equal(a[name], b[name])]
+    assert not different
+
+
+def log_of(folder):
+    """The log without its seconds."""
+    rows = [line.split(",") for line in (folder / "log.csv").read_text().splitlines()]
+    return [(row[0], row[1], row[3]) for row in rows]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """A whole run."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    one = tiny_training.trainer(folder)
+    before = {name: value.clone() for name, value in tiny_training.states(one).items()}
+    one.train(save_every=2)
+    torch.set_num_threads(threads)
+    after = tiny_training.states(one)
+    assert one.step == 5 and all(not torch.equal(before[name], after[name]) for name in before)
+    return one
+
+
+# --- resuming ----------------------------------------------------------------------------------------------------
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="Windows has no SIGKILL")
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path, undisturbed):
+    folder = tmp_path / "run"
+    done = subprocess.run([*PROGRAM, "dies", str(folder), "3"], env=environment(), capture_output=True, text=True,
+                          timeout=900)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    (folder / "checkpoint.pt.partial").write_bytes(b"half")
+    (folder / "log.csv").write_text("step,squared_error,seconds_per_step,held_out_rmse_fa\n3,9.9,1,\n")
+    one = tiny_training.trainer(folder)
+    one.resume()
+    assert one.step == 2
+    one.train(save_every=2)
+    assert_same(one, undisturbed)
+    assert log_of(folder) == log_of(undisturbed.folder) and len(log_of(folder)) == 2
+
+
+@pytest.mark.parametrize("recipe", [tiny_training.TINY, tiny_training.TINY_THESIS], ids=["inpainter", "thesis"])
+def test_every_step_can_be_the_one_to_resume_at(tmp_path, undisturbed, recipe):
+    thesis = recipe is tiny_training.TINY_THESIS
+    recipe, folder = replace(recipe, steps=2) if thesis else recipe, tmp_path / "run"
+    known = on_grid(tiny_training.template(), tuple(recipe.grid["shape"]), recipe.grid["spacing_mm"])
+    while True:
+        one = tiny_training.trainer(folder, recipe, template=known)
+        one.resume()
+        if one.step == recipe.steps:
+            break
+        error, one.running = one._one_step(), 0.5
+        assert error > 0.0
+        one.step += 1
+        one.save()
+    assert one.running == 0.5
+    if not thesis:
+        assert_same(one, undisturbed)
+        return
+    whole = tiny_training.trainer(tmp_path / "whole", recipe, template=known)
+    whole.train(save_every=100)
+    assert_same(one, whole)
+    # The thesis has no average: what is exported are the weights themselves.
+    assert all(torch.equal(whole.average[name], value) for name, value in whole.network.state_dict().items())
+
+
+def test_a_finished_run_stays_as_it_is(tmp_path, undisturbed):
+    one = tiny_training.trainer(undisturbed.folder)
+    one.resume()
+    one.train(save_every=2)
+    assert_same(one, undisturbed)
+    assert len(log_of(undisturbed.folder)) == 2
+
+
+def test_seed_and_data_decide_what_is_learned(tmp_path, undisturbed):
+    first = undisturbed.network.stem.weight
+    for name, other in (("seed", {"seed": 10**12}), ("people", {"people": ("A", "B", "C", "C")})):
+        one = tiny_training.trainer(tmp_path / name, **other)
+        one.train(save_every=100)
+        assert not torch.equal(one.network.stem.weight, first), name
+
+
+def test_every_step_example_and_process_sees_something_else(tmp_path):
+    seen = []
+    for rank in range(2):
+        one = tiny_training.trainer(tmp_path, rank=rank)
+        loss = one.objective.loss
+        one.objective.loss = lambda network, batch, loss=loss: seen.append(batch) or loss(network, batch)
+        one.train(save_every=100)
+    noise, content = (torch.cat([batch[key] for batch in seen]).flatten(1) for key in ("noise", "x"))
+    assert len(noise) == 2 * 5 * 2
+    for drawn in (noise, content):
+        assert len({example.numpy().tobytes() for example in drawn}) == len(drawn)
+
+
+def test_every_person_has_the_same_share(tmp_path):
+    one = tiny_training.trainer(tmp_path, people=("A", "B", "B", "B", "C"))
+    assert one.shares.tolist() == pytest.approx([1.0, 1 / 3, 1 / 3, 1 / 3, 1.0])
+
+
+def test_the_number_format_is_kept(tmp_path):
+    tiny_training.trainer(tmp_path, dtype=torch.bfloat16).save()
+    one = tiny_training.trainer(tmp_path, dtype=torch.float32)
+    one.resume()
+    assert one.dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize(("change", "words"), [
+    ({"recipe": replace(tiny_training.TINY, learning_rate=2e-3)}, "other settings"),
+    ({"seed": 1}, "other settings"),
+    ({"people": ("A", "B", "C")}, "other people"),
+    ({"held_out": [tiny_training.subject("x", "X", 9)]}, "other people"),
+    ({"template": on_grid(tiny_training.template(), (24, 28, 24), 4.1)}, None),
+])
+def test_a_run_of_something_else_is_refused(undisturbed, change, words):
+    one = tiny_training.trainer(undisturbed.folder, **change)
+    if words is None:
+        return one.resume()
+    with pytest.raises(FAError, match=words) as caught:
+        one.resume()
+    assert caught.value.code == "bad-request"
+
+
+def test_a_run_from_before_people_were_kept_is_taken(tmp_path, undisturbed):
+    state = torch.load(undisturbed.folder / "checkpoint.pt", weights_only=True)
+    torch.save({k: v for k, v in state.items() if k not in ("data", "computed", "running")},
+               tmp_path / "checkpoint.pt")
+    one = tiny_training.trainer(tmp_path)
+    one.resume()
+    assert_same(one, undisturbed)
+
+
+class Intruder:
+    """Leaves a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (Path(self.path),)
+
+
+def spoil(path, how, folder):
+    whole = path.read_bytes()
+    state = torch.load(path, weights_only=True)
+    if isinstance(how, float):
+        path.write_bytes(whole[:int(how * len(whole))])
+    elif how == "flipped":
+        path.write_bytes(whole[:2000] + bytes(b ^ 0xFF for b in whole[2000:2400]) + whole[2400:])
+    elif how == "text":
+        path.write_text("checkpoint\n")
+    elif how == "code":
+        path.write_bytes(pickle.dumps({"recipe": Intruder(folder / "intruded")}, protocol=2))
+    elif how == "code in a checkpoint":
+        torch.save({**state, "step": Intruder(folder / "intruded")}, path)
+    elif how == "list":
+        torch.save([1, 2], path)
+    elif how == "foreign":
+        torch.save({"state_dict": {}}, path)
+    elif how == "lacks a weight":
+        state["network"].pop("stem.weight")
+        torch.save(state, path)
+    elif how == "lacks an average":
+        state["average"].pop("stem.weight")
+        torch.save(state, path)
+    elif how == "no optimiser":
+        torch.save({**state, "optimizer": {}}, path)
+    elif how == "other shapes":
+        state["average"]["stem.weight"] = torch.zeros(3)
+        torch.save(state, path)
+
+
+@pytest.mark.parametrize("how", [0.0, 0.001, 0.5, 0.999, "flipped", "text", "code", "code in a checkpoint", "list",
+                                 "foreign", "lacks a weight", "lacks an average", "no optimiser", "other shapes"])
+def test_a_damaged_checkpoint_is_one_clear_error(tmp_path, undisturbed, how):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "checkpoint.pt").write_bytes((undisturbed.folder / "checkpoint.pt").read_bytes())
+    spoil(folder / "checkpoint.pt", how, tmp_path)
+    with pytest.raises(FAError, match="is damaged") as caught:
+        tiny_training.trainer(folder).resume()
+    assert caught.value.code == "bad-input" and len(str(caught.value)) < 400
+    assert not (tmp_path / "intruded").exists()
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch):
+    one = tiny_training.trainer(tmp_path)
+    one.save()
+    before = (tmp_path / "checkpoint.pt").read_bytes()
+
+    def full(state, handle):
+        handle.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(FAError, match="No space left"):
+        one.save()
+    assert (tmp_path / "checkpoint.pt").read_bytes() == before
+
+
+# --- the shell command -------------------------------------------------------------------------------------------
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """A folder with two people's FA maps and a template."""
+    folder = tmp_path_factory.mktemp("site")
+    (folder / "data").mkdir()
+    for seed, name in enumerate(("one_FA.nii.gz", "two_FA.nii.gz"), 1):
+        tiny_training.write_head(folder / "data" / name, seed)
+    tiny_training.write_mask(folder / "data" / "one_FA.nii.gz")
+    save_template(tiny_training.template(), folder / "template")
+    return folder
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    monkeypatch.setitem(RECIPES, "tiny", tiny_training.TINY)
+
+
+def arguments(site, run, *more):
+    return [str(site / "data"), "-o", str(run), "--recipe", "tiny", "--template", str(site / "template"), "--device",
+            "cpu", *more]
+
+
+def test_the_command_trains_judges_exports_and_resumes(site, tiny, tmp_path, capsys):
+    run = tmp_path / "deep" / "run"
+    command = ["train", *arguments(site, run, "--steps", "2", "--batch", "1", "--judge-every", "1",
+                                   "--hold-out", "two")]
+    assert cli.main(command) == 0
+    assert {p.name for p in run.iterdir()} == {"checkpoint.pt", "log.csv", "model", "prepared"}
+    assert "step 2/2" in capsys.readouterr().err
+    rows = [line.split(",") for line in (run / "log.csv").read_text().splitlines()[1:]]
+    assert [row[0] for row in rows] == ["1", "2"]
+    assert all(float(row[1]) > 0 and 0.01 < float(row[3]) < 1.0 for row in rows)
+
+    model = checkpoints.load_model(run / "model")
+    state = torch.load(run / "checkpoint.pt", weights_only=True)
+    for name, value in model.network.state_dict().items():
+        assert torch.equal(value, state["average"][name].half().float()), name
+    recipe = replace(tiny_training.TINY, steps=2, batch=1)
+    # No version and no path of this machine: a model travels.
+    assert set(model.manifest) == {"format", "network", "schedule", "grid", "template_sha256", "training", "sha256"}
+    assert model.manifest["grid"] == tiny_training.GRID and model.manifest["schedule"] == recipe.schedule
+    assert model.manifest["template_sha256"] == state["data"]["template"]
+    assert model.manifest["training"] == json.loads(json.dumps({
+        "people": 1, "volumes": ["one_FA.nii.gz"], "held_out": ["two_FA.nii.gz"], "seed": 0, "steps": 2,
+        "recipe": asdict(recipe)}))
+
+    assert "Held out" in (run / "model" / "MODEL_CARD.md").read_text()
+    weights = (run / "model" / "weights.pt").read_bytes()
+    assert cli.main(command) == 0
+    assert "resumed at step 2" in capsys.readouterr().err
+    again = checkpoints.load_model(run / "model").network.state_dict()
+    assert all(torch.equal(again[n], v) for n, v in model.network.state_dict().items()) and weights
+    for more in (["--seed", "1"], ["--hold-out", "one"]):
+        assert cli.main([*command[:-2], *more]) == 2
+        error = capsys.readouterr().err.splitlines()[-1]
+        assert "holds a run" in error
+
+
+@pytest.mark.parametrize(("more", "words"), [
+    (["--hold-out", "tow"], "nobody called tow"), (["--hold-out", "one", "--hold-out", "two"], "Nobody is left"),
+    (["--steps", "0"], "--steps must be"), (["--batch", "-1"], "--batch must be"),
+    (["--save-every", "0"], "--save-every must be"), (["--judge-every", "0"], "--judge-every must be"),
+    (["--people", "nowhere.csv"], "cannot be read"),
+])
+def test_senseless_options_are_refused_before_any_work(site, tiny, tmp_path, capsys, more, words):
+    assert cli.main(["train", *arguments(site, tmp_path / "run", *more)]) == 2
+    error = capsys.readouterr().err
+    assert words in error and error.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_folder_that_is_a_file(site, tiny, tmp_path, capsys):
+    (tmp_path / "run").write_text("")
+    assert cli.main(["train", *arguments(site, tmp_path / "run")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.skipif(not (torch.distributed.is_available() and torch.distributed.is_gloo_available()),
+                    reason="torch was built without gloo")
+def test_two_processes_learn_one_network_and_one_writes(site, tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    started = []
+    try:
+        for rank in range(2):
+            place = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1",
+                     "MASTER_PORT": str(port)}
+            command = [*PROGRAM, "rank", str(tmp_path / f"{rank}.pt"),
+                       *arguments(site, tmp_path / f"run{rank}", "--steps", "2", "--batch", "1")]
+            started.append(subprocess.Popen(command, env=environment(**place), stderr=subprocess.PIPE, text=True))
+        errors = [process.communicate(timeout=900)[1] for process in started]
+    finally:
+        for process in started:
+            process.kill()
+    assert [process.returncode for process in started] == [0, 0], errors
+    first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2))
+    assert (first.pop("rank"), second.pop("rank")) == (0, 1)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert any(value.abs().max() > 0 for name, value in first.items() if name.startswith("head"))
+    # Each has a run folder of its own here, so that what each of them writes can be told.
+    assert {p.name for p in (tmp_path / "run0").iterdir()} == {"checkpoint.pt", "log.csv", "model", "prepared"}
+    assert {p.name for p in (tmp_path / "run1").iterdir()} == {"prepared"}
+    assert "step 2/2" in errors[0] and "step" not in errors[1]

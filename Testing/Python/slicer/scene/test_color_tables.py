@@ -1,0 +1,154 @@
+"""Signed colours, terminology and legend: what they promise and whether Slicer takes them."""
+
+import slicer_harness
+
+slicer_harness.require()
+
+import json
+
+import numpy as np
+import pytest
+import slicer
+import vtk
+
+from FAAnomalySlicer.scene import color_tables as colours
+from FAAnomalySlicer.scene import terminology
+from support.mrml_volumes import GRIDS, add_volume, brainlike
+
+TRANSPOSED = {
+    "protan": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deutan": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "tritan": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+}
+"""Linear RGB as a dichromat sees it (Machado, Oliveira and Fernandes 2009, severity 1)."""
+
+
+def lab(rgb):
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    return _lab_of_linear(linear)
+
+
+def _lab_of_linear(linear):
+    xyz = np.clip(linear, 0, 1) @ np.array([[0.4124, 0.2126, 0.0193], [0.3576, 0.7152, 0.1192],
+                                            [0.1805, 0.0722, 0.9505]])
+    f = xyz / [0.9505, 1.0, 1.089]
+    f = np.where(f > 0.008856, np.cbrt(f), 7.787 * f + 16 / 116)
+    return np.stack([116 * f[..., 1] - 16, 500 * (f[..., 0] - f[..., 1]), 200 * (f[..., 1] - f[..., 2])], -1)
+
+
+def seen_by(kind, rgb):
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    return _lab_of_linear(linear if kind == "normal" else linear @ np.array(TRANSPOSED[kind]).T)
+
+
+def test_transparent_in_the_middle_only_and_symmetric():
+    table = colours.table()
+    assert table.shape == (256, 4) and ((table >= 0) & (table <= 1)).all()
+    shown = table[:, 3] > 0
+    assert set(np.unique(table[:, 3])) == {0.0, 1.0}
+    np.testing.assert_array_equal(shown, shown[::-1])
+    assert shown.mean() == pytest.approx(1 - colours.HIDDEN, abs=0.01) and not shown[128] and not shown[127]
+
+
+@pytest.mark.parametrize("kind", ["normal", *TRANSPOSED])
+def test_the_two_signs_are_told_apart_by_every_eye(kind):
+    table = colours.table()
+    up, down = seen_by(kind, table[table[:, 3] > 0][::-1, :3][:96]), seen_by(kind, table[table[:, 3] > 0][:96, :3])
+    apart = np.linalg.norm(up[:, None] - down[None], axis=-1)
+    assert apart.min() > 15
+
+
+@pytest.mark.parametrize("kind", ["normal", *TRANSPOSED])
+def test_strength_is_told_by_lightness_and_never_by_grey(kind):
+    table = colours.table()[:, :3]
+    for half in (table[160:], table[:96][::-1]):
+        seen = seen_by(kind, half)
+        assert (np.diff(seen[:, 0]) < 0).all()  # the stronger, the darker
+        assert np.linalg.norm(seen[:, 1:], axis=-1).min() > (25 if kind == "normal" else 8)
+
+
+def test_the_scene_gets_one_table(scene):
+    first = colours.colour_node(scene)
+    assert colours.colour_node(scene) is first
+    rgba = [0.0] * 4
+    for entry in (0, 100, 128, 200, 255):
+        first.GetColor(entry, rgba)
+        np.testing.assert_allclose(rgba, colours.table()[entry], atol=0.003)
+    scene.RemoveNode(first)
+    assert colours.colour_node(scene) is not first
+
+
+def test_a_value_gets_its_colour(scene):
+    volume = add_volume(brainlike(), GRIDS["ras"])
+    volume.CreateDefaultDisplayNodes()
+    colours.show_signed(volume, 14.0)
+    display = volume.GetDisplayNode()
+    look_up = vtk.vtkLookupTable()
+    look_up.DeepCopy(display.GetColorNode().GetLookupTable())
+    look_up.SetRange(display.GetWindowLevelMin(), display.GetWindowLevelMax())
+    for value, red_over_blue in ((12.0, True), (-12.0, False), (5.0, True), (-5.0, False)):
+        rgb = [0.0] * 3
+        look_up.GetColor(value, rgb)
+        assert (rgb[0] > rgb[2]) == red_over_blue and look_up.GetOpacity(value) == 1
+    for value in (0.0, 3.4, -3.4):
+        assert look_up.GetOpacity(value) == 0
+
+
+def test_the_table_survives_saving(scene, tmp_path):
+    volume = add_volume(brainlike(), GRIDS["ras"], "z")
+    volume.CreateDefaultDisplayNodes()
+    colours.show_signed(volume, 14.0)
+    assert scene.WriteToMRB(str(tmp_path / "a.mrb"))
+    scene.Clear(0)
+    scene.ReadFromMRB(str(tmp_path / "a.mrb"))
+    node = scene.GetFirstNodeByName("z").GetDisplayNode().GetColorNode()
+    assert node is colours.colour_node(scene)
+    rgba = [0.0] * 4
+    found = []
+    for entry in range(256):
+        node.GetColor(entry, rgba)
+        found.append(list(rgba))
+    np.testing.assert_allclose(found, colours.table(), atol=0.003)
+
+
+def test_a_slicer_without_legends_is_tolerated(scene, monkeypatch):
+    volume = add_volume(brainlike(), GRIDS["ras"])
+    volume.CreateDefaultDisplayNodes()
+    monkeypatch.delattr(slicer.modules, "colors")
+    colours.add_legend(volume, "z")
+    assert volume.GetNumberOfDisplayNodes() == 1
+
+
+@pytest.mark.parametrize("sign", ["increased", "decreased"])
+def test_terminology_is_what_slicer_reads(sign):
+    entry = slicer.vtkSlicerTerminologyEntry()
+    slicer.vtkSlicerTerminologiesModuleLogic.DeserializeTerminologyEntry(terminology.entry(sign), entry)
+    assert entry.GetTerminologyContextName() == "Segmentation category and type - FAAnomaly"
+    assert entry.GetCategoryObject().GetCodeValue() == "49755003"
+    assert entry.GetTypeObject().GetCodeMeaning().startswith(sign.capitalize())
+    assert entry.GetTypeObject().GetCodingSchemeDesignator() == "99FAANOMALY"
+    assert entry.GetRegionObject().GetCodeMeaning() == "White Matter"
+    assert slicer.vtkSlicerTerminologiesModuleLogic.SerializeTerminologyEntry(entry) == terminology.entry(sign)
+    red, _, blue = terminology.colour(sign)
+    assert (red > blue) == (sign == "increased")
+
+
+def test_slicer_loads_the_file_once(scene, monkeypatch):
+    logic = slicer.modules.terminologies.logic()
+    for _ in range(2):
+        terminology.load()
+    names = vtk.vtkStringArray()
+    logic.GetLoadedTerminologyNames(names)
+    found = [names.GetValue(number) for number in range(names.GetNumberOfValues())]
+    assert found.count("Segmentation category and type - FAAnomaly") == 1
+    category = slicer.vtkSlicerTerminologyCategory()
+    assert logic.GetNthCategoryInTerminology(found[-1], 0, category) or logic.GetNthCategoryInTerminology(
+        "Segmentation category and type - FAAnomaly", 0, category)
+    assert category.GetCodeMeaning() == "Morphologically Altered Structure"
+    monkeypatch.delattr(slicer.modules, "terminologies")
+    terminology.load()
+
+
+def test_codes_are_unique():
+    types = json.loads(terminology.FILE.read_text())["SegmentationCodes"]["Category"][0]["Type"]
+    assert len({one["CodeValue"] for one in types}) == len(types) == 2

@@ -1,0 +1,115 @@
+"""An engine for panel tests: the real worker around a detector that needs no torch and finds two blobs.
+
+``python panel_engine.py MODE worker``. It goes through the real stages; MODE says what it does on the way:
+
+``quick``
+    Nothing.
+``stuck:STAGE``
+    Stays in STAGE until it is cancelled.
+``fails``, ``memory``
+    Refuses the input; runs out of memory.
+``slow:SECONDS``
+    Spends so long on filling holes.
+``noisy``
+    Finds the blobs in noise, as in a real map: a low threshold leaves very many regions.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from scipy import ndimage
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # the panel starts the engine with PYTHONSAFEPATH
+from FAAnomalyLib.anomaly.regions import find_regions
+from FAAnomalyLib.errors import FAError
+from FAAnomalyLib.io.markups_roi import box_mask, read_markups_roi
+from FAAnomalyLib.request import DetectRequest
+from FAAnomalyLib.result import Result
+from FAAnomalyLib.runtime.progress import Progress
+from FAAnomalyLib.volume import Volume, load_volume
+from support.fake_engine import install
+
+STAGES = {"reading": 1.0, "loading the model": 1.0, "registration": 4.0, "filling holes": 10.0, "scoring": 2.0}
+THRESHOLD = 5.0
+PEAKS = {"increased": 12.0, "decreased": 9.0}
+NOISE_SIGMA = 2.0
+"""Voxels; how smooth the noise is."""
+
+
+class Detector:
+    """See the module."""
+
+    def detect(self, request: DetectRequest, volume=None, progress=None, cancel=None) -> Result:
+        steps = Progress(progress, cancel, STAGES)
+        mode, _, detail = MODE.partition(":")
+        volume = None
+        for stage in STAGES:
+            for part in range(3):
+                steps.step(stage, part / 3)
+                time.sleep(0.02)
+            if stage == "reading":
+                volume = load_volume(request.input)[0]
+                refuse(mode)
+            while mode == "stuck" and stage == detail:
+                steps.step(stage, 0.5)  # raises when it is cancelled
+                time.sleep(0.02)
+            if mode == "slow" and stage == "filling holes":
+                for part in range(50):
+                    steps.step(stage, part / 50)
+                    time.sleep(float(detail) / 50)
+        steps.finish()
+        return blobs(volume, region_of(request, volume), request)
+
+    def inpaint(self, request: DetectRequest, volume=None, hole=None, progress=None, cancel=None) -> Result:
+        return self.detect(request, volume, progress, cancel)
+
+
+def refuse(mode: str) -> None:
+    if mode == "fails":
+        raise FAError("bad-input", "This does not look like an FA map", "its values run to 3000", "Choose an FA map")
+    if mode == "memory":
+        raise MemoryError
+
+
+def region_of(request: DetectRequest, volume: Volume) -> np.ndarray:
+    if request.roi:
+        return box_mask(read_markups_roi(request.roi), volume.shape, volume.affine)
+    if request.region:
+        return load_volume(request.region)[0].data > 0.5
+    return np.ones(volume.shape, bool)
+
+
+def blobs(volume: Volume, region: np.ndarray, request: DetectRequest) -> Result:
+    """Increased FA at 35 % of the field of view, decreased FA at 65 %, in the region alone."""
+    grid = np.meshgrid(*(np.arange(n, dtype=np.float32) for n in volume.shape), indexing="ij")
+    z = np.zeros(volume.shape, np.float32)
+    for peak, place in ((PEAKS["increased"], 0.35), (-PEAKS["decreased"], 0.65)):
+        far = sum((axis - place * n) ** 2 for axis, n in zip(grid, volume.shape, strict=True))
+        z += np.float32(peak) * np.exp(-far / 12.0)
+    brain = (volume.data > 0) & region
+    if MODE == "noisy":
+        noise = ndimage.gaussian_filter(np.random.default_rng(0).standard_normal(z.shape, np.float32), NOISE_SIGMA)
+        z += noise / noise.std()
+    z = np.where(brain & (np.abs(z) > 0.01), z, 0).astype(np.float32)
+    healthy = np.where(brain, np.clip(volume.data - 0.03 * z - 0.01, 0, 1), volume.data).astype(np.float32)
+    difference = volume.with_data(volume.data - healthy)
+    segmentation, regions = find_regions(volume.with_data(z), difference, THRESHOLD)
+    provenance = {"faanomaly": "0.1.0", "threshold_z": THRESHOLD, "calibration": {"sensitive_z": 3.0, "alone_z": 2.5},
+                  "device": "pretended device", "warnings": [],
+                  "model": {"name": "inpainter", "sha256": "ab" * 32, "template_sha256": "cd" * 32},
+                  "request": {"mask_size": request.mask_size, "sampler": request.sampler, "seed": request.seed,
+                              "mask_type": request.mask_type}}
+    return Result(volume, volume.with_data(healthy), difference, volume.with_data(z), segmentation, regions, provenance)
+
+
+if __name__ == "__main__":
+    MODE = sys.argv.pop(1)
+    install()
+    sys.modules["FAAnomalyLib.pipeline.detector"].Detector = Detector
+    from FAAnomalyLib.cli.application import main
+
+    sys.exit(main())
