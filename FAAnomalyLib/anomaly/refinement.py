@@ -13,8 +13,10 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ..inpainting.fusion import Filled
 from ..inpainting.masks import from_mask
-from ..inpainting.volume_inpainter import Filled, Filler, Sampling, roam
+from ..inpainting.pass_runner import roam
+from ..inpainting.volume_inpainter import Filler, Sampling
 from ..preprocessing.model_grid import Prepared
 from ..preprocessing.template_warping import bend
 from .calibration import Calibration

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..inpainting.volume_inpainter import Filled, Filler, Sampling, combine
+from ..inpainting.fusion import Filled, combine
+from ..inpainting.volume_inpainter import Filler, Sampling
 from ..preprocessing.model_grid import Prepared
 from .calibration import Calibration
 from .candidates import first_look, judged_mask

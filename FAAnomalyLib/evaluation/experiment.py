@@ -15,11 +15,11 @@ import numpy as np
 
 from .._version import __version__
 from ..anomaly.regions import find_regions
+from ..datasets.cohort import naming
 from ..errors import FAError
 from ..preprocessing.template import Template
 from ..result import Result
 from ..runtime.progress import CancelToken, Progress, ProgressCallback
-from ..training.template_building import naming
 from ..volume import Volume
 from .cases import LESION, Case, Judge, JudgeFor, Protocol, Subject
 from .methods.comparators import COMPARATORS, NOBODY, Comparator, limits_for

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..volume import cannot_write
+from ..io.volumes import cannot_write
 
 FOLDER = "records"
 

@@ -7,10 +7,10 @@ from functools import cached_property
 
 import numpy as np
 
-from ..models.checkpoints import sha256_of
+from ..datasets.cohort import load_subject, naming
+from ..models.manifest import sha256_of
 from ..preprocessing.model_grid import Prepared, prepare
 from ..preprocessing.template import Template
-from ..training.template_building import load_subject, naming
 from ..volume import Volume
 from .cases import Case, Subject
 from .planting.shapes import Shape

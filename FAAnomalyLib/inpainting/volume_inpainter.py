@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,11 +13,10 @@ from ..diffusion.noise_schedule import Schedule
 from ..diffusion.registry import SAMPLERS
 from ..diffusion.samplers import mean as one_step_mean
 from ..errors import FAError
-from ..io.pass_cache import PassStore
 from ..models.checkpoints import Model
-from ..networks.conditional_unet import condition
+from ..networks.conditioning import condition
 from ..preprocessing.template import Prior, Template
-from .masks import Pass
+from .window import _with_background, window_about
 
 OnStep = Callable[[int, int], None]
 """``(network calls done in this pass, in all)``, before every call."""
@@ -25,12 +24,6 @@ OnStep = Callable[[int, int], None]
 FITTING_SAMPLERS = {"inpainter": ("mean", "dpm++", "ddim", "ddpm", "repaint"), "thesis": ("ddpm", "repaint", "thesis")}
 """Samplers that are defined for each kind of network."""
 
-MARGIN, RIM = 20, 2
-"""Voxels of context about a hole, and of background about a brain."""
-WINDOW_STEP = 8
-LEAST_WINDOW = (56, 64, 56)
-BACKGROUND_VARIANCE = 0.01
-"""Of a voxel outside the brain, FA squared."""
 
 
 @dataclass(frozen=True)
@@ -43,26 +36,6 @@ class Sampling:
     seed: int = 0
 
 
-@dataclass
-class Filled:
-    """Healthy content on the model grid.
-
-    Attributes
-    ----------
-    mean
-        FA, float32 (X, Y, Z); 0 where nothing was filled.
-    variance
-        Of a healthy voxel about the mean, FA squared; NaN where the method knows none.
-    covered
-        bool: some hole lay here.
-    evaluations
-        Network calls.
-    """
-
-    mean: np.ndarray
-    variance: np.ndarray
-    covered: np.ndarray
-    evaluations: int = 0
 
 
 class Filler:
@@ -218,113 +191,10 @@ class _Thesis:
         return sampler(self._x0, self.filler.schedule, noise, generator, **given)
 
 
-def window_about(brain: np.ndarray, hole: np.ndarray) -> tuple[slice, slice, slice]:
-    """The part of the grid that a network is run on: the holes with a margin, no more than the brain with its rim.
-
-    *brain* must not come from the hidden voxels.
-
-    At least the crop that networks are trained on; multiples of :data:`WINDOW_STEP` along each axis.
-    """
-    window = []
-    for axis, size in enumerate(hole.shape):
-        others = tuple(a for a in range(3) if a != axis)
-        inside = hole & brain
-        holes = inside if inside.any() else hole
-        brain_at, hole_at = (np.flatnonzero(mask.any(axis=others)) for mask in (brain, holes))
-        if not len(brain_at):
-            brain_at = hole_at
-        low = max(hole_at[0] - MARGIN, brain_at[0] - RIM)
-        high = min(hole_at[-1] + 1 + MARGIN, brain_at[-1] + 1 + RIM)
-        width = int(min(max(-(-(high - low) // WINDOW_STEP) * WINDOW_STEP, LEAST_WINDOW[axis]), size))
-        start = int(np.clip((low + high - width) // 2, 0, size - width))
-        window.append(slice(start, start + width))
-    return tuple(window)
 
 
-def _with_background(hole: np.ndarray, window: tuple[slice, ...], mean: Tensor,
-                     variance: Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and variance of every hole voxel; beyond the window there is no brain and FA is 0."""
-    near = np.zeros(hole.shape, bool)
-    near[window] = True
-    near = near[hole]
-    found = []
-    for values, elsewhere in ((mean, 0.0), (variance, BACKGROUND_VARIANCE)):
-        whole = np.full(near.shape, elsewhere, np.float32)
-        whole[near] = values.float().cpu().numpy()
-        found.append(whole)
-    return found[0], found[1]
 
 
 def _on(array: np.ndarray, x: Tensor) -> Tensor:
     """An array (X, Y, Z) with batch and channel axes on the device of *x*."""
     return torch.from_numpy(array)[None, None].to(x.device)
-
-
-def roam(filler: Filler, fa: np.ndarray, passes: list[Pass], sampling: Sampling,
-         on_progress: Callable[[float], None] | None = None, store: PassStore | None = None,
-         prior: Prior | None = None) -> Filled:
-    """Fill every pass and :func:`combine` them."""
-    return combine(roam_by_size(filler, fa, passes, sampling, on_progress, store, prior).values(), fa.shape)
-
-
-def roam_by_size(filler: Filler, fa: np.ndarray, passes: list[Pass], sampling: Sampling,
-                 on_progress: Callable[[float], None] | None = None, store: PassStore | None = None,
-                 prior: Prior | None = None) -> dict[int, Filled]:
-    """Fill every pass; what holes of one size gave is combined, and kept apart from other sizes by mask size.
-
-    Means by inverse variance, variances by their harmonic mean: errors of several passes at one
-    voxel are nearly the same error (the voxel's own noise), so averaging does not shrink the variance.
-    """
-    filler.check(sampling)
-    sums: dict[int, _Sum] = {}
-    for number, one in enumerate(passes):
-        def on_step(done: int, total: int, number: int = number) -> None:
-            if on_progress is not None:
-                on_progress((number + done / total) / len(passes))
-
-        total = sums.setdefault(one.mask_size, _Sum(fa.shape))
-        found = store.read(number) if store is not None else None
-        if found is None:
-            seeded = Sampling(sampling.sampler, sampling.steps, sampling.samples, sampling.seed + number)
-            mean, variance, calls = filler.fill(fa, one.hole, seeded, on_step, prior)
-            total.evaluations += calls
-            if store is not None:
-                store.write(number, mean, variance)
-        else:
-            mean, variance = found
-        total.add(one.hole, mean, variance)
-    return {size: total.filled() for size, total in sums.items()}
-
-
-def combine(parts: Iterable[Filled], shape: tuple[int, int, int]) -> Filled:
-    """Several fillings of one volume as one; means and variances as in :func:`roam_by_size`."""
-    total = _Sum(shape)
-    for part in parts:
-        total.add(part.covered, part.mean[part.covered], part.variance[part.covered])
-        total.evaluations += part.evaluations
-    return total.filled()
-
-
-class _Sum:
-    """Running sums of means weighted by their precision."""
-
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        self.weighted, self.weights = np.zeros(shape), np.zeros(shape)
-        self.count = np.zeros(shape, np.int32)
-        self.unknown, self.evaluations = False, 0
-
-    def add(self, hole: np.ndarray, mean: np.ndarray, variance: np.ndarray) -> None:
-        blind = ~np.isfinite(variance)
-        self.unknown |= bool(blind.any())
-        precision = np.where(blind, 1.0, 1.0 / np.maximum(variance, 1e-8))
-        self.weighted[hole] += precision * mean
-        self.weights[hole] += precision
-        self.count[hole] += 1
-
-    def filled(self) -> Filled:
-        covered = self.count > 0
-        mean = np.divide(self.weighted, self.weights, out=np.zeros_like(self.weighted), where=covered)
-        variance = np.full(covered.shape, np.nan)
-        if not self.unknown:
-            np.divide(self.count, self.weights, out=variance, where=covered)
-        return Filled(mean.astype(np.float32), variance.astype(np.float32), covered, self.evaluations)

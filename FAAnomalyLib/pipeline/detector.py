@@ -17,11 +17,14 @@ from ..anomaly.regions import find_regions, sought
 from ..anomaly.scoring import Judgement, judge_brain, judge_region
 from ..errors import FAError
 from ..geometry.bounding_box import box_about
+from ..inpainting.fusion import Filled
 from ..inpainting.masks import Pass, from_mask
 from ..inpainting.pass_planning import identity_of_passes, roaming_passes
-from ..inpainting.volume_inpainter import Filled, Sampling, roam_by_size
+from ..inpainting.pass_runner import roam_by_size
+from ..inpainting.volume_inpainter import Sampling
 from ..io.markups_roi import box_mask, read_markups_roi
 from ..io.pass_cache import PassStore
+from ..io.volumes import load_volume
 from ..preprocessing.fa_validation import check_brain_mask, check_fa
 from ..preprocessing.model_grid import Prepared, prepare
 from ..request import DetectRequest
@@ -29,7 +32,7 @@ from ..result import Result
 from ..runtime.device import describe
 from ..runtime.hardware import peak_memory_mb
 from ..runtime.progress import CancelToken, Progress, ProgressCallback
-from ..volume import Volume, load_volume
+from ..volume import Volume
 from .loaded_model import Engine, load_engine
 
 STAGES = {"reading": 0.3, "loading the model": 1.0, "registration": 6.0, "filling holes": 14.0,

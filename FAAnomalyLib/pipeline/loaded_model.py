@@ -10,7 +10,8 @@ import torch
 from ..anomaly.calibration import Calibration, load_calibration
 from ..errors import FAError
 from ..inpainting.volume_inpainter import Filler
-from ..models.checkpoints import Model, find_model, load_model
+from ..models.checkpoints import Model, load_model
+from ..models.registry import find_model
 from ..preprocessing.template import Template, load_template, on_grid
 from ..runtime.device import choose_device, fastest_dtype
 from ..runtime.resources import resources_dir

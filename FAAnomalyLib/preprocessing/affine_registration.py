@@ -9,7 +9,8 @@ from scipy import ndimage
 
 from ..errors import FAError
 from ..io.volume_codecs import LPS_TO_RAS
-from ..volume import Volume, to_itk
+from ..io.volumes import to_itk
+from ..volume import Volume
 
 GOOD_CORRELATION = 0.55
 """Below this over the template's brain, other starting positions are tried (real data: 0.7 to 0.95)."""

@@ -10,7 +10,8 @@ import numpy as np
 from scipy import ndimage
 
 from ..errors import FAError
-from ..volume import Volume, load_volume
+from ..io.volumes import load_volume
+from ..volume import Volume
 
 TEMPLATE_FILES = ("fa.nii.gz", "white_matter.nii.gz", "brain.nii.gz")
 

@@ -18,8 +18,9 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
 from ..geometry.bounding_box import box_about
+from ..io.volumes import cannot_write
 from ..result import Region, Result
-from ..volume import Volume, cannot_write
+from ..volume import Volume
 
 FA_WINDOW = (0.0, 0.8)
 Z_VISIBLE = 2.0

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..errors import FAError
+from ..io.volumes import cannot_write, save_volume
 from ..result import Result
-from ..volume import cannot_write, save_volume
 
 RESULT_FILES = (
     "pseudo_healthy.nii.gz",

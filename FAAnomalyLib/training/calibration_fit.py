@@ -22,10 +22,11 @@ from scipy.stats import norm, t
 from ..anomaly.calibration import COMBINATIONS, FILE, Calibration, drawn_name, save_calibration
 from ..anomaly.regions import find_regions, sought
 from ..anomaly.residual_maps import DRAWN, FIRST, YARDSTICK, Key
+from ..datasets.cohort import find_volumes
+from ..datasets.folds import read_folds
 from ..errors import FAError
 from ..volume import Volume
-from .healthy_maps import Healthy, look_at, read_folds
-from .template_building import find_volumes
+from .healthy_maps import Healthy, look_at
 
 PRIOR_PEOPLE = 4.0
 """Weight of "no bias, unit spread" against the few people there are, in people."""

@@ -15,10 +15,10 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
+from ..datasets.cohort import load_subject, mask_of, naming
 from ..preprocessing.model_grid import RESOLUTION_MM, prepare
 from ..preprocessing.template import Prior, Template
 from ..preprocessing.template_warping import LEVELS, SMOOTHING_VOXELS, UPDATE_SMOOTHING_VOXELS
-from .template_building import load_subject, mask_of, naming
 
 RIM_MM = 3.0
 """FA this near to the brain's edge is mostly noise."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,16 +11,18 @@ import numpy as np
 from ..anomaly.candidates import judged_mask
 from ..anomaly.residual_maps import FIRST, Key, centre_and_spread, first_evidence
 from ..anomaly.scoring import small_and_large
+from ..datasets.cohort import load_subject, naming
 from ..errors import FAError
+from ..inpainting.fusion import combine
 from ..inpainting.pass_planning import identity_of_passes, roaming_passes
-from ..inpainting.volume_inpainter import Sampling, combine, roam_by_size
+from ..inpainting.pass_runner import roam_by_size
+from ..inpainting.volume_inpainter import Sampling
 from ..io.pass_cache import PassStore
-from ..models.checkpoints import trained_on
+from ..models.manifest import trained_on
 from ..pipeline.loaded_model import Engine, load_engine
 from ..preprocessing.model_grid import Prepared, prepare
 from ..request import DetectRequest
 from ..volume import Volume
-from .template_building import load_subject, naming
 
 
 @dataclass(frozen=True)
@@ -59,18 +60,6 @@ class Healthy:
         return self.prepared.z_on_native(z, self.covered)
 
 
-def read_folds(path: Path) -> dict[str, Path]:
-    """Person -> model folder from a CSV with the columns ``person,model``; relative paths are the CSV's.
-
-    Raises ``FAError('bad-input')`` when it cannot be used.
-    """
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as handle:
-            rows = list(csv.DictReader(handle))
-        return {row["person"]: (path.parent / row["model"]).resolve() for row in rows}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise FAError("bad-input", f"{path} cannot be used", getattr(error, "strerror", None) or str(error),
-                      "Give a CSV with the columns person,model") from error
 
 
 def look_at(volumes: list[tuple[str, Path]], folds: dict[str, Path], work: Path, device: str,

@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from ..diffusion.noise_schedule import Schedule
-from ..networks.conditional_unet import condition
+from ..networks.conditioning import condition
 from .augmentation import augment
 from .cohort_cache import Subject
 from .mask_sampling import random_hole

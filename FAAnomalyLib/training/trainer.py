@@ -16,10 +16,10 @@ import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from ..datasets.cohort import find_volumes, split_people
 from ..errors import FAError
-from ..volume import cannot_write
+from ..io.volumes import cannot_write
 from .recipes import RECIPES, Recipe
-from .template_building import find_volumes, split_people
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

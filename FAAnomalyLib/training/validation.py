@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from ..inpainting.masks import plan
-from ..networks.conditional_unet import condition
+from ..networks.conditioning import condition
 from .cohort_cache import Subject
 
 MASK_SIZE = 16

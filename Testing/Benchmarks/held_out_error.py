@@ -22,10 +22,10 @@ from FAAnomalyLib.evaluation.baselines.mean_white_matter import MeanWhiteMatter
 from FAAnomalyLib.evaluation.baselines.template import Template as TemplateFit
 from FAAnomalyLib.inpainting.masks import plan
 from FAAnomalyLib.inpainting.volume_inpainter import Sampling
+from FAAnomalyLib.io.volumes import load_volume
 from FAAnomalyLib.pipeline.loaded_model import load_engine
 from FAAnomalyLib.preprocessing.fa_validation import check_brain_mask, check_fa
 from FAAnomalyLib.preprocessing.model_grid import prepare
-from FAAnomalyLib.volume import load_volume
 
 NETWORK = "hole-trained network, one step"
 LINEAR = "its linear estimate alone, no network"

@@ -18,11 +18,12 @@ import numpy as np
 
 from FAAnomalyLib.anomaly.calibration import COMBINATIONS, Calibration, load_calibration
 from FAAnomalyLib.anomaly.regions import find_regions, sought
+from FAAnomalyLib.datasets.cohort import find_volumes
+from FAAnomalyLib.datasets.folds import read_folds
 from FAAnomalyLib.evaluation.metrics.bootstrap import mean_over_people
-from FAAnomalyLib.models.checkpoints import read_manifest
+from FAAnomalyLib.models.manifest import read_manifest
 from FAAnomalyLib.training.calibration_fit import limits_of, shares_of
-from FAAnomalyLib.training.healthy_maps import Healthy, look_at, read_folds
-from FAAnomalyLib.training.template_building import find_volumes
+from FAAnomalyLib.training.healthy_maps import Healthy, look_at
 
 SCORES = {"regions": "regions at --threshold auto", "any": "share with any", "sensitive": "regions at sensitive",
           "any sensitive": "share with any at sensitive", "up alone": "increases at sensitive, alone",

@@ -22,13 +22,14 @@ from scipy import ndimage
 import FAAnomalyLib as fa
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.evaluation.planting.lesions import plant, sphere, white_matter_centre
+from FAAnomalyLib.io.volumes import load_volume, save_volume
 from FAAnomalyLib.preprocessing.affine_registration import nearest_canonical
 from FAAnomalyLib.preprocessing.fa_validation import check_brain_mask, check_fa
 from FAAnomalyLib.preprocessing.model_grid import prepare
 from FAAnomalyLib.preprocessing.template import load_template
 from FAAnomalyLib.result import Result
 from FAAnomalyLib.runtime.resources import resources_dir
-from FAAnomalyLib.volume import Volume, load_volume, save_volume
+from FAAnomalyLib.volume import Volume
 
 RADIUS_MM, CHANGE = 10.0, 0.3
 LEAST_CORRELATION = 0.98

@@ -20,13 +20,14 @@ import numpy as np
 from scipy import ndimage
 
 import FAAnomalyLib as fa
+from FAAnomalyLib.datasets.cohort import load_subject
 from FAAnomalyLib.evaluation.planting.lesions import plant, sphere, white_matter_centre
+from FAAnomalyLib.io.volumes import save_volume
 from FAAnomalyLib.pipeline.loaded_model import load_engine
 from FAAnomalyLib.preprocessing.model_grid import prepare
 from FAAnomalyLib.preprocessing.template import Template
 from FAAnomalyLib.result import Region, Result
-from FAAnomalyLib.training.template_building import load_subject
-from FAAnomalyLib.volume import Volume, save_volume
+from FAAnomalyLib.volume import Volume
 
 SAME_PLACE_MM = 10.0
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from FAAnomalyLib.errors import FAError
-from FAAnomalyLib.volume import load_volume
+from FAAnomalyLib.io.volumes import load_volume
 
 
 def score(found: np.ndarray, truth: np.ndarray) -> dict[str, float]:

@@ -208,10 +208,10 @@ def planted(args: argparse.Namespace):
     """The volume node of ``--real`` with a sphere of changed FA in its white matter, and that sphere's outline."""
     from FAAnomalyLib.evaluation.planting.lesions import plant, sphere, white_matter_centre
     from FAAnomalyLib.evaluation.planting.truth import anatomy
+    from FAAnomalyLib.io.volumes import load_volume
     from FAAnomalyLib.pipeline.loaded_model import load_engine
     from FAAnomalyLib.preprocessing.fa_validation import check_fa
     from FAAnomalyLib.preprocessing.model_grid import prepare
-    from FAAnomalyLib.volume import load_volume
 
     healthy, _ = check_fa(load_volume(args.real)[0])
     prepared = prepare(healthy, load_engine("default").template, None)

@@ -32,6 +32,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.evaluation.planting.lesions import white_matter_centre
 from FAAnomalyLib.evaluation.planting.truth import anatomy
+from FAAnomalyLib.io.volumes import load_volume
 from FAAnomalyLib.networks.conditional_unet import Inpainter
 from FAAnomalyLib.networks.thesis.unet import ThesisUNet
 from FAAnomalyLib.pipeline.detector import Detector
@@ -41,7 +42,6 @@ from FAAnomalyLib.preprocessing.model_grid import prepare
 from FAAnomalyLib.request import DetectRequest
 from FAAnomalyLib.runtime.device import choose_device, describe, fastest_dtype
 from FAAnomalyLib.runtime.hardware import cores, peak_memory_mb
-from FAAnomalyLib.volume import load_volume
 
 ROI_MM = 20.0
 THESIS_EDGE, THESIS_STEPS, THESIS_CUBES = 128, 1000, 171

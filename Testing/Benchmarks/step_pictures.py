@@ -19,14 +19,16 @@ from FAAnomalyLib.anomaly.regions import find_regions
 from FAAnomalyLib.anomaly.scoring import judge_brain, small_and_large
 from FAAnomalyLib.evaluation.planting.lesions import plant, sphere, white_matter_centre
 from FAAnomalyLib.evaluation.planting.truth import anatomy
+from FAAnomalyLib.inpainting.fusion import combine
 from FAAnomalyLib.inpainting.masks import plan
-from FAAnomalyLib.inpainting.volume_inpainter import Sampling, combine, roam_by_size
+from FAAnomalyLib.inpainting.pass_runner import roam_by_size
+from FAAnomalyLib.inpainting.volume_inpainter import Sampling
+from FAAnomalyLib.io.volumes import load_volume
 from FAAnomalyLib.pipeline.loaded_model import load_engine
 from FAAnomalyLib.preprocessing.fa_validation import check_brain_mask, check_fa
 from FAAnomalyLib.preprocessing.model_grid import prepare
 from FAAnomalyLib.reporting.figures import colours, cut
 from FAAnomalyLib.request import BOTH_SIZES
-from FAAnomalyLib.volume import load_volume
 
 ZOOM, GAP, CAPTION = 3, 6, 24
 AXIAL = 2

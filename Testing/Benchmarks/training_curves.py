@@ -23,9 +23,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from FAAnomalyLib.training.healthy_maps import read_folds
+from FAAnomalyLib.datasets.cohort import find_volumes, stem
+from FAAnomalyLib.datasets.folds import read_folds
 from FAAnomalyLib.training.recipes import RECIPES
-from FAAnomalyLib.training.template_building import find_volumes, stem
 
 SPHERES = (("16", "32"), ("0.2", "-0.2", "0.3", "-0.3"))
 """Diameters in voxels of 1.25 mm, and changes of FA."""

@@ -27,10 +27,11 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # the panel starts the engin
 from FAAnomalyLib.anomaly.regions import find_regions
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.io.markups_roi import box_mask, read_markups_roi
+from FAAnomalyLib.io.volumes import load_volume
 from FAAnomalyLib.request import DetectRequest
 from FAAnomalyLib.result import Result
 from FAAnomalyLib.runtime.progress import Progress
-from FAAnomalyLib.volume import Volume, load_volume
+from FAAnomalyLib.volume import Volume
 from support.fake_engine import install
 
 STAGES = {"reading": 1.0, "loading the model": 1.0, "registration": 4.0, "filling holes": 10.0, "scoring": 2.0}

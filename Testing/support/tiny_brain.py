@@ -15,8 +15,10 @@ from scipy import ndimage
 from FAAnomalyLib.anomaly.calibration import COMBINATIONS, Calibration, drawn_name
 from FAAnomalyLib.anomaly.residual_maps import DRAWN, FIRST
 from FAAnomalyLib.diffusion.noise_schedule import cosine_schedule
+from FAAnomalyLib.inpainting.fusion import Filled
 from FAAnomalyLib.inpainting.masks import plan
-from FAAnomalyLib.inpainting.volume_inpainter import Filled, Filler, Sampling, roam_by_size
+from FAAnomalyLib.inpainting.pass_runner import roam_by_size
+from FAAnomalyLib.inpainting.volume_inpainter import Filler, Sampling
 from FAAnomalyLib.models.checkpoints import Model, save_model
 from FAAnomalyLib.networks.conditional_unet import Inpainter
 from FAAnomalyLib.pipeline.loaded_model import OWN_TEMPLATE, Engine

@@ -16,14 +16,15 @@ import numpy as np
 import torch
 
 from FAAnomalyLib.cli import application as cli
+from FAAnomalyLib.datasets.cohort import mask_of
+from FAAnomalyLib.io.volumes import load_volume, save_volume
 from FAAnomalyLib.models.checkpoints import build_network
 from FAAnomalyLib.preprocessing.model_grid import symmetric_grid
 from FAAnomalyLib.preprocessing.template import Prior, Template
 from FAAnomalyLib.training.cohort_cache import Subject, error_weight
 from FAAnomalyLib.training.recipes import COSINE, RECIPES, Recipe
-from FAAnomalyLib.training.template_building import mask_of
 from FAAnomalyLib.training.trainer import Trainer
-from FAAnomalyLib.volume import Volume, load_volume, save_volume
+from FAAnomalyLib.volume import Volume
 
 SHAPE, SPACING_MM, CENTRE = (24, 28, 24), 4.0, (0.0, -16.0, 8.0)
 GRID = {"shape": list(SHAPE), "spacing_mm": SPACING_MM}

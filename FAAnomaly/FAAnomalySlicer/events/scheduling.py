@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ..worker_client.process import Timer
+from .timer import Timer
 
 WAIT_SECONDS = 0.01
 PAUSE_MS = 2

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..events.scheduling import in_background
+from ..events.timer import Timer
 from ..scene.threshold import prepare_search, show_found
-from ..worker_client.process import Timer
 
 
 class ThresholdFollower:

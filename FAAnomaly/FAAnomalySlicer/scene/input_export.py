@@ -16,7 +16,7 @@ from vtk.util.numpy_support import vtk_to_numpy
 from FAAnomalyLib.errors import FAError
 
 from ..events.scheduling import in_background, in_steps
-from ..worker_client.process import Timer
+from ..events.timer import Timer
 from ..worker_client.workspace import Workspace
 from .geometry import InputRecord, record_input
 from .nrrd_writer import write_nrrd

@@ -22,20 +22,10 @@ import vtk
 from slicer.i18n import tr as _
 from vtk.util.numpy_support import numpy_to_vtk
 
-from . import (
-    color_tables as colours,
-)
-from . import (
-    geometry,
-    segments,
-    terminology,
-)
-from . import (
-    node_attributes as provenance,
-)
-from . import (
-    subject_hierarchy as folder,
-)
+from . import color_tables as colours
+from . import geometry, segments, terminology
+from . import node_attributes as provenance
+from . import subject_hierarchy as folder
 from .report_text import keep_report, report_of
 from .result_files import ResultArrays, read_result, read_volume
 from .rollback import Undo

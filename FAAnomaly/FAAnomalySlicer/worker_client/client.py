@@ -13,9 +13,10 @@ from slicer.i18n import tr as _
 from FAAnomalyLib.errors import FAError
 
 from ..events.signal import Signal
+from ..events.timer import Timer
 from .failure_messages import error_of_ending, known_error
 from .job import CANCELLING, RUNNING, WAITING, Job, cancelled
-from .process import Ending, Process, Timer
+from .process import Ending, Process
 from .session import WorkerSession
 from .termination import Patience
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -74,14 +73,6 @@ class Process(Protocol):
         """Deliver what has come in, waiting at most *seconds* for it. Without effect where an event loop delivers."""
 
 
-class Timer(Protocol):
-    """Calls back later, on the thread that asked."""
-
-    def after(self, ms: int, function: Callable[[], None]) -> None:
-        """Call *function* once, in *ms* milliseconds."""
-
-    def poll(self) -> None:
-        """Call what is due. Without effect where an event loop does that."""
 
 
 def is_other_program(pid: object, *own: int) -> bool:

@@ -8,8 +8,9 @@ from collections import deque
 from slicer.i18n import tr as _
 
 from ..events.signal import Signal
+from ..events.timer import Timer
 from .failure_messages import error_of_protocol, error_of_silence
-from .process import Ending, Process, Timer
+from .process import Ending, Process
 from .termination import Escalation, Patience
 
 PROTOCOL = 1

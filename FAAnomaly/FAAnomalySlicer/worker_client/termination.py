@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..events.signal import Signal
-from .process import Process, Timer
+from ..events.timer import Timer
+from .process import Process
 
 
 @dataclass(frozen=True)

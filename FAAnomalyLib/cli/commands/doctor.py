@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 
 from ..._version import __version__
 from ...errors import FAError
-from ...models.checkpoints import models_dir, verify_model
+from ...models.registry import models_dir, verify_model
 from ...runtime import hardware as machine
 from ...runtime.requirements import REQUIRED, install_command
 

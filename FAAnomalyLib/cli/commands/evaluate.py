@@ -50,8 +50,8 @@ def run(args: argparse.Namespace) -> int:
     from ...evaluation.planting.shapes import find_shapes
     from ...evaluation.records import RecordStore
     from ...evaluation.tables.outcome import outcome, text_of, write
-    from ...models.checkpoints import read_manifest
-    from ...volume import cannot_write
+    from ...io.volumes import cannot_write
+    from ...models.manifest import read_manifest
     from ..progress_bar import ProgressLine
     from ..signals import cancel_on_signals
 
@@ -92,8 +92,8 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _subjects(data: Path, people: Path | None) -> list:
+    from ...datasets.cohort import find_volumes, mask_of, stem
     from ...evaluation.cases import Subject
-    from ...training.template_building import find_volumes, mask_of, stem
 
     return [Subject(stem(path), person, path, mask_of(path) if mask_of(path).is_file() else None)
             for person, path in find_volumes(data, people)]

@@ -32,12 +32,12 @@ def run(args: argparse.Namespace) -> int:
     """``faanomaly sample``."""
     from ...evaluation.planting.lesions import plant, sphere, white_matter_centre
     from ...evaluation.planting.truth import anatomy
+    from ...io.volumes import save_volume
     from ...pipeline.loaded_model import load_engine
     from ...preprocessing.model_grid import prepare
     from ...result import place
     from ...runtime.progress import Progress
     from ...synthesis.synthetic_brain import sample_brain
-    from ...volume import save_volume
     from ..progress_bar import ProgressLine
 
     if not 1 <= args.steps <= 1000:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from ...networks.conditional_unet import condition, linear_estimate
+from ...networks.conditioning import condition, linear_estimate
 from .protocol import Prior, check_shapes, context_white_matter, filled
 
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from ...datasets.folds import read_folds
 from ...errors import FAError
-from ...models.checkpoints import calibrated_on, find_model, read_manifest, sha256_of, trained_on
+from ...models.manifest import calibrated_on, read_manifest, sha256_of, trained_on
+from ...models.registry import find_model
 from ...pipeline.detector import Detector
 from ...pipeline.loaded_model import template_folder
 from ...preprocessing.template import Template, load_template
 from ...request import DetectRequest
 from ...result import Result
 from ...runtime.progress import CancelToken
-from ...training.healthy_maps import read_folds
 from ...volume import Volume
 from ..cases import Subject
 

@@ -10,7 +10,8 @@ import numpy as np
 from scipy import ndimage
 
 from ...errors import FAError
-from ...volume import Volume, load_volume
+from ...io.volumes import load_volume
+from ...volume import Volume
 
 LEAST_ML, MOST_ML = 2.0, 8.0
 """Shapes of these sizes are planted."""

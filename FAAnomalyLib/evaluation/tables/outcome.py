@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ..._version import __version__
-from ...volume import cannot_write
+from ...io.volumes import cannot_write
 from ..cases import LESION_CHANGE, Protocol
 from ..experiment import Rows
 from ..planting.truth import LEAST_TRUTH_ML, WHITE_MATTER

@@ -22,7 +22,7 @@ from FAAnomalyLib.anomaly.calibration import (
 )
 from FAAnomalyLib.anomaly.residual_maps import DRAWN, FIRST, YARDSTICK
 from FAAnomalyLib.errors import FAError
-from FAAnomalyLib.models.checkpoints import read_manifest
+from FAAnomalyLib.models.manifest import read_manifest
 from support import tiny_brain as tb
 
 BUNDLED = Path(__file__).resolve().parents[4] / "Resources" / "Models"

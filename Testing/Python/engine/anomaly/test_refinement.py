@@ -14,7 +14,8 @@ from FAAnomalyLib.anomaly.candidates import first_look, judged_mask, suspects
 from FAAnomalyLib.anomaly.refinement import look_again
 from FAAnomalyLib.anomaly.scoring import small_and_large
 from FAAnomalyLib.errors import FAError
-from FAAnomalyLib.inpainting.volume_inpainter import Filled, Sampling, combine
+from FAAnomalyLib.inpainting.fusion import Filled, combine
+from FAAnomalyLib.inpainting.volume_inpainter import Sampling
 from support import tiny_brain as tb
 
 CHANGE = 0.25

@@ -10,8 +10,10 @@ import pytest
 from FAAnomalyLib.anomaly import scoring as judgement
 from FAAnomalyLib.anomaly.calibration import Calibration
 from FAAnomalyLib.anomaly.scoring import Judgement, judge_brain, judge_region, residual_of, small_and_large
+from FAAnomalyLib.inpainting.fusion import Filled
 from FAAnomalyLib.inpainting.masks import from_mask
-from FAAnomalyLib.inpainting.volume_inpainter import Filled, Sampling, roam
+from FAAnomalyLib.inpainting.pass_runner import roam
+from FAAnomalyLib.inpainting.volume_inpainter import Sampling
 from support import tiny_brain as tb
 
 CHANGE = -0.25

@@ -12,11 +12,12 @@ from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.evaluation.cases import Subject
 from FAAnomalyLib.evaluation.methods import detector as judges_module
 from FAAnomalyLib.evaluation.methods.detector import DetectorJudge, DetectorJudges, folds_for, seen_in_training
+from FAAnomalyLib.io.volumes import save_volume
 from FAAnomalyLib.preprocessing import model_grid as space
 from FAAnomalyLib.preprocessing.affine_registration import Alignment
 from FAAnomalyLib.preprocessing.template import on_grid
 from FAAnomalyLib.result import Result
-from FAAnomalyLib.volume import Volume, save_volume
+from FAAnomalyLib.volume import Volume
 from support import fake_model
 from support import synthetic_brain as sb
 

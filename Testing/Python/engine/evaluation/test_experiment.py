@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from FAAnomalyLib.anomaly.regions import find_regions
+from FAAnomalyLib.datasets.cohort import load_subject
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.evaluation.cases import Case, Protocol, Subject
 from FAAnomalyLib.evaluation.experiment import evaluate
@@ -21,13 +22,13 @@ from FAAnomalyLib.evaluation.rows import ALL_POSITIVE, ALONE, FAANOMALY, SENSITI
 from FAAnomalyLib.evaluation.subject_study import Study
 from FAAnomalyLib.evaluation.tables.cells import cells, healthy_cells, markdown
 from FAAnomalyLib.evaluation.tables.outcome import FILES, outcome, text_of, write
+from FAAnomalyLib.io.volumes import save_volume
 from FAAnomalyLib.preprocessing import model_grid as space
 from FAAnomalyLib.preprocessing.affine_registration import Alignment
 from FAAnomalyLib.preprocessing.template import on_grid
 from FAAnomalyLib.result import Result
 from FAAnomalyLib.runtime.progress import CancelToken
-from FAAnomalyLib.training.template_building import load_subject
-from FAAnomalyLib.volume import Volume, save_volume
+from FAAnomalyLib.volume import Volume
 from support import synthetic_brain as sb
 
 PROTOCOL = Protocol(diameters=(16,), changes=(0.2, -0.2), places=1, seed=3)

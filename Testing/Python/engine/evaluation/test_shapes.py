@@ -10,7 +10,8 @@ import pytest
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.evaluation.planting.lesions import scale, sphere
 from FAAnomalyLib.evaluation.planting.shapes import Shape, brought, find_shapes
-from FAAnomalyLib.volume import Volume, save_volume
+from FAAnomalyLib.io.volumes import save_volume
+from FAAnomalyLib.volume import Volume
 from support import synthetic_brain as sb
 
 TEMPLATE_PLACE = np.array([26.0, -24.0, 28.0])

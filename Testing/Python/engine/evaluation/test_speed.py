@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from FAAnomalyLib.networks.conditional_unet import CONDITION_CHANNELS, Inpainter
+from FAAnomalyLib.networks.conditional_unet import Inpainter
+from FAAnomalyLib.networks.conditioning import CONDITION_CHANNELS
 
 CPU = torch.device("cpu")
 

@@ -203,7 +203,7 @@ def test_roaming_skips_at_exactly_the_share():
 @pytest.mark.parametrize("edge, cubes", [(8, 1521), (16, 177)])
 def test_roaming_over_the_template_gives_the_published_load(shared, edge, cubes):
     pytest.importorskip("nibabel")
-    from FAAnomalyLib.volume import load_volume
+    from FAAnomalyLib.io.volumes import load_volume
 
     fa = load_volume(shared / "fa" / "tpl_tractseg_FA.nii.gz")[0].data
     crop = fa[tuple(slice((size - 128) // 2, (size - 128) // 2 + 128) for size in fa.shape)]

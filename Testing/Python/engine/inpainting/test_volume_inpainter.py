@@ -9,16 +9,11 @@ import torch
 from FAAnomalyLib.diffusion.noise_schedule import cosine_schedule, linear_schedule
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.inpainting import volume_inpainter as inpainting
+from FAAnomalyLib.inpainting.fusion import combine
 from FAAnomalyLib.inpainting.masks import Pass, from_mask, plan
-from FAAnomalyLib.inpainting.volume_inpainter import (
-    FITTING_SAMPLERS,
-    Filler,
-    Sampling,
-    combine,
-    roam,
-    roam_by_size,
-    window_about,
-)
+from FAAnomalyLib.inpainting.pass_runner import roam, roam_by_size
+from FAAnomalyLib.inpainting.volume_inpainter import FITTING_SAMPLERS, Filler, Sampling
+from FAAnomalyLib.inpainting.window import window_about
 from FAAnomalyLib.networks.conditional_unet import POSTERIOR_SPREAD, Inpainter
 from FAAnomalyLib.networks.thesis.unet import ThesisUNet
 from FAAnomalyLib.preprocessing.template import Prior

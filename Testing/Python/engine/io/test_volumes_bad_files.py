@@ -10,7 +10,8 @@ import SimpleITK
 
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.io import volume_codecs as formats
-from FAAnomalyLib.volume import Volume, load_volume, save_volume
+from FAAnomalyLib.io.volumes import load_volume, save_volume
+from FAAnomalyLib.volume import Volume
 
 SHAPE = (7, 9, 11)
 ENDINGS = (".nii", ".nii.gz", ".nrrd", ".mha")

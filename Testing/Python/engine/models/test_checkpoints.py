@@ -11,23 +11,17 @@ import torch
 
 from FAAnomalyLib.cli import application as cli
 from FAAnomalyLib.errors import FAError
+from FAAnomalyLib.io.volumes import save_volume
 from FAAnomalyLib.models import checkpoints
-from FAAnomalyLib.models.checkpoints import (
-    build_network,
-    delete_model,
-    find_model,
-    list_models,
-    load_model,
-    load_tensors,
-    save_model,
-    sha256_of,
-    verify_model,
-)
-from FAAnomalyLib.networks.conditional_unet import CONDITION_CHANNELS, Inpainter
+from FAAnomalyLib.models.checkpoints import build_network, load_model, load_tensors, save_model
+from FAAnomalyLib.models.manifest import sha256_of
+from FAAnomalyLib.models.registry import delete_model, find_model, list_models, verify_model
+from FAAnomalyLib.networks.conditional_unet import Inpainter
+from FAAnomalyLib.networks.conditioning import CONDITION_CHANNELS
 from FAAnomalyLib.networks.thesis.unet import ThesisUNet
 from FAAnomalyLib.preprocessing.template import TEMPLATE_FILES, Prior, Template, load_template, on_grid
 from FAAnomalyLib.training.template_building import save_template
-from FAAnomalyLib.volume import Volume, save_volume
+from FAAnomalyLib.volume import Volume
 from support.random_nets import random, randomise
 
 BUNDLED = Path(__file__).resolve().parents[4] / "Resources" / "Models"

@@ -5,15 +5,8 @@ import json
 import pytest
 import torch
 
-from FAAnomalyLib.networks.conditional_unet import (
-    CONDITION_CHANNELS,
-    POSTERIOR_SPREAD,
-    Inpainter,
-    condition,
-    depth_to_space,
-    linear_estimate,
-    space_to_depth,
-)
+from FAAnomalyLib.networks.conditional_unet import POSTERIOR_SPREAD, Inpainter, depth_to_space, space_to_depth
+from FAAnomalyLib.networks.conditioning import CONDITION_CHANNELS, condition, linear_estimate
 from FAAnomalyLib.networks.push_pull_fill import smooth_fill
 
 SHAPE = (16, 24, 8)

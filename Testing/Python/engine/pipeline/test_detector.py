@@ -12,6 +12,7 @@ from scipy import ndimage
 
 from FAAnomalyLib.anomaly.calibration import Calibration
 from FAAnomalyLib.errors import FAError
+from FAAnomalyLib.io.volumes import load_volume, save_volume
 from FAAnomalyLib.pipeline import detector as detector_module
 from FAAnomalyLib.pipeline.detector import STAGES, Detector
 from FAAnomalyLib.pipeline.jobs import run_job
@@ -21,7 +22,7 @@ from FAAnomalyLib.reporting.result_files import RESULT_FILES
 from FAAnomalyLib.request import DetectRequest
 from FAAnomalyLib.result import Result
 from FAAnomalyLib.runtime.progress import CancelToken
-from FAAnomalyLib.volume import Volume, load_volume, save_volume
+from FAAnomalyLib.volume import Volume
 from support import stand_in
 from support import synthetic_brain as sb
 

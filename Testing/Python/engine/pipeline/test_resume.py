@@ -11,7 +11,8 @@ import pytest
 from FAAnomalyLib.diffusion.noise_schedule import cosine_schedule
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.inpainting.masks import plan
-from FAAnomalyLib.inpainting.volume_inpainter import Sampling, roam
+from FAAnomalyLib.inpainting.pass_runner import roam
+from FAAnomalyLib.inpainting.volume_inpainter import Sampling
 from FAAnomalyLib.io.pass_cache import PassStore
 from FAAnomalyLib.networks.conditional_unet import Inpainter
 from support.small_inpainter import SHAPE, filler_of, network_calls

@@ -198,7 +198,7 @@ def test_doubtful_maps_pass_with_a_remark(change):
 
 
 def test_real_maps_pass(shared):
-    from FAAnomalyLib.volume import load_volume
+    from FAAnomalyLib.io.volumes import load_volume
 
     clean, remarks = check_fa(load_volume(shared / "fa" / "btc_con02_FA.nii.gz")[0])
     assert remarks == [] and clean.data.max() == 1.0

@@ -13,10 +13,11 @@ from scipy import ndimage
 
 from FAAnomalyLib.geometry.bounding_box import box_about
 from FAAnomalyLib.io.volume_codecs import LPS_TO_RAS
+from FAAnomalyLib.io.volumes import to_itk
 from FAAnomalyLib.preprocessing.affine_registration import Alignment, nearest_canonical
 from FAAnomalyLib.preprocessing.model_grid import ModelSpace, find_brain, symmetric_grid
 from FAAnomalyLib.preprocessing.template import on_grid
-from FAAnomalyLib.volume import Volume, to_itk
+from FAAnomalyLib.volume import Volume
 from support import synthetic_brain as sb
 
 CODES = ["".join(c) for order in permutations(("RL", "AP", "SI")) for c in product(*order)]

@@ -11,8 +11,8 @@ import pytest
 
 import FAAnomalyLib.reporting.result_files as output
 from FAAnomalyLib.errors import FAError
+from FAAnomalyLib.io.volumes import load_volume
 from FAAnomalyLib.reporting.result_files import RESULT_FILES, check_folder, write_result
-from FAAnomalyLib.volume import load_volume
 from support import fake_engine
 
 

@@ -9,10 +9,11 @@ import pytest
 
 from FAAnomalyLib.cli import application as cli
 from FAAnomalyLib.evaluation.planting.truth import anatomy
+from FAAnomalyLib.io.volumes import load_volume
 from FAAnomalyLib.pipeline.loaded_model import load_engine
 from FAAnomalyLib.preprocessing.model_grid import prepare
 from FAAnomalyLib.synthesis.synthetic_brain import sample_brain
-from FAAnomalyLib.volume import Volume, load_volume
+from FAAnomalyLib.volume import Volume
 from support import stand_in
 
 CHANGE, DIAMETER = -0.2, 24.0

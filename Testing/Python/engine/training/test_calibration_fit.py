@@ -13,8 +13,9 @@ from FAAnomalyLib.anomaly.calibration import COMBINATIONS, FILE, Calibration, dr
 from FAAnomalyLib.anomaly.regions import find_regions, sought
 from FAAnomalyLib.anomaly.residual_maps import DRAWN, FIRST, YARDSTICK
 from FAAnomalyLib.cli import application as cli
+from FAAnomalyLib.datasets.cohort import mask_of
 from FAAnomalyLib.errors import FAError
-from FAAnomalyLib.models.checkpoints import calibrated_on, read_manifest, sha256_of
+from FAAnomalyLib.models.manifest import calibrated_on, read_manifest, sha256_of
 from FAAnomalyLib.pipeline.detector import Detector
 from FAAnomalyLib.pipeline.loaded_model import load_engine
 from FAAnomalyLib.preprocessing.affine_registration import Alignment
@@ -22,7 +23,6 @@ from FAAnomalyLib.preprocessing.model_grid import ModelSpace, Prepared
 from FAAnomalyLib.request import SIGNS, DetectRequest
 from FAAnomalyLib.training.calibration_fit import COVERING, FINEST_STEP, PRIOR_PEOPLE, TAIL, fit
 from FAAnomalyLib.training.healthy_maps import Healthy, look_at
-from FAAnomalyLib.training.template_building import mask_of
 from FAAnomalyLib.volume import Volume
 from support import tiny_brain as tb
 from support import tiny_training

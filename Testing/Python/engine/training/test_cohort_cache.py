@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from FAAnomalyLib.datasets.cohort import find_volumes, split_people
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.training import cohort_cache as data
 from FAAnomalyLib.training.cohort_cache import prepare_subjects
-from FAAnomalyLib.training.template_building import find_volumes, split_people
 from support import tiny_training
 
 

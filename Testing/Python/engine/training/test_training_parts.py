@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from FAAnomalyLib.diffusion.noise_schedule import Schedule
-from FAAnomalyLib.networks.conditional_unet import CONDITION_CHANNELS
+from FAAnomalyLib.networks.conditioning import CONDITION_CHANNELS
 from FAAnomalyLib.preprocessing.template import Prior
 from FAAnomalyLib.training import augmentation as augmentation
 from FAAnomalyLib.training import cohort_cache as data

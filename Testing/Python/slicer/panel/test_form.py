@@ -12,7 +12,7 @@ import pytest
 import slicer
 import slicer.util
 
-from FAAnomalyLib.models.checkpoints import DEFAULT_MODEL
+from FAAnomalyLib.models.registry import DEFAULT_MODEL
 from FAAnomalyLib.request import DEVICES, MASK_SIZES, MASK_TYPES, SAMPLERS, DetectRequest
 from support.mrml_volumes import GRIDS, add_volume, brainlike, put_under
 

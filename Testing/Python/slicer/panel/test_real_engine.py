@@ -9,7 +9,7 @@ import time
 import numpy as np
 import slicer.util
 
-from FAAnomalyLib.volume import load_volume
+from FAAnomalyLib.io.volumes import load_volume
 from support.mrml_volumes import PARENT, put_under
 from support.panel_bench import Responsiveness, gone, results_of
 

@@ -13,7 +13,7 @@ import qt
 import slicer
 import slicer.util
 
-from FAAnomalyLib.volume import load_volume
+from FAAnomalyLib.io.volumes import load_volume
 from support.mrml_volumes import GRIDS, PARENT, add_volume, brainlike, put_under, world_of
 from support.panel_bench import node_ids, results_of
 

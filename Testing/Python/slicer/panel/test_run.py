@@ -12,7 +12,8 @@ import pytest
 import slicer
 import slicer.util
 
-from FAAnomalyLib.volume import Volume, save_volume
+from FAAnomalyLib.io.volumes import save_volume
+from FAAnomalyLib.volume import Volume
 from support.mrml_volumes import GRIDS, PARENT, add_volume, brainlike, put_under, world_of
 from support.panel_bench import Responsiveness, gone, node_ids, results_of
 from support.scene_state import everything

@@ -14,7 +14,8 @@ import vtk
 
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.io.markups_roi import box_mask, read_markups_roi
-from FAAnomalyLib.volume import Volume, load_volume, save_volume
+from FAAnomalyLib.io.volumes import load_volume, save_volume
+from FAAnomalyLib.volume import Volume
 from FAAnomalySlicer.scene import geometry
 from support.mrml_volumes import GRIDS, PARENT, SHAPE, add_volume, brainlike, put_under, turn, world_of
 

@@ -13,8 +13,9 @@ import slicer
 from scipy import ndimage
 
 from FAAnomalyLib.errors import FAError
+from FAAnomalyLib.io.volumes import load_volume
 from FAAnomalyLib.preprocessing import fa_validation as intake
-from FAAnomalyLib.volume import Volume, load_volume
+from FAAnomalyLib.volume import Volume
 from FAAnomalySlicer.scene import input_check as fa_check
 from support.mrml_volumes import add_volume, put_under
 

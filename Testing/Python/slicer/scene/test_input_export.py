@@ -9,7 +9,7 @@ import pytest
 import slicer
 import slicer.util
 
-from FAAnomalyLib.volume import load_volume
+from FAAnomalyLib.io.volumes import load_volume
 from FAAnomalySlicer.scene import input_export as input_store
 from FAAnomalySlicer.scene.input_export import InputStore
 from FAAnomalySlicer.worker_client.qt_process import QtTimer
