@@ -46,12 +46,14 @@ class FAAnomaly(ScriptedLoadableModule):
             "where it deviates, how strongly and how surely. A diffusion model hides parts of the map and fills them "
             "in from what surrounds them.</p>"
             "<p>Choose an FA volume and press <b>Apply</b>; or draw a box and see the healthy tissue appear inside "
-            "it.</p><p><b>Research software. Nothing here is a diagnosis.</b></p>")
+            "it.</p><p><b>Research software. Nothing here is a diagnosis.</b></p>"
+        )
         self.parent.helpText += self.getDefaultModuleDocumentationLink()
         self.parent.acknowledgementText = _(
             "<p>Began as the Master's thesis <i>Unsupervised anomaly detection on brain fractional anisotropy maps by "
             "inpainting with denoising diffusion probabilistic models</i>, whose methods are kept as an exact "
-            "baseline. Research software: nothing here is a diagnosis.</p>")
+            "baseline. Research software: nothing here is a diagnosis.</p>"
+        )
         slicer.app.connect("startupCompleted()", register_sample_data)
         slicer.app.connect("startupCompleted()", register_layout)
 
@@ -194,8 +196,7 @@ class FAAnomalyLogic(ScriptedLoadableModuleLogic):
 
     def installer(self) -> Installer:
         """Installs the packages of the engine, after one question."""
-        return Installer(RESOURCES / "requirements.txt", slicer.util.confirmOkCancelDisplay,
-                         slicer.app.userSettings())
+        return Installer(RESOURCES / "requirements.txt", slicer.util.confirmOkCancelDisplay, slicer.app.userSettings())
 
     def run(self, volumeNode, **options):
         """Detect, wait for the end and return the result nodes; see :meth:`FAAnomalySlicer.logic.Detections.run`."""

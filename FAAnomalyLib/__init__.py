@@ -31,7 +31,6 @@ IN_MEMORY = "(in memory)"
 """Stands for the path of a volume that was handed over as an array."""
 
 
-
 def detect(
     volume: Volume | str | Path,
     *,
@@ -80,8 +79,15 @@ def _run(method, volume, hole, progress, cancel, options):
 
     in_memory = isinstance(volume, Volume)
     request = DetectRequest.from_dict({**options, "input": IN_MEMORY if in_memory else str(volume)})
-    return run_job(method, request, _warm_detector, volume=volume if in_memory else None, hole=hole,
-                   progress=progress, cancel=cancel)
+    return run_job(
+        method,
+        request,
+        _warm_detector,
+        volume=volume if in_memory else None,
+        hole=hole,
+        progress=progress,
+        cancel=cancel,
+    )
 
 
 @lru_cache(maxsize=1)

@@ -37,7 +37,7 @@ class DetectRequest:
     model
         Name of a bundled model or path of a model folder.
     mask_type
-        ``cubic`` (whole cubes) or ``wm`` (cubes intersected with the white-matter prior).
+        ``cubic`` (whole cubes) or ``wm`` (cubes intersected with the white-matter priors).
     mask_size
         Edge of a hole, in voxels of 1.25 mm: 4, 8, 16 or 32 (5, 10, 20 or 40 mm); 0 for 20 and 40 mm
         together, which the calibration is made for.
@@ -95,8 +95,13 @@ class DetectRequest:
                 found.append(f"{name.replace('_', ' ')} {getattr(self, name)!r} is not a path")
         if not self.input:
             found.append("no input volume is chosen")
-        for name, allowed in (("mask_type", MASK_TYPES), ("mask_size", MASK_SIZES),
-                              ("sampler", SAMPLERS), ("signs", SIGNS), ("device", DEVICES)):
+        for name, allowed in (
+            ("mask_type", MASK_TYPES),
+            ("mask_size", MASK_SIZES),
+            ("sampler", SAMPLERS),
+            ("signs", SIGNS),
+            ("device", DEVICES),
+        ):
             if getattr(self, name) not in allowed:
                 choices = ", ".join(map(str, allowed))
                 found.append(f"{name.replace('_', ' ')} {getattr(self, name)!r} is none of {choices}")
@@ -146,8 +151,12 @@ class DetectRequest:
         """Build from a dict; an unknown key is an error, so that a typo is not ignored."""
         unknown = sorted(set(values) - {f.name for f in fields(cls)})
         if unknown:
-            raise FAError("bad-request", f"Unknown option {', '.join(unknown)}", "",
-                          f"Known are {', '.join(f.name for f in fields(cls))}")
+            raise FAError(
+                "bad-request",
+                f"Unknown option {', '.join(unknown)}",
+                "",
+                f"Known are {', '.join(f.name for f in fields(cls))}",
+            )
         clean = {k: str(v) if isinstance(v, Path) else v for k, v in values.items()}
         return cls(**clean)
 

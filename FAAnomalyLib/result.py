@@ -49,16 +49,19 @@ class Region:
 
     def sentence(self) -> str:
         """The region in plain words."""
-        return (f"Region {self.label}: FA {self.sign} by {abs(self.mean_difference):.2f} "
-                f"± {self.mean_difference_sd:.2f} on average over "
-                f"{self.volume_ml:.1f} ml, peak z {self.peak_z:+.1f}, centred at {place(self.centroid_ras)} mm.")
-
+        return (
+            f"Region {self.label}: FA {self.sign} by {abs(self.mean_difference):.2f} "
+            f"± {self.mean_difference_sd:.2f} on average over "
+            f"{self.volume_ml:.1f} ml, peak z {self.peak_z:+.1f}, centred at {place(self.centroid_ras)} mm."
+        )
 
 
 def place(ras: tuple[float, float, float]) -> str:
     """A position as people write it: ``L 28, P 16, S 4``."""
-    return ", ".join(f"{letters[0] if value >= 0 else letters[1]} {abs(value):.0f}"
-                     for letters, value in zip(("RL", "AP", "SI"), ras, strict=True))
+    return ", ".join(
+        f"{letters[0] if value >= 0 else letters[1]} {abs(value):.0f}"
+        for letters, value in zip(("RL", "AP", "SI"), ras, strict=True)
+    )
 
 
 @dataclass
@@ -104,18 +107,45 @@ class Result:
 
     def volumes(self) -> dict[str, Volume]:
         """File stem -> volume, in the order they are shown."""
-        return {"pseudo_healthy": self.pseudo_healthy, "difference": self.difference,
-                "z_map": self.z_map, "segmentation": self.segmentation}
+        return {
+            "pseudo_healthy": self.pseudo_healthy,
+            "difference": self.difference,
+            "z_map": self.z_map,
+            "segmentation": self.segmentation,
+        }
 
     def regions_csv(self) -> str:
         """The table of regions as CSV text."""
         out = io.StringIO()
         rows = csv.writer(out, lineterminator="\n")
-        rows.writerow(["label", "sign", "voxels", "volume_ml", "peak_z", "mean_z", "mean_difference",
-                       "mean_difference_sd", "centroid_r", "centroid_a", "centroid_s", "peak_r", "peak_a", "peak_s"])
+        rows.writerow(
+            [
+                "label",
+                "sign",
+                "voxels",
+                "volume_ml",
+                "peak_z",
+                "mean_z",
+                "mean_difference",
+                "mean_difference_sd",
+                "centroid_r",
+                "centroid_a",
+                "centroid_s",
+                "peak_r",
+                "peak_a",
+                "peak_s",
+            ]
+        )
         for r in self.regions:
-            numbers = [r.volume_ml, r.peak_z, r.mean_z, r.mean_difference, r.mean_difference_sd,
-                       *r.centroid_ras, *r.peak_ras]
+            numbers = [
+                r.volume_ml,
+                r.peak_z,
+                r.mean_z,
+                r.mean_difference,
+                r.mean_difference_sd,
+                *r.centroid_ras,
+                *r.peak_ras,
+            ]
             rows.writerow([r.label, r.sign, r.voxels, *(f"{n:.4f}" for n in numbers)])
         return out.getvalue()
 

@@ -33,8 +33,7 @@ class Volume:
     def __post_init__(self) -> None:
         affine = np.array(self.affine, dtype=np.float64)
         if self.data.ndim != 3:
-            raise FAError("bad-input", "Not a 3D volume", f"it has the shape {self.data.shape}",
-                          "Choose one 3D FA map")
+            raise FAError("bad-input", "Not a 3D volume", f"it has the shape {self.data.shape}", "Choose one 3D FA map")
         check_affine(affine)
         object.__setattr__(self, "affine", affine)
 
@@ -71,17 +70,28 @@ class Volume:
 def check_affine(affine: np.ndarray) -> None:
     """Raise ``FAError`` when *affine* is not a finite, invertible, shear-free 4x4 matrix."""
     if affine.shape != (4, 4) or not np.isfinite(affine).all():
-        raise FAError("bad-input", "The volume's affine is not usable", "it is not a finite 4x4 matrix",
-                      "Write the file again with a correct orientation")
+        raise FAError(
+            "bad-input",
+            "The volume's affine is not usable",
+            "it is not a finite 4x4 matrix",
+            "Write the file again with a correct orientation",
+        )
     axes = affine[:3, :3]
     lengths = np.linalg.norm(axes, axis=0)
     if (lengths < 1e-6).any() or abs(np.linalg.det(axes / np.maximum(lengths, 1e-12))) < 1e-3:
-        raise FAError("bad-input", "The volume's affine is singular", "two voxel axes coincide or have no length",
-                      "Write the file again with a correct orientation")
+        raise FAError(
+            "bad-input",
+            "The volume's affine is singular",
+            "two voxel axes coincide or have no length",
+            "Write the file again with a correct orientation",
+        )
     directions = axes / lengths
     skew = np.abs(directions.T @ directions - np.eye(3)).max()
     # sin(0.5 degree): float32 headers and registered files stay far below, a real shear far above.
     if skew > 0.0087:
-        raise FAError("bad-input", "The volume's affine is sheared",
-                      f"its axes are {np.degrees(np.arcsin(min(skew, 1.0))):.1f} degrees from a right angle",
-                      "Resample the volume to a grid with right angles first")
+        raise FAError(
+            "bad-input",
+            "The volume's affine is sheared",
+            f"its axes are {np.degrees(np.arcsin(min(skew, 1.0))):.1f} degrees from a right angle",
+            "Resample the volume to a grid with right angles first",
+        )

@@ -24,6 +24,7 @@ from slicer_harness.fixtures import (  # noqa: F401
 @pytest.fixture(autouse=True)
 def same_modules():
     """A test that reloads the module, as Slicer does, leaves the next test the modules that it has imported."""
+
     def ours() -> dict:
         return {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "FAAnomalyLib"}
 

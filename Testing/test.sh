@@ -5,4 +5,5 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 bash Testing/environment.sh
 .venv/bin/ruff check .
+.venv/bin/ruff format --check --quiet .
 .venv/bin/python -m pytest "$@"

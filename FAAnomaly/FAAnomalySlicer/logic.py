@@ -13,8 +13,8 @@ from FAAnomalyLib.errors import FAError
 
 from .events.signal import Signal
 from .runs.connection import Connection
-from .runs.detection_run import CANCELLED, Detection, Order
-from .runs.live_preview import Lens
+from .runs.detection_run import CANCELLED, DetectionRun, RunOptions
+from .runs.live_preview import LivePreview
 from .scene.result_nodes import ResultNodes
 
 
@@ -39,7 +39,7 @@ class Detections(slicer.util.VTKObservationMixin):
     def __init__(self, connect: Callable[[bool], Connection] = Connection) -> None:
         super().__init__()
         self.log = Signal()
-        self.running: Detection | None = None
+        self.running: DetectionRun | None = None
         self.last_request: dict = {}
         self._connect = connect
         self._connections: dict[bool, Connection] = {}
@@ -53,7 +53,7 @@ class Detections(slicer.util.VTKObservationMixin):
             connection.client.log.connect(self.log.emit)
         return self._connections[event_loop]
 
-    def start(self, volumeNode, **choices) -> Detection:
+    def start(self, volumeNode, **choices) -> DetectionRun:
         """Begin a run and return at once; needs a running event loop, as Slicer with a window has one.
 
         Parameters
@@ -61,7 +61,7 @@ class Detections(slicer.util.VTKObservationMixin):
         volumeNode
             Scalar volume with FA, or a diffusion tensor volume whose FA is then computed.
         choices
-            ``roi``, ``segment``, ``threshold``, ``signs``, ``previous`` as in :class:`~.detection.Order`, and the
+            ``roi``, ``segment``, ``threshold``, ``signs``, ``previous`` as in :class:`~.detection.RunOptions`, and the
             fields of :class:`~FAAnomalyLib.request.DetectRequest` that are no paths: ``model``, ``mask_type``,
             ``mask_size``, ``sampler``, ``steps``, ``samples``, ``seed``, ``device``, ``scale``.
 
@@ -71,21 +71,23 @@ class Detections(slicer.util.VTKObservationMixin):
             ``bad-request`` when it cannot start: another run is going on, or the choices do not fit.
         """
         if self.running is not None:
-            raise FAError("bad-request", _("A run is going on"), _("there is one at a time"),
-                          _("Wait for its end or cancel it"))
-        detection = Detection(make_order(volumeNode, **choices), self.connection(event_loop=True))
+            raise FAError(
+                "bad-request", _("A run is going on"), _("there is one at a time"), _("Wait for its end or cancel it")
+            )
+        detection = DetectionRun(make_run_options(volumeNode, **choices), self.connection(event_loop=True))
         detection.begin()
         self.running = detection
         detection.finished.connect(self._on_finished)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self._on_scene_closes)
         return detection
 
-    def lens(self) -> Lens:
+    def lens(self) -> LivePreview:
         """A healthy lens on the engine of the background runs."""
-        return Lens(self.connection(event_loop=True))
+        return LivePreview(self.connection(event_loop=True))
 
-    def run(self, volumeNode, progress: Callable[[float, str, float | None], None] | None = None,
-            **choices) -> ResultNodes:
+    def run(
+        self, volumeNode, progress: Callable[[float, str, float | None], None] | None = None, **choices
+    ) -> ResultNodes:
         """Run, wait for the end and return the result nodes; needs no event loop and no window.
 
         Parameters
@@ -101,7 +103,7 @@ class Detections(slicer.util.VTKObservationMixin):
             With a code, what is wrong, why, and what to do about it.
         """
         connection = self.connection(event_loop=False)
-        detection = Detection(make_order(volumeNode, **choices), connection)
+        detection = DetectionRun(make_run_options(volumeNode, **choices), connection)
         if progress is not None:
             detection.progress.connect(progress)
         detection.begin()
@@ -126,7 +128,7 @@ class Detections(slicer.util.VTKObservationMixin):
         if self.running is not None:
             self.running.cancel()
 
-    def _on_finished(self, detection: Detection) -> None:
+    def _on_finished(self, detection: DetectionRun) -> None:
         self.running, self.last_request = None, detection.request
         self.removeObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self._on_scene_closes)
         if detection.state == CANCELLED:
@@ -134,10 +136,11 @@ class Detections(slicer.util.VTKObservationMixin):
             self.connection(event_loop=True).client.shutdown()
 
 
-def make_order(volumeNode, *, roi=None, segment=None, threshold="auto", signs="both", previous=None,
-               **options) -> Order:
-    """An :class:`~.detection.Order` of a script's keywords."""
-    return Order(volumeNode, roi, segment, threshold, signs, previous, options)
+def make_run_options(
+    volumeNode, *, roi=None, segment=None, threshold="auto", signs="both", previous=None, **options
+) -> RunOptions:
+    """An :class:`~.detection.RunOptions` of a script's keywords."""
+    return RunOptions(volumeNode, roi, segment, threshold, signs, previous, options)
 
 
 def _close(connections: dict[bool, Connection]) -> None:

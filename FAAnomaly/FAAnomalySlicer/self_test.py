@@ -9,7 +9,7 @@ import slicer.util
 from FAAnomalyLib.anomaly.regions import find_regions
 from FAAnomalyLib.volume import Volume
 
-from .runs.detection_run import Order
+from .runs.detection_run import RunOptions
 from .scene import geometry
 from .scene.choices import MaskSize, RegionMode, request_options
 from .scene.input_check import check_fa
@@ -32,8 +32,8 @@ def parameters_are_saved(logic) -> None:
 
 def a_run_without_a_volume_is_refused(logic) -> None:
     """What keeps a run from starting is said before it starts."""
-    assert Order(None).problems()
-    assert not Order(make_volume(), options=request_options(logic.getParameterNode())).problems()
+    assert RunOptions(None).problems()
+    assert not RunOptions(make_volume(), options=request_options(logic.getParameterNode())).problems()
 
 
 def fa_is_told_from_other_maps(logic) -> None:
@@ -79,5 +79,6 @@ def make_result(volume) -> ResultArrays:
     affine = geometry.ijk_to_ras(volume)
     columns = affine[:, [2, 1, 0, 3]]
     segmentation, regions = find_regions(Volume(z, columns), Volume(difference, columns), THRESHOLD)
-    return ResultArrays(fa - difference, difference, z, segmentation.data, affine, regions,
-                        {"threshold_z": THRESHOLD, "warnings": []})
+    return ResultArrays(
+        fa - difference, difference, z, segmentation.data, affine, regions, {"threshold_z": THRESHOLD, "warnings": []}
+    )

@@ -16,15 +16,15 @@ import numpy as np
 
 from ..errors import FAError
 from .residual_maps import (
-    BORNE_OUT,
-    BORNE_OUT_IN_TRACTS,
-    FIRST,
     INPAINTED_LARGE,
     INPAINTED_SMALL,
+    REFERENCE_KEYS,
+    SCREENING_KEYS,
     TEMPLATE,
-    YARDSTICK,
+    TEMPLATE_MINMOD,
+    TEMPLATE_MINMOD_IN_TRACTS,
     Key,
-    centre_and_spread,
+    robust_location_and_scale,
 )
 
 FILE = "calibration.npz"
@@ -32,11 +32,20 @@ UNIT = 6.0
 """|z| to which every map's own limit is scaled, so that maps of different scales can be compared."""
 COMBINATIONS: dict[str, dict[Key, float]] = {
     "template and other side, 3 mm": {
-        (BORNE_OUT_IN_TRACTS, 3.0): 1.0, (BORNE_OUT, 3.0): 0.5, (INPAINTED_SMALL, 3.0): 0.2},
+        (TEMPLATE_MINMOD_IN_TRACTS, 3.0): 1.0,
+        (TEMPLATE_MINMOD, 3.0): 0.5,
+        (INPAINTED_SMALL, 3.0): 0.2,
+    },
     "template and other side, 5 mm": {
-        (BORNE_OUT_IN_TRACTS, 5.0): 0.7, (BORNE_OUT, 5.0): 1.0, (INPAINTED_LARGE, 5.0): 0.2},
+        (TEMPLATE_MINMOD_IN_TRACTS, 5.0): 0.7,
+        (TEMPLATE_MINMOD, 5.0): 1.0,
+        (INPAINTED_LARGE, 5.0): 0.2,
+    },
     "template, other side and 40 mm holes, 8 mm": {
-        (BORNE_OUT, 8.0): 1.0, (TEMPLATE, 8.0): 1.0, (INPAINTED_LARGE, 8.0): 0.5},
+        (TEMPLATE_MINMOD, 8.0): 1.0,
+        (TEMPLATE, 8.0): 1.0,
+        (INPAINTED_LARGE, 8.0): 0.5,
+    },
 }
 """Weighted sums of first-look maps that are searched for changes, each for changes of its own size. What is wrong with
 one prediction is rarely wrong with all; a change as wide as its holes shows little in the inpainter's residual, hence
@@ -78,43 +87,46 @@ class Calibration:
     normal: np.ndarray | None = None
     threshold: tuple[float, float] = (1.1 * UNIT, 1.1 * UNIT)
     sensitive: tuple[float, float] = (UNIT, UNIT)
-    alone: tuple[float, float] = (UNIT, UNIT)
+    one_sided: tuple[float, float] = (UNIT, UNIT)
     people: int = 0
 
-    def combined(self, maps: dict[Key, np.ndarray], judged: np.ndarray,
-                 subject: dict[Key, tuple[float, float]]) -> dict[str, np.ndarray]:
+    def combined(
+        self, maps: dict[Key, np.ndarray], analysed: np.ndarray, subject: dict[Key, tuple[float, float]]
+    ) -> dict[str, np.ndarray]:
         """:data:`COMBINATIONS` of the first look's standardised maps, by name."""
-        z = {key: self.standardised(key, values, judged, subject[key]) for key, values in maps.items()}
+        z = {key: self.standardised(key, values, analysed, subject[key]) for key, values in maps.items()}
         return {name: sum(weight * z[key] for key, weight in parts.items()) for name, parts in COMBINATIONS.items()}
 
-    def standardised(self, key: Key, values: np.ndarray, judged: np.ndarray,
-                     subject: tuple[float, float]) -> np.ndarray:
+    def standardised(
+        self, key: Key, values: np.ndarray, analysed: np.ndarray, subject: tuple[float, float]
+    ) -> np.ndarray:
         """(value - subject's centre) / subject's spread, less what healthy people show at the place."""
         centre, spread = subject
         z = (values - centre) / spread
         if key in self.bias:
             z = (z - self.bias[key]) / self.spread[key]
-        return np.where(judged, z, 0.0).astype(np.float32)
+        return np.where(analysed, z, 0.0).astype(np.float32)
 
-    def drawn(self, maps: dict[Key, np.ndarray], judged: np.ndarray) -> dict[str, np.ndarray]:
+    def drawn(self, maps: dict[Key, np.ndarray], analysed: np.ndarray) -> dict[str, np.ndarray]:
         """z of a drawn region's maps, by :func:`drawn_name`."""
-        subject = self.yardstick_of_region(maps, judged)
-        return {drawn_name(key[1]): self.standardised(YARDSTICK[key], values, judged, subject[YARDSTICK[key]])
-                for key, values in maps.items()}
+        subject = self.region_scale(maps, analysed)
+        return {
+            drawn_name(key[1]): self.standardised(REFERENCE_KEYS[key], values, analysed, subject[REFERENCE_KEYS[key]])
+            for key, values in maps.items()
+        }
 
-    def yardstick_of_region(self, maps: dict[Key, np.ndarray],
-                            judged: np.ndarray) -> dict[Key, tuple[float, float]]:
+    def region_scale(self, maps: dict[Key, np.ndarray], analysed: np.ndarray) -> dict[Key, tuple[float, float]]:
         """Centre and spread for maps of a part of a brain: the population's, not the part's own."""
         if self.subject:
-            return {YARDSTICK[key]: (0.0, self.subject[YARDSTICK[key]]) for key in maps}
-        return {YARDSTICK[key]: centre_and_spread(values[judged]) for key, values in maps.items()}
+            return {REFERENCE_KEYS[key]: (0.0, self.subject[REFERENCE_KEYS[key]]) for key in maps}
+        return {REFERENCE_KEYS[key]: robust_location_and_scale(values[analysed]) for key, values in maps.items()}
 
-    def z_of(self, maps: dict[str, np.ndarray], judged: np.ndarray) -> np.ndarray:
+    def z_of(self, maps: dict[str, np.ndarray], analysed: np.ndarray) -> np.ndarray:
         """The strongest of the maps (of :meth:`combined` or :meth:`drawn`) on the scale of healthy white matter.
 
         float32 (X, Y, Z), standard normal in healthy people; 0 where *judged* is false.
         """
-        return np.where(judged, self.to_normal(self.strongest(maps)), 0.0).astype(np.float32)
+        return np.where(analysed, self.to_normal(self.strongest(maps)), 0.0).astype(np.float32)
 
     def strongest(self, maps: dict[str, np.ndarray]) -> np.ndarray:
         """Signed largest of the maps, each scaled so that its own limits are at :data:`UNIT`."""
@@ -152,20 +164,25 @@ def save_calibration(calibration: Calibration, path: Path) -> str:
     """Write it; returns the SHA-256 that the manifest keeps."""
     where = calibrated_voxels(calibration)
     arrays = {"where": np.packbits(where), "shape": np.array(where.shape), "normal": calibration.normal}
-    for number, key in enumerate(FIRST):
+    for number, key in enumerate(SCREENING_KEYS):
         arrays[f"bias{number}"] = calibration.bias[key][where].astype(np.float16)
         arrays[f"spread{number}"] = calibration.spread[key][where].astype(np.float16)
-    plain = {"subject": [calibration.subject[key] for key in FIRST],
-             "limits": calibration.limits, "threshold": list(calibration.threshold),
-             "sensitive": list(calibration.sensitive), "alone": list(calibration.alone),
-             "people": calibration.people, "keys": [list(key) for key in FIRST]}
+    plain = {
+        "subject": [calibration.subject[key] for key in SCREENING_KEYS],
+        "limits": calibration.limits,
+        "threshold": list(calibration.threshold),
+        "sensitive": list(calibration.sensitive),
+        "alone": list(calibration.one_sided),
+        "people": calibration.people,
+        "keys": [list(key) for key in SCREENING_KEYS],
+    }
     np.savez_compressed(path, settings=np.frombuffer(json.dumps(plain).encode(), np.uint8), **arrays)
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def calibrated_voxels(calibration: Calibration) -> np.ndarray:
     """Where healthy people were judged, bool (X, Y, Z)."""
-    return np.any([calibration.spread[key] != 1.0 for key in FIRST], axis=0)
+    return np.any([calibration.spread[key] != 1.0 for key in SCREENING_KEYS], axis=0)
 
 
 def load_calibration(folder: Path, manifest: dict) -> Calibration:
@@ -178,22 +195,34 @@ def load_calibration(folder: Path, manifest: dict) -> Calibration:
         return Calibration()
     path = folder / FILE
     if not path.is_file():
-        raise FAError("missing", f"The calibration of the model {folder.name} is missing", f"{path} does not exist",
-                      "Install the model again")
+        raise FAError(
+            "missing",
+            f"The calibration of the model {folder.name} is missing",
+            f"{path} does not exist",
+            "Install the model again",
+        )
     if hashlib.sha256(path.read_bytes()).hexdigest() != digest:
-        raise FAError("missing", f"The calibration of the model {folder.name} was altered or damaged",
-                      "its SHA-256 is not the manifest's", "Install the model again")
+        raise FAError(
+            "missing",
+            f"The calibration of the model {folder.name} was altered or damaged",
+            "its SHA-256 is not the manifest's",
+            "Install the model again",
+        )
     try:
         with np.load(path, allow_pickle=False) as stored:
             return _read(stored)
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        raise FAError("missing", f"The calibration of the model {folder.name} does not fit this version",
-                      str(error).splitlines()[0], "Calibrate the model again") from error
+        raise FAError(
+            "missing",
+            f"The calibration of the model {folder.name} does not fit this version",
+            str(error).splitlines()[0],
+            "Calibrate the model again",
+        ) from error
 
 
 def _read(stored) -> Calibration:
     plain = json.loads(bytes(stored["settings"]).decode())
-    if [tuple(key) for key in plain["keys"]] != list(FIRST):
+    if [tuple(key) for key in plain["keys"]] != list(SCREENING_KEYS):
         raise ValueError("it is of other maps")
     shape = tuple(int(n) for n in stored["shape"])
     where = np.unpackbits(stored["where"], count=int(np.prod(shape))).astype(bool).reshape(shape)
@@ -204,9 +233,13 @@ def _read(stored) -> Calibration:
         return array
 
     return Calibration(
-        bias={key: spread_out(f"bias{n}", 0.0) for n, key in enumerate(FIRST)},
-        spread={key: spread_out(f"spread{n}", 1.0) for n, key in enumerate(FIRST)},
-        subject=dict(zip(FIRST, plain["subject"], strict=True)),
-        limits={name: tuple(limit) for name, limit in plain["limits"].items()}, normal=stored["normal"],
-        threshold=tuple(plain["threshold"]), sensitive=tuple(plain["sensitive"]), alone=tuple(plain["alone"]),
-        people=int(plain["people"]))
+        bias={key: spread_out(f"bias{n}", 0.0) for n, key in enumerate(SCREENING_KEYS)},
+        spread={key: spread_out(f"spread{n}", 1.0) for n, key in enumerate(SCREENING_KEYS)},
+        subject=dict(zip(SCREENING_KEYS, plain["subject"], strict=True)),
+        limits={name: tuple(limit) for name, limit in plain["limits"].items()},
+        normal=stored["normal"],
+        threshold=tuple(plain["threshold"]),
+        sensitive=tuple(plain["sensitive"]),
+        one_sided=tuple(plain["alone"]),
+        people=int(plain["people"]),
+    )

@@ -7,24 +7,24 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from ..geometry.bounding_box import box_about
-from ..preprocessing.template import Prior
+from ..geometry.bounding_box import bounding_box
+from ..preprocessing.template import TemplatePriors
 from .calibration import UNIT, Calibration
 from .regions import NEIGHBOURS
-from .residual_maps import FIRST, Key, Residual, centre_and_spread, first_evidence
+from .residual_maps import SCREENING_KEYS, Key, Residual, robust_location_and_scale, screening_maps
 
 EDGE_MM = 6.0
 """Nearer to the brain's edge FA is ruled by noise and partial volume and is not judged."""
-SUSPECT_SHARE = 0.6
+CANDIDATE_SHARE = 0.6
 """Of :data:`~FAAnomalyLib.anomaly.calibration.UNIT`: the slopes of a change are hidden with it."""
-SUSPECT_DILATION_MM = 6.0
-LEAST_SUSPECT_ML = 0.3
-MOST_HIDDEN = 0.25
+CANDIDATE_DILATION_MM = 6.0
+MIN_CANDIDATE_ML = 0.3
+MAX_HIDDEN_SHARE = 0.25
 """Share of the judged white matter that one look may hide: the rest must remain as context."""
 
 
 @dataclass(frozen=True)
-class FirstLook:
+class Screening:
     """What the first look found.
 
     Attributes
@@ -37,53 +37,60 @@ class FirstLook:
         By name, see :meth:`~FAAnomalyLib.anomaly.calibration.Calibration.combined`.
     """
 
-    judged: np.ndarray
-    yardstick: dict[Key, tuple[float, float]]
+    analysed: np.ndarray
+    subject_scale: dict[Key, tuple[float, float]]
     maps: dict[str, np.ndarray]
 
 
-def judged_mask(brain: np.ndarray, white_matter: np.ndarray, covered: np.ndarray, spacing_mm: float) -> np.ndarray:
-    """Voxels of the model grid that are judged: filled, white matter by the prior, away from the edge."""
-    judged = covered & (white_matter > 0.5)
-    near = box_about(judged, int(np.ceil(EDGE_MM / spacing_mm)))
+def analysis_mask(brain: np.ndarray, white_matter: np.ndarray, covered: np.ndarray, spacing_mm: float) -> np.ndarray:
+    """Voxels of the model grid that are judged: filled, white matter by the priors, away from the edge."""
+    analysed = covered & (white_matter > 0.5)
+    near = bounding_box(analysed, int(np.ceil(EDGE_MM / spacing_mm)))
     if not brain[near].all():
-        judged[near] &= ndimage.distance_transform_edt(brain[near], sampling=spacing_mm) >= EDGE_MM
-    return judged
+        analysed[near] &= ndimage.distance_transform_edt(brain[near], sampling=spacing_mm) >= EDGE_MM
+    return analysed
 
 
-def first_look(fa: np.ndarray, prior: Prior, judged: np.ndarray, small: Residual, large: Residual, spacing_mm: float,
-               calibration: Calibration) -> FirstLook:
-    """Evidence, standardised and combined; parameters as :func:`~FAAnomalyLib.anomaly.residual_maps.first_evidence`."""
-    maps = first_evidence(fa, prior, judged, small, large, spacing_mm)
-    yardstick = {key: centre_and_spread(maps[key][judged]) for key in FIRST}
-    return FirstLook(judged, yardstick, calibration.combined(maps, judged, yardstick))
+def screen(
+    fa: np.ndarray,
+    priors: TemplatePriors,
+    analysed: np.ndarray,
+    small: Residual,
+    large: Residual,
+    spacing_mm: float,
+    calibration: Calibration,
+) -> Screening:
+    """Evidence, standardised and combined; parameters as :func:`~FAAnomalyLib.anomaly.residual_maps.screening_maps`."""
+    maps = screening_maps(fa, priors, analysed, small, large, spacing_mm)
+    subject_scale = {key: robust_location_and_scale(maps[key][analysed]) for key in SCREENING_KEYS}
+    return Screening(analysed, subject_scale, calibration.combined(maps, analysed, subject_scale))
 
 
-def suspects(statistic: np.ndarray, spacing_mm: float, judged: np.ndarray) -> np.ndarray:
-    """What deserves to be hidden whole: clusters beyond :data:`SUSPECT_SHARE`, dilated, the strongest first.
+def candidate_mask(statistic: np.ndarray, spacing_mm: float, analysed: np.ndarray) -> np.ndarray:
+    """What deserves to be hidden whole: clusters beyond :data:`CANDIDATE_SHARE`, dilated, the strongest first.
 
     *statistic* is in units of :data:`~FAAnomalyLib.anomaly.calibration.UNIT`.
     """
     clusters = []
     for sign in (1, -1):
-        labels, _ = ndimage.label(sign * statistic > SUSPECT_SHARE * UNIT, NEIGHBOURS)
+        labels, _ = ndimage.label(sign * statistic > CANDIDATE_SHARE * UNIT, NEIGHBOURS)
         for number, box in enumerate(ndimage.find_objects(labels), 1):
             inside = labels[box] == number
-            if inside.sum() * spacing_mm**3 / 1000.0 >= LEAST_SUSPECT_ML:
+            if inside.sum() * spacing_mm**3 / 1000.0 >= MIN_CANDIDATE_ML:
                 clusters.append((float((sign * statistic[box])[inside].max()), box, inside))
     hidden = np.zeros(statistic.shape, bool)
     for _, box, inside in sorted(clusters, key=lambda c: -c[0]):
         more = hidden | _dilated(inside, box, statistic.shape, spacing_mm)
-        if (more & judged).sum() > MOST_HIDDEN * judged.sum() and hidden.any():
+        if (more & analysed).sum() > MAX_HIDDEN_SHARE * analysed.sum() and hidden.any():
             break
         hidden = more
     return hidden
 
 
 def _dilated(inside: np.ndarray, box: tuple[slice, ...], shape: tuple[int, ...], spacing_mm: float) -> np.ndarray:
-    """A cluster, given within its box, dilated by :data:`SUSPECT_DILATION_MM` on the whole grid."""
+    """A cluster, given within its box, dilated by :data:`CANDIDATE_DILATION_MM` on the whole grid."""
     whole = np.zeros(shape, bool)
     whole[box] = inside
-    near = box_about(whole, int(np.ceil(SUSPECT_DILATION_MM / spacing_mm)))
-    whole[near] = ndimage.distance_transform_edt(~whole[near], sampling=spacing_mm) <= SUSPECT_DILATION_MM
+    near = bounding_box(whole, int(np.ceil(CANDIDATE_DILATION_MM / spacing_mm)))
+    whole[near] = ndimage.distance_transform_edt(~whole[near], sampling=spacing_mm) <= CANDIDATE_DILATION_MM
     return whole

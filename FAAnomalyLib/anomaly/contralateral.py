@@ -15,7 +15,7 @@ ITERATIONS = 3
 most of what is left."""
 
 
-def partners(shape: tuple[int, int, int], displacement: np.ndarray | None = None) -> np.ndarray:
+def contralateral_coordinates(shape: tuple[int, int, int], displacement: np.ndarray | None = None) -> np.ndarray:
     """Voxel coordinates of every voxel's partner, (3, X, Y, Z) float32.
 
     Parameters
@@ -23,7 +23,7 @@ def partners(shape: tuple[int, int, int], displacement: np.ndarray | None = None
     shape
         Of a grid whose first axis is left-right symmetric about the array centre.
     displacement
-        See :class:`~FAAnomalyLib.preprocessing.template.Prior`; None for the straight mirror image.
+        See :class:`~FAAnomalyLib.preprocessing.template.TemplatePriors`; None for the straight mirror image.
     """
     here = np.indices(shape, dtype=np.float32)
     if displacement is None:
@@ -37,10 +37,10 @@ def partners(shape: tuple[int, int, int], displacement: np.ndarray | None = None
     return found
 
 
-def less_the_other_side(values: np.ndarray, judged: np.ndarray, partner: np.ndarray) -> np.ndarray:
+def contralateral_difference(values: np.ndarray, analysed: np.ndarray, partner: np.ndarray) -> np.ndarray:
     """*values* minus those of the partner, float32 (X, Y, Z); 0 where either is not judged."""
-    there = _at(np.where(judged, values, 0.0).astype(np.float32), partner, "constant")
-    both = judged & (_at(judged.astype(np.float32), partner, "constant") > 0.5)
+    there = _at(np.where(analysed, values, 0.0).astype(np.float32), partner, "constant")
+    both = analysed & (_at(analysed.astype(np.float32), partner, "constant") > 0.5)
     return np.where(both, values - there, 0.0).astype(np.float32)
 
 

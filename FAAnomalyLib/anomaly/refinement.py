@@ -13,30 +13,36 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..inpainting.fusion import Filled
-from ..inpainting.masks import from_mask
-from ..inpainting.pass_runner import roam
-from ..inpainting.volume_inpainter import Filler, Sampling
-from ..preprocessing.model_grid import Prepared
-from ..preprocessing.template_warping import bend
+from ..inpainting.fusion import Inpainted
+from ..inpainting.masks import pass_from_mask
+from ..inpainting.pass_runner import inpaint_passes
+from ..inpainting.volume_inpainter import Sampling, VolumeInpainter
+from ..preprocessing.model_grid import PreparedSubject
+from ..preprocessing.template_warping import warp_template
 from .calibration import Calibration
-from .candidates import FirstLook, suspects
+from .candidates import Screening, candidate_mask
 
 
-def look_again(filler: Filler, prepared: Prepared, first: FirstLook, calibration: Calibration, sampling: Sampling,
-               on_progress: Callable[[float], None] | None = None) -> Filled | None:
+def refill_candidates(
+    inpainter: VolumeInpainter,
+    prepared: PreparedSubject,
+    first: Screening,
+    calibration: Calibration,
+    sampling: Sampling,
+    on_progress: Callable[[float], None] | None = None,
+) -> Inpainted | None:
     """Hide the suspects and fill them twice: the second time the template is bent without them, too.
 
     Returns the content, ``covered`` being what was hidden; None without suspects.
     """
-    hole = suspects(calibration.strongest(first.maps), prepared.space.spacing_mm, first.judged) & prepared.brain
+    hole = candidate_mask(calibration.strongest(first.maps), prepared.grid.spacing_mm, first.analysed) & prepared.brain
     if not hole.any():
         return None
-    passes, template = [from_mask(hole)], prepared.space.template
-    guess = roam(filler, prepared.fa, passes, sampling, _half(on_progress, 0), prior=prepared.space.prior)
+    passes, template = [pass_from_mask(hole)], prepared.grid.template
+    guess = inpaint_passes(inpainter, prepared.fa, passes, sampling, _half(on_progress, 0), priors=prepared.grid.priors)
     healthy = np.where(hole, guess.mean, prepared.fa)
-    prior = bend(template.prior, healthy, prepared.space.spacing_mm)
-    filled = roam(filler, prepared.fa, passes, sampling, _half(on_progress, 1), prior=prior)
+    priors = warp_template(template.priors, healthy, prepared.grid.spacing_mm)
+    filled = inpaint_passes(inpainter, prepared.fa, passes, sampling, _half(on_progress, 1), priors=priors)
     filled.evaluations += guess.evaluations
     return filled
 

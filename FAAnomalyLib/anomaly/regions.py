@@ -13,15 +13,14 @@ from ..request import SIGNS
 from ..result import DECREASED, INCREASED, Region
 from ..volume import Volume
 
-LEAST_REGION_ML = 0.1
+MIN_REGION_ML = 0.1
 HALF = 0.5
-LEAST_LEVEL = 0.4
+MIN_LEVEL = 0.4
 """Of the threshold: lower is noise, whatever the region's own height."""
 NEIGHBOURS = ndimage.generate_binary_structure(3, 3)
 
 
-def find_regions(z: Volume, difference: Volume,
-                 threshold: float | tuple[float, float]) -> tuple[Volume, list[Region]]:
+def find_regions(z: Volume, difference: Volume, threshold: float | tuple[float, float]) -> tuple[Volume, list[Region]]:
     """Clusters beyond *threshold*, each tail by itself, with their edges at the half height of their own signal.
 
     Between healthy and changed tissue a smoothed map passes half of its height at the true edge, be
@@ -43,11 +42,12 @@ def find_regions(z: Volume, difference: Volume,
     limits = threshold if isinstance(threshold, tuple) else (threshold, threshold)
     segmentation = np.zeros(z.shape, np.uint8)
     found = []
-    for label_value, sign, word, limit in zip((INCREASED, DECREASED), (1, -1), ("increased", "decreased"), limits,
-                                              strict=True):
+    for label_value, sign, word, limit in zip(
+        (INCREASED, DECREASED), (1, -1), ("increased", "decreased"), limits, strict=True
+    ):
         signed = sign * z.data
         for box, strong in _grown(signed, limit):
-            if strong.sum() * voxel_ml < LEAST_REGION_ML:
+            if strong.sum() * voxel_ml < MIN_REGION_ML:
                 continue
             segmentation[box][strong] = label_value
             found.append((box, strong, word))
@@ -57,7 +57,7 @@ def find_regions(z: Volume, difference: Volume,
     return z.with_data(segmentation), numbered
 
 
-def sought(threshold: tuple[float, float], signs: str) -> tuple[float, float]:
+def restrict_to_signs(threshold: tuple[float, float], signs: str) -> tuple[float, float]:
     """*threshold* (increased, decreased) with infinity for the sign that *signs* leaves out.
 
     *signs* is one of :data:`FAAnomalyLib.request.SIGNS`; raises ``ValueError`` for anything else.
@@ -69,8 +69,7 @@ def sought(threshold: tuple[float, float], signs: str) -> tuple[float, float]:
 
 
 def _grown(signed: np.ndarray, limit: float) -> Iterator[tuple[tuple[slice, ...], np.ndarray]]:
-    """Box and voxels of every cluster beyond *limit*, from the strongest; one that has taken in others stands for all.
-    """
+    """Box and voxels of every cluster beyond *limit*, strongest first; a cluster that took in others stands for all."""
     seeds = signed > limit
     if not seeds.any():
         return
@@ -80,7 +79,7 @@ def _grown(signed: np.ndarray, limit: float) -> Iterator[tuple[tuple[slice, ...]
     peaks = ndimage.labeled_comprehension(signed, labels, np.arange(1, count + 1), _height, float, 0.0)
     boxes = ndimage.find_objects(labels)
     for number in np.argsort(-peaks) + 1:
-        level = max(HALF * peaks[number - 1], LEAST_LEVEL * limit)
+        level = max(HALF * peaks[number - 1], MIN_LEVEL * limit)
         near, core = _reach(labels, boxes[number - 1], number)
         beside, grown[number] = grown[labels[near]], True
         if taken[near][core].any():
@@ -108,8 +107,10 @@ def _nearest(labels: np.ndarray) -> tuple[np.ndarray, ...]:
 
 def _reach(labels: np.ndarray, box: tuple[slice, ...], number: int) -> tuple[tuple[slice, ...], np.ndarray]:
     """The cluster's box, widened by its own size (a region is grown so far at most), and the cluster in it."""
-    wide = tuple(slice(max(2 * s.start - s.stop - 2, 0), min(2 * s.stop - s.start + 2, n))
-                 for s, n in zip(box, labels.shape, strict=True))
+    wide = tuple(
+        slice(max(2 * s.start - s.stop - 2, 0), min(2 * s.stop - s.start + 2, n))
+        for s, n in zip(box, labels.shape, strict=True)
+    )
     return wide, labels[wide] == number
 
 
@@ -123,7 +124,15 @@ def _describe(z: Volume, difference: Volume, box, strong: np.ndarray, word: str,
     def world(voxel) -> tuple[float, float, float]:
         return tuple(float(c) for c in (z.affine @ [*voxel, 1.0])[:3])
 
-    return Region(label=0, sign=word, voxels=len(voxels), volume_ml=float(len(voxels) * voxel_ml),
-                  peak_z=float(values[np.argmax(np.abs(values))]), mean_z=mean_z, mean_difference=change,
-                  mean_difference_sd=abs(change / mean_z),
-                  centroid_ras=world(voxels.mean(0)), peak_ras=world(peak))
+    return Region(
+        label=0,
+        sign=word,
+        voxels=len(voxels),
+        volume_ml=float(len(voxels) * voxel_ml),
+        peak_z=float(values[np.argmax(np.abs(values))]),
+        mean_z=mean_z,
+        mean_difference=change,
+        mean_difference_sd=abs(change / mean_z),
+        centroid_ras=world(voxels.mean(0)),
+        peak_ras=world(peak),
+    )

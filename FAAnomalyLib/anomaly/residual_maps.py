@@ -13,82 +13,97 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from ..geometry.bounding_box import box_about
-from ..preprocessing.template import Prior
-from .contralateral import less_the_other_side, partners
+from ..geometry.bounding_box import bounding_box
+from ..preprocessing.template import TemplatePriors
+from .contralateral import contralateral_coordinates, contralateral_difference
 
 INPAINTED_SMALL, INPAINTED_LARGE = "inpainted in 20 mm holes", "inpainted in 40 mm holes"
-TEMPLATE, BORNE_OUT = "bent template", "bent template, borne out by the other side"
-BORNE_OUT_IN_TRACTS = f"{BORNE_OUT}, tracts first"
-DRAWN_HOLE = "drawn region"
+TEMPLATE, TEMPLATE_MINMOD = "bent template", "bent template, borne out by the other side"
+TEMPLATE_MINMOD_IN_TRACTS = f"{TEMPLATE_MINMOD}, tracts first"
+DRAWN_REGION = "drawn region"
 
 Key = tuple[str, float]
 """A prediction and the standard deviation in mm of the Gaussian over its residual."""
 
-FIRST: tuple[Key, ...] = (
-    (INPAINTED_SMALL, 3.0), (BORNE_OUT, 3.0), (BORNE_OUT_IN_TRACTS, 3.0),
-    (INPAINTED_LARGE, 5.0), (BORNE_OUT, 5.0), (BORNE_OUT_IN_TRACTS, 5.0),
-    (INPAINTED_LARGE, 8.0), (TEMPLATE, 8.0), (BORNE_OUT, 8.0),
+SCREENING_KEYS: tuple[Key, ...] = (
+    (INPAINTED_SMALL, 3.0),
+    (TEMPLATE_MINMOD, 3.0),
+    (TEMPLATE_MINMOD_IN_TRACTS, 3.0),
+    (INPAINTED_LARGE, 5.0),
+    (TEMPLATE_MINMOD, 5.0),
+    (TEMPLATE_MINMOD_IN_TRACTS, 5.0),
+    (INPAINTED_LARGE, 8.0),
+    (TEMPLATE, 8.0),
+    (TEMPLATE_MINMOD, 8.0),
 )
-DRAWN: tuple[Key, ...] = ((DRAWN_HOLE, 3.0), (DRAWN_HOLE, 5.0), (DRAWN_HOLE, 8.0))
-YARDSTICK: dict[Key, Key] = {
-    DRAWN[0]: (INPAINTED_SMALL, 3.0), DRAWN[1]: (INPAINTED_LARGE, 5.0), DRAWN[2]: (INPAINTED_LARGE, 8.0)}
+REGION_KEYS: tuple[Key, ...] = ((DRAWN_REGION, 3.0), (DRAWN_REGION, 5.0), (DRAWN_REGION, 8.0))
+REFERENCE_KEYS: dict[Key, Key] = {
+    REGION_KEYS[0]: (INPAINTED_SMALL, 3.0),
+    REGION_KEYS[1]: (INPAINTED_LARGE, 5.0),
+    REGION_KEYS[2]: (INPAINTED_LARGE, 8.0),
+}
 """Whose spread over the subject a drawn region is measured by: its own is ruled by what was drawn."""
-LARGEST_RESIDUAL = 0.25
+MAX_RESIDUAL = 0.25
 """FA beyond which a voxel's residual does not count more (Winsorised): a tract's edge a voxel off its place reaches
 0.7 and would rule its surroundings, a change of this size in every voxel is found all the same."""
-LARGEST_DEVIATION = 0.15
+MAX_DEVIATION = 0.15
 """The same for residuals of the template, which misses more edges."""
-LEAST_SUPPORT = 0.1
+MIN_SUPPORT = 0.1
 """Added to the summed weights, as a share of a full kernel of average precision: in a thin sheet of white
 matter few voxels speak, and their mean is drawn towards 0."""
-LEAST_FA = 0.1
+MIN_FA = 0.1
 """Of the template, where it stands for a residual's precision: in the core of a tract it is sure of its FA, and disease
 takes away a share of what there is; what it misses is the rim."""
-LARGEST_PRECISION = 4.0
+MAX_PRECISION = 4.0
 """Times the average: no voxel is so sure that it speaks for its neighbours."""
 
 Residual = tuple[np.ndarray, np.ndarray]
 """Residual in FA and its variance (FA squared, NaN where unknown), both (X, Y, Z)."""
 
 
-def first_evidence(fa: np.ndarray, prior: Prior, judged: np.ndarray, small: Residual, large: Residual,
-                   spacing_mm: float) -> dict[Key, np.ndarray]:
-    """Maps of :data:`FIRST`, float32 (X, Y, Z), FA, 0 outside *judged*.
+def screening_maps(
+    fa: np.ndarray, priors: TemplatePriors, analysed: np.ndarray, small: Residual, large: Residual, spacing_mm: float
+) -> dict[Key, np.ndarray]:
+    """Maps of :data:`SCREENING_KEYS`, float32 (X, Y, Z), FA, 0 outside *judged*.
 
     Parameters
     ----------
-    fa, prior
+    fa, priors
         On the model grid, X left-right symmetric about the array centre.
     judged
         bool: where there is an answer.
     small, large
         Of the inpainter with 20 and 40 mm holes.
     """
-    deviation = _from_template(fa, prior.fa, judged)
-    asymmetry = less_the_other_side(deviation, judged, partners(fa.shape, prior.displacement))
+    deviation = _template_residual(fa, priors.fa, analysed)
+    asymmetry = contralateral_difference(deviation, analysed, contralateral_coordinates(fa.shape, priors.displacement))
     unknown = np.full(fa.shape, np.nan, np.float32)
-    bounded = np.clip(deviation, -LARGEST_DEVIATION, LARGEST_DEVIATION)
-    both = borne_out(bounded, asymmetry)
-    sources = {INPAINTED_SMALL: small, INPAINTED_LARGE: large, TEMPLATE: (bounded, unknown),
-               BORNE_OUT: (both, unknown), BORNE_OUT_IN_TRACTS: (both, np.clip(prior.fa, LEAST_FA, 1.0) ** -2)}
-    return {(name, sigma): smoothed(*sources[name], judged, sigma / spacing_mm) for name, sigma in FIRST}
+    bounded = np.clip(deviation, -MAX_DEVIATION, MAX_DEVIATION)
+    both = minmod(bounded, asymmetry)
+    sources = {
+        INPAINTED_SMALL: small,
+        INPAINTED_LARGE: large,
+        TEMPLATE: (bounded, unknown),
+        TEMPLATE_MINMOD: (both, unknown),
+        TEMPLATE_MINMOD_IN_TRACTS: (both, np.clip(priors.fa, MIN_FA, 1.0) ** -2),
+    }
+    return {(name, sigma): smoothed(*sources[name], analysed, sigma / spacing_mm) for name, sigma in SCREENING_KEYS}
 
 
-def drawn_evidence(residual: Residual, judged: np.ndarray, spacing_mm: float) -> dict[Key, np.ndarray]:
-    """Maps of :data:`DRAWN`; see :func:`first_evidence`."""
-    return {key: smoothed(*residual, judged, key[1] / spacing_mm) for key in DRAWN}
+def region_maps(residual: Residual, analysed: np.ndarray, spacing_mm: float) -> dict[Key, np.ndarray]:
+    """Maps of :data:`REGION_KEYS`; see :func:`screening_maps`."""
+    return {key: smoothed(*residual, analysed, key[1] / spacing_mm) for key in REGION_KEYS}
 
 
-def _from_template(fa: np.ndarray, template: np.ndarray, judged: np.ndarray) -> np.ndarray:
+def _template_residual(fa: np.ndarray, template: np.ndarray, analysed: np.ndarray) -> np.ndarray:
     """Residual of the template with one gain and offset for the whole brain."""
-    if judged.sum() < 2:
+    if analysed.sum() < 2:
         return np.zeros_like(fa)
-    gain, offset = np.polyfit(template[judged].astype(np.float64), fa[judged].astype(np.float64), 1)
+    gain, offset = np.polyfit(template[analysed].astype(np.float64), fa[analysed].astype(np.float64), 1)
     return fa - (gain * template + offset).astype(np.float32)
 
 
-def borne_out(deviation: np.ndarray, asymmetry: np.ndarray) -> np.ndarray:
+def minmod(deviation: np.ndarray, asymmetry: np.ndarray) -> np.ndarray:
     """The smaller in magnitude where both (arrays of one shape) have one sign, else 0 (the minmod limiter).
 
     A change on the other side shows in the asymmetry alone, what the template misses on both sides in the deviation
@@ -98,17 +113,17 @@ def borne_out(deviation: np.ndarray, asymmetry: np.ndarray) -> np.ndarray:
     return np.where(agree, np.sign(deviation) * np.minimum(np.abs(deviation), np.abs(asymmetry)), 0.0)
 
 
-def smoothed(residual: np.ndarray, variance: np.ndarray, judged: np.ndarray, sigma_voxels: float) -> np.ndarray:
+def smoothed(residual: np.ndarray, variance: np.ndarray, analysed: np.ndarray, sigma_voxels: float) -> np.ndarray:
     """Precision-weighted Gaussian mean of the Winsorised residual over judged voxels alone, float32; 0 elsewhere."""
-    mean, box = np.zeros(judged.shape, np.float32), box_about(judged)
-    residual, variance, judged = residual[box], variance[box], judged[box]
+    mean, box = np.zeros(analysed.shape, np.float32), bounding_box(analysed)
+    residual, variance, analysed = residual[box], variance[box], analysed[box]
     precision = 1.0 / np.maximum(np.where(np.isfinite(variance), variance, 1.0), 1e-6)
-    if judged.any():
-        precision = np.minimum(precision / precision[judged].mean(), LARGEST_PRECISION)
-    weight = np.where(judged, precision, 0.0).astype(np.float32)
-    bounded = np.clip(np.where(judged, residual, 0.0), -LARGEST_RESIDUAL, LARGEST_RESIDUAL).astype(np.float32)
+    if analysed.any():
+        precision = np.minimum(precision / precision[analysed].mean(), MAX_PRECISION)
+    weight = np.where(analysed, precision, 0.0).astype(np.float32)
+    bounded = np.clip(np.where(analysed, residual, 0.0), -MAX_RESIDUAL, MAX_RESIDUAL).astype(np.float32)
     total = _gaussian(bounded * weight, sigma_voxels)
-    mean[box] = np.where(judged, total / (_gaussian(weight, sigma_voxels) + LEAST_SUPPORT), 0.0)
+    mean[box] = np.where(analysed, total / (_gaussian(weight, sigma_voxels) + MIN_SUPPORT), 0.0)
     return mean
 
 
@@ -116,7 +131,7 @@ def _gaussian(values: np.ndarray, sigma: float) -> np.ndarray:
     return ndimage.gaussian_filter(values, sigma, mode="constant", truncate=3.0)
 
 
-def centre_and_spread(values: np.ndarray) -> tuple[float, float]:
+def robust_location_and_scale(values: np.ndarray) -> tuple[float, float]:
     """Median and robust standard deviation (from the MAD); (0, 1) of nothing."""
     if values.size == 0:
         return 0.0, 1.0

@@ -29,15 +29,26 @@ class OneLineParser(argparse.ArgumentParser):
 def build_parser(chosen: str | None = None) -> argparse.ArgumentParser:
     """The parser, with the options of the *chosen* command only (the others' modules stay unimported)."""
     common = OneLineParser(add_help=False)
-    common.add_argument("--debug", action="store_true", default=argparse.SUPPRESS,
-                        help="show tracebacks and the libraries' warnings")
-    parser = OneLineParser(prog=PROGRAM, description="Anomalies in brain FA maps, by inpainting with a diffusion "
-                           "model. For research; nothing here is a diagnosis.", parents=[common], allow_abbrev=False)
+    common.add_argument(
+        "--debug", action="store_true", default=argparse.SUPPRESS, help="show tracebacks and the libraries' warnings"
+    )
+    parser = OneLineParser(
+        prog=PROGRAM,
+        description="Anomalies in brain FA maps, by inpainting with a diffusion "
+        "model. For research; nothing here is a diagnosis.",
+        parents=[common],
+        allow_abbrev=False,
+    )
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, (module, help_line) in COMMANDS.items():
-        command = commands.add_parser(name, help=help_line, description=f"{help_line[:1].upper()}{help_line[1:]}.",
-                                      parents=[common], allow_abbrev=False)
+        command = commands.add_parser(
+            name,
+            help=help_line,
+            description=f"{help_line[:1].upper()}{help_line[1:]}.",
+            parents=[common],
+            allow_abbrev=False,
+        )
         if name == chosen:
             implementation = _load(module)
             implementation.add_arguments(command)
@@ -80,6 +91,6 @@ def _load(module: str):
 
 
 def _hush_libraries() -> None:
-    # An error is one line; remarks that matter to the user are the engine's own and stand in the result.
+    # An error is one line; remarks that matter to the user are the loaded's own and stand in the result.
     warnings.simplefilter("ignore")
     logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)

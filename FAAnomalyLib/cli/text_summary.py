@@ -10,7 +10,7 @@ from .progress_bar import in_words
 if TYPE_CHECKING:
     from ..result import Region, Result
 
-MOST_ROWS = 20
+MAX_ROWS = 20
 HEADING = "  #  FA         size (ml)  change   mean z  peak z  centre R, A, S (mm)"
 
 
@@ -22,9 +22,9 @@ def summary(result: Result, folder: str, seconds: float) -> str:
         lines.append(f"Only {result.signs} FA was looked for.")
     if regions:
         lines += [f"{len(regions)} region{'s' if len(regions) > 1 else ''} beyond the threshold:", HEADING]
-        lines += [_row(region) for region in regions[:MOST_ROWS]]
-        if len(regions) > MOST_ROWS:
-            lines.append(f"  and {len(regions) - MOST_ROWS} more in regions.csv")
+        lines += [_row(region) for region in regions[:MAX_ROWS]]
+        if len(regions) > MAX_ROWS:
+            lines.append(f"  and {len(regions) - MAX_ROWS} more in regions.csv")
     else:
         lines.append("No region is beyond the threshold.")
     lines.append(f"Done in {in_words(seconds)}. Results are in {folder}; open {Path(folder) / 'report.html'}.")
@@ -34,5 +34,7 @@ def summary(result: Result, folder: str, seconds: float) -> str:
 
 def _row(region: Region) -> str:
     x, y, z = region.centroid_ras
-    return (f"{region.label:3d}  {region.sign:9s}  {region.volume_ml:9.2f}  {region.mean_difference:+.3f}  "
-            f"{region.mean_z:+7.1f} {region.peak_z:+7.1f}  {x:.0f}, {y:.0f}, {z:.0f}")
+    return (
+        f"{region.label:3d}  {region.sign:9s}  {region.volume_ml:9.2f}  {region.mean_difference:+.3f}  "
+        f"{region.mean_z:+7.1f} {region.peak_z:+7.1f}  {x:.0f}, {y:.0f}, {z:.0f}"
+    )

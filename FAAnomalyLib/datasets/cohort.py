@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import FAError
 from ..io.volumes import load_volume
-from ..preprocessing.fa_validation import check_brain_mask, check_fa
+from ..preprocessing.fa_validation import validate_brain_mask, validate_fa
 from ..volume import Volume
 
 
@@ -35,9 +35,12 @@ def find_volumes(folder: Path, people: Path | None = None) -> list[tuple[str, Pa
         owner = _owners(people)
         named = [(owner[name], path) for name, path in found if name in owner]
         if found and not named:
-            raise FAError("bad-input", f"{people} names none of the FA maps in {folder}",
-                          f"there is {found[0][1].name}, and the table begins with {next(iter(owner), 'nothing')}",
-                          "Name the files as they are there")
+            raise FAError(
+                "bad-input",
+                f"{people} names none of the FA maps in {folder}",
+                f"there is {found[0][1].name}, and the table begins with {next(iter(owner), 'nothing')}",
+                "Name the files as they are there",
+            )
         found = named
     if not found:
         raise FAError("bad-input", f"No FA map found in {folder}", "", "Name files like subject_FA.nii.gz")
@@ -51,17 +54,20 @@ def _owners(people: Path) -> dict[str, str]:
         with open(people, newline="", encoding="utf-8-sig") as handle:
             rows = list(csv.DictReader(handle))
     except (OSError, ValueError, csv.Error) as error:
-        raise FAError("bad-input", f"{people} cannot be read", getattr(error, "strerror", None) or str(error),
-                      fix) from error
+        raise FAError(
+            "bad-input", f"{people} cannot be read", getattr(error, "strerror", None) or str(error), fix
+        ) from error
     if not all(row.get("file") and row.get("person") for row in rows):
-        raise FAError("bad-input", f"{people} does not say whose the files are",
-                      "a line lacks its file or its person", fix)
+        raise FAError(
+            "bad-input", f"{people} does not say whose the files are", "a line lacks its file or its person", fix
+        )
     # A name without ending is a stem already: "a_fa" may belong to a_fa_FA.nii.gz.
     return {stem(Path(row["file"])) if ".nii" in row["file"] else row["file"]: row["person"] for row in rows}
 
 
-def split_people(volumes: list[tuple[str, Path]],
-                 held_out: list[str]) -> tuple[list[tuple[str, Path]], list[tuple[str, Path]]]:
+def split_people(
+    volumes: list[tuple[str, Path]], held_out: list[str]
+) -> tuple[list[tuple[str, Path]], list[tuple[str, Path]]]:
     """The volumes of everybody else, and those of the people *held_out*.
 
     Raises ``FAError('bad-request')`` for a person of whom there is no volume (a slip of the pen would
@@ -70,8 +76,12 @@ def split_people(volumes: list[tuple[str, Path]],
     people = {person for person, _ in volumes}
     strangers = sorted(set(held_out) - people)
     if strangers:
-        raise FAError("bad-request", f"There is nobody called {', '.join(strangers)} to hold out", "",
-                      f"Choose among {', '.join(sorted(people)[:20])}")
+        raise FAError(
+            "bad-request",
+            f"There is nobody called {', '.join(strangers)} to hold out",
+            "",
+            f"Choose among {', '.join(sorted(people)[:20])}",
+        )
     if not people - set(held_out):
         raise FAError("bad-request", "Nobody is left to learn from", "every person is held out", "Hold out fewer")
     return [v for v in volumes if v[0] not in held_out], [v for v in volumes if v[0] in held_out]
@@ -97,9 +107,9 @@ def stem(path: Path) -> str:
 def load_subject(path: Path) -> tuple[Volume, np.ndarray | None]:
     """An FA map and, where ``*_mask.nii.gz`` lies beside it, its brain mask."""
     with naming(path):
-        volume, _ = check_fa(load_volume(path)[0])
+        volume, _ = validate_fa(load_volume(path)[0])
         mask_path = mask_of(path)
-        return volume, check_brain_mask(load_volume(mask_path)[0], volume) if mask_path.is_file() else None
+        return volume, validate_brain_mask(load_volume(mask_path)[0], volume) if mask_path.is_file() else None
 
 
 def mask_of(path: Path) -> Path:

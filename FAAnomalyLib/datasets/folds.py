@@ -18,5 +18,9 @@ def read_folds(path: Path) -> dict[str, Path]:
             rows = list(csv.DictReader(handle))
         return {row["person"]: (path.parent / row["model"]).resolve() for row in rows}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise FAError("bad-input", f"{path} cannot be used", getattr(error, "strerror", None) or str(error),
-                      "Give a CSV with the columns person,model") from error
+        raise FAError(
+            "bad-input",
+            f"{path} cannot be used",
+            getattr(error, "strerror", None) or str(error),
+            "Give a CSV with the columns person,model",
+        ) from error

@@ -19,7 +19,7 @@ Timestep = int | Tensor
 """One timestep for the whole batch, or a 1-D integer tensor with one timestep for each of its members."""
 
 
-class Schedule:
+class NoiseSchedule:
     """Variance-preserving diffusion process over float64 tables of length *timesteps*.
 
     Every method that takes ``t`` takes an ``int`` or an integer tensor of shape (B,), which is then spread over
@@ -78,7 +78,7 @@ class Schedule:
         return {"kind": self.kind, "timesteps": self.timesteps, "parameters": dict(self.parameters)}
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Schedule:
+    def from_dict(cls, values: dict[str, Any]) -> NoiseSchedule:
         """Inverse of :meth:`to_dict`; ``ValueError`` where the values name no schedule."""
         try:
             return cls(values["kind"], values["timesteps"], **values["parameters"])
@@ -194,23 +194,23 @@ class Schedule:
 
 def linear_schedule(
     timesteps: int = 1000, beta_start: float = 1e-4, beta_end: float = 0.02, zero_terminal_snr: bool = False
-) -> Schedule:
+) -> NoiseSchedule:
     """Betas on a straight line from *beta_start* to *beta_end* (thesis listing A.3; Ho et al. 2020).
 
     With *zero_terminal_snr* the line is bent as in :func:`cosine_schedule`; the thesis does not.
     """
-    return Schedule(
+    return NoiseSchedule(
         "linear", timesteps, beta_start=beta_start, beta_end=beta_end, zero_terminal_snr=zero_terminal_snr
     )
 
 
-def cosine_schedule(timesteps: int = 1000, zero_terminal_snr: bool = True) -> Schedule:
+def cosine_schedule(timesteps: int = 1000, zero_terminal_snr: bool = True) -> NoiseSchedule:
     """alpha bar falls as a squared cosine (Nichol & Dhariwal 2021, eq. 17; offset 0.008, betas cut at 0.999).
 
     With *zero_terminal_snr*, sqrt(alpha bar) is shifted and stretched so that its last value is exactly 0 and its
     first stays (Lin et al. 2023, algorithm 1): sampling then starts from noise that truly holds nothing.
     """
-    return Schedule("cosine", timesteps, zero_terminal_snr=zero_terminal_snr)
+    return NoiseSchedule("cosine", timesteps, zero_terminal_snr=zero_terminal_snr)
 
 
 def _linear_betas(timesteps: int, beta_start: float, beta_end: float) -> np.ndarray:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .noise_schedule import Schedule
+from .noise_schedule import NoiseSchedule
 from .samplers import Denoise, OnStep, clipped, counted, ddpm_step, draw_like, spaced_timesteps, transitions
 
 
-def paste(schedule: Schedule, x: Tensor, known: Tensor, hole: Tensor, t: int, noise: Tensor) -> Tensor:
+def paste(schedule: NoiseSchedule, x: Tensor, known: Tensor, hole: Tensor, t: int, noise: Tensor) -> Tensor:
     """*x* inside the hole, the known picture noised to t outside it; at t = -1 the known picture itself.
 
     Lugmayr et al. 2022, eq. 8a and 8c. The noise has weight sigma = sqrt(1 - alpha bar) as in eq. 8a; line 5 of the
@@ -22,7 +22,7 @@ def paste(schedule: Schedule, x: Tensor, known: Tensor, hole: Tensor, t: int, no
     return torch.where(hole.bool(), x, schedule.q_sample(known, t, noise))
 
 
-def renoise(schedule: Schedule, x: Tensor, s: int, t: int, noise: Tensor) -> Tensor:
+def renoise(schedule: NoiseSchedule, x: Tensor, s: int, t: int, noise: Tensor) -> Tensor:
     """Draw x_t from q(x_t | x_s = x): one forward jump, as likely as its single steps one after another."""
     weight, deviation = schedule.forward_coefficients(s, t)
     return weight * x + deviation * noise
@@ -57,7 +57,7 @@ def _down(top: int, bottom: int) -> list[tuple[int, int]]:
 @torch.no_grad()
 def repaint(
     denoise: Denoise,
-    schedule: Schedule,
+    schedule: NoiseSchedule,
     noise: Tensor,
     generator: torch.Generator | None = None,
     *,
@@ -114,7 +114,7 @@ def repaint(
 
 def replace(
     denoise: Denoise,
-    schedule: Schedule,
+    schedule: NoiseSchedule,
     noise: Tensor,
     generator: torch.Generator | None = None,
     *,
@@ -147,7 +147,7 @@ def replace(
 @torch.no_grad()
 def thesis(
     predict_eps: Denoise,
-    schedule: Schedule,
+    schedule: NoiseSchedule,
     noise: Tensor,
     generator: torch.Generator | None = None,
     *,

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .noise_schedule import Schedule
+from .noise_schedule import NoiseSchedule
 
 Denoise = Callable[[Tensor, int], Tensor]
 """``(x_t, t) -> x0``: the predicted clean picture, in [-1, 1], of the same shape as x_t."""
@@ -39,10 +39,10 @@ def spaced_timesteps(timesteps: int, steps: int | None = None) -> list[int]:
     return [(2 * timesteps * k + steps) // (2 * steps) - 1 for k in range(steps, 0, -1)]
 
 
-def snr_timesteps(schedule: Schedule, steps: int) -> list[int]:
+def snr_timesteps(schedule: NoiseSchedule, steps: int) -> list[int]:
     """*steps* timesteps, falling: T - 1, then evenly in lambda = log(alpha / sigma) from -4 down to timestep 0.
 
-    Lu et al. 2022, section 6.1, space by lambda. It matters for FA, whose standard deviation is only about 0.2 on
+    Lu et al. 2022, section 6.1, grid by lambda. It matters for FA, whose standard deviation is only about 0.2 on
     the network's scale: evenly spaced timesteps leave much of their noise to the last step, which replaces it by
     its mean (12 steps of DPM-Solver++ on the linear schedule then keep 57 % of that standard deviation; these keep
     102 %). Below lambda -4 the signal is under 2 % and no step is worth its cost. ``ValueError`` as above.
@@ -59,7 +59,7 @@ def snr_timesteps(schedule: Schedule, steps: int) -> list[int]:
     return np.minimum(stops, schedule.timesteps - steps + rank)[::-1].tolist()
 
 
-def transitions(schedule: Schedule, steps: int | None, spacing: Spacing = "time") -> list[tuple[int, int]]:
+def transitions(schedule: NoiseSchedule, steps: int | None, spacing: Spacing = "time") -> list[tuple[int, int]]:
     """The pairs (t, s) of a plain way down: from T - 1 over the spaced timesteps to -1, the clean picture.
 
     *spacing* ``time`` is :func:`spaced_timesteps`, ``snr`` :func:`snr_timesteps`; anything else is a ``ValueError``.
@@ -110,7 +110,7 @@ def clipped(x0: Tensor, clip: bool) -> Tensor:
 @torch.no_grad()
 def mean(
     denoise: Denoise,
-    schedule: Schedule,
+    schedule: NoiseSchedule,
     noise: Tensor,
     generator: torch.Generator | None = None,
     *,
@@ -128,7 +128,7 @@ def mean(
     return counted(denoise, 1, on_step)(noise, schedule.timesteps - 1)
 
 
-def ddpm_step(schedule: Schedule, x: Tensor, x0: Tensor, t: int, s: int, noise: Tensor) -> Tensor:
+def ddpm_step(schedule: NoiseSchedule, x: Tensor, x0: Tensor, t: int, s: int, noise: Tensor) -> Tensor:
     """Draw x_s from q(x_s | x_t = x, x0) with standard normal *noise*; no noise is left at s = -1.
 
     Ho et al. 2020, eq. 6 and 7; thesis listing A.7, ``p_sample``.
@@ -140,7 +140,7 @@ def ddpm_step(schedule: Schedule, x: Tensor, x0: Tensor, t: int, s: int, noise: 
 @torch.no_grad()
 def ddpm(
     denoise: Denoise,
-    schedule: Schedule,
+    schedule: NoiseSchedule,
     noise: Tensor,
     generator: torch.Generator | None = None,
     *,
@@ -185,7 +185,7 @@ def ddpm(
 
 
 def ddim_step(
-    schedule: Schedule, x: Tensor, x0: Tensor, t: int, s: int, eta: float = 0.0, noise: Tensor | float = 0.0
+    schedule: NoiseSchedule, x: Tensor, x0: Tensor, t: int, s: int, eta: float = 0.0, noise: Tensor | float = 0.0
 ) -> Tensor:
     """``alpha_s x0 + sqrt(sigma_s^2 - d^2) eps + d noise``, d = eta * SD of q(x_s | x_t, x0).
 
@@ -202,7 +202,7 @@ def ddim_step(
 @torch.no_grad()
 def ddim(
     denoise: Denoise,
-    schedule: Schedule,
+    schedule: NoiseSchedule,
     noise: Tensor,
     generator: torch.Generator | None = None,
     *,
@@ -230,7 +230,7 @@ def ddim(
 
 
 def dpmpp_2m_step(
-    schedule: Schedule, x: Tensor, x0: Tensor, t: int, s: int, before: tuple[Tensor, int] | None = None
+    schedule: NoiseSchedule, x: Tensor, x0: Tensor, t: int, s: int, before: tuple[Tensor, int] | None = None
 ) -> Tensor:
     """One step of DPM-Solver++(2M), data prediction, midpoint form (Lu et al. 2022, algorithm 2).
 
@@ -254,7 +254,7 @@ def dpmpp_2m_step(
 @torch.no_grad()
 def dpmpp_2m(
     denoise: Denoise,
-    schedule: Schedule,
+    schedule: NoiseSchedule,
     noise: Tensor,
     generator: torch.Generator | None = None,
     *,

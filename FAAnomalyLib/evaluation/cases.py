@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol as Interface
+from typing import Protocol
 
 from ..request import MASK_VOXEL_MM
 from ..result import Result
@@ -67,7 +67,7 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Protocol:
+class EvaluationProtocol:
     """Which anomalies are planted.
 
     Attributes
@@ -87,13 +87,17 @@ class Protocol:
 
     def cases(self, shapes: Sequence[Shape] = ()) -> list[Case]:
         """Every anomaly, spheres first; cases with the same truth follow one another."""
-        spheres = [Case(SPHERE, diameter, place, "", change) for diameter in self.diameters
-                   for place in range(self.places) for change in self.changes]
+        spheres = [
+            Case(SPHERE, diameter, place, "", change)
+            for diameter in self.diameters
+            for place in range(self.places)
+            for change in self.changes
+        ]
         return spheres + [Case(LESION, 0, 0, shape.name, LESION_CHANGE) for shape in shapes]
 
 
 @dataclass(frozen=True)
-class Subject:
+class EvaluationSubject:
     """A healthy volume; several may be of one person, and people are what results are averaged over.
 
     Attributes
@@ -114,7 +118,7 @@ class Subject:
     mask: Path | None = None
 
 
-class Judge(Interface):
+class Judge(Protocol):
     """A method under evaluation, ready for one subject: it sees a volume and never the truth.
 
     Attributes
@@ -134,7 +138,7 @@ class Judge(Interface):
         """
 
 
-class JudgeFor(Interface):
+class JudgeFor(Protocol):
     """Gives every subject its judge: the same model for all, or for each one a model that has not seen them."""
 
-    def __call__(self, subject: Subject) -> Judge: ...
+    def __call__(self, subject: EvaluationSubject) -> Judge: ...

@@ -21,16 +21,16 @@ from ..preprocessing.template import Template
 from ..result import Result
 from ..runtime.progress import CancelToken, Progress, ProgressCallback
 from ..volume import Volume
-from .cases import LESION, Case, Judge, JudgeFor, Protocol, Subject
+from .cases import LESION, Case, EvaluationProtocol, EvaluationSubject, Judge, JudgeFor
 from .methods.comparators import COMPARATORS, NOBODY, Comparator, limits_for
 from .metrics.froc import free_response
 from .planting.shapes import Shape
-from .planting.truth import LEAST_TRUTH_ML
+from .planting.truth import MIN_TRUTH_ML
 from .records import RecordStore
 from .rows import (
     ALL_POSITIVE,
-    ALONE,
     FAANOMALY,
+    ONE_SIDED,
     THESIS_RULE,
     all_positive_row,
     at_lower_thresholds,
@@ -66,9 +66,16 @@ class Rows:
     left_out: list[dict] = field(default_factory=list)
 
 
-def evaluate(subjects: list[Subject], judge_for: JudgeFor, template_for: Callable[[Subject], Template],
-             protocol: Protocol, shapes: list[Shape], store: RecordStore, progress: ProgressCallback | None = None,
-             cancel: CancelToken | None = None) -> Rows:
+def evaluate(
+    subjects: list[EvaluationSubject],
+    judge_for: JudgeFor,
+    template_for: Callable[[EvaluationSubject], Template],
+    protocol: EvaluationProtocol,
+    shapes: list[Shape],
+    store: RecordStore,
+    progress: ProgressCallback | None = None,
+    cancel: CancelToken | None = None,
+) -> Rows:
     """Judge everything that is not in *store* yet and give back all rows.
 
     Parameters
@@ -95,8 +102,12 @@ def evaluate(subjects: list[Subject], judge_for: JudgeFor, template_for: Callabl
     except FAError as error:
         if error.code != "cancelled":
             raise
-        raise FAError("cancelled", "Cancelled", f"{store.written} judgements of this run are kept in {store.folder}",
-                      "Run again with --resume to go on") from error
+        raise FAError(
+            "cancelled",
+            "Cancelled",
+            f"{store.written} judgements of this run are kept in {store.folder}",
+            "Run again with --resume to go on",
+        ) from error
 
 
 class _Run:
@@ -160,8 +171,12 @@ class _Run:
         if kept is None:
             result, seconds = _judged(study, judge, study.known.volume)
             kept = [{"method": method, **healthy_row(result, study.known, seconds)}]
-            arrays = {"pseudo_healthy": result.pseudo_healthy.data, "z": result.z_map.data,
-                      "affine": result.z_map.affine, "segmentation": result.segmentation.data}
+            arrays = {
+                "pseudo_healthy": result.pseudo_healthy.data,
+                "z": result.z_map.data,
+                "affine": result.z_map.affine,
+                "segmentation": result.segmentation.data,
+            }
             for lower_method, lower in at_lower_thresholds(result).items():
                 kept.append({"method": lower_method, **healthy_row(lower, study.known, seconds)})
                 arrays[lower_method] = lower.segmentation.data
@@ -189,22 +204,27 @@ class _Run:
     def _plant_and_judge(self, study: Study, method: str, judge: Judge, case: Case) -> list[dict]:
         anomaly, known = study.anomaly(case), study.known
         truth = anomaly.truth
-        if case.kind == LESION and known.millilitres(truth) < LEAST_TRUTH_ML:
+        if case.kind == LESION and known.millilitres(truth) < MIN_TRUTH_ML:
             return [{"method": method, "left_out": True, "truth_ml": known.millilitres(truth)}]
         change = study.change(case)
         blind = judge if method == FAANOMALY else Comparator(method, study.prepare)
         before = self._arrays(_key(study, method, blind))
         result, seconds = _judged(study, judge, anomaly.volume)
-        rows = [{"method": method,
-                 **planted_row(result, known, truth, case, change, before["pseudo_healthy"], seconds)}]
+        rows = [
+            {"method": method, **planted_row(result, known, truth, case, change, before["pseudo_healthy"], seconds)}
+        ]
         if method == FAANOMALY:
             rows[0]["found_untouched"] = found_by_chance(before["segmentation"], truth, case)
             rows[0]["free_response"] = free_response(result, truth, case.sign)
             for lower_method, lower in at_lower_thresholds(result, (case.sign,)).items():
-                rows.append({"method": lower_method,
-                             "found_untouched": found_by_chance(before[lower_method], truth, case),
-                             **planted_row(lower, known, truth, case, change, before["pseudo_healthy"], seconds)})
-                if lower_method == ALONE[case.sign]:
+                rows.append(
+                    {
+                        "method": lower_method,
+                        "found_untouched": found_by_chance(before[lower_method], truth, case),
+                        **planted_row(lower, known, truth, case, change, before["pseudo_healthy"], seconds),
+                    }
+                )
+                if lower_method == ONE_SIDED[case.sign]:
                     rows[-1]["free_response"] = free_response(result, truth, case.sign, case.sign)
             rows.append({"method": THESIS_RULE, **thesis_row(result, known, truth, case, change)})
             rows.append({"method": ALL_POSITIVE, **all_positive_row(known, truth, change)})
@@ -214,11 +234,13 @@ class _Run:
     def _sort(study: Study, case: Case, rows: list[dict], found: Rows) -> None:
         for row in rows:
             if "left_out" not in row:
-                found.planted.append({"subject": study.subject.name, "person": study.subject.person,
-                                      **asdict(case), **row})
+                found.planted.append(
+                    {"subject": study.subject.name, "person": study.subject.person, **asdict(case), **row}
+                )
             elif row["method"] == FAANOMALY:
-                found.left_out.append({"subject": study.subject.name, "lesion": case.lesion,
-                                       "truth_ml": row["truth_ml"]})
+                found.left_out.append(
+                    {"subject": study.subject.name, "lesion": case.lesion, "truth_ml": row["truth_ml"]}
+                )
 
     def _arrays(self, key: str) -> dict[str, np.ndarray]:
         kept = self._store.arrays(key)
@@ -235,8 +257,16 @@ class _Run:
 
 def _key(study: Study, method: str, judge: Judge, case: Case | None = None) -> str:
     """Everything that decides a judgement's rows."""
-    return _as_key({"faanomaly": __version__, "record": RECORD, "method": method, "judge": judge.identity,
-                    "study": study.fingerprint, "case": None if case is None else asdict(case)})
+    return _as_key(
+        {
+            "faanomaly": __version__,
+            "record": RECORD,
+            "method": method,
+            "judge": judge.identity,
+            "study": study.fingerprint,
+            "case": None if case is None else asdict(case),
+        }
+    )
 
 
 def _as_key(what: dict) -> str:
@@ -253,5 +283,14 @@ def _judged(study: Study, judge: Judge, volume: Volume) -> tuple[Result, float |
 
 def _limits(person: str, healthy: list[dict]) -> dict[str, tuple[float, float]]:
     """Each comparator's thresholds for one person."""
-    return {name: limits_for(person, [(row["person"], row["z_highest"] or 0.0, row["z_lowest"] or 0.0)
-                                      for row in healthy if row["method"] == name]) for name in COMPARATORS}
+    return {
+        name: limits_for(
+            person,
+            [
+                (row["person"], row["z_highest"] or 0.0, row["z_lowest"] or 0.0)
+                for row in healthy
+                if row["method"] == name
+            ],
+        )
+        for name in COMPARATORS
+    }

@@ -9,10 +9,10 @@ import numpy as np
 
 from ..datasets.cohort import load_subject, naming
 from ..models.manifest import sha256_of
-from ..preprocessing.model_grid import Prepared, prepare
+from ..preprocessing.model_grid import PreparedSubject, prepare
 from ..preprocessing.template import Template
 from ..volume import Volume
-from .cases import Case, Subject
+from .cases import Case, EvaluationSubject
 from .planting.shapes import Shape
 from .planting.truth import Anatomy, anatomy, effective_change, planted, truth_of
 
@@ -39,11 +39,11 @@ class Study:
     Errors (``FAError``) name the subject's file.
     """
 
-    def __init__(self, subject: Subject, template: Template, seed: int, shapes: list[Shape]) -> None:
+    def __init__(self, subject: EvaluationSubject, template: Template, seed: int, shapes: list[Shape]) -> None:
         self.subject = subject
         self._template, self._seed = template, seed
         self._shapes = {shape.name: shape for shape in shapes}
-        self._prepared: tuple[Volume, Prepared] | None = None
+        self._prepared: tuple[Volume, PreparedSubject] | None = None
         self._truth: tuple[tuple, np.ndarray] | None = None
         self._anomaly: tuple[Case, Anomaly] | None = None
 
@@ -62,7 +62,7 @@ class Study:
         """The untouched brain."""
         return anatomy(self.prepare(self._loaded[0]))
 
-    def prepare(self, volume: Volume) -> Prepared:
+    def prepare(self, volume: Volume) -> PreparedSubject:
         """Register *volume* with the subject's brain mask; the same object is not registered twice in a row."""
         if self._prepared is None or self._prepared[0] is not volume:
             with naming(self.subject.path):

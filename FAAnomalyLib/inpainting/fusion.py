@@ -9,7 +9,7 @@ import numpy as np
 
 
 @dataclass
-class Filled:
+class Inpainted:
     """Healthy content on the model grid.
 
     Attributes
@@ -30,8 +30,8 @@ class Filled:
     evaluations: int = 0
 
 
-def combine(parts: Iterable[Filled], shape: tuple[int, int, int]) -> Filled:
-    """Several fillings of one volume as one; means and variances as in :func:`roam_by_size`."""
+def fuse_passes(parts: Iterable[Inpainted], shape: tuple[int, int, int]) -> Inpainted:
+    """Several fillings of one volume as one; means and variances as in :func:`inpaint_passes_by_size`."""
     total = _Sum(shape)
     for part in parts:
         total.add(part.covered, part.mean[part.covered], part.variance[part.covered])
@@ -55,10 +55,10 @@ class _Sum:
         self.weights[hole] += precision
         self.count[hole] += 1
 
-    def filled(self) -> Filled:
+    def filled(self) -> Inpainted:
         covered = self.count > 0
         mean = np.divide(self.weighted, self.weights, out=np.zeros_like(self.weighted), where=covered)
         variance = np.full(covered.shape, np.nan)
         if not self.unknown:
             np.divide(self.count, self.weights, out=variance, where=covered)
-        return Filled(mean.astype(np.float32), variance.astype(np.float32), covered, self.evaluations)
+        return Inpainted(mean.astype(np.float32), variance.astype(np.float32), covered, self.evaluations)

@@ -117,7 +117,7 @@ def wm_guided(passes: Sequence[np.ndarray], white_matter: np.ndarray) -> list[np
     passes
         Boolean arrays of shape (X, Y, Z).
     white_matter
-        Array of that shape: boolean, or a probability that counts above 0.5. It must be a prior:
+        Array of that shape: boolean, or a probability that counts above 0.5. It must be a priors:
         taken from the FA map under judgement it would tell the network what is hidden.
     """
     inside = np.asarray(white_matter) > HALF
@@ -165,7 +165,7 @@ def plan(
     if mask_type not in MASK_TYPES:
         raise FAError("bad-request", f"Unknown mask type {mask_type!r}", "", f"Choose {' or '.join(MASK_TYPES)}")
     if mask_type == "wm" and white_matter is None:
-        raise FAError("bad-request", "Mask type wm needs a white-matter prior", "there is none", "Choose cubic")
+        raise FAError("bad-request", "Mask type wm needs a white-matter priors", "there is none", "Choose cubic")
     if mask_type == "wm" and np.shape(white_matter) != np.shape(brain):
         raise ValueError(f"white matter of shape {np.shape(white_matter)} for a brain of {np.shape(brain)}")
     if shift_count < 1:
@@ -179,12 +179,16 @@ def plan(
             passes += [Pass(hole, mask_size, shift, colour) for hole in holes]
     if not passes:
         where = "brain" if mask_type == "cubic" else "white matter in the brain"
-        raise FAError("bad-input", "There is nothing to hide", f"no {where} was found",
-                      "Check that the volume is a brain FA map, or give a brain mask")
+        raise FAError(
+            "bad-input",
+            "There is nothing to hide",
+            f"no {where} was found",
+            "Check that the volume is a brain FA map, or give a brain mask",
+        )
     return passes
 
 
-def from_mask(mask: np.ndarray) -> Pass:
+def pass_from_mask(mask: np.ndarray) -> Pass:
     """One pass for a region that a person drew: every non-zero voxel of *mask*, filled as one hole.
 
     *mask* has shape (X, Y, Z) and any type; NaN is not chosen. Raises ``FAError('bad-request')``
@@ -192,8 +196,9 @@ def from_mask(mask: np.ndarray) -> Pass:
     """
     hole = (mask != 0) & (mask == mask)
     if not hole.any():
-        raise FAError("bad-request", "The region is empty", "no voxel of it lies in the volume",
-                      "Draw it inside the brain")
+        raise FAError(
+            "bad-request", "The region is empty", "no voxel of it lies in the volume", "Draw it inside the brain"
+        )
     return Pass(hole, 0)
 
 

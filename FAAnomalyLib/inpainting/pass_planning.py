@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 import numpy as np
 
-from ..preprocessing.model_grid import Prepared
+from ..preprocessing.model_grid import PreparedSubject
 from ..request import DetectRequest
 from .masks import Pass, plan
 
@@ -16,19 +16,23 @@ DECIDES_NOTHING = ("input", "output", "model", "brain_mask", "resume", "threshol
 """Options that leave the passes as they are: names of files and folders are not what they contain."""
 
 
-def roaming_passes(prepared: Prepared, request: DetectRequest) -> list[Pass]:
+def whole_brain_passes(prepared: PreparedSubject, request: DetectRequest) -> list[Pass]:
     """The lattices of holes that hide every voxel of the brain in turn, of each size that is asked for."""
-    return [one for size in request.mask_sizes
-            for one in plan(prepared.brain, size, (prepared.space.spacing_mm,) * 3, request.mask_type,
-                            prepared.space.prior.white_matter)]
+    return [
+        one
+        for size in request.mask_sizes
+        for one in plan(
+            prepared.brain, size, (prepared.grid.spacing_mm,) * 3, request.mask_type, prepared.grid.priors.white_matter
+        )
+    ]
 
 
-def identity_of_passes(prepared: Prepared, request: DetectRequest, weights_sha256: str) -> str:
-    """Everything that decides the filled passes' content, for :class:`~FAAnomalyLib.io.pass_cache.PassStore`."""
+def passes_identity(prepared: PreparedSubject, request: DetectRequest, weights_sha256: str) -> str:
+    """Everything that decides the filled passes' content, for :class:`~FAAnomalyLib.io.pass_cache.PassCache`."""
     from .._version import __version__
 
     options = {name: value for name, value in asdict(request).items() if name not in DECIDES_NOTHING}
-    prior = prepared.space.prior
-    seen = (prepared.fa, prepared.brain, prior.fa, prior.white_matter)
+    priors = prepared.grid.priors
+    seen = (prepared.fa, prepared.brain, priors.fa, priors.white_matter)
     content = hashlib.sha256(b"".join(np.ascontiguousarray(array).tobytes() for array in seen))
     return json.dumps([__version__, options, weights_sha256, content.hexdigest()], sort_keys=True)

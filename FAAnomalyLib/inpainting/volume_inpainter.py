@@ -9,21 +9,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..diffusion.noise_schedule import Schedule
+from ..diffusion.noise_schedule import NoiseSchedule
 from ..diffusion.registry import SAMPLERS
 from ..diffusion.samplers import mean as one_step_mean
 from ..errors import FAError
 from ..models.checkpoints import Model
 from ..networks.conditioning import condition
-from ..preprocessing.template import Prior, Template
-from .window import _with_background, window_about
+from ..preprocessing.template import Template, TemplatePriors
+from .window import _with_background, network_window
 
 OnStep = Callable[[int, int], None]
 """``(network calls done in this pass, in all)``, before every call."""
 
 FITTING_SAMPLERS = {"inpainter": ("mean", "dpm++", "ddim", "ddpm", "repaint"), "thesis": ("ddpm", "repaint", "thesis")}
 """Samplers that are defined for each kind of network."""
-
 
 
 @dataclass(frozen=True)
@@ -36,9 +35,7 @@ class Sampling:
     seed: int = 0
 
 
-
-
-class Filler:
+class VolumeInpainter:
     """A model on a device, ready to fill holes of volumes on its grid.
 
     Raises ``FAError('bad-request')`` when the sampler does not fit the network.
@@ -46,20 +43,30 @@ class Filler:
 
     def __init__(self, model: Model, template: Template, device: torch.device, dtype: torch.dtype) -> None:
         self.model, self.device, self.dtype = model, device, dtype
-        self.schedule = Schedule.from_dict(model.manifest["schedule"])
+        self.schedule = NoiseSchedule.from_dict(model.manifest["schedule"])
         self.network = model.network.to(device)
-        self.template_prior = template.prior
+        self.template_prior = template.priors
 
     def check(self, sampling: Sampling) -> None:
         """Raise ``FAError('bad-request')`` when the model cannot be sampled so."""
         fitting = FITTING_SAMPLERS[self.model.kind]
         if sampling.sampler not in fitting:
-            raise FAError("bad-request", f"The sampler {sampling.sampler} does not fit the model {self.model.name}",
-                          f"it is a network of the kind {self.model.kind}", f"Choose {', '.join(fitting)}")
+            raise FAError(
+                "bad-request",
+                f"The sampler {sampling.sampler} does not fit the model {self.model.name}",
+                f"it is a network of the kind {self.model.kind}",
+                f"Choose {', '.join(fitting)}",
+            )
 
     @torch.inference_mode()
-    def fill(self, fa: np.ndarray, hole: np.ndarray, sampling: Sampling, on_step: OnStep | None = None,
-             prior: Prior | None = None) -> tuple[np.ndarray, np.ndarray, int]:
+    def fill(
+        self,
+        fa: np.ndarray,
+        hole: np.ndarray,
+        sampling: Sampling,
+        on_step: OnStep | None = None,
+        priors: TemplatePriors | None = None,
+    ) -> tuple[np.ndarray, np.ndarray, int]:
         """Fill one pass.
 
         Parameters
@@ -68,7 +75,7 @@ class Filler:
             (X, Y, Z) in [0, 1] on the model grid; its values inside the hole are never used.
         hole
             bool (X, Y, Z).
-        prior
+        priors
             Registered to this brain; None for the template as it is.
 
         Returns
@@ -78,8 +85,9 @@ class Filler:
         """
         x = torch.from_numpy(np.where(hole, 0.0, 2.0 * fa - 1.0).astype(np.float32))[None, None].to(self.device)
         hidden = torch.from_numpy(hole)[None, None].to(self.device)
-        job = (_HoleTrained if self.model.kind == "inpainter" else _Thesis)(self, x, hidden,
-                                                                             prior or self.template_prior)
+        job = (_HoleTrained if self.model.kind == "inpainter" else _Thesis)(
+            self, x, hidden, priors or self.template_prior
+        )
         generator = torch.Generator().manual_seed(sampling.seed)
         draws, variance, calls = [], None, 0
         variance_call = int(sampling.sampler != "mean" and job.knows_variance)
@@ -130,30 +138,33 @@ class _HoleTrained:
 
     knows_variance = True
 
-    def __init__(self, filler: Filler, x: Tensor, hidden: Tensor, prior: Prior) -> None:
-        given = condition(x, hidden.to(x.dtype), 2.0 * _on(prior.fa, x) - 1.0, _on(prior.white_matter, x))
+    def __init__(self, inpainter: VolumeInpainter, x: Tensor, hidden: Tensor, priors: TemplatePriors) -> None:
+        given = condition(x, hidden.to(x.dtype), 2.0 * _on(priors.fa, x) - 1.0, _on(priors.white_matter, x))
         # The condition knows the whole brain (the other side); the network needs no more than what holds the holes.
-        brain = ((x > -1.0) & ~hidden)[0, 0].cpu().numpy() | (prior.brain > 0.5)
-        self.window = window_about(brain, hidden[0, 0].cpu().numpy())
-        self.filler, self.known, self.hidden, self.condition = filler, *(
-            a[(..., *self.window)].contiguous() for a in (x, hidden, given))
+        brain = ((x > -1.0) & ~hidden)[0, 0].cpu().numpy() | (priors.brain > 0.5)
+        self.window = network_window(brain, hidden[0, 0].cpu().numpy())
+        self.inpainter, self.known, self.hidden, self.condition = (
+            inpainter,
+            *(a[(..., *self.window)].contiguous() for a in (x, hidden, given)),
+        )
         self.variance: Tensor | None = None
 
     def _x0(self, x_t: Tensor, t: int) -> Tensor:
-        schedule = self.filler.schedule
+        schedule = self.inpainter.schedule
         signal = torch.full((x_t.shape[0],), float(schedule.alpha(t)), device=x_t.device)
-        with self.filler.autocast():
-            v, log_variance = self.filler.network(x_t, signal, self.condition)
+        with self.inpainter.autocast():
+            v, log_variance = self.inpainter.network(x_t, signal, self.condition)
         self.variance = torch.exp(log_variance.float())
         return schedule.x0_from_v(x_t, t, v.float())
 
     def mean(self, noise: Tensor, on_step: OnStep | None) -> Tensor:
-        return one_step_mean(self._x0, self.filler.schedule, noise, on_step=on_step)
+        return one_step_mean(self._x0, self.inpainter.schedule, noise, on_step=on_step)
 
     def sample(self, sampling: Sampling, noise: Tensor, generator: torch.Generator, on_step: OnStep) -> Tensor:
         extra = {"known": self.known, "hole": self.hidden} if sampling.sampler == "repaint" else {}
-        found = SAMPLERS[sampling.sampler](self._x0, self.filler.schedule, noise, generator, steps=sampling.steps,
-                                           on_step=on_step, **extra)
+        found = SAMPLERS[sampling.sampler](
+            self._x0, self.inpainter.schedule, noise, generator, steps=sampling.steps, on_step=on_step, **extra
+        )
         self.variance = None
         return found
 
@@ -164,35 +175,31 @@ class _Thesis:
     knows_variance = False
     variance = None
 
-    def __init__(self, filler: Filler, x: Tensor, hidden: Tensor, prior: Prior) -> None:
-        self.filler, self.known, self.hidden = filler, x, hidden
+    def __init__(self, inpainter: VolumeInpainter, x: Tensor, hidden: Tensor, priors: TemplatePriors) -> None:
+        self.inpainter, self.known, self.hidden = inpainter, x, hidden
         self.window = (slice(None),) * 3
         # Listing A.22 takes the mask from the judged scan; inside the hole that would leak, so the
-        # registered prior stands there (method: "no-leak condition").
+        # registered priors stands there (method: "no-leak condition").
         observed = (x > 2 * 0.2 - 1) & ~hidden
-        self.mask = (observed | (hidden & (_on(prior.white_matter, x) > 0.5))).to(x.dtype)
+        self.mask = (observed | (hidden & (_on(priors.white_matter, x) > 0.5))).to(x.dtype)
 
     def _eps(self, x_t: Tensor, t: int) -> Tensor:
-        network = self.filler.network
+        network = self.inpainter.network
         times = torch.full((x_t.shape[0],), t, dtype=torch.int64, device=x_t.device)
-        with self.filler.autocast():
+        with self.inpainter.autocast():
             return network(x_t, times, self.mask if network.conditional else None).float()
 
     def _x0(self, x_t: Tensor, t: int) -> Tensor:
-        return self.filler.schedule.x0_from_eps(x_t, t, self._eps(x_t, t))
+        return self.inpainter.schedule.x0_from_eps(x_t, t, self._eps(x_t, t))
 
     def sample(self, sampling: Sampling, noise: Tensor, generator: torch.Generator, on_step: OnStep) -> Tensor:
         from ..diffusion.repaint import replace
 
         given = {"known": self.known, "hole": self.hidden, "steps": sampling.steps, "on_step": on_step}
         if sampling.sampler == "thesis":
-            return SAMPLERS["thesis"](self._eps, self.filler.schedule, noise, generator, **given)
+            return SAMPLERS["thesis"](self._eps, self.inpainter.schedule, noise, generator, **given)
         sampler = replace if sampling.sampler == "ddpm" else SAMPLERS["repaint"]
-        return sampler(self._x0, self.filler.schedule, noise, generator, **given)
-
-
-
-
+        return sampler(self._x0, self.inpainter.schedule, noise, generator, **given)
 
 
 def _on(array: np.ndarray, x: Tensor) -> Tensor:

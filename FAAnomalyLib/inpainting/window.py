@@ -12,14 +12,14 @@ MARGIN, RIM = 20, 2
 WINDOW_STEP = 8
 
 
-LEAST_WINDOW = (56, 64, 56)
+MIN_WINDOW = (56, 64, 56)
 
 
 BACKGROUND_VARIANCE = 0.01
 """Of a voxel outside the brain, FA squared."""
 
 
-def window_about(brain: np.ndarray, hole: np.ndarray) -> tuple[slice, slice, slice]:
+def network_window(brain: np.ndarray, hole: np.ndarray) -> tuple[slice, slice, slice]:
     """The part of the grid that a network is run on: the holes with a margin, no more than the brain with its rim.
 
     *brain* must not come from the hidden voxels.
@@ -36,14 +36,15 @@ def window_about(brain: np.ndarray, hole: np.ndarray) -> tuple[slice, slice, sli
             brain_at = hole_at
         low = max(hole_at[0] - MARGIN, brain_at[0] - RIM)
         high = min(hole_at[-1] + 1 + MARGIN, brain_at[-1] + 1 + RIM)
-        width = int(min(max(-(-(high - low) // WINDOW_STEP) * WINDOW_STEP, LEAST_WINDOW[axis]), size))
+        width = int(min(max(-(-(high - low) // WINDOW_STEP) * WINDOW_STEP, MIN_WINDOW[axis]), size))
         start = int(np.clip((low + high - width) // 2, 0, size - width))
         window.append(slice(start, start + width))
     return tuple(window)
 
 
-def _with_background(hole: np.ndarray, window: tuple[slice, ...], mean: Tensor,
-                     variance: Tensor) -> tuple[np.ndarray, np.ndarray]:
+def _with_background(
+    hole: np.ndarray, window: tuple[slice, ...], mean: Tensor, variance: Tensor
+) -> tuple[np.ndarray, np.ndarray]:
     """Mean and variance of every hole voxel; beyond the window there is no brain and FA is 0."""
     near = np.zeros(hole.shape, bool)
     near[window] = True

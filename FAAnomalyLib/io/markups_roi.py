@@ -60,8 +60,9 @@ def read_markups_roi(path: str | os.PathLike) -> Roi:
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
-        raise FAError("bad-input", f"{path.name} cannot be read", error.strerror or "", "Check its permissions") \
-            from error
+        raise FAError(
+            "bad-input", f"{path.name} cannot be read", error.strerror or "", "Check its permissions"
+        ) from error
     except (ValueError, RecursionError) as error:
         raise _unusable(path, "it is damaged or not a JSON file") from error
     markups = content.get("markups") if isinstance(content, dict) else None
@@ -127,9 +128,12 @@ def box_mask(roi: Roi, volume_shape: tuple[int, int, int], affine_ras: np.ndarra
     if roi.inside_out:
         inside = ~inside
     if not inside.any():
-        raise FAError("bad-input", "The ROI holds no voxel of the volume",
-                      "it lies beside the volume or between the centres of its voxels",
-                      "Move or enlarge the ROI, or choose the volume it was drawn on")
+        raise FAError(
+            "bad-input",
+            "The ROI holds no voxel of the volume",
+            "it lies beside the volume or between the centres of its voxels",
+            "Move or enlarge the ROI, or choose the volume it was drawn on",
+        )
     return inside
 
 

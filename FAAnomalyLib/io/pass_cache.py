@@ -15,7 +15,7 @@ from ..errors import FAError
 FOLDER = ".passes"
 
 
-class PassStore:
+class PassCache:
     """Finished passes of one run, kept in the output folder until the run is complete.
 
     Parameters
@@ -53,8 +53,12 @@ class PassStore:
         except OSError as error:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
-            raise FAError("bad-input", f"Cannot write to {self.folder}", error.strerror or str(error),
-                          "Make room and run again with --resume") from error
+            raise FAError(
+                "bad-input",
+                f"Cannot write to {self.folder}",
+                error.strerror or str(error),
+                "Make room and run again with --resume",
+            ) from error
 
     def __len__(self) -> int:
         """Number of passes that are there."""

@@ -78,8 +78,10 @@ def read_nifti(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, l
     if unit:
         affine[:3] *= unit
         qform = None if qform is None else np.vstack([qform[:3] * unit, qform[3:]])
-        remarks.append(f"{path.name} gives its lengths in {'metres' if unit > 1 else 'micrometres'}; "
-                       "they are turned into millimetres")
+        remarks.append(
+            f"{path.name} gives its lengths in {'metres' if unit > 1 else 'micrometres'}; "
+            "they are turned into millimetres"
+        )
     return data, affine, qform, remarks
 
 
@@ -111,9 +113,9 @@ def _expected_bytes(raw: bytes, size: int) -> int:
         return size
     order = "little" if raw[0] in (92, 28) else "big"
     begin, step, width = (40, 72, 2) if size == 348 else (16, 14, 8)
-    sizes = [int.from_bytes(raw[begin + width * i:begin + width * (i + 1)], order) for i in range(8)]
-    bits = int.from_bytes(raw[step:step + 2], order)
-    return size + int(np.prod([float(n) for n in sizes[1:1 + min(sizes[0], 7)]])) * bits // 8
+    sizes = [int.from_bytes(raw[begin + width * i : begin + width * (i + 1)], order) for i in range(8)]
+    bits = int.from_bytes(raw[step : step + 2], order)
+    return size + int(np.prod([float(n) for n in sizes[1 : 1 + min(sizes[0], 7)]])) * bits // 8
 
 
 def _qform(header) -> np.ndarray | None:
@@ -224,16 +226,24 @@ def _three(path: Path, shape: tuple[int, ...]) -> tuple[int, int, int]:
     while len(three) > 3 and three[-1] == 1:
         three = three[:-1]
     if len(three) != 3:
-        raise FAError("bad-input", f"{path.name} is not one 3D volume", f"its shape is {full}",
-                      "Choose one 3D FA map, or extract one volume first")
+        raise FAError(
+            "bad-input",
+            f"{path.name} is not one 3D volume",
+            f"its shape is {full}",
+            "Choose one 3D FA map, or extract one volume first",
+        )
     if min(three) < 1 or np.prod([float(n) for n in three]) > MAX_VOXELS:
         raise unreadable(path, f"its header gives an impossible size, {full}")
     return three
 
 
 def _not_scalar(path: Path, kind: str) -> FAError:
-    return FAError("bad-input", f"{path.name} does not hold one plain number per voxel", f"it holds {kind}",
-                   "Choose a scalar FA map")
+    return FAError(
+        "bad-input",
+        f"{path.name} does not hold one plain number per voxel",
+        f"it holds {kind}",
+        "Choose a scalar FA map",
+    )
 
 
 @contextlib.contextmanager

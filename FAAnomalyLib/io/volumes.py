@@ -40,15 +40,23 @@ def load_volume(path: str | os.PathLike) -> tuple[Volume, list[str]]:
         data, affine = read_itk(path)
         qform, remarks = None, []
     elif name.endswith((".img", ".hdr", ".img.gz", ".hdr.gz")):
-        raise FAError("bad-input", f"{path.name} is half of a pair of files",
-                      "such a pair may not know left from right", "Convert it to one .nii.gz file")
+        raise FAError(
+            "bad-input",
+            f"{path.name} is half of a pair of files",
+            "such a pair may not know left from right",
+            "Convert it to one .nii.gz file",
+        )
     else:
         raise FAError("bad-input", f"{path.name} has an unknown ending", "", "Use .nii, .nii.gz, .nrrd or .mha")
     try:
         volume = Volume(data, affine)
     except FAError as error:
-        raise FAError(error.code, f"{path.name} cannot be used", f"{error.what[0].lower()}{error.what[1:]}, "
-                      f"{error.why}", error.fix) from None
+        raise FAError(
+            error.code,
+            f"{path.name} cannot be used",
+            f"{error.what[0].lower()}{error.what[1:]}, {error.why}",
+            error.fix,
+        ) from None
     if qform is not None and _usable(qform) and not volume.same_geometry(Volume(data, qform), 0.1):
         remarks.append(f"qform and sform of {path.name} disagree; the sform is used (3D Slicer uses the qform)")
     return volume, remarks
@@ -64,8 +72,7 @@ def save_volume(volume: Volume, path: str | os.PathLike) -> None:
     path = Path(path)
     ending = next((e for e in WRITABLE_ENDINGS if path.name.lower().endswith(e)), None)
     if ending is None:
-        raise FAError("bad-request", f"Cannot write {path.name}", "unknown ending",
-                      "Use .nii, .nii.gz, .nrrd or .mha")
+        raise FAError("bad-request", f"Cannot write {path.name}", "unknown ending", "Use .nii, .nii.gz, .nrrd or .mha")
     data = volume.data.astype(np.uint8 if volume.data.dtype in (np.bool_, np.uint8) else np.float32, copy=False)
     try:
         handle, temporary = tempfile.mkstemp(suffix=ending, prefix=".", dir=path.parent)
@@ -93,8 +100,12 @@ def current_umask() -> int:
 def cannot_write(path: Path, error: Exception) -> FAError:
     """The error for a file that could not be written."""
     reason = getattr(error, "strerror", None) or (str(error).strip().splitlines() or [type(error).__name__])[-1]
-    return FAError("bad-input", f"Cannot write {path}", reason.strip().replace("Reason: ", "").rstrip("."),
-                   "Choose a folder with room that you may write to")
+    return FAError(
+        "bad-input",
+        f"Cannot write {path}",
+        reason.strip().replace("Reason: ", "").rstrip("."),
+        "Choose a folder with room that you may write to",
+    )
 
 
 def to_itk(volume: Volume):
@@ -108,11 +119,16 @@ def _check_file(path: Path) -> None:
     except (OSError, ValueError) as error:
         if isinstance(error, (FileNotFoundError, NotADirectoryError)):
             raise FAError("bad-input", f"There is no file {path}", "", "Check the path") from None
-        raise FAError("bad-input", f"{path.name[:100]} cannot be read", getattr(error, "strerror", None) or str(error),
-                      "Check the path and the right to read it") from None
+        raise FAError(
+            "bad-input",
+            f"{path.name[:100]} cannot be read",
+            getattr(error, "strerror", None) or str(error),
+            "Check the path and the right to read it",
+        ) from None
     if stat.S_ISDIR(mode):
-        raise FAError("bad-input", f"{path} is a folder", "one volume file is needed",
-                      "Name a .nii, .nii.gz, .nrrd or .mha file")
+        raise FAError(
+            "bad-input", f"{path} is a folder", "one volume file is needed", "Name a .nii, .nii.gz, .nrrd or .mha file"
+        )
     if not stat.S_ISREG(mode):
         raise FAError("bad-input", f"{path} is not a file", "", "Name a .nii, .nii.gz, .nrrd or .mha file")
 

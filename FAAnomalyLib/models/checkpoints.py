@@ -41,22 +41,6 @@ class Model:
         return self.manifest["network"]["kind"]
 
 
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
 def load_model(name: str | os.PathLike = "default") -> Model:
     """Verify, then load, without running any code that the weights may hold; raises ``FAError('missing')``."""
     import torch
@@ -67,13 +51,18 @@ def load_model(name: str | os.PathLike = "default") -> Model:
     try:
         state = load_tensors(folder / WEIGHTS)
     except ValueError as error:
-        raise FAError("missing", f"The weights of the model {folder.name} are not loaded", str(error),
-                      "Install the model again") from error
+        raise FAError(
+            "missing", f"The weights of the model {folder.name} are not loaded", str(error), "Install the model again"
+        ) from error
     try:
         network.load_state_dict({key: value.float() for key, value in state.items()})
     except (RuntimeError, TypeError, AttributeError) as error:
-        raise FAError("missing", f"The weights of the model {folder.name} do not fit its network",
-                      str(error).splitlines()[0], "Install the model again") from error
+        raise FAError(
+            "missing",
+            f"The weights of the model {folder.name} do not fit its network",
+            str(error).splitlines()[0],
+            "Install the model again",
+        ) from error
     network = network.to(memory_format=torch.channels_last_3d).eval().requires_grad_(False)
     return Model(folder.name, network, manifest)
 
@@ -101,14 +90,20 @@ def build_network(config: dict):
     kind = config.get("kind")
     try:
         if kind == "inpainter":
-            from ..networks.conditional_unet import Inpainter
-            return Inpainter.from_config(config)
+            from ..networks.conditional_unet import ConditionalUNet
+
+            return ConditionalUNet.from_config(config)
         if kind == "thesis":
             from ..networks.thesis.unet import ThesisUNet
+
             return ThesisUNet.from_config(config)
     except (KeyError, TypeError, ValueError) as error:
-        raise FAError("missing", f"The manifest does not describe a network of kind {kind}",
-                      f"{type(error).__name__} {str(error).splitlines()[0]}", "Install the model again") from error
+        raise FAError(
+            "missing",
+            f"The manifest does not describe a network of kind {kind}",
+            f"{type(error).__name__} {str(error).splitlines()[0]}",
+            "Install the model again",
+        ) from error
     raise FAError("missing", f"Unknown network kind {kind!r}", "", "Install a newer FAAnomaly")
 
 

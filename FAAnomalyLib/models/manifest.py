@@ -31,16 +31,24 @@ def read_manifest(folder: Path) -> dict:
     try:
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise FAError("missing", f"The manifest of the model in {folder} is damaged", str(error).splitlines()[0],
-                      "Install the model again") from error
+        raise FAError(
+            "missing",
+            f"The manifest of the model in {folder} is damaged",
+            str(error).splitlines()[0],
+            "Install the model again",
+        ) from error
     absent = {"format", "network", "schedule", "grid", "sha256"} - set(manifest if isinstance(manifest, dict) else ())
     if absent or manifest["format"] != FORMAT:
         reason = f"it lacks {', '.join(sorted(absent))}" if absent else f"its format is {manifest['format']}"
         raise FAError("missing", f"The model in {folder} does not fit this version", reason, "Install the model again")
     network = manifest["network"]
     if not isinstance(network, dict) or not isinstance(network.get("kind"), str):
-        raise FAError("missing", f"The manifest of the model in {folder} is damaged", "it does not say which network "
-                      "it is of", "Install the model again")
+        raise FAError(
+            "missing",
+            f"The manifest of the model in {folder} is damaged",
+            "it does not say which network it is of",
+            "Install the model again",
+        )
     return manifest
 
 

@@ -26,8 +26,12 @@ def find_model(name: str | os.PathLike = "default") -> Path:
         folder = Path(text) if Path(text).is_dir() else folder
     if not (folder / "manifest.json").is_file():
         known = ", ".join(m["name"] for m in list_models()) or "none"
-        raise FAError("missing", f"There is no model {text!r}", f"{folder} has no manifest.json",
-                      f"Choose a model folder or one of: {known}")
+        raise FAError(
+            "missing",
+            f"There is no model {text!r}",
+            f"{folder} has no manifest.json",
+            f"Choose a model folder or one of: {known}",
+        )
     return folder
 
 
@@ -41,9 +45,15 @@ def list_models() -> list[dict]:
         except FAError:
             kind, digest = "damaged", ""
         weights = path.parent / WEIGHTS
-        found.append({"name": path.parent.name, "folder": str(path.parent), "kind": kind,
-                      "megabytes": round(weights.stat().st_size / 1e6, 1) if weights.is_file() else 0.0,
-                      "sha256": digest})
+        found.append(
+            {
+                "name": path.parent.name,
+                "folder": str(path.parent),
+                "kind": kind,
+                "megabytes": round(weights.stat().st_size / 1e6, 1) if weights.is_file() else 0.0,
+                "sha256": digest,
+            }
+        )
     return found
 
 
@@ -56,11 +66,19 @@ def verify_model(name: str | os.PathLike = "default") -> dict:
     manifest = read_manifest(folder)
     weights = folder / WEIGHTS
     if not weights.is_file():
-        raise FAError("missing", f"The weights of the model {folder.name} are missing", f"{weights} does not exist",
-                      "Install the model again")
+        raise FAError(
+            "missing",
+            f"The weights of the model {folder.name} are missing",
+            f"{weights} does not exist",
+            "Install the model again",
+        )
     if sha256_of(weights) != manifest["sha256"]:
-        raise FAError("missing", f"The weights of the model {folder.name} were altered or damaged",
-                      "their SHA-256 is not the manifest's", "Install the model again; they are not loaded")
+        raise FAError(
+            "missing",
+            f"The weights of the model {folder.name} were altered or damaged",
+            "their SHA-256 is not the manifest's",
+            "Install the model again; they are not loaded",
+        )
     return manifest
 
 
@@ -72,5 +90,6 @@ def delete_model(name: str) -> None:
     try:
         shutil.rmtree(folder)
     except OSError as error:
-        raise FAError("bad-input", f"{folder} cannot be deleted", error.strerror or str(error),
-                      "Delete it yourself") from error
+        raise FAError(
+            "bad-input", f"{folder} cannot be deleted", error.strerror or str(error), "Delete it yourself"
+        ) from error

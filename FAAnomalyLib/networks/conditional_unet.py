@@ -1,6 +1,6 @@
 """The hole-trained network: what surrounds a hole, its mirror image and the priors -> its content.
 
-A 3D U-Net (Ronneberger 2015, Ho 2020) behind a space-to-depth stem (Hoogeboom 2023, "simple
+A 3D U-Net (Ronneberger 2015, Ho 2020) behind a grid-to-depth stem (Hoogeboom 2023, "simple
 diffusion"), which does most of its work at half the resolution.  It corrects a linear estimate at
 full resolution: the smooth fill of the hole plus the detail of the mirrored brain and the template.
 """
@@ -21,11 +21,7 @@ POSTERIOR_SPREAD = 0.22
 """About the standard deviation of a hidden voxel given its surroundings, FA scaled to [-1, 1]."""
 
 
-
-
-
-
-class Inpainter(nn.Module):
+class ConditionalUNet(nn.Module):
     """Predicts v and the log-variance of its error inside holes.
 
     Parameters
@@ -71,7 +67,7 @@ class Inpainter(nn.Module):
         return {"kind": "inpainter", "widths": list(self.widths), "blocks": list(self.blocks)}
 
     @classmethod
-    def from_config(cls, config: dict) -> Inpainter:
+    def from_config(cls, config: dict) -> ConditionalUNet:
         """Build the network that :meth:`config` describes."""
         return cls(tuple(config["widths"]), tuple(config["blocks"]))
 

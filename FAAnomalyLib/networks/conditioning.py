@@ -52,10 +52,20 @@ def condition(x: Tensor, hole: Tensor, prior_fa: Tensor, white_matter: Tensor) -
     batch = x.shape[0]
     axes = [torch.linspace(-1.0, 1.0, n, dtype=x.dtype, device=x.device) for n in x.shape[2:]]
     coordinates = torch.stack(torch.meshgrid(*axes, indexing="ij"))[None]
-    return torch.cat([
-        hole, filled, known.flip(2), mirror, prior_fa, mirror - mirror_filled, prior_fa - template_filled,
-        (2.0 * white_matter - 1.0).expand_as(x), coordinates.expand(batch, -1, -1, -1, -1),
-    ], dim=1)
+    return torch.cat(
+        [
+            hole,
+            filled,
+            known.flip(2),
+            mirror,
+            prior_fa,
+            mirror - mirror_filled,
+            prior_fa - template_filled,
+            (2.0 * white_matter - 1.0).expand_as(x),
+            coordinates.expand(batch, -1, -1, -1, -1),
+        ],
+        dim=1,
+    )
 
 
 def linear_estimate(condition: Tensor, coefficients: Tensor | tuple[float, ...] = LINEAR_ESTIMATE) -> Tensor:
@@ -64,6 +74,9 @@ def linear_estimate(condition: Tensor, coefficients: Tensor | tuple[float, ...] 
     *condition* as :func:`condition` makes it; *coefficients* in the order of :data:`LINEAR_ESTIMATE`.
     """
     constant, fill, mirror, template = coefficients
-    return (constant + fill * condition[:, FILLED:FILLED + 1]
-            + mirror * condition[:, MIRROR_DETAIL:MIRROR_DETAIL + 1]
-            + template * condition[:, TEMPLATE_DETAIL:TEMPLATE_DETAIL + 1])
+    return (
+        constant
+        + fill * condition[:, FILLED : FILLED + 1]
+        + mirror * condition[:, MIRROR_DETAIL : MIRROR_DETAIL + 1]
+        + template * condition[:, TEMPLATE_DETAIL : TEMPLATE_DETAIL + 1]
+    )

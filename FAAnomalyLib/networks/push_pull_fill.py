@@ -55,5 +55,11 @@ def _neighbours(x: Tensor) -> Tensor:
     """Mean of the six neighbours, the border repeated."""
     p = F.pad(x, (1,) * 6, mode="replicate")
     inner = slice(1, -1)
-    return (p[:, :, 2:, inner, inner] + p[:, :, :-2, inner, inner] + p[:, :, inner, 2:, inner]
-            + p[:, :, inner, :-2, inner] + p[:, :, inner, inner, 2:] + p[:, :, inner, inner, :-2]) / 6.0
+    return (
+        p[:, :, 2:, inner, inner]
+        + p[:, :, :-2, inner, inner]
+        + p[:, :, inner, 2:, inner]
+        + p[:, :, inner, :-2, inner]
+        + p[:, :, inner, inner, 2:]
+        + p[:, :, inner, inner, :-2]
+    ) / 6.0

@@ -13,30 +13,36 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from ..anomaly.regions import find_regions, sought
-from ..anomaly.scoring import Judgement, judge_brain, judge_region
+from ..anomaly.regions import find_regions, restrict_to_signs
+from ..anomaly.scoring import Scores, score_brain, score_region
 from ..errors import FAError
-from ..geometry.bounding_box import box_about
-from ..inpainting.fusion import Filled
-from ..inpainting.masks import Pass, from_mask
-from ..inpainting.pass_planning import identity_of_passes, roaming_passes
-from ..inpainting.pass_runner import roam_by_size
+from ..geometry.bounding_box import bounding_box
+from ..inpainting.fusion import Inpainted
+from ..inpainting.masks import Pass, pass_from_mask
+from ..inpainting.pass_planning import passes_identity, whole_brain_passes
+from ..inpainting.pass_runner import inpaint_passes_by_size
 from ..inpainting.volume_inpainter import Sampling
 from ..io.markups_roi import box_mask, read_markups_roi
-from ..io.pass_cache import PassStore
+from ..io.pass_cache import PassCache
 from ..io.volumes import load_volume
-from ..preprocessing.fa_validation import check_brain_mask, check_fa
-from ..preprocessing.model_grid import Prepared, prepare
+from ..preprocessing.fa_validation import validate_brain_mask, validate_fa
+from ..preprocessing.model_grid import PreparedSubject, prepare
 from ..request import DetectRequest
 from ..result import Result
 from ..runtime.device import describe
 from ..runtime.hardware import peak_memory_mb
 from ..runtime.progress import CancelToken, Progress, ProgressCallback
 from ..volume import Volume
-from .loaded_model import Engine, load_engine
+from .loaded_model import LoadedModel, open_model
 
-STAGES = {"reading": 0.3, "loading the model": 1.0, "registration": 6.0, "filling holes": 14.0,
-          "second look": 8.0, "scoring": 0.5}
+STAGES = {
+    "reading": 0.3,
+    "loading the model": 1.0,
+    "registration": 6.0,
+    "filling holes": 14.0,
+    "second look": 8.0,
+    "scoring": 0.5,
+}
 """Expected shares of the time."""
 REACH_VOXELS = 3
 """A drawn hole is widened so far on the model grid: interpolation carries a voxel's value that far."""
@@ -46,12 +52,17 @@ class Detector:
     """Runs requests one after another; the model stays loaded between them."""
 
     def __init__(self) -> None:
-        self._engine: Engine | None = None
+        self._loaded: LoadedModel | None = None
         self._key: tuple[str, str] | None = None
-        self._last: tuple[tuple, Prepared, list[str]] | None = None
+        self._last: tuple[tuple, PreparedSubject, list[str]] | None = None
 
-    def detect(self, request: DetectRequest, volume: Volume | None = None,
-               progress: ProgressCallback | None = None, cancel: CancelToken | None = None) -> Result:
+    def detect(
+        self,
+        request: DetectRequest,
+        volume: Volume | None = None,
+        progress: ProgressCallback | None = None,
+        cancel: CancelToken | None = None,
+    ) -> Result:
         """Judge a whole brain, or the request's region or ROI alone.
 
         Parameters
@@ -70,42 +81,65 @@ class Detector:
         """
         return self._run(request, volume, None, progress, cancel)
 
-    def inpaint(self, request: DetectRequest, volume: Volume | None = None, hole: np.ndarray | None = None,
-                progress: ProgressCallback | None = None, cancel: CancelToken | None = None) -> Result:
+    def inpaint(
+        self,
+        request: DetectRequest,
+        volume: Volume | None = None,
+        hole: np.ndarray | None = None,
+        progress: ProgressCallback | None = None,
+        cancel: CancelToken | None = None,
+    ) -> Result:
         """Fill one hole, given as a boolean array on the native grid or by the request's region or ROI."""
         if hole is None and not (request.region or request.roi):
-            raise FAError("bad-request", "There is nothing to fill", "neither a region nor a ROI is given",
-                          "Give --region or --roi")
+            raise FAError(
+                "bad-request",
+                "There is nothing to fill",
+                "neither a region nor a ROI is given",
+                "Give --region or --roi",
+            )
         return self._run(request, volume, hole, progress, cancel)
 
     def _run(self, request, volume, hole, callback, cancel) -> Result:
         progress = Progress(callback, cancel, STAGES)
         sampling = Sampling(request.check().sampler, request.steps_used, request.samples, request.seed)
-        prepared, region, engine, remarks = self._open(request, volume, hole, sampling, progress)
+        prepared, region, loaded, remarks = self._open(request, volume, hole, sampling, progress)
         passes = _passes(prepared, request, region)
         store = None
         if request.output and region is None:
-            identity = identity_of_passes(prepared, request, engine.model.manifest["sha256"])
-            store = PassStore(Path(request.output), identity, request.resume)
-        by_size = _roam_or_keep(engine, prepared, passes, sampling, progress, store)
+            identity = passes_identity(prepared, request, loaded.model.manifest["sha256"])
+            store = PassCache(Path(request.output), identity, request.resume)
+        by_size = _roam_or_keep(loaded, prepared, passes, sampling, progress, store)
         if region is None:
             progress.step("second look")
-            judgement = judge_brain(engine.filler, prepared, by_size, engine.calibration, sampling,
-                                    lambda share: progress.step("second look", share))
+            judgement = score_brain(
+                loaded.inpainter,
+                prepared,
+                by_size,
+                loaded.calibration,
+                sampling,
+                lambda share: progress.step("second look", share),
+            )
         else:
-            judgement = judge_region(prepared, by_size[0], engine.calibration)
+            judgement = score_region(prepared, by_size[0], loaded.calibration)
         progress.step("scoring")
-        threshold = _threshold(request, engine)
-        if not engine.calibration.people:
-            remarks.append(f"the model {engine.model.name} is not calibrated: its z and threshold are a guess")
-        result = _score(prepared, judgement, region, sought(threshold, request.signs))
+        threshold = _threshold(request, loaded)
+        if not loaded.calibration.people:
+            remarks.append(f"the model {loaded.model.name} is not calibrated: its z and threshold are a guess")
+        result = _score(prepared, judgement, region, restrict_to_signs(threshold, request.signs))
         progress.finish()
-        result.provenance = _provenance(request, prepared, region, engine, judgement, remarks, progress, len(passes),
-                                        threshold)
+        result.provenance = _provenance(
+            request, prepared, region, loaded, judgement, remarks, progress, len(passes), threshold
+        )
         return result
 
-    def _open(self, request: DetectRequest, volume: Volume | None, hole: np.ndarray | None, sampling: Sampling,
-              progress: Progress) -> tuple[Prepared, np.ndarray | None, Engine, list[str]]:
+    def _open(
+        self,
+        request: DetectRequest,
+        volume: Volume | None,
+        hole: np.ndarray | None,
+        sampling: Sampling,
+        progress: Progress,
+    ) -> tuple[PreparedSubject, np.ndarray | None, LoadedModel, list[str]]:
         """Everything before the first hole: the brain on the model grid, the region, the model, remarks.
 
         Whatever can be wrong with the files is found before the model is loaded.
@@ -115,27 +149,27 @@ class Detector:
         known = self._last is not None and self._last[0] == key
         brain = None
         if known:
-            volume, remarks = self._last[1].space.native, self._last[2]
+            volume, remarks = self._last[1].grid.native, self._last[2]
         else:
             volume, remarks = _read(request, volume)
-            brain = check_brain_mask(load_volume(request.brain_mask)[0], volume) if request.brain_mask else None
+            brain = validate_brain_mask(load_volume(request.brain_mask)[0], volume) if request.brain_mask else None
         region = _region(request, volume) if hole is None else np.asarray(hole, bool)
         progress.step("loading the model")
-        engine = self._ready(request)
-        engine.filler.check(sampling)
+        loaded = self._ready(request)
+        loaded.inpainter.check(sampling)
         progress.step("registration")
         if known:
-            return self._last[1], region, engine, list(remarks)
-        prepared = prepare(volume, engine.template, brain)
+            return self._last[1], region, loaded, list(remarks)
+        prepared = prepare(volume, loaded.template, brain)
         remarks = remarks + prepared.remarks
         self._last = None if key is None else (key, prepared, remarks)
-        return prepared, region, engine, list(remarks)
+        return prepared, region, loaded, list(remarks)
 
-    def _ready(self, request: DetectRequest) -> Engine:
+    def _ready(self, request: DetectRequest) -> LoadedModel:
         key = (request.model, request.device)
-        if self._engine is None or self._key != key:
-            self._engine, self._key = load_engine(*key), key
-        return self._engine
+        if self._loaded is None or self._key != key:
+            self._loaded, self._key = open_model(*key), key
+        return self._loaded
 
 
 def _source(request: DetectRequest) -> tuple:
@@ -151,7 +185,7 @@ def _read(request: DetectRequest, volume: Volume | None) -> tuple[Volume, list[s
     remarks: list[str] = []
     if volume is None:
         volume, remarks = load_volume(request.input)
-    volume, more = check_fa(volume, request.scale)
+    volume, more = validate_fa(volume, request.scale)
     return volume, remarks + more
 
 
@@ -160,32 +194,52 @@ def _region(request: DetectRequest, volume: Volume) -> np.ndarray | None:
     if request.region:
         mask = load_volume(request.region)[0]
         if not mask.same_geometry(volume):
-            raise FAError("bad-input", f"The region {Path(request.region).name} does not lie on the volume's grid",
-                          f"its shape is {mask.shape}, the volume's {volume.shape}",
-                          "Resample the mask to the volume first")
+            raise FAError(
+                "bad-input",
+                f"The region {Path(request.region).name} does not lie on the volume's grid",
+                f"its shape is {mask.shape}, the volume's {volume.shape}",
+                "Resample the mask to the volume first",
+            )
         return mask.data > 0.5
     if request.roi:
         return box_mask(read_markups_roi(request.roi), volume.shape, volume.affine)
     return None
 
 
-def _passes(prepared: Prepared, request: DetectRequest, region: np.ndarray | None) -> list[Pass]:
+def _passes(prepared: PreparedSubject, request: DetectRequest, region: np.ndarray | None) -> list[Pass]:
     if region is None:
-        return roaming_passes(prepared, request)
-    space = prepared.space
-    hole = ndimage.binary_dilation(space.voxels_touching(region), iterations=REACH_VOXELS) & prepared.brain
+        return whole_brain_passes(prepared, request)
+    grid = prepared.grid
+    hole = ndimage.binary_dilation(grid.voxels_touching(region), iterations=REACH_VOXELS) & prepared.brain
     if not hole.any():
-        raise FAError("bad-request", "The region lies outside the brain", "none of its voxels is brain",
-                      "Draw it over brain tissue")
-    return [from_mask(hole & (space.prior.white_matter > 0.5) if request.mask_type == "wm" else hole)]
+        raise FAError(
+            "bad-request",
+            "The region lies outside the brain",
+            "none of its voxels is brain",
+            "Draw it over brain tissue",
+        )
+    return [pass_from_mask(hole & (grid.priors.white_matter > 0.5) if request.mask_type == "wm" else hole)]
 
 
-def _roam_or_keep(engine: Engine, prepared: Prepared, passes: list[Pass], sampling: Sampling, progress: Progress,
-                  store: PassStore | None) -> dict[int, Filled]:
+def _roam_or_keep(
+    loaded: LoadedModel,
+    prepared: PreparedSubject,
+    passes: list[Pass],
+    sampling: Sampling,
+    progress: Progress,
+    store: PassCache | None,
+) -> dict[int, Inpainted]:
     """Roam; who cancels is told that the finished passes are kept."""
     try:
-        return roam_by_size(engine.filler, prepared.fa, passes, sampling,
-                            lambda share: progress.step("filling holes", share), store, prepared.space.prior)
+        return inpaint_passes_by_size(
+            loaded.inpainter,
+            prepared.fa,
+            passes,
+            sampling,
+            lambda share: progress.step("filling holes", share),
+            store,
+            prepared.grid.priors,
+        )
     except FAError as error:
         if error.code == "cancelled" and store:
             kept = f"{len(store)} of {len(passes)} passes are kept in {store.folder.parent}"
@@ -193,18 +247,21 @@ def _roam_or_keep(engine: Engine, prepared: Prepared, passes: list[Pass], sampli
         raise
 
 
-def _threshold(request: DetectRequest, engine: Engine) -> tuple[float, float]:
+def _threshold(request: DetectRequest, loaded: LoadedModel) -> tuple[float, float]:
     """|z| for increases and for decreases, whichever of them are looked for."""
-    calibration = engine.calibration
-    known = {"auto": calibration.threshold,
-             "sensitive": calibration.sensitive if request.signs == "both" else calibration.alone}
+    calibration = loaded.calibration
+    known = {
+        "auto": calibration.threshold,
+        "sensitive": calibration.sensitive if request.signs == "both" else calibration.one_sided,
+    }
     return known[request.threshold] if request.threshold in known else (float(request.threshold),) * 2
 
 
-def _score(prepared: Prepared, judgement: Judgement, region: np.ndarray | None,
-           threshold: tuple[float, float]) -> Result:
-    volume, filled = prepared.space.native, judgement.filled
-    replaced = prepared.filled_on_native(filled.covered)
+def _score(
+    prepared: PreparedSubject, judgement: Scores, region: np.ndarray | None, threshold: tuple[float, float]
+) -> Result:
+    volume, filled = prepared.grid.native, judgement.filled
+    replaced = prepared.inpainted_on_native(filled.covered)
     if region is not None:
         replaced &= region
     healthy = np.where(replaced, _mean_on_native(prepared, filled, replaced), volume.data).astype(np.float32)
@@ -213,37 +270,46 @@ def _score(prepared: Prepared, judgement: Judgement, region: np.ndarray | None,
     return Result(volume, volume.with_data(healthy), difference, z_map, segmentation, regions)
 
 
-def _mean_on_native(prepared: Prepared, filled: Filled, replaced: np.ndarray) -> np.ndarray:
+def _mean_on_native(prepared: PreparedSubject, filled: Inpainted, replaced: np.ndarray) -> np.ndarray:
     # Outside the holes the input stands in, so that interpolation at their rims meets no zeros.
     whole = np.where(filled.covered, filled.mean, prepared.fa)
-    return np.clip(prepared.space.to_native(whole, order=3, box=box_about(replaced)), 0.0, 1.0)
+    return np.clip(prepared.grid.to_native(whole, order=3, box=bounding_box(replaced)), 0.0, 1.0)
 
 
-def _provenance(request, prepared, region, engine, judgement, remarks, progress, passes, threshold) -> dict:
+def _provenance(request, prepared, region, loaded, judgement, remarks, progress, passes, threshold) -> dict:
     from .._version import __version__
 
-    alignment, device = prepared.space.alignment, engine.filler.device
-    data = prepared.space.native.data
+    alignment, device = prepared.grid.alignment, loaded.inpainter.device
+    data = prepared.grid.native.data
     return {
         "faanomaly": __version__,
         "input_sha256": hashlib.sha256(np.ascontiguousarray(data).tobytes()).hexdigest(),
         "request": _without_folders(request),
         "threshold_z": _by_sign(threshold),
-        "model": {"name": engine.model.name, "sha256": engine.model.manifest["sha256"],
-                  "template_sha256": engine.template.sha256},
-        "registration": {"method": alignment.method, "correlation": round(alignment.correlation, 4),
-                         "template_to_input_ras": alignment.matrix.round(6).tolist()},
-        "calibration": {"people": engine.calibration.people, "threshold_z": _by_sign(engine.calibration.threshold),
-                        "sensitive_z": _by_sign(engine.calibration.sensitive),
-                        "alone_z": _by_sign(engine.calibration.alone),
-                        "sha256": (engine.model.manifest.get("calibration") or {}).get("sha256")},
-        "drawn_ml": None if region is None else float(region.sum() * prepared.space.native.voxel_ml),
+        "model": {
+            "name": loaded.model.name,
+            "sha256": loaded.model.manifest["sha256"],
+            "template_sha256": loaded.template.sha256,
+        },
+        "registration": {
+            "method": alignment.method,
+            "correlation": round(alignment.correlation, 4),
+            "template_to_input_ras": alignment.matrix.round(6).tolist(),
+        },
+        "calibration": {
+            "people": loaded.calibration.people,
+            "threshold_z": _by_sign(loaded.calibration.threshold),
+            "sensitive_z": _by_sign(loaded.calibration.sensitive),
+            "alone_z": _by_sign(loaded.calibration.one_sided),
+            "sha256": (loaded.model.manifest.get("calibration") or {}).get("sha256"),
+        },
+        "drawn_ml": None if region is None else float(region.sum() * prepared.grid.native.voxel_ml),
         "passes": passes,
         "hidden_share": round(judgement.hidden_share, 4),
         "network_evaluations": judgement.filled.evaluations,
         "seconds": {stage: round(value, 3) for stage, value in progress.seconds.items()},
         "device": describe(device),
-        "dtype": str(engine.filler.dtype).removeprefix("torch."),
+        "dtype": str(loaded.inpainter.dtype).removeprefix("torch."),
         "peak_memory_mb": peak_memory_mb(),
         "warnings": remarks,
         "versions": {"python": platform.python_version(), **_versions()},

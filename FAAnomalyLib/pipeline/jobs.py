@@ -21,20 +21,31 @@ if TYPE_CHECKING:
 METHODS = ("detect", "inpaint")
 
 
-class Engine(Protocol):
+class DetectorProtocol(Protocol):
     """What a job asks of :class:`FAAnomalyLib.pipeline.detector.Detector`."""
 
-    def detect(self, request: DetectRequest, volume: Volume | None = None,
-               progress: ProgressCallback | None = None, cancel: CancelToken | None = None) -> Result: ...
+    def detect(
+        self,
+        request: DetectRequest,
+        volume: Volume | None = None,
+        progress: ProgressCallback | None = None,
+        cancel: CancelToken | None = None,
+    ) -> Result: ...
 
-    def inpaint(self, request: DetectRequest, volume: Volume | None = None, hole: np.ndarray | None = None,
-                progress: ProgressCallback | None = None, cancel: CancelToken | None = None) -> Result: ...
+    def inpaint(
+        self,
+        request: DetectRequest,
+        volume: Volume | None = None,
+        hole: np.ndarray | None = None,
+        progress: ProgressCallback | None = None,
+        cancel: CancelToken | None = None,
+    ) -> Result: ...
 
 
 def run_job(
     method: str,
     request: DetectRequest,
-    make_engine: Callable[[], Engine],
+    make_detector: Callable[[], DetectorProtocol],
     *,
     volume: Volume | None = None,
     hole: np.ndarray | None = None,
@@ -43,24 +54,32 @@ def run_job(
 ) -> Result:
     """Check *request*, run *method* and write the result when the request names an output.
 
-    Whatever can be known to be wrong is found before *make_engine* is called, which may load
+    Whatever can be known to be wrong is found before *make_detector* is called, which may load
     torch and a model.
     """
     request.check()
     if method == "inpaint" and hole is None and not (request.region or request.roi):
-        raise FAError("bad-request", "There is nothing to fill", "neither a region nor a ROI is given",
-                      "Give a mask or draw a box")
+        raise FAError(
+            "bad-request",
+            "There is nothing to fill",
+            "neither a region nor a ROI is given",
+            "Give a mask or draw a box",
+        )
     if volume is not None and hole is not None and hole.shape != volume.shape:
-        raise FAError("bad-input", "The hole does not fit the volume",
-                      f"its shape is {hole.shape}, the volume's {volume.shape}", "Give a mask on the volume's grid")
+        raise FAError(
+            "bad-input",
+            "The hole does not fit the volume",
+            f"its shape is {hole.shape}, the volume's {volume.shape}",
+            "Give a mask on the volume's grid",
+        )
     if request.output:
         check_folder(request.output)
     cancel = cancel or CancelToken()
-    engine = make_engine()
+    detector = make_detector()
     if method == "inpaint":
-        result = engine.inpaint(request, volume=volume, hole=hole, progress=progress, cancel=cancel)
+        result = detector.inpaint(request, volume=volume, hole=hole, progress=progress, cancel=cancel)
     else:
-        result = engine.detect(request, volume=volume, progress=progress, cancel=cancel)
+        result = detector.detect(request, volume=volume, progress=progress, cancel=cancel)
     cancel.check()
     if request.output:
         write_result(result, request.output, None if request.report else _no_report)

@@ -9,7 +9,7 @@ import torch
 
 from ..anomaly.calibration import Calibration, load_calibration
 from ..errors import FAError
-from ..inpainting.volume_inpainter import Filler
+from ..inpainting.volume_inpainter import VolumeInpainter
 from ..models.checkpoints import Model, load_model
 from ..models.registry import find_model
 from ..preprocessing.template import Template, load_template, on_grid
@@ -21,7 +21,7 @@ OWN_TEMPLATE = "Template"
 
 
 @dataclass(frozen=True)
-class Engine:
+class LoadedModel:
     """Everything that is set up once and used for every volume.
 
     Attributes
@@ -38,11 +38,11 @@ class Engine:
 
     model: Model
     template: Template
-    filler: Filler
+    inpainter: VolumeInpainter
     calibration: Calibration
 
 
-def load_engine(model: str = "default", device: str = "auto", calibrated: bool = True) -> Engine:
+def open_model(model: str = "default", device: str = "auto", calibrated: bool = True) -> LoadedModel:
     """Set up a bundled model (or a model folder) on a device.
 
     Not *calibrated*, its own calibration is not even read: who makes a new one needs no old one of this version.
@@ -57,13 +57,16 @@ def load_engine(model: str = "default", device: str = "auto", calibrated: bool =
     loaded = load_model(model)
     stored = load_template(template_folder(find_model(model)))
     if loaded.manifest.get("template_sha256") != stored.sha256:
-        raise FAError("missing", f"The model {loaded.name} belongs to another FA template",
-                      "the template's SHA-256 is not the one in its manifest",
-                      "Install FAAnomaly again, or train the model on this template")
+        raise FAError(
+            "missing",
+            f"The model {loaded.name} belongs to another FA template",
+            "the template's SHA-256 is not the one in its manifest",
+            "Install FAAnomaly again, or train the model on this template",
+        )
     grid = loaded.manifest["grid"]
     template = on_grid(stored, tuple(grid["shape"]), grid["spacing_mm"])
     calibration = load_calibration(find_model(model), loaded.manifest) if calibrated else Calibration()
-    return Engine(loaded, template, Filler(loaded, template, chosen, fastest_dtype(chosen)), calibration)
+    return LoadedModel(loaded, template, VolumeInpainter(loaded, template, chosen, fastest_dtype(chosen)), calibration)
 
 
 def template_folder(model: Path) -> Path:

@@ -14,13 +14,13 @@ from ..volume import Volume
 
 GOOD_CORRELATION = 0.55
 """Below this over the template's brain, other starting positions are tried (real data: 0.7 to 0.95)."""
-LEAST_CORRELATION = 0.4
-LEAST_DETAIL = 0.36
+MIN_CORRELATION = 0.4
+MIN_DETAIL = 0.36
 """Below one of these nothing is computed: the volume is no brain FA map, or its orientation is wrong.
 Detail is the correlation of what is finer than :data:`DETAIL_MM`: white matter lies in the middle of a brain
 however it is turned, but tracts do not (real data 0.55 and more; turned by 180 degrees 0.2 at most)."""
 DETAIL_MM = 6.0
-UNSEEN, LEAST_SEEN = -1.0, 0.2
+UNSEEN, MIN_SEEN = -1.0, 0.2
 """The correlation of what shows less than this share of the template's brain."""
 CUT_FACE = 0.25
 """A brain tapers off; where its last slice has this share of the largest one's area, it was cut off."""
@@ -52,7 +52,7 @@ class Alignment:
     remarks: list[str] = field(default_factory=list)
 
 
-def align(fixed: Volume, moving: Volume, fixed_brain: np.ndarray) -> Alignment:
+def register_affine(fixed: Volume, moving: Volume, fixed_brain: np.ndarray) -> Alignment:
     """Register *moving* to *fixed* with SimpleITK: centre of mass, rigid, then with three scales.
 
     Nine parameters: with shears the same person's head poses were aligned less alike (up to 6 % of
@@ -72,7 +72,7 @@ def align(fixed: Volume, moving: Volume, fixed_brain: np.ndarray) -> Alignment:
     Raises
     ------
     FAError
-        ``bad-input`` when no start correlates better than :data:`LEAST_CORRELATION`.
+        ``bad-input`` when no start correlates better than :data:`MIN_CORRELATION`.
     """
     canonical = _field_of_view(nearest_canonical(moving))
     target = to_itk(fixed.with_data(fixed.data.astype(np.float32)))
@@ -85,8 +85,9 @@ def align(fixed: Volume, moving: Volume, fixed_brain: np.ndarray) -> Alignment:
         rigid, affine = _rigid_then_affine(target, source, start)
         if _head_like(affine):
             return Alignment(affine, correlation_of(affine), method)
-        return Alignment(rigid, correlation_of(rigid), "rigid",
-                         ["affine registration gave an implausible head; a rigid one is used"])
+        return Alignment(
+            rigid, correlation_of(rigid), "rigid", ["affine registration gave an implausible head; a rigid one is used"]
+        )
 
     best = refined(_start(target, source), "affine")
     if best.correlation < GOOD_CORRELATION or best.method == "rigid":
@@ -94,13 +95,20 @@ def align(fixed: Volume, moving: Volume, fixed_brain: np.ndarray) -> Alignment:
         if other.correlation > best.correlation + 0.02:
             best = other
     if best.correlation == UNSEEN:
-        raise FAError("bad-input", "Too little of the brain is in the volume", "it shows less than a fifth of it",
-                      "Choose a whole-brain FA map")
+        raise FAError(
+            "bad-input",
+            "Too little of the brain is in the volume",
+            "it shows less than a fifth of it",
+            "Choose a whole-brain FA map",
+        )
     detail = _detail(target, source, best.matrix, fixed_brain)
-    if best.correlation < LEAST_CORRELATION or detail < LEAST_DETAIL:
-        raise FAError("bad-input", "The volume could not be aligned with the FA template",
-                      f"the best correlation is {best.correlation:.2f}, of fine detail {detail:.2f}",
-                      "Check that it is a whole-brain FA map and that its orientation is right")
+    if best.correlation < MIN_CORRELATION or detail < MIN_DETAIL:
+        raise FAError(
+            "bad-input",
+            "The volume could not be aligned with the FA template",
+            f"the best correlation is {best.correlation:.2f}, of fine detail {detail:.2f}",
+            "Check that it is a whole-brain FA map and that its orientation is right",
+        )
     if best.correlation < GOOD_CORRELATION:
         remark = f"poor registration (correlation {best.correlation:.2f}): look at the result with care"
         best = Alignment(best.matrix, best.correlation, best.method, [*best.remarks, remark])
@@ -150,8 +158,9 @@ def _start(target, source, tilt=(0, 0, 0), height_mm: float = 0.0):
     """Centre of mass on centre of mass, turned by *tilt* and with the template moved up by *height_mm*."""
     import SimpleITK as sitk
 
-    start = sitk.CenteredTransformInitializer(target, source, sitk.Euler3DTransform(),
-                                              sitk.CenteredTransformInitializerFilter.MOMENTS)
+    start = sitk.CenteredTransformInitializer(
+        target, source, sitk.Euler3DTransform(), sitk.CenteredTransformInitializerFilter.MOMENTS
+    )
     rigid = sitk.Euler3DTransform(start)
     rigid.SetRotation(*[float(np.radians(angle)) for angle in tilt])
     x, y, z = rigid.GetTranslation()
@@ -187,8 +196,9 @@ def _optimise(target, source, transform, shrink, smoothing, then=None):
     method.SetMetricAsCorrelation()
     method.SetMetricSamplingStrategy(method.NONE)
     method.SetInterpolator(sitk.sitkLinear)
-    method.SetOptimizerAsRegularStepGradientDescent(learningRate=1.0, minStep=1e-4, numberOfIterations=100,
-                                                    relaxationFactor=0.6, gradientMagnitudeTolerance=1e-8)
+    method.SetOptimizerAsRegularStepGradientDescent(
+        learningRate=1.0, minStep=1e-4, numberOfIterations=100, relaxationFactor=0.6, gradientMagnitudeTolerance=1e-8
+    )
     method.SetOptimizerScalesFromPhysicalShift()
     if then is not None:
         method.SetMovingInitialTransform(then)
@@ -214,7 +224,7 @@ def _ras_matrix(transform) -> np.ndarray:
 
 def _correlation(target, source, ras_matrix: np.ndarray, brain: np.ndarray) -> float:
     a, b, seen = _overlaid(target, source, ras_matrix, brain)
-    return float(np.corrcoef(a[seen], b[seen])[0, 1]) if seen.sum() > LEAST_SEEN * brain.sum() else UNSEEN
+    return float(np.corrcoef(a[seen], b[seen])[0, 1]) if seen.sum() > MIN_SEEN * brain.sum() else UNSEEN
 
 
 def _detail(target, source, ras_matrix: np.ndarray, brain: np.ndarray) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..errors import FAError
-from ..geometry.bounding_box import box_about
+from ..geometry.bounding_box import bounding_box
 from ..volume import Volume
 
 MIN_VOXELS = 16
@@ -32,7 +32,7 @@ SCALES = (100.0, 255.0, 1000.0, 4095.0, 10000.0, 32767.0, 65535.0)
 OTHER_FILE = "Choose the fractional anisotropy map"
 
 
-def check_fa(volume: Volume, scale: None | str | float = None) -> tuple[Volume, list[str]]:
+def validate_fa(volume: Volume, scale: None | str | float = None) -> tuple[Volume, list[str]]:
     """Turn *volume* into a clean FA map in the same place.
 
     Parameters
@@ -66,54 +66,84 @@ def check_fa(volume: Volume, scale: None | str | float = None) -> tuple[Volume, 
     return volume.with_data(data), remarks
 
 
-def check_brain_mask(mask: Volume, volume: Volume) -> np.ndarray:
+def validate_brain_mask(mask: Volume, volume: Volume) -> np.ndarray:
     """*mask* as a bool array (X, Y, Z) in the grid of *volume*; a voxel counts when it is above 0.5.
 
     Raises ``FAError('bad-input')`` when the mask has another shape or place, or leaves nothing to judge.
     """
     fix = "Give a mask in the FA map's own grid"
     if mask.shape != volume.shape:
-        raise FAError("bad-input", "The brain mask does not fit the FA map",
-                      f"it has {_by(mask.shape)} voxels, the map {_by(volume.shape)}", fix)
+        raise FAError(
+            "bad-input",
+            "The brain mask does not fit the FA map",
+            f"it has {_by(mask.shape)} voxels, the map {_by(volume.shape)}",
+            fix,
+        )
     if not mask.same_geometry(volume, tolerance_mm=0.1 * float(volume.spacing.min())):
-        raise FAError("bad-input", "The brain mask does not fit the FA map",
-                      "it lies in another place or is turned or mirrored", fix)
+        raise FAError(
+            "bad-input",
+            "The brain mask does not fit the FA map",
+            "it lies in another place or is turned or mirrored",
+            fix,
+        )
     brain = np.nan_to_num(mask.data.astype(np.float32), nan=0.0) > 0.5
     if not brain.any():
         raise FAError("bad-input", "The brain mask is empty", "no voxel is above 0.5", "Give another mask")
     if not np.any(volume.data[brain]):
-        raise FAError("bad-input", "The brain mask misses the brain", "the FA map is zero in all of it",
-                      "Give the mask of this FA map")
+        raise FAError(
+            "bad-input",
+            "The brain mask misses the brain",
+            "the FA map is zero in all of it",
+            "Give the mask of this FA map",
+        )
     return brain
 
 
 def _check_grid(volume: Volume) -> None:
     if volume.data.dtype.kind not in "biuf":
-        raise FAError("bad-input", "The volume does not hold one plain number per voxel",
-                      f"its type is {volume.data.dtype}", OTHER_FILE)
+        raise FAError(
+            "bad-input",
+            "The volume does not hold one plain number per voxel",
+            f"its type is {volume.data.dtype}",
+            OTHER_FILE,
+        )
     if min(volume.shape) < MIN_VOXELS:
-        raise FAError("bad-input", "The volume is too small to hold a brain",
-                      f"it has {_by(volume.shape)} voxels, at least {MIN_VOXELS} along each axis are needed",
-                      "Choose a whole-brain FA map")
+        raise FAError(
+            "bad-input",
+            "The volume is too small to hold a brain",
+            f"it has {_by(volume.shape)} voxels, at least {MIN_VOXELS} along each axis are needed",
+            "Choose a whole-brain FA map",
+        )
     if volume.spacing.max() > MAX_SPACING_MM * 1.001:
-        raise FAError("bad-input", "The voxels are too large",
-                      f"they measure {_by(volume.spacing.round(2))} mm, at most {MAX_SPACING_MM:g} mm can be judged",
-                      "Choose an FA map of higher resolution")
+        raise FAError(
+            "bad-input",
+            "The voxels are too large",
+            f"they measure {_by(volume.spacing.round(2))} mm, at most {MAX_SPACING_MM:g} mm can be judged",
+            "Choose an FA map of higher resolution",
+        )
 
 
 def _check_content(data: np.ndarray, finite: np.ndarray, volume: Volume) -> None:
     low, high = float(data[finite].min()), float(data[finite].max())
     if low == high:
-        raise FAError("bad-input", "The volume is empty" if high == 0 else "The volume is constant",
-                      f"every number in it is {high:g}", OTHER_FILE)
+        raise FAError(
+            "bad-input",
+            "The volume is empty" if high == 0 else "The volume is constant",
+            f"every number in it is {high:g}",
+            OTHER_FILE,
+        )
     if _is_labels(data):
-        raise FAError("bad-input", "This is not an FA map", "it looks like a mask or labels, with few distinct values",
-                      OTHER_FILE)
-    extent = np.array([s.stop - s.start for s in box_about(data != 0)]) * volume.spacing
+        raise FAError(
+            "bad-input", "This is not an FA map", "it looks like a mask or labels, with few distinct values", OTHER_FILE
+        )
+    extent = np.array([s.stop - s.start for s in bounding_box(data != 0)]) * volume.spacing
     if extent.min() < MIN_EXTENT_MM * 0.999:
-        raise FAError("bad-input", "The volume is too small to hold a brain",
-                      f"its data span {_by(extent.round())} mm, at least {MIN_EXTENT_MM:g} mm are needed",
-                      "Choose a whole-brain FA map")
+        raise FAError(
+            "bad-input",
+            "The volume is too small to hold a brain",
+            f"its data span {_by(extent.round())} mm, at least {MIN_EXTENT_MM:g} mm are needed",
+            "Choose a whole-brain FA map",
+        )
 
 
 def _is_labels(data: np.ndarray) -> bool:
@@ -135,8 +165,12 @@ def _is_labels(data: np.ndarray) -> bool:
 def _scale(data: np.ndarray, scale: None | str | float, remarks: list[str]) -> float:
     if scale not in (None, "auto"):
         if isinstance(scale, (str, bool)) or not 0 < scale < np.inf:
-            raise FAError("bad-request", f"Scale {scale!r} is neither 'auto' nor a positive number", "",
-                          "Give the value that means FA 1, for instance 1000")
+            raise FAError(
+                "bad-request",
+                f"Scale {scale!r} is neither 'auto' nor a positive number",
+                "",
+                "Give the value that means FA 1, for instance 1000",
+            )
         remarks.append(f"values were divided by {scale:g}")
         return float(scale)
     positive = data[data > 0]
@@ -148,8 +182,12 @@ def _scale(data: np.ndarray, scale: None | str | float, remarks: list[str]) -> f
     if found is None or (data < 0).mean() > 0.01:
         raise _not_fa(data, "If it is FA in other units, say with --scale which value means 1")
     if scale is None:
-        raise FAError("bad-input", "The values are not FA from 0 to 1", f"it looks like FA times {found:g}",
-                      f"Run again with --scale {found:g}")
+        raise FAError(
+            "bad-input",
+            "The values are not FA from 0 to 1",
+            f"it looks like FA times {found:g}",
+            f"Run again with --scale {found:g}",
+        )
     remarks.append(f"values look like FA times {found:g} and were divided by it")
     return found
 
@@ -174,9 +212,12 @@ def _mend(data: np.ndarray, finite: np.ndarray, wild: np.ndarray, remarks: list[
     inside, outside = broken & solid, int((broken & ~solid).sum())
     count = int(inside.sum())
     if count > MAX_BROKEN * solid.sum():
-        raise FAError("bad-input", "Too much of the brain is missing",
-                      f"{count} voxels ({count / solid.sum():.0%} of it) are NaN or infinite",
-                      "Fit the tensors again, or choose another FA map")
+        raise FAError(
+            "bad-input",
+            "Too much of the brain is missing",
+            f"{count} voxels ({count / solid.sum():.0%} of it) are NaN or infinite",
+            "Fit the tensors again, or choose another FA map",
+        )
     if outside:
         remarks.append(f"{outside} voxels outside the brain held no usable number and were set to 0")
     if count:
@@ -212,8 +253,12 @@ def _doubts(data: np.ndarray) -> list[str]:
 
 
 def _not_fa(data: np.ndarray, fix: str) -> FAError:
-    return FAError("bad-input", "This does not look like an FA map",
-                   f"its values run from {data.min():.4g} to {data.max():.4g}, FA lies between 0 and 1", fix)
+    return FAError(
+        "bad-input",
+        "This does not look like an FA map",
+        f"its values run from {data.min():.4g} to {data.max():.4g}, FA lies between 0 and 1",
+        fix,
+    )
 
 
 def _by(numbers) -> str:

@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import ndimage
 
-from ..geometry.bounding_box import Box, box_about
+from ..geometry.bounding_box import Box, bounding_box
 from ..volume import Volume
-from .affine_registration import Alignment, align
-from .template import Prior, Template
-from .template_warping import bend
+from .affine_registration import Alignment, register_affine
+from .template import Template, TemplatePriors
+from .template_warping import warp_template
 
 RESOLUTION_MM = 4.5
 """Every volume is brought to the resolution of voxels of this size (sigma 1 to 1.3 mm is added, as
@@ -24,7 +24,7 @@ kind of texture, and less of the noise that nothing can predict."""
 
 
 @dataclass(frozen=True)
-class ModelSpace:
+class ModelGrid:
     """One subject's way to the model grid and back.
 
     Attributes
@@ -42,7 +42,7 @@ class ModelSpace:
     native: Volume
     template: Template
     alignment: Alignment
-    bent: Prior | None = None
+    warped: TemplatePriors | None = None
 
     @property
     def spacing_mm(self) -> float:
@@ -50,9 +50,9 @@ class ModelSpace:
         return float(self.template.fa.spacing[0])
 
     @property
-    def prior(self) -> Prior:
+    def priors(self) -> TemplatePriors:
         """Template FA, white matter and brain on the model grid, where this brain has them."""
-        return self.bent or self.template.prior
+        return self.warped or self.template.priors
 
     @property
     def _native_from_model(self) -> np.ndarray:
@@ -86,11 +86,13 @@ class ModelSpace:
         """
         grid = np.linalg.inv(self._native_from_model)
         # A share goes no farther than to the centre of the next native voxel.
-        corners = np.stack(np.meshgrid(*[(s.start - 1, s.stop) for s in box_about(mask)])).reshape(3, -1)
+        corners = np.stack(np.meshgrid(*[(s.start - 1, s.stop) for s in bounding_box(mask)])).reshape(3, -1)
         corners = grid[:3, :3] @ corners + grid[:3, 3:]
         lows, highs = np.floor(corners.min(axis=1)).astype(int), np.ceil(corners.max(axis=1)).astype(int) + 1
-        box = tuple(slice(int(np.clip(low, 0, n - 1)), int(np.clip(high, 1, n)))
-                    for low, high, n in zip(lows, highs, self.template.fa.shape, strict=True))
+        box = tuple(
+            slice(int(np.clip(low, 0, n - 1)), int(np.clip(high, 1, n)))
+            for low, high, n in zip(lows, highs, self.template.fa.shape, strict=True)
+        )
         return self._voxels_holding(mask, grid) | (self.to_model(mask, order=1, box=box) > 0.01)
 
     def _voxels_holding(self, mask: np.ndarray, grid: np.ndarray) -> np.ndarray:
@@ -109,12 +111,12 @@ class ModelSpace:
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedSubject:
     """A subject on the model grid, ready for the network.
 
     Attributes
     ----------
-    space
+    grid
         The way back.
     fa
         float32 (X, Y, Z) in [0, 1], 0 outside the brain.
@@ -126,25 +128,25 @@ class Prepared:
         For the user.
     """
 
-    space: ModelSpace
+    grid: ModelGrid
     fa: np.ndarray
     brain: np.ndarray
     native_brain: np.ndarray
     remarks: list[str]
 
-    def filled_on_native(self, covered: np.ndarray) -> np.ndarray:
+    def inpainted_on_native(self, covered: np.ndarray) -> np.ndarray:
         """Native voxels of the brain that lay in a hole: *covered* is bool on the model grid."""
-        return self.native_brain & self.space.mask_to_native(covered)
+        return self.native_brain & self.grid.mask_to_native(covered)
 
     def z_on_native(self, z: np.ndarray, shown: np.ndarray) -> Volume:
         """A model-grid z-map as a result shows it, and as thresholds are made for: 0 outside *shown* (bool, native).
 
         It is not cut off at the judged voxels' faces: z fades to 0 over one model voxel, whatever the grid.
         """
-        return self.space.native.with_data(np.where(shown, self.space.to_native(z, box=box_about(shown)), 0.0))
+        return self.grid.native.with_data(np.where(shown, self.grid.to_native(z, box=bounding_box(shown)), 0.0))
 
 
-def prepare(volume: Volume, template: Template, brain: np.ndarray | None = None) -> Prepared:
+def prepare(volume: Volume, template: Template, brain: np.ndarray | None = None) -> PreparedSubject:
     """Bring a clean FA map onto the model grid.
 
     Parameters
@@ -164,27 +166,27 @@ def prepare(volume: Volume, template: Template, brain: np.ndarray | None = None)
     remarks: list[str] = []
     support = volume.data > 0 if brain is None else brain
     masked = volume.with_data(np.where(support, volume.data, 0.0).astype(np.float32))
-    alignment = align(template.fa, masked, template.prior.brain > 0.5)
+    alignment = register_affine(template.fa, masked, template.priors.brain > 0.5)
     remarks += alignment.remarks
-    space = ModelSpace(volume, template, alignment)
+    grid = ModelGrid(volume, template, alignment)
     if brain is None:
-        brain = find_brain(volume, space)
+        brain = find_brain_mask(volume, grid)
         masked = volume.with_data(np.where(brain, volume.data, 0.0).astype(np.float32))
-    fa = np.clip(space.to_model(masked.data), 0.0, 1.0)
-    on_grid = space.to_model(brain, order=1) > 0.5
+    fa = np.clip(grid.to_model(masked.data), 0.0, 1.0)
+    on_grid = grid.to_model(brain, order=1) > 0.5
     fa = np.where(on_grid, fa, 0.0)
-    bent = bend(template.prior, fa, space.spacing_mm)
-    return Prepared(replace(space, bent=bent), fa, on_grid, brain, remarks)
+    warped = warp_template(template.priors, fa, grid.spacing_mm)
+    return PreparedSubject(replace(grid, warped=warped), fa, on_grid, brain, remarks)
 
 
-def find_brain(volume: Volume, space: ModelSpace) -> np.ndarray:
+def find_brain_mask(volume: Volume, grid: ModelGrid) -> np.ndarray:
     """Brain on the native grid: where the map has data, near the registered template's brain.
 
     A skull-stripped map keeps its own outline; in one that is not, FA of noise in skull and air is
     cut away 6 mm beyond the template's brain.
     """
-    reach = ndimage.distance_transform_edt(space.template.prior.brain <= 0.5, sampling=space.spacing_mm) <= 6.0
-    near = space.mask_to_native(reach)
+    reach = ndimage.distance_transform_edt(grid.template.priors.brain <= 0.5, sampling=grid.spacing_mm) <= 6.0
+    near = grid.mask_to_native(reach)
     brain = (volume.data > 0) & near
     labels, count = ndimage.label(brain)
     if count > 1:
@@ -192,13 +194,20 @@ def find_brain(volume: Volume, space: ModelSpace) -> np.ndarray:
     return ndimage.binary_fill_holes(brain)
 
 
-def _carried(source: np.ndarray, step: np.ndarray, shape: tuple[int, ...], order: int,
-             box: Box | None) -> np.ndarray:
+def _carried(source: np.ndarray, step: np.ndarray, shape: tuple[int, ...], order: int, box: Box | None) -> np.ndarray:
     """*source* at *step* (4x4) times the indices of a grid of *shape*, float32; 0 outside *source* and *box*."""
     found = np.zeros(shape, np.float32)
     box = box or tuple(slice(0, n) for n in shape)
-    ndimage.affine_transform(source, step[:3, :3], step[:3, :3] @ [s.start for s in box] + step[:3, 3],
-                             output_shape=found[box].shape, output=found[box], order=order, mode="constant", cval=0.0)
+    ndimage.affine_transform(
+        source,
+        step[:3, :3],
+        step[:3, :3] @ [s.start for s in box] + step[:3, 3],
+        output_shape=found[box].shape,
+        output=found[box],
+        order=order,
+        mode="constant",
+        cval=0.0,
+    )
     return found
 
 

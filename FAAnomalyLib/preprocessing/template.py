@@ -17,7 +17,7 @@ TEMPLATE_FILES = ("fa.nii.gz", "white_matter.nii.gz", "brain.nii.gz")
 
 
 @dataclass(frozen=True)
-class Prior:
+class TemplatePriors:
     """Arrays (X, Y, Z), float32 in [0, 1], on the model grid; none comes from the judged subject.
 
     Attributes
@@ -47,24 +47,24 @@ class Template:
     ----------
     fa
         Mean FA on the model grid, with the grid's affine (left-right symmetric about x = 0).
-    prior
+    priors
         The same grid's priors.
     sha256
         Over the template's arrays and affine; a model names the template that it was trained on.
     """
 
     fa: Volume
-    prior: Prior
+    priors: TemplatePriors
     sha256: str = ""
 
     def __post_init__(self) -> None:
         if not self.sha256:
-            object.__setattr__(self, "sha256", _identity(self.fa.affine, self.prior))
+            object.__setattr__(self, "sha256", _identity(self.fa.affine, self.priors))
 
 
-def _identity(affine: np.ndarray, prior: Prior) -> str:
+def _identity(affine: np.ndarray, priors: TemplatePriors) -> str:
     digest = hashlib.sha256(np.ascontiguousarray(affine.round(6)).tobytes())
-    for array in (prior.fa, prior.white_matter, prior.brain):
+    for array in (priors.fa, priors.white_matter, priors.brain):
         # Coarse enough to survive storing, fine enough to notice another template.
         digest.update(np.round(np.ascontiguousarray(array) * 1000).astype(np.int16).tobytes())
     return digest.hexdigest()
@@ -82,20 +82,27 @@ def on_grid(template: Template, shape: tuple[int, int, int], spacing_mm: float) 
     centre = old[:3, :3] @ ((np.array(template.fa.shape) - 1) / 2) + old[:3, 3]
     affine[:3, 3] = centre - spacing_mm * (np.array(shape) - 1) / 2
     step = np.linalg.inv(old) @ affine
-    arrays = [ndimage.affine_transform(a, step[:3, :3], step[:3, 3], output_shape=tuple(shape), order=1)
-              for a in (template.prior.fa, template.prior.white_matter, template.prior.brain)]
-    return Template(Volume(arrays[0], affine), Prior(*arrays), template.sha256)
+    arrays = [
+        ndimage.affine_transform(a, step[:3, :3], step[:3, 3], output_shape=tuple(shape), order=1)
+        for a in (template.priors.fa, template.priors.white_matter, template.priors.brain)
+    ]
+    return Template(Volume(arrays[0], affine), TemplatePriors(*arrays), template.sha256)
 
 
 def load_template(folder: Path) -> Template:
     """Read a template folder (:data:`TEMPLATE_FILES`); ``FAError('missing')`` when it is incomplete or does not fit."""
     for name in TEMPLATE_FILES:
         if not (folder / name).is_file():
-            raise FAError("missing", f"The FA template is incomplete, {name} is not in {folder}", "",
-                          "Install FAAnomaly again")
+            raise FAError(
+                "missing", f"The FA template is incomplete, {name} is not in {folder}", "", "Install FAAnomaly again"
+            )
     volumes = [load_volume(folder / name)[0] for name in TEMPLATE_FILES]
     if not all(v.same_geometry(volumes[0]) and np.isfinite(v.data).all() for v in volumes):
-        raise FAError("missing", f"The FA template in {folder} is damaged",
-                      "its files lie on different grids or hold NaN", "Install FAAnomaly again")
+        raise FAError(
+            "missing",
+            f"The FA template in {folder} is damaged",
+            "its files lie on different grids or hold NaN",
+            "Install FAAnomaly again",
+        )
     fa, white_matter, brain = (np.clip(v.data, 0.0, 1.0) for v in volumes)
-    return Template(volumes[0].with_data(fa), Prior(fa, white_matter, brain))
+    return Template(volumes[0].with_data(fa), TemplatePriors(fa, white_matter, brain))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .template import Prior
+from .template import TemplatePriors
 
 LEVELS = ((4, 40), (2, 40))
 """Shrink factor of the model grid and iterations at each level."""
@@ -20,12 +20,12 @@ UPDATE_SMOOTHING_VOXELS = 1.0
 HISTOGRAM_LEVELS, HISTOGRAM_POINTS = 256, 15
 
 
-def bend(prior: Prior, fa: np.ndarray, spacing_mm: float) -> Prior:
-    """*prior* moved onto the brain *fa*.
+def warp_template(priors: TemplatePriors, fa: np.ndarray, spacing_mm: float) -> TemplatePriors:
+    """*priors* moved onto the brain *fa*.
 
     Parameters
     ----------
-    prior
+    priors
         On the model grid, affinely registered.
     fa
         FA in [0, 1], (X, Y, Z) on the same grid, 0 outside the brain.
@@ -34,17 +34,19 @@ def bend(prior: Prior, fa: np.ndarray, spacing_mm: float) -> Prior:
 
     Returns
     -------
-    Prior
+    TemplatePriors
         Float32 in [0, 1], the same shape, with its displacement.
     """
     import SimpleITK as sitk
 
-    target, source = _image(fa, spacing_mm), _image(prior.fa, spacing_mm)
+    target, source = _image(fa, spacing_mm), _image(priors.fa, spacing_mm)
     matched = sitk.HistogramMatching(source, target, HISTOGRAM_LEVELS, HISTOGRAM_POINTS, True)
     field = None
     for shrink, iterations in LEVELS:
-        fixed, moving = (sitk.Shrink(sitk.SmoothingRecursiveGaussian(image, 0.3 * shrink * spacing_mm), [shrink] * 3)
-                         for image in (target, matched))
+        fixed, moving = (
+            sitk.Shrink(sitk.SmoothingRecursiveGaussian(image, 0.3 * shrink * spacing_mm), [shrink] * 3)
+            for image in (target, matched)
+        )
         demons = sitk.DiffeomorphicDemonsRegistrationFilter()
         demons.SetNumberOfIterations(iterations)
         demons.SetSmoothDisplacementField(True)
@@ -59,10 +61,14 @@ def bend(prior: Prior, fa: np.ndarray, spacing_mm: float) -> Prior:
     displacement = sitk.GetArrayFromImage(field).transpose(3, 2, 1, 0) / spacing_mm
     # The transform takes the field over and leaves the caller's image empty.
     transform = sitk.DisplacementFieldTransform(sitk.Cast(field, sitk.sitkVectorFloat64))
-    moved = [sitk.GetArrayFromImage(sitk.Resample(_image(array, spacing_mm), target, transform, sitk.sitkLinear, 0.0))
-             for array in (prior.fa, prior.white_matter, prior.brain)]
-    return Prior(*(np.clip(np.ascontiguousarray(array.transpose(2, 1, 0)), 0.0, 1.0).astype(np.float32)
-                   for array in moved), np.ascontiguousarray(displacement, dtype=np.float32))
+    moved = [
+        sitk.GetArrayFromImage(sitk.Resample(_image(array, spacing_mm), target, transform, sitk.sitkLinear, 0.0))
+        for array in (priors.fa, priors.white_matter, priors.brain)
+    ]
+    return TemplatePriors(
+        *(np.clip(np.ascontiguousarray(array.transpose(2, 1, 0)), 0.0, 1.0).astype(np.float32) for array in moved),
+        np.ascontiguousarray(displacement, dtype=np.float32),
+    )
 
 
 def _image(array: np.ndarray, spacing_mm: float):

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
-from ..geometry.bounding_box import box_about
+from ..geometry.bounding_box import bounding_box
 from ..io.volumes import cannot_write
 from ..result import Region, Result
 from ..volume import Volume
@@ -62,8 +62,13 @@ def colours(z: np.ndarray, top: float) -> tuple[np.ndarray, np.ndarray]:
     """RGB in [0, 1], shape (..., 3), and opacity in [0, 1] for z: blue below 0, red above, brightest from *top*."""
     strength = np.clip((np.abs(z) - Z_VISIBLE) / max(top - Z_VISIBLE, 1e-6), 0.0, 1.0)
     steps = np.linspace(0.0, 1.0, len(WARM))
-    rgb = np.stack([np.where(z > 0, np.interp(strength, steps, WARM[:, c]), np.interp(strength, steps, COOL[:, c]))
-                    for c in range(3)], axis=-1)
+    rgb = np.stack(
+        [
+            np.where(z > 0, np.interp(strength, steps, WARM[:, c]), np.interp(strength, steps, COOL[:, c]))
+            for c in range(3)
+        ],
+        axis=-1,
+    )
     return rgb, np.where(np.abs(z) >= Z_VISIBLE, 0.55 + 0.4 * strength, 0.0)
 
 
@@ -83,10 +88,10 @@ class Scene:
         self.affine, self.spacing = volumes[0].affine, volumes[0].spacing
         self.fa, self.healthy, self.z = (np.nan_to_num(v.data.astype(np.float32)) for v in volumes[:3])
         self.labels = volumes[3].data
-        self.box = box_about(self.fa > 0, np.ceil(6.0 / self.spacing))
+        self.box = bounding_box(self.fa > 0, np.ceil(6.0 / self.spacing))
         self.size_mm = np.array([s.stop - s.start for s in self.box]) * self.spacing
         self.zoom = width / float(self.size_mm[:2].max())
-        self._drawn = None if result.drawn_ml is None else box_about(self.fa != self.healthy)
+        self._drawn = None if result.drawn_ml is None else bounding_box(self.fa != self.healthy)
         extreme = float(np.abs(self.z).max()) if self.z.size else 0.0
         self.top = float(min(max(math.ceil(extreme), 5), 10))
 
@@ -110,8 +115,9 @@ class Scene:
         s = self.box[AXIAL]
         return [int(s.start + f * (s.stop - s.start - 1)) for f in np.linspace(0.18, 0.88, count)]
 
-    def panel(self, column: str, axis: int, at: tuple[int, int, int], cross: bool = False,
-              zoom: float | None = None) -> Image.Image:
+    def panel(
+        self, column: str, axis: int, at: tuple[int, int, int], cross: bool = False, zoom: float | None = None
+    ) -> Image.Image:
         """One labelled slice through canonical voxel *at*; *column* is one of ``COLUMNS`` or ``outline``."""
         zoom = zoom or self.zoom
         sides = [a for a in range(3) if a != axis]
@@ -144,8 +150,12 @@ class Scene:
         # Columns and rows run against the canonical axes, see cut().
         x, y = ((self.box[a].stop - at[a] - 0.5) * self.spacing[a] * zoom for a in sides)
         draw, gap = ImageDraw.Draw(picture), 9 * zoom
-        for line in ((0, y, x - gap, y), (x + gap, y, picture.width, y),
-                     (x, 0, x, y - gap), (x, y + gap, x, picture.height)):
+        for line in (
+            (0, y, x - gap, y),
+            (x + gap, y, picture.width, y),
+            (x, 0, x, y - gap),
+            (x, y + gap, x, picture.height),
+        ):
             if line[2] > line[0] or line[3] > line[1]:
                 draw.line(line, fill=CROSS, width=1)
 
@@ -153,8 +163,12 @@ class Scene:
         draw, size = ImageDraw.Draw(picture), max(11, min(18, int(self.size_mm[:2].max() * zoom / 20)))
         w, h = picture.size
         left, right, up, down = EDGES[axis]
-        for letter, place, anchor in ((left, (4, h / 2), "lm"), (right, (w - 4, h / 2), "rm"), (up, (w / 2, 3), "mt"),
-                                      (down, (w / 2, h - 4), "mb")):
+        for letter, place, anchor in (
+            (left, (4, h / 2), "lm"),
+            (right, (w - 4, h / 2), "rm"),
+            (up, (w / 2, 3), "mt"),
+            (down, (w / 2, h - 4), "mb"),
+        ):
             write(draw, place, letter, size, anchor)
         position = round(float((self.affine @ [*at, 1.0])[axis]))
         letter = ("RAS" if position >= 0 else "LPI")[axis]
@@ -166,17 +180,23 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.load_default(size)
 
 
-def write(draw: ImageDraw.ImageDraw, place: tuple[float, float], text: str, size: int, anchor: str,
-          ink: tuple[int, int, int] = INK) -> None:
+def write(
+    draw: ImageDraw.ImageDraw,
+    place: tuple[float, float],
+    text: str,
+    size: int,
+    anchor: str,
+    ink: tuple[int, int, int] = INK,
+) -> None:
     """Draw *text* with a black rim, readable on any tissue."""
-    draw.text(place, text, fill=ink, font=_font(size), anchor=anchor, stroke_width=2,
-              stroke_fill=(0, 0, 0))
+    draw.text(place, text, fill=ink, font=_font(size), anchor=anchor, stroke_width=2, stroke_fill=(0, 0, 0))
 
 
 def side_by_side(pictures: list[Image.Image], gap: int = 10) -> Image.Image:
     """Pictures in one row on black, centred in height."""
-    sheet = Image.new("RGB", (sum(p.width for p in pictures) + gap * (len(pictures) - 1),
-                              max(p.height for p in pictures)))
+    sheet = Image.new(
+        "RGB", (sum(p.width for p in pictures) + gap * (len(pictures) - 1), max(p.height for p in pictures))
+    )
     x = 0
     for picture in pictures:
         sheet.paste(picture, (x, (sheet.height - picture.height) // 2))
@@ -186,8 +206,9 @@ def side_by_side(pictures: list[Image.Image], gap: int = 10) -> Image.Image:
 
 def stacked(pictures: list[Image.Image], gap: int = 10) -> Image.Image:
     """Pictures under each other on black, centred in width."""
-    sheet = Image.new("RGB", (max(p.width for p in pictures),
-                              sum(p.height for p in pictures) + gap * (len(pictures) - 1)))
+    sheet = Image.new(
+        "RGB", (max(p.width for p in pictures), sum(p.height for p in pictures) + gap * (len(pictures) - 1))
+    )
     y = 0
     for picture in pictures:
         sheet.paste(picture, ((sheet.width - picture.width) // 2, y))
@@ -238,15 +259,17 @@ def lightbox(scene: Scene, count: int = 12, columns: int = 4) -> Image.Image:
     """*count* axial z-map slices from below to above, in rows of *columns*, with the z scale."""
     zoom = scene.zoom * 0.75
     pictures = [scene.panel("z-map", AXIAL, (0, 0, k), zoom=zoom) for k in scene.heights(count)]
-    rows = [side_by_side(pictures[i:i + columns], 6) for i in range(0, count, columns)]
+    rows = [side_by_side(pictures[i : i + columns], 6) for i in range(0, count, columns)]
     return stacked([*rows, colour_bar(scene.top)], 6)
 
 
 def region_strip(scene: Scene, region: Region) -> Image.Image:
     """Axial, coronal and sagittal slice through the peak of *region*: input with outlines above, z-map below."""
     at = scene.index(region.peak_ras)
-    rows = [side_by_side([scene.panel(column, axis, at, cross=True, zoom=scene.zoom) for axis in PLANES])
-            for column in ("outline", "z-map")]
+    rows = [
+        side_by_side([scene.panel(column, axis, at, cross=True, zoom=scene.zoom) for axis in PLANES])
+        for column in ("outline", "z-map")
+    ]
     return stacked(rows, 4)
 
 

@@ -42,7 +42,7 @@ figure { margin: 12px 0; background: #000; border: 1px solid var(--line); border
 figure img { display: block; width: 100%; height: auto; margin: 0 auto; }
 figcaption { margin-top: 8px; text-align: center; }
 table { border-collapse: collapse; width: 100%; font-size: 14px; font-variant-numeric: tabular-nums; }
-th, td { text-align: right; padding: 6px 10px; border-bottom: 1px solid var(--line); white-space: nowrap; }
+th, td { text-align: right; padding: 6px 10px; border-bottom: 1px solid var(--line); white-grid: nowrap; }
 th { color: var(--dim); font-weight: 500; }
 th:nth-child(2), td:nth-child(2) { text-align: left; }
 .increased { color: var(--warm); } .decreased { color: var(--cool); }
@@ -82,8 +82,11 @@ def report_html(result: Result) -> str:
         _remarks(result),
         _facts(result),
         "<h2>Overview</h2>",
-        _figure(montage(scene, strongest), "Axial, coronal and sagittal slices: input, pseudo-healthy, z-map",
-                f"Slices {through}. {_display(result)}"),
+        _figure(
+            montage(scene, strongest),
+            "Axial, coronal and sagittal slices: input, pseudo-healthy, z-map",
+            f"Slices {through}. {_display(result)}",
+        ),
         _reading(scene),
         *_series(scene, result),
         "<h2>Regions</h2>",
@@ -91,19 +94,28 @@ def report_html(result: Result) -> str:
         _provenance(result),
     ]
     body = "\n".join(part for part in parts if part)
-    return (f"<!DOCTYPE html>\n<html lang='en'>\n<head>\n<meta charset='utf-8'>\n"
-            f"<meta name='viewport' content='width=device-width, initial-scale=1'>\n"
-            f"<title>FA anomaly report</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n{body}\n"
-            f"</main>\n</body>\n</html>\n")
+    return (
+        f"<!DOCTYPE html>\n<html lang='en'>\n<head>\n<meta charset='utf-8'>\n"
+        f"<meta name='viewport' content='width=device-width, initial-scale=1'>\n"
+        f"<title>FA anomaly report</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n{body}\n"
+        f"</main>\n</body>\n</html>\n"
+    )
 
 
 def _series(scene: Scene, result: Result) -> list[str]:
     if result.drawn_ml is not None:
-        return [f"<p>Only the drawn region of {result.drawn_ml:.1f} ml was judged; the rest of the brain is shown as "
-                "it is.</p>"]
-    return ["<h2>Axial series</h2>",
-            _figure(lightbox(scene), "Twelve axial slices with the z-map",
-                    "z-map on the input from below to above, radiological display.")]
+        return [
+            f"<p>Only the drawn region of {result.drawn_ml:.1f} ml was judged; the rest of the brain is shown as "
+            "it is.</p>"
+        ]
+    return [
+        "<h2>Axial series</h2>",
+        _figure(
+            lightbox(scene),
+            "Twelve axial slices with the z-map",
+            "z-map on the input from below to above, radiological display.",
+        ),
+    ]
 
 
 def _display(result: Result) -> str:
@@ -111,8 +123,10 @@ def _display(result: Result) -> str:
     turn = canonical(result.input)
     tilt = np.degrees(np.arccos(np.clip(np.diag(turn.affine[:3, :3]) / turn.spacing, -1, 1))).max()
     oblique = f" The scan is tilted by {tilt:.0f} degrees; slices follow its own planes." if tilt > 3 else ""
-    return (f"Radiological display: the patient's right (R) is on the left. FA window {low:g} to {high:g}. "
-            f"Positions in mm of scanner space.{oblique}")
+    return (
+        f"Radiological display: the patient's right (R) is on the left. FA window {low:g} to {high:g}. "
+        f"Positions in mm of scanner grid.{oblique}"
+    )
 
 
 def _reading(scene: Scene) -> str:
@@ -126,7 +140,8 @@ def _reading(scene: Scene) -> str:
         "surround the regions beyond the threshold; colour without an outline is ordinary variation.</p>\n"
         "<p>A region says that the tissue is unusual for the model, not why. Motion, distortion, noise, partial volume "
         "at the rim of the brain, and anatomy or age that the model never saw raise z as disease does. Small or "
-        "widespread changes may be missed: an empty list does not mean a healthy brain.</p>")
+        "widespread changes may be missed: an empty list does not mean a healthy brain.</p>"
+    )
 
 
 def _regions(scene: Scene, result: Result) -> list[str]:
@@ -135,11 +150,17 @@ def _regions(scene: Scene, result: Result) -> list[str]:
         return [*parts, "<p>No region above the threshold.</p>"]
     parts.append(_table(result.regions))
     for region in result.regions[:MAX_REGIONS]:
-        parts.append(f"<h3 class='{_text(region.sign)}'>Region {region.label}, FA {_text(region.sign)}</h3>\n"
-                     f"<p>{_text(region.sentence())}</p>")
-        parts.append(_figure(region_strip(scene, region), f"Three slices through the peak of region {region.label}",
-                             "Input with outlines above, z-map below, colours as in the overview. "
-                             "The cross-hair marks the peak."))
+        parts.append(
+            f"<h3 class='{_text(region.sign)}'>Region {region.label}, FA {_text(region.sign)}</h3>\n"
+            f"<p>{_text(region.sentence())}</p>"
+        )
+        parts.append(
+            _figure(
+                region_strip(scene, region),
+                f"Three slices through the peak of region {region.label}",
+                "Input with outlines above, z-map below, colours as in the overview. The cross-hair marks the peak.",
+            )
+        )
     if len(result.regions) > MAX_REGIONS:
         parts.append(f"<p class='dim'>{len(result.regions) - MAX_REGIONS} weaker regions are in the table only.</p>")
     return parts
@@ -149,20 +170,35 @@ def _table(regions: list[Region]) -> str:
     head = ("", "FA", "Volume, ml", "Peak z", "Mean z", "Mean FA change", "Centre R, A, S, mm", "Peak R, A, S, mm")
     rows = []
     for r in regions:
-        cells = (str(r.label), r.sign, f"{r.volume_ml:.2f}", f"{r.peak_z:+.1f}", f"{r.mean_z:+.1f}",
-                 f"{r.mean_difference:+.3f}", _place(r.centroid_ras), _place(r.peak_ras))
+        cells = (
+            str(r.label),
+            r.sign,
+            f"{r.volume_ml:.2f}",
+            f"{r.peak_z:+.1f}",
+            f"{r.mean_z:+.1f}",
+            f"{r.mean_difference:+.3f}",
+            _place(r.centroid_ras),
+            _place(r.peak_ras),
+        )
         rows.append(f"<tr class='{_text(r.sign)}'>" + "".join(f"<td>{_text(c)}</td>" for c in cells) + "</tr>")
-    return ("<div class='scroll'><table>\n<tr>" + "".join(f"<th>{h}</th>" for h in head) + "</tr>\n"
-            + "\n".join(rows) + "\n</table></div>")
+    return (
+        "<div class='scroll'><table>\n<tr>"
+        + "".join(f"<th>{h}</th>" for h in head)
+        + "</tr>\n"
+        + "\n".join(rows)
+        + "\n</table></div>"
+    )
 
 
 def _facts(result: Result) -> str:
     signs = [r.sign for r in result.regions]
     spacing = " x ".join(f"{s:.3g}" for s in result.input.spacing)
-    cards = [("Regions", str(len(signs))),
-             ("FA decreased / increased", f"{signs.count('decreased')} / {signs.count('increased')}"),
-             ("Volume of all regions", f"{sum(r.volume_ml for r in result.regions):.1f} ml"),
-             ("Voxels, mm", spacing)]
+    cards = [
+        ("Regions", str(len(signs))),
+        ("FA decreased / increased", f"{signs.count('decreased')} / {signs.count('increased')}"),
+        ("Volume of all regions", f"{sum(r.volume_ml for r in result.regions):.1f} ml"),
+        ("Voxels, mm", spacing),
+    ]
     for caption, names, form in FACTS:
         value = _find(result.provenance, names)
         if isinstance(value, dict) and "increased" in value:
@@ -180,8 +216,11 @@ def _facts(result: Result) -> str:
             sizes = [size] if size else BOTH_SIZES
             value = f"{value}, {' and '.join(f'{one * MASK_VOXEL_MM:g}' for one in sizes)} mm"
         cards.append((caption, form.format(value) if number else _without_folders(str(value))))
-    return "<div class='facts'>" + "".join(f"<div><b>{_text(v)}</b><span>{_text(c)}</span></div>"
-                                           for c, v in cards) + "</div>"
+    return (
+        "<div class='facts'>"
+        + "".join(f"<div><b>{_text(v)}</b><span>{_text(c)}</span></div>" for c, v in cards)
+        + "</div>"
+    )
 
 
 def _remarks(result: Result) -> str:
@@ -195,8 +234,10 @@ def _remarks(result: Result) -> str:
 
 def _provenance(result: Result) -> str:
     known = json.dumps(_scrub(result.provenance), indent=2, default=str, ensure_ascii=False)
-    return (f"<h2>How it was made</h2>\n<details><summary>Versions, parameters and times</summary>"
-            f"<pre>{_text(known)}</pre></details>")
+    return (
+        f"<h2>How it was made</h2>\n<details><summary>Versions, parameters and times</summary>"
+        f"<pre>{_text(known)}</pre></details>"
+    )
 
 
 def _find(values: object, names: tuple[str, ...]) -> object:
@@ -230,8 +271,10 @@ def _place(ras: tuple[float, float, float]) -> str:
 def _figure(picture: Image.Image, alt: str, caption: str) -> str:
     data = base64.b64encode(png(picture)).decode("ascii")
     below = f"<figcaption>{_text(caption)}</figcaption>" if caption else ""
-    return (f"<figure><img alt='{_text(alt)}' width='{picture.width}' height='{picture.height}' "
-            f"src='data:image/png;base64,{data}'>{below}</figure>")
+    return (
+        f"<figure><img alt='{_text(alt)}' width='{picture.width}' height='{picture.height}' "
+        f"src='data:image/png;base64,{data}'>{below}</figure>"
+    )
 
 
 def _text(value: str) -> str:

@@ -32,15 +32,24 @@ def check_folder(folder: str | os.PathLike) -> Path:
     folder = Path(folder)
     standing = _existing_ancestor(folder)
     if not standing.is_dir():
-        raise FAError("bad-input", f"{standing} is a file", "the results go into a folder",
-                      "Choose another output folder")
+        raise FAError(
+            "bad-input", f"{standing} is a file", "the results go into a folder", "Choose another output folder"
+        )
     if not os.access(standing, os.W_OK | os.X_OK):
-        raise FAError("bad-input", f"Cannot write to {folder}", f"{standing} is closed to you",
-                      "Choose a folder that you may write to")
+        raise FAError(
+            "bad-input",
+            f"Cannot write to {folder}",
+            f"{standing} is closed to you",
+            "Choose a folder that you may write to",
+        )
     for name in RESULT_FILES:
         if (folder / name).is_dir():
-            raise FAError("bad-input", f"{folder / name} is a folder", "a result file of that name goes there",
-                          "Choose another output folder")
+            raise FAError(
+                "bad-input",
+                f"{folder / name} is a folder",
+                "a result file of that name goes there",
+                "Choose another output folder",
+            )
     return folder
 
 

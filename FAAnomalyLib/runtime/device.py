@@ -16,8 +16,12 @@ def choose_device(name: str = "auto") -> torch.device:
     if name == "auto":
         name = next(n for n in ("cuda", "mps", "cpu") if present[n])
     if not present.get(name, False):
-        raise FAError("bad-request", f"There is no device {name!r} on this machine", "",
-                      f"Choose {' or '.join(n for n, there in present.items() if there)}")
+        raise FAError(
+            "bad-request",
+            f"There is no device {name!r} on this machine",
+            "",
+            f"Choose {' or '.join(n for n, there in present.items() if there)}",
+        )
     return torch.device(name)
 
 

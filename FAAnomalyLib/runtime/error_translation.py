@@ -15,16 +15,28 @@ def as_fa_error(error: BaseException) -> FAError:
     if isinstance(error, KeyboardInterrupt):
         return FAError("cancelled", "Cancelled", "", "Start again when ready")
     if is_out_of_memory(error):
-        return FAError("out-of-memory", "Out of memory", _first_line(error),
-                       "Close other programs, or run with --device cpu, --samples 1 or a smaller volume")
+        return FAError(
+            "out-of-memory",
+            "Out of memory",
+            _first_line(error),
+            "Close other programs, or run with --device cpu, --samples 1 or a smaller volume",
+        )
     package = (getattr(error, "name", None) or "").partition(".")[0]
     if isinstance(error, ImportError) and package in REQUIRED:
         state = "is not installed" if isinstance(error, ModuleNotFoundError) else "cannot be loaded"
-        return FAError("missing", f"The package {REQUIRED[package]} {state}", _first_line(error),
-                       f"Install it with: {install_command([package])}")
+        return FAError(
+            "missing",
+            f"The package {REQUIRED[package]} {state}",
+            _first_line(error),
+            f"Install it with: {install_command([package])}",
+        )
     where = _first_line(error)
-    return FAError("bug", "FAAnomaly met a bug", type(error).__name__ + (f", {where}" if where else ""),
-                   "Run again with --debug and report what it prints")
+    return FAError(
+        "bug",
+        "FAAnomaly met a bug",
+        type(error).__name__ + (f", {where}" if where else ""),
+        "Run again with --debug and report what it prints",
+    )
 
 
 def is_out_of_memory(error: BaseException) -> bool:

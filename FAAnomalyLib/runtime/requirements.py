@@ -1,4 +1,4 @@
-"""The packages the engine needs, and how to install them."""
+"""The packages the loaded needs, and how to install them."""
 
 from __future__ import annotations
 

@@ -22,13 +22,15 @@ def resources_dir() -> Path:
     if named:
         if Path(named).is_dir():
             return Path(named)
-        raise FAError("missing", f"{OVERRIDE} names {named}", "which is no folder",
-                      "Correct the variable or unset it")
+        raise FAError("missing", f"{OVERRIDE} names {named}", "which is no folder", "Correct the variable or unset it")
     beside = Path(__file__).resolve().parents[2]
     for folder in (beside / "Resources", beside / "FAAnomalyResources"):
         # Beside other modules of Slicer there is a Resources folder too, which is not ours.
         if (folder / "Models").is_dir() or (folder / "Template").is_dir():
             return folder
-    raise FAError("missing", "The bundled models are not there", f"neither {beside / 'Resources'} nor "
-                  f"{beside / 'FAAnomalyResources'} holds a Models folder",
-                  f"Install FAAnomaly again, or name the folder in {OVERRIDE}")
+    raise FAError(
+        "missing",
+        "The bundled models are not there",
+        f"neither {beside / 'Resources'} nor {beside / 'FAAnomalyResources'} holds a Models folder",
+        f"Install FAAnomaly again, or name the folder in {OVERRIDE}",
+    )

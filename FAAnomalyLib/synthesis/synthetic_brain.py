@@ -14,7 +14,7 @@ import torch
 from scipy import ndimage
 
 from ..errors import FAError
-from ..inpainting.volume_inpainter import Filler, Sampling
+from ..inpainting.volume_inpainter import Sampling, VolumeInpainter
 from ..preprocessing.template import Template
 from ..training.augmentation import augment
 from ..volume import Volume
@@ -27,14 +27,20 @@ TEXTURE_VOXELS = 0.7
 """Standard deviation of the Gaussian that removes what is finer than the model's resolution."""
 
 
-def sample_brain(filler: Filler, template: Template, seed: int = 0, sampler: str = "dpm++", steps: int = 12,
-                 on_progress: Callable[[float], None] | None = None) -> Volume:
+def sample_brain(
+    inpainter: VolumeInpainter,
+    template: Template,
+    seed: int = 0,
+    sampler: str = "dpm++",
+    steps: int = 12,
+    on_progress: Callable[[float], None] | None = None,
+) -> Volume:
     """A synthetic FA map on the model grid, in a random head position.
 
     Parameters
     ----------
     filler
-        A :class:`~FAAnomalyLib.inpainting.volume_inpainter.Filler` of a hole-trained model.
+        A :class:`~FAAnomalyLib.inpainting.volume_inpainter.VolumeInpainter` of a hole-trained model.
     template
         Its template.
     seed
@@ -42,26 +48,32 @@ def sample_brain(filler: Filler, template: Template, seed: int = 0, sampler: str
     sampler, steps
         A stochastic view needs a sampler, not the mean.
     """
-    if filler.model.kind != "inpainter":
-        raise FAError("bad-request", f"The model {filler.model.name} cannot draw a brain", "it is not hole-trained",
-                      "Choose the bundled model")
-    prior = template.prior
-    given = (torch.from_numpy(part) for part in (prior.fa, prior.brain, prior.fa, prior.white_matter))
+    if inpainter.model.kind != "inpainter":
+        raise FAError(
+            "bad-request",
+            f"The model {inpainter.model.name} cannot draw a brain",
+            "it is not hole-trained",
+            "Choose the bundled model",
+        )
+    priors = template.priors
+    given = (torch.from_numpy(part) for part in (priors.fa, priors.brain, priors.fa, priors.white_matter))
     start = augment(*given, torch.Generator().manual_seed(seed), smooth=True, unlike=UNLIKE)
     brain = _one_piece(start.weight.numpy() > 0.5)
     fa = np.where(brain, start.fa.numpy(), 0.0).astype(np.float32)
     halves = _halves(fa.shape)
     for number, half in enumerate(halves):
+
         def on_step(done: int, total: int, number: int = number) -> None:
             if on_progress is not None:
                 on_progress((number + done / total) / len(halves))
 
         hole = half & brain
-        drawn, _, _ = filler.fill(fa, hole, Sampling(sampler, steps, 1, seed * 1000 + number), on_step)
+        drawn, _, _ = inpainter.fill(fa, hole, Sampling(sampler, steps, 1, seed * 1000 + number), on_step)
         fa[hole] = drawn
         fa[hole] = _at_resolution(fa, brain)[hole]
-    return Volume(np.where(brain, np.clip(fa, 0.0, 1.0), 0.0).astype(np.float32),
-                  _head_position(template.fa.affine, seed))
+    return Volume(
+        np.where(brain, np.clip(fa, 0.0, 1.0), 0.0).astype(np.float32), _head_position(template.fa.affine, seed)
+    )
 
 
 def _one_piece(brain: np.ndarray) -> np.ndarray:

@@ -50,8 +50,15 @@ class Augmented:
     white_matter: Tensor
 
 
-def augment(fa: Tensor, weight: Tensor, prior_fa: Tensor, white_matter: Tensor, generator: Generator,
-            smooth: bool = False, unlike: float = 1.0) -> Augmented:
+def augment(
+    fa: Tensor,
+    weight: Tensor,
+    prior_fa: Tensor,
+    white_matter: Tensor,
+    generator: Generator,
+    smooth: bool = False,
+    unlike: float = 1.0,
+) -> Augmented:
     """Draw a random relative of a volume.
 
     Parameters

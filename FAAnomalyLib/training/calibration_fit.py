@@ -20,13 +20,13 @@ from scipy import ndimage
 from scipy.stats import norm, t
 
 from ..anomaly.calibration import COMBINATIONS, FILE, Calibration, drawn_name, save_calibration
-from ..anomaly.regions import find_regions, sought
-from ..anomaly.residual_maps import DRAWN, FIRST, YARDSTICK, Key
+from ..anomaly.regions import find_regions, restrict_to_signs
+from ..anomaly.residual_maps import REFERENCE_KEYS, REGION_KEYS, SCREENING_KEYS, Key
 from ..datasets.cohort import find_volumes
 from ..datasets.folds import read_folds
 from ..errors import FAError
 from ..volume import Volume
-from .healthy_maps import Healthy, look_at
+from .healthy_maps import HealthySubject, screen_cohort
 
 PRIOR_PEOPLE = 4.0
 """Weight of "no bias, unit spread" against the few people there are, in people."""
@@ -34,48 +34,52 @@ PLACE_MM = 3.0
 """Smoothing of the spread over places."""
 TAIL = 0.95
 """Share of healthy people who stay below a limit."""
-LEAST_PEOPLE = 3
+MIN_PEOPLE = 3
 STEP, FINEST_STEP = 0.02, 0.0025
 """Of the automatic threshold, in which a lower one is sought: halved from the one to the other."""
 COVERING = 1.25
 """A hole that covers a region whole is filled less surely than the lattices that its yardstick comes from."""
 
 
-def fit(people: list[Healthy], report: Callable[[str], None] = lambda text: None) -> Calibration:
+def fit(people: list[HealthySubject], report: Callable[[str], None] = lambda text: None) -> Calibration:
     """The calibration that *people* give; see the module's text.
 
     Raises ``FAError('bad-request')`` for fewer than three people: there is no spread of a pair.
     """
     names = sorted({one.person for one in people})
-    if len(names) < LEAST_PEOPLE:
-        raise FAError("bad-request", f"{len(names)} people are too few to calibrate with", "",
-                      f"Give at least {LEAST_PEOPLE}")
+    if len(names) < MIN_PEOPLE:
+        raise FAError(
+            "bad-request", f"{len(names)} people are too few to calibrate with", "", f"Give at least {MIN_PEOPLE}"
+        )
     places = _Places(people)
     shares = shares_of(people)
-    subject = {key: float(np.median([one.yardstick[key][1] for one in people])) for key in FIRST}
+    subject = {key: float(np.median([one.subject_scale[key][1] for one in people])) for key in SCREENING_KEYS}
     without = {p: places.statistics(np.array([one.person != p for one in people]) * shares) for p in names}
     others = {p: Calibration(*without[p], subject, people=len(names) - 1) for p in names}
-    found = [others[one.person].combined(one.maps, one.judged, one.yardstick) for one in people]
+    found = [others[one.person].combined(one.maps, one.analysed, one.subject_scale) for one in people]
     limits = {name: limits_of([maps[name] for maps in found], shares) for name in COMBINATIONS}
-    for drawn in DRAWN:
-        key = YARDSTICK[drawn]
-        z = [others[one.person].standardised(key, one.maps[key], one.judged, one.yardstick[key]) for one in people]
+    for drawn in REGION_KEYS:
+        key = REFERENCE_KEYS[drawn]
+        z = [
+            others[one.person].standardised(key, one.maps[key], one.analysed, one.subject_scale[key]) for one in people
+        ]
         limits[drawn_name(drawn[1])] = tuple(COVERING * limit for limit in limits_of(z, shares))
     whole = Calibration(*places.statistics(shares), subject, limits, people=len(names))
     strongest = [whole.strongest(maps) for maps in found]
-    whole = replace(whole, normal=_normal_table([s[one.judged] for s, one in zip(strongest, people, strict=True)],
-                                                shares))
+    whole = replace(
+        whole, normal=_normal_table([s[one.analysed] for s, one in zip(strongest, people, strict=True)], shares)
+    )
     # As results show it: interpolation to a person's own grid takes away a part of a narrow peak.
-    z = [one.shown(whole.z_of(maps, one.judged)) for maps, one in zip(found, people, strict=True)]
+    z = [one.shown(whole.z_of(maps, one.analysed)) for maps, one in zip(found, people, strict=True)]
     tails = [[float(np.max(sign * shown.data)) for shown in z] for sign in (1, -1)]
     for one, up, down in zip(people, *tails, strict=True):
         report(f"largest z of {one.name}: +{up:.2f} -{down:.2f}")
     threshold = _beyond_next(tails, shares, len(names))
-    up, down = (_one_region(z, shares, sought(threshold, sign)) for sign in ("increased", "decreased"))
-    return replace(whole, threshold=threshold, sensitive=_one_region(z, shares, threshold), alone=(up[0], down[1]))
+    up, down = (_one_region(z, shares, restrict_to_signs(threshold, sign)) for sign in ("increased", "decreased"))
+    return replace(whole, threshold=threshold, sensitive=_one_region(z, shares, threshold), one_sided=(up[0], down[1]))
 
 
-def shares_of(people: list[Healthy]) -> np.ndarray:
+def shares_of(people: list[HealthySubject]) -> np.ndarray:
     """Each volume's weight: a person's volumes have a weight of 1 together."""
     return np.array([1.0 / sum(other.person == one.person for other in people) for one in people])
 
@@ -83,13 +87,15 @@ def shares_of(people: list[Healthy]) -> np.ndarray:
 class _Places:
     """What each volume shows at each place where any is judged."""
 
-    def __init__(self, people: list[Healthy]) -> None:
-        self._shape, self._sigma = people[0].judged.shape, PLACE_MM / people[0].prepared.space.spacing_mm
-        self._where = np.any([one.judged for one in people], axis=0)
-        self._judged = np.stack([one.judged[self._where] for one in people]).astype(np.float32)
+    def __init__(self, people: list[HealthySubject]) -> None:
+        self._shape, self._sigma = people[0].analysed.shape, PLACE_MM / people[0].prepared.grid.spacing_mm
+        self._where = np.any([one.analysed for one in people], axis=0)
+        self._judged = np.stack([one.analysed[self._where] for one in people]).astype(np.float32)
         self._values = {}
-        for key in FIRST:
-            standard = [(one.maps[key][self._where] - one.yardstick[key][0]) / one.yardstick[key][1] for one in people]
+        for key in SCREENING_KEYS:
+            standard = [
+                (one.maps[key][self._where] - one.subject_scale[key][0]) / one.subject_scale[key][1] for one in people
+            ]
             self._values[key] = np.stack(standard).astype(np.float32) * self._judged
 
     def statistics(self, shares: np.ndarray) -> tuple[dict[Key, np.ndarray], dict[Key, np.ndarray]]:
@@ -134,8 +140,13 @@ def _beyond_next(tails: list[list[float]], shares: np.ndarray, people: int) -> t
     normal quantile.
     """
     means = np.array([np.average(tail, weights=shares) for tail in tails])
-    variance = np.mean([np.average((np.array(tail) - mean) ** 2, weights=shares)
-                        for tail, mean in zip(tails, means, strict=True)]) * people / (people - 1)
+    variance = (
+        np.mean(
+            [np.average((np.array(tail) - mean) ** 2, weights=shares) for tail, mean in zip(tails, means, strict=True)]
+        )
+        * people
+        / (people - 1)
+    )
     margin = np.sqrt(variance * (1 + 1 / people)) * t.ppf(TAIL, len(tails) * (people - 1))
     return tuple(float(mean + margin) for mean in means)
 
@@ -145,6 +156,7 @@ def _one_region(z: list[Volume], shares: np.ndarray, threshold: tuple[float, flo
 
     A tail whose threshold is infinite has none.
     """
+
     def too_low(scale: float) -> bool:
         lower = tuple(scale * limit for limit in threshold)
         return np.average([len(find_regions(one, one, lower)[1]) for one in z], weights=shares) > 1.0
@@ -170,14 +182,27 @@ def _normal_table(values: list[np.ndarray], shares: np.ndarray) -> np.ndarray:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``faanomaly calibrate``."""
     parser.add_argument("data", type=Path, help="folder of healthy FA maps (NAME_FA.nii.gz, NAME_mask.nii.gz)")
-    parser.add_argument("--folds", type=Path, required=True,
-                        help="CSV with the columns person,model: a model that was not trained on the person")
+    parser.add_argument(
+        "--folds",
+        type=Path,
+        required=True,
+        help="CSV with the columns person,model: a model that was not trained on the person",
+    )
     parser.add_argument("--people", type=Path, help="CSV with the columns file,person")
-    parser.add_argument("-o", "--model", type=Path, required=True, metavar="MODEL",
-                        help="model folder that the calibration is written into")
-    parser.add_argument("--cross", type=Path, metavar="FOLDER",
-                        help="also write every person's own model with a calibration that knows nothing of them, "
-                             "for evaluate --folds")
+    parser.add_argument(
+        "-o",
+        "--model",
+        type=Path,
+        required=True,
+        metavar="MODEL",
+        help="model folder that the calibration is written into",
+    )
+    parser.add_argument(
+        "--cross",
+        type=Path,
+        metavar="FOLDER",
+        help="also write every person's own model with a calibration that knows nothing of them, for evaluate --folds",
+    )
     parser.add_argument("--work", type=Path, help="folder for finished passes (default: beside the model)")
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
 
@@ -187,7 +212,7 @@ def run(args: argparse.Namespace) -> int:
     folds = read_folds(args.folds)
     volumes = [(person, path) for person, path in find_volumes(args.data, args.people) if person in folds]
     say = lambda text: print(text, file=sys.stderr, flush=True)  # noqa: E731
-    people = look_at(volumes, folds, args.work or args.model.parent / "calibration-passes", args.device, say)
+    people = screen_cohort(volumes, folds, args.work or args.model.parent / "calibration-passes", args.device, say)
     if args.cross is not None:
         args.cross.mkdir(parents=True, exist_ok=True)
         names = sorted({one.person for one in people})
@@ -202,21 +227,24 @@ def run(args: argparse.Namespace) -> int:
     calibration = fit(people, say)
     install(calibration, args.model, people)
     values = "auto +{:.2f} and -{:.2f}, sensitive +{:.2f} and -{:.2f}, for one sign alone +{:.2f} or -{:.2f}".format(
-        *calibration.threshold, *calibration.sensitive, *calibration.alone)
+        *calibration.threshold, *calibration.sensitive, *calibration.one_sided
+    )
     print(f"calibrated {args.model} with {calibration.people} people: thresholds {values}")
     return 0
 
 
-def install(calibration: Calibration, folder: Path, people: list[Healthy]) -> None:
+def install(calibration: Calibration, folder: Path, people: list[HealthySubject]) -> None:
     """Write the calibration that *people* gave and seal it in the model's manifest."""
     digest = save_calibration(calibration, folder / FILE)
     path = folder / "manifest.json"
     manifest = json.loads(path.read_text(encoding="utf-8"))
     manifest["calibration"] = {
-        "sha256": digest, "people": calibration.people, "volumes": sorted(one.name for one in people),
+        "sha256": digest,
+        "people": calibration.people,
+        "volumes": sorted(one.name for one in people),
         "threshold": [round(t, 3) for t in calibration.threshold],
         "sensitive": [round(t, 3) for t in calibration.sensitive],
-        "alone": [round(t, 3) for t in calibration.alone],
+        "alone": [round(t, 3) for t in calibration.one_sided],
         "limits": {name: [round(v, 3) for v in limit] for name, limit in calibration.limits.items()},
     }
     path.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ..datasets.cohort import load_subject, mask_of, naming
 from ..preprocessing.model_grid import RESOLUTION_MM, prepare
-from ..preprocessing.template import Prior, Template
+from ..preprocessing.template import Template, TemplatePriors
 from ..preprocessing.template_warping import LEVELS, SMOOTHING_VOXELS, UPDATE_SMOOTHING_VOXELS
 
 RIM_MM = 3.0
@@ -28,7 +28,7 @@ STORED = ("fa", "brain", "prior_fa", "prior_white_matter", "prior_brain")
 
 
 @dataclass(frozen=True)
-class Subject:
+class TrainingSubject:
     """One volume on the model grid.
 
     Attributes
@@ -39,7 +39,7 @@ class Subject:
         FA in [0, 1], float32 tensor (X, Y, Z).
     weight
         What an error costs at each voxel: 1 in the brain, less at its rim, little outside.
-    prior
+    priors
         The template's priors bent to this brain.
     """
 
@@ -47,11 +47,12 @@ class Subject:
     person: str
     fa: Tensor
     weight: Tensor
-    prior: Prior
+    priors: TemplatePriors
 
 
-def prepare_subjects(volumes: list[tuple[str, Path]], template: Template, cache: Path,
-                     report: Callable[[str], None] = print) -> list[Subject]:
+def prepare_subjects(
+    volumes: list[tuple[str, Path]], template: Template, cache: Path, report: Callable[[str], None] = print
+) -> list[TrainingSubject]:
     """Register and resample every volume, or read it from *cache* when nothing has changed.
 
     Several processes may share a cache.  Raises ``FAError('bad-input')``, which names the file.
@@ -66,30 +67,47 @@ def prepare_subjects(volumes: list[tuple[str, Path]], template: Template, cache:
             volume, brain = load_subject(path)
             with naming(path):
                 prepared = prepare(volume, template, brain)
-            prior = prepared.space.prior
-            found = [a.astype(np.float16) for a in (prepared.fa, prepared.brain, prior.fa, prior.white_matter,
-                                                    prior.brain)]
+            priors = prepared.grid.priors
+            found = [
+                a.astype(np.float16)
+                for a in (prepared.fa, prepared.brain, priors.fa, priors.white_matter, priors.brain)
+            ]
             temporary = entry.with_suffix(f".{os.getpid()}.partial.npz")
             np.savez_compressed(temporary, key=key, **dict(zip(STORED, found, strict=True)))
             os.replace(temporary, entry)
-            report(f"prepared {number}/{len(volumes)} {path.name}: "
-                   f"correlation {prepared.space.alignment.correlation:.2f}")
-        fa, brain, *prior = (array.astype(np.float32) for array in found)
-        subjects.append(Subject(path.name, person, torch.from_numpy(fa),
-                                torch.from_numpy(error_weight(brain > 0.5, template.fa.spacing[0])), Prior(*prior)))
+            report(
+                f"prepared {number}/{len(volumes)} {path.name}: correlation {prepared.grid.alignment.correlation:.2f}"
+            )
+        fa, brain, *priors = (array.astype(np.float32) for array in found)
+        subjects.append(
+            TrainingSubject(
+                path.name,
+                person,
+                torch.from_numpy(fa),
+                torch.from_numpy(error_weight(brain > 0.5, template.fa.spacing[0])),
+                TemplatePriors(*priors),
+            )
+        )
     return subjects
 
 
 def error_weight(brain: np.ndarray, spacing_mm: float) -> np.ndarray:
-    """:attr:`Subject.weight` of a boolean brain mask."""
+    """:attr:`TrainingSubject.weight` of a boolean brain mask."""
     depth = ndimage.distance_transform_edt(brain, sampling=spacing_mm)
     return np.where(depth > RIM_MM, 1.0, np.where(brain, RIM_WEIGHT, OUTSIDE_WEIGHT)).astype(np.float32)
 
 
 def _key(path: Path, template: Template) -> str:
     files = [(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in (path, mask_of(path)) if p.is_file()]
-    grid = (template.sha256, template.fa.shape, template.fa.affine.tolist(), RESOLUTION_MM, LEVELS, SMOOTHING_VOXELS,
-            UPDATE_SMOOTHING_VOXELS)
+    grid = (
+        template.sha256,
+        template.fa.shape,
+        template.fa.affine.tolist(),
+        RESOLUTION_MM,
+        LEVELS,
+        SMOOTHING_VOXELS,
+        UPDATE_SMOOTHING_VOXELS,
+    )
     return hashlib.sha256(repr((files, grid)).encode()).hexdigest()
 
 

@@ -8,25 +8,25 @@ from pathlib import Path
 
 import numpy as np
 
-from ..anomaly.candidates import judged_mask
-from ..anomaly.residual_maps import FIRST, Key, centre_and_spread, first_evidence
-from ..anomaly.scoring import small_and_large
+from ..anomaly.candidates import analysis_mask
+from ..anomaly.residual_maps import SCREENING_KEYS, Key, robust_location_and_scale, screening_maps
+from ..anomaly.scoring import small_and_large_residuals
 from ..datasets.cohort import load_subject, naming
 from ..errors import FAError
-from ..inpainting.fusion import combine
-from ..inpainting.pass_planning import identity_of_passes, roaming_passes
-from ..inpainting.pass_runner import roam_by_size
+from ..inpainting.fusion import fuse_passes
+from ..inpainting.pass_planning import passes_identity, whole_brain_passes
+from ..inpainting.pass_runner import inpaint_passes_by_size
 from ..inpainting.volume_inpainter import Sampling
-from ..io.pass_cache import PassStore
+from ..io.pass_cache import PassCache
 from ..models.manifest import trained_on
-from ..pipeline.loaded_model import Engine, load_engine
-from ..preprocessing.model_grid import Prepared, prepare
+from ..pipeline.loaded_model import LoadedModel, open_model
+from ..preprocessing.model_grid import PreparedSubject, prepare
 from ..request import DetectRequest
 from ..volume import Volume
 
 
 @dataclass(frozen=True)
-class Healthy:
+class HealthySubject:
     """One volume of one person after the roaming passes.
 
     Attributes
@@ -45,58 +45,70 @@ class Healthy:
 
     name: str
     person: str
-    prepared: Prepared
+    prepared: PreparedSubject
     covered: np.ndarray
-    judged: np.ndarray
+    analysed: np.ndarray
     maps: dict[Key, np.ndarray]
 
     @property
-    def yardstick(self) -> dict[Key, tuple[float, float]]:
+    def subject_scale(self) -> dict[Key, tuple[float, float]]:
         """Centre and spread of each map over the brain."""
-        return {key: centre_and_spread(self.maps[key][self.judged]) for key in FIRST}
+        return {key: robust_location_and_scale(self.maps[key][self.analysed]) for key in SCREENING_KEYS}
 
     def shown(self, z: np.ndarray) -> Volume:
         """A z-map of the model grid as a result shows it, on the map's own grid."""
         return self.prepared.z_on_native(z, self.covered)
 
 
-
-
-def look_at(volumes: list[tuple[str, Path]], folds: dict[str, Path], work: Path, device: str,
-            report: Callable[[str], None]) -> list[Healthy]:
+def screen_cohort(
+    volumes: list[tuple[str, Path]], folds: dict[str, Path], work: Path, device: str, report: Callable[[str], None]
+) -> list[HealthySubject]:
     """Register and roam every volume with its person's model; finished passes are kept in *work*.
 
     Raises ``FAError('bad-request')`` for a model that was trained on the person it is to judge.
     """
-    engines: dict[Path, Engine] = {}
+    loaded_models: dict[Path, LoadedModel] = {}
     request = DetectRequest(device=device)
     found = []
     for number, (person, path) in enumerate(volumes, 1):
         folder = folds[person]
-        if folder not in engines:
-            engines[folder] = load_engine(str(folder), device, calibrated=False)
-        engine = engines[folder]
+        if folder not in loaded_models:
+            loaded_models[folder] = open_model(str(folder), device, calibrated=False)
+        loaded = loaded_models[folder]
         # Another volume of the same person counts.
-        seen = sorted({other.name for owner, other in volumes if owner == person} & trained_on(engine.model.manifest))
+        seen = sorted({other.name for owner, other in volumes if owner == person} & trained_on(loaded.model.manifest))
         if seen:
-            raise FAError("bad-request", f"The model in {folder} was trained on {seen[0]}", f"it is of {person}",
-                          "Calibrate with a model that has not seen the person")
+            raise FAError(
+                "bad-request",
+                f"The model in {folder} was trained on {seen[0]}",
+                f"it is of {person}",
+                "Calibrate with a model that has not seen the person",
+            )
         with naming(path):
-            prepared = prepare(*_volume_first(path, engine))
-        spacing = prepared.space.spacing_mm
-        identity = identity_of_passes(prepared, request, engine.model.manifest["sha256"])
-        by_size = roam_by_size(engine.filler, prepared.fa, roaming_passes(prepared, request), Sampling(), None,
-                               PassStore(work, identity, True), prepared.space.prior)
-        covered = combine(by_size.values(), prepared.fa.shape).covered
-        judged = judged_mask(prepared.brain, prepared.space.prior.white_matter, covered, spacing)
-        small, large = small_and_large(prepared.fa, by_size)
-        maps = first_evidence(prepared.fa, prepared.space.prior, judged, small, large, spacing)
-        found.append(Healthy(path.name, person, prepared, prepared.filled_on_native(covered), judged, maps))
-        report(f"looked at {number}/{len(volumes)} {path.name}: error in 40 mm holes "
-               f"{float(large[0][judged].std()):.4f} FA")
+            prepared = prepare(*_volume_first(path, loaded))
+        spacing = prepared.grid.spacing_mm
+        identity = passes_identity(prepared, request, loaded.model.manifest["sha256"])
+        by_size = inpaint_passes_by_size(
+            loaded.inpainter,
+            prepared.fa,
+            whole_brain_passes(prepared, request),
+            Sampling(),
+            None,
+            PassCache(work, identity, True),
+            prepared.grid.priors,
+        )
+        covered = fuse_passes(by_size.values(), prepared.fa.shape).covered
+        analysed = analysis_mask(prepared.brain, prepared.grid.priors.white_matter, covered, spacing)
+        small, large = small_and_large_residuals(prepared.fa, by_size)
+        maps = screening_maps(prepared.fa, prepared.grid.priors, analysed, small, large, spacing)
+        found.append(HealthySubject(path.name, person, prepared, prepared.inpainted_on_native(covered), analysed, maps))
+        report(
+            f"looked at {number}/{len(volumes)} {path.name}: error in 40 mm holes "
+            f"{float(large[0][analysed].std()):.4f} FA"
+        )
     return found
 
 
-def _volume_first(path: Path, engine: Engine):
+def _volume_first(path: Path, loaded: LoadedModel):
     volume, brain = load_subject(path)
-    return volume, engine.template, brain
+    return volume, loaded.template, brain

@@ -61,8 +61,9 @@ def _blobs(brain: Tensor, generator: Generator) -> Tensor:
     """Level sets of a smooth random field inside a few balls: round, ragged, elongated."""
     knots = 4 + _integer(6, generator)
     coarse = [n // knots + 2 for n in brain.shape]
-    field = F.interpolate(torch.randn((1, 1, *coarse), generator=generator), size=tuple(brain.shape),
-                          mode="trilinear", align_corners=True)[0, 0]
+    field = F.interpolate(
+        torch.randn((1, 1, *coarse), generator=generator), size=tuple(brain.shape), mode="trilinear", align_corners=True
+    )[0, 0]
     axes = torch.meshgrid(*[torch.arange(n, dtype=torch.float32) for n in brain.shape], indexing="ij")
     hole = torch.zeros_like(brain)
     for _ in range(1 + _integer(8, generator)):

@@ -10,8 +10,10 @@ def write_card(folder: Path, manifest: dict) -> None:
     training = manifest["training"]
     held_out = ", ".join(training["held_out"]) or "nobody"
     lines = [
-        f"# Model card: {folder.parent.name}", "",
-        "**Research software; not for diagnosis, not for decisions about care.**", "",
+        f"# Model card: {folder.parent.name}",
+        "",
+        "**Research software; not for diagnosis, not for decisions about care.**",
+        "",
         f"- Network: `{manifest['network']}`",
         f"- Trained on {len(training['volumes'])} volumes of {training['people']} people: "
         f"{', '.join(training['volumes'])}",
@@ -21,6 +23,7 @@ def write_card(folder: Path, manifest: dict) -> None:
         "- Licence: to be stated by whoever publishes these weights; mind the licences of the volumes",
         "- Calibration: none",
         "- Measured scores: none yet; `Testing/Benchmarks/held_out_error.py` measures the error on one person",
-        "- Must not be used for: diagnosis; people unlike those it was trained on; maps other than FA", "",
+        "- Must not be used for: diagnosis; people unlike those it was trained on; maps other than FA",
+        "",
     ]
     (folder / "MODEL_CARD.md").write_text("\n".join(lines))

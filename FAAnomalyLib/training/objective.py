@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor, nn
 
-from ..diffusion.noise_schedule import Schedule
+from ..diffusion.noise_schedule import NoiseSchedule
 from ..networks.conditioning import condition
 from .augmentation import augment
-from .cohort_cache import Subject
+from .cohort_cache import TrainingSubject
 from .mask_sampling import random_hole
 
 WHITE_MATTER_FA = 0.2
@@ -37,27 +37,42 @@ class HoleObjective:
         not pull on the mean).
     """
 
-    schedule: Schedule
+    schedule: NoiseSchedule
     crop: tuple[int, int, int] | None = (56, 64, 56)
     pure_noise: float = 0.5
     variance_weight: float = 0.05
 
-    def example(self, subject: Subject, generator: Generator) -> dict[str, Tensor]:
+    def example(self, subject: TrainingSubject, generator: Generator) -> dict[str, Tensor]:
         """One random example, without batch axis."""
-        drawn = augment(subject.fa, subject.weight, torch.from_numpy(subject.prior.fa),
-                        torch.from_numpy(subject.prior.white_matter), generator, subject.person == "template")
+        drawn = augment(
+            subject.fa,
+            subject.weight,
+            torch.from_numpy(subject.priors.fa),
+            torch.from_numpy(subject.priors.white_matter),
+            generator,
+            subject.person == "template",
+        )
         weight, brain = drawn.weight, drawn.weight > 0.05
         hole = random_hole(brain, generator)
         x = 2.0 * drawn.fa - 1.0
-        given = condition(x[None, None], hole[None, None].float(), 2.0 * drawn.prior_fa[None, None] - 1.0,
-                          drawn.white_matter[None, None])[0]
+        given = condition(
+            x[None, None],
+            hole[None, None].float(),
+            2.0 * drawn.prior_fa[None, None] - 1.0,
+            drawn.white_matter[None, None],
+        )[0]
         window = self._window(brain, tuple(x.shape), generator)
         last = self.schedule.timesteps - 1
         pure = float(torch.rand((), generator=generator)) < self.pure_noise
         t = last if pure else int(torch.randint(last, (), generator=generator))
         x, weight, given = x[window][None], (weight * hole)[window][None], given[(slice(None), *window)]
-        return {"x": x, "weight": weight, "condition": given, "t": torch.tensor(t),
-                "noise": torch.randn(x.shape, generator=generator)}
+        return {
+            "x": x,
+            "weight": weight,
+            "condition": given,
+            "t": torch.tensor(t),
+            "noise": torch.randn(x.shape, generator=generator),
+        }
 
     def _window(self, brain: Tensor, shape: tuple[int, ...], generator: Generator) -> tuple[slice, ...]:
         if self.crop is None:
@@ -94,15 +109,18 @@ class ThesisObjective:
         Whether the network is given the white-matter mask FA > 0.2 (equation 2.1).
     """
 
-    schedule: Schedule
+    schedule: NoiseSchedule
     conditional: bool
 
-    def example(self, subject: Subject, generator: Generator) -> dict[str, Tensor]:
+    def example(self, subject: TrainingSubject, generator: Generator) -> dict[str, Tensor]:
         """One example without augmentation, as in section 2.4."""
         x = 2.0 * subject.fa[None] - 1.0
-        return {"x": x, "white_matter": (subject.fa[None] > WHITE_MATTER_FA).float(),
-                "t": torch.randint(self.schedule.timesteps, (), generator=generator),
-                "noise": torch.randn(x.shape, generator=generator)}
+        return {
+            "x": x,
+            "white_matter": (subject.fa[None] > WHITE_MATTER_FA).float(),
+            "t": torch.randint(self.schedule.timesteps, (), generator=generator),
+            "noise": torch.randn(x.shape, generator=generator),
+        }
 
     def loss(self, network: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Mean squared error of the predicted noise, twice."""

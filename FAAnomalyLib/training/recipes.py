@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-LINEAR = {"kind": "linear", "timesteps": 1000,
-          "parameters": {"beta_start": 1e-4, "beta_end": 0.02, "zero_terminal_snr": False}}
+LINEAR = {
+    "kind": "linear",
+    "timesteps": 1000,
+    "parameters": {"beta_start": 1e-4, "beta_end": 0.02, "zero_terminal_snr": False},
+}
 COSINE = {"kind": "cosine", "timesteps": 1000, "parameters": {"zero_terminal_snr": True}}
 
 
@@ -49,15 +52,27 @@ THESIS_GRID = {"shape": [128, 128, 128], "spacing_mm": 1.25}
 def _thesis(conditional: bool) -> Recipe:
     return Recipe(
         network={"kind": "thesis", "conditional": conditional, "widths": [16, 32, 64, 128, 256]},
-        schedule=LINEAR, grid=THESIS_GRID, steps=360_000, batch=1, learning_rate=1e-4, warmup=0, decay="thesis",
-        average=0.0, clip=0.0,
+        schedule=LINEAR,
+        grid=THESIS_GRID,
+        steps=360_000,
+        batch=1,
+        learning_rate=1e-4,
+        warmup=0,
+        decay="thesis",
+        average=0.0,
+        clip=0.0,
     )
 
 
 RECIPES: dict[str, Recipe] = {
     "inpainter": Recipe(
         network={"kind": "inpainter", "widths": [32, 64, 128], "blocks": [1, 2, 2]},
-        schedule=COSINE, grid=MODEL_GRID, steps=4000, batch=2, learning_rate=1e-3, warmup=50,
+        schedule=COSINE,
+        grid=MODEL_GRID,
+        steps=4000,
+        batch=2,
+        learning_rate=1e-3,
+        warmup=50,
         crop=(56, 64, 56),
     ),
     "thesis-conditional": _thesis(True),

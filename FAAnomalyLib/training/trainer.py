@@ -25,19 +25,34 @@ from .recipes import RECIPES, Recipe
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``faanomaly train``."""
     parser.add_argument("data", type=Path, help="folder of healthy FA maps (NAME_FA.nii.gz, NAME_mask.nii.gz)")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="RUN",
-                        help="run folder; started again, it goes on where it stopped")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="RUN",
+        help="run folder; started again, it goes on where it stopped",
+    )
     parser.add_argument("--recipe", choices=sorted(RECIPES), default="inpainter")
     parser.add_argument("--template", type=Path, help="template folder (default: the bundled one)")
-    parser.add_argument("--start-from", metavar="MODEL",
-                        help="begin with the weights of a model (a new run only), for instance to add a site's people")
+    parser.add_argument(
+        "--start-from",
+        metavar="MODEL",
+        help="begin with the weights of a model (a new run only), for instance to add a site's people",
+    )
     parser.add_argument("--people", type=Path, help="CSV with the columns file,person")
-    parser.add_argument("--hold-out", action="append", default=[], metavar="PERSON",
-                        help="keep a person out of training and report the error on them")
+    parser.add_argument(
+        "--hold-out",
+        action="append",
+        default=[],
+        metavar="PERSON",
+        help="keep a person out of training and report the error on them",
+    )
     parser.add_argument("--steps", type=int, help="training steps (default: the recipe's)")
     parser.add_argument("--batch", type=int, help="examples a step (default: the recipe's)")
-    parser.add_argument("--widths", type=int, nargs="+", metavar="N",
-                        help="channels at each resolution (default: the recipe's)")
+    parser.add_argument(
+        "--widths", type=int, nargs="+", metavar="N", help="channels at each resolution (default: the recipe's)"
+    )
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--save-every", type=int, default=500, help="steps between checkpoints")
@@ -60,8 +75,12 @@ def run(args: argparse.Namespace) -> int:
     recipe = RECIPES[args.recipe]
     if args.widths and (len(args.widths) != len(recipe.network["widths"]) or min(args.widths) < 1):
         raise FAError("bad-request", f"--widths must be {len(recipe.network['widths'])} positive numbers")
-    recipe = replace(recipe, steps=args.steps or recipe.steps, batch=args.batch or recipe.batch,
-                     network={**recipe.network, "widths": args.widths or recipe.network["widths"]})
+    recipe = replace(
+        recipe,
+        steps=args.steps or recipe.steps,
+        batch=args.batch or recipe.batch,
+        network={**recipe.network, "widths": args.widths or recipe.network["widths"]},
+    )
     volumes = find_volumes(args.data, args.people)
     training, held_out = split_people(volumes, args.hold_out)
     try:
@@ -88,16 +107,35 @@ def run(args: argparse.Namespace) -> int:
     training, held_out = (prepare_subjects(part, template, cache, say) for part in (training, held_out))
     torch.manual_seed(args.seed)
     network = build_network(recipe.network).to(device, memory_format=torch.channels_last_3d)
-    trainer = Trainer(recipe, network, training, held_out, template, args.output, device, _common_dtype(device, world),
-                      args.seed, rank, world, say)
+    trainer = Trainer(
+        recipe,
+        network,
+        training,
+        held_out,
+        template,
+        args.output,
+        device,
+        _common_dtype(device, world),
+        args.seed,
+        rank,
+        world,
+        say,
+    )
     if args.start_from:
         trainer.start_from(args.start_from)
     trainer.resume()
     trainer.train(args.save_every, args.judge_every)
     if rank == 0:
-        trainer.export({"people": len({s.person for s in training}), "volumes": [s.name for s in training],
-                        "held_out": [s.name for s in held_out], "seed": args.seed,
-                        **({"started_from": trainer.ancestor} if trainer.ancestor else {})}, args.template)
+        trainer.export(
+            {
+                "people": len({s.person for s in training}),
+                "volumes": [s.name for s in training],
+                "held_out": [s.name for s in held_out],
+                "seed": args.seed,
+                **({"started_from": trainer.ancestor} if trainer.ancestor else {}),
+            },
+            args.template,
+        )
     if world > 1:
         torch.distributed.destroy_process_group()
     return 0
@@ -147,17 +185,18 @@ class Trainer:
     def __init__(self, recipe, network, training, held_out, template, folder, device, dtype, seed, rank, world, say):
         import torch
 
-        from ..diffusion.noise_schedule import Schedule
+        from ..diffusion.noise_schedule import NoiseSchedule
         from .objective import HoleObjective, ThesisObjective
 
         self.recipe, self.network, self.training, self.held_out = recipe, network, training, held_out
         self.template, self.folder, self.device, self.dtype = template, folder, device, dtype
         self.seed, self.rank, self.world, self.say = seed, rank, world, say
-        schedule = Schedule.from_dict(recipe.schedule)
+        schedule = NoiseSchedule.from_dict(recipe.schedule)
         if recipe.network["kind"] == "inpainter":
             self.objective = HoleObjective(schedule, recipe.crop)
-            self.optimizer = torch.optim.AdamW(network.parameters(), lr=recipe.learning_rate, weight_decay=0.01,
-                                               betas=(0.9, 0.99))
+            self.optimizer = torch.optim.AdamW(
+                network.parameters(), lr=recipe.learning_rate, weight_decay=0.01, betas=(0.9, 0.99)
+            )
         else:
             self.objective = ThesisObjective(schedule, recipe.network["conditional"])
             self.optimizer = torch.optim.Adam(network.parameters(), lr=recipe.learning_rate)
@@ -165,8 +204,11 @@ class Trainer:
         self.step = 0
         self.running = None
         self.ancestor = None
-        self.data = {"training": [[s.person, s.name] for s in training],
-                     "held_out": [[s.person, s.name] for s in held_out], "template": template.sha256}
+        self.data = {
+            "training": [[s.person, s.name] for s in training],
+            "held_out": [[s.person, s.name] for s in held_out],
+            "template": template.sha256,
+        }
         self.parallel = network
         if world > 1:
             ids = [device.index] if device.type == "cuda" else None
@@ -184,8 +226,12 @@ class Trainer:
 
         model = load_model(name)
         if model.manifest["network"] != self.recipe.network:
-            raise FAError("bad-request", f"The model {model.name} has another network than this recipe", "",
-                          "Choose a model of the same recipe")
+            raise FAError(
+                "bad-request",
+                f"The model {model.name} has another network than this recipe",
+                "",
+                "Choose a model of the same recipe",
+            )
         self.network.load_state_dict(model.network.state_dict())
         for key, value in self.network.state_dict().items():
             self.average[key].copy_(value)
@@ -213,12 +259,19 @@ class Trainer:
         except (ValueError, KeyError, TypeError) as error:
             raise self._damaged(error) from error
         if settings != (json.dumps(asdict(self.recipe), sort_keys=True), self.seed):
-            raise FAError("bad-request", f"{self.folder} holds a run with other settings", "",
-                          "Give the same options, or another run folder")
+            raise FAError(
+                "bad-request",
+                f"{self.folder} holds a run with other settings",
+                "",
+                "Give the same options, or another run folder",
+            )
         if data != self.data:
-            raise FAError("bad-request", f"{self.folder} holds a run of other people",
-                          "its volumes, held-out people or template are not these",
-                          "Give the same data, or another run folder")
+            raise FAError(
+                "bad-request",
+                f"{self.folder} holds a run of other people",
+                "its volumes, held-out people or template are not these",
+                "Give the same data, or another run folder",
+            )
         try:
             self.network.load_state_dict(state["network"])
             self.optimizer.load_state_dict(state["optimizer"])
@@ -240,8 +293,12 @@ class Trainer:
 
     def _damaged(self, error: Exception) -> FAError:
         why = f"it lacks {error}" if isinstance(error, KeyError) else str(error).strip().splitlines()[0]
-        return FAError("bad-input", f"The checkpoint in {self.folder} is damaged", why,
-                       "Delete checkpoint.pt there to begin anew, or put back a copy")
+        return FAError(
+            "bad-input",
+            f"The checkpoint in {self.folder} is damaged",
+            why,
+            "Delete checkpoint.pt there to begin anew, or put back a copy",
+        )
 
     def save(self) -> None:
         """Write the checkpoint under a temporary name and rename it."""
@@ -249,11 +306,18 @@ class Trainer:
 
         if self.rank:
             return
-        state = {"recipe": json.dumps(asdict(self.recipe), sort_keys=True), "seed": self.seed, "step": self.step,
-                 "data": self.data, "ancestor": self.ancestor, "running": self.running,
-                 "computed": [self.device.type, str(self.dtype)],
-                 "network": self.network.state_dict(), "average": self.average,
-                 "optimizer": self.optimizer.state_dict()}
+        state = {
+            "recipe": json.dumps(asdict(self.recipe), sort_keys=True),
+            "seed": self.seed,
+            "step": self.step,
+            "data": self.data,
+            "ancestor": self.ancestor,
+            "running": self.running,
+            "computed": [self.device.type, str(self.dtype)],
+            "network": self.network.state_dict(),
+            "average": self.average,
+            "optimizer": self.optimizer.state_dict(),
+        }
         temporary = self.folder / "checkpoint.pt.partial"
         try:
             with open(temporary, "wb") as handle:
@@ -288,7 +352,8 @@ class Trainer:
         for number in range(self.recipe.batch):
             # Large seeds wrap round instead of overflowing.
             generator = torch.Generator().manual_seed(
-                (((self.seed * 1_000_003 + self.step) * 1009 + self.rank) * 101 + number) % 2**63)
+                (((self.seed * 1_000_003 + self.step) * 1009 + self.rank) * 101 + number) % 2**63
+            )
             chosen = int(torch.multinomial(self.shares, 1, generator=generator))
             examples.append(self.objective.example(self.training[chosen], generator))
         batch = {k: torch.stack([e[k] for e in examples]).to(self.device) for k in examples[0]}
@@ -321,8 +386,7 @@ class Trainer:
         if judge and self.held_out and self.recipe.network["kind"] == "inpainter":
             from .validation import roaming_error
 
-            errors = roaming_error(self._averaged(), self.held_out, self.template.fa.spacing,
-                                   self.device, self.dtype)
+            errors = roaming_error(self._averaged(), self.held_out, self.template.fa.spacing, self.device, self.dtype)
             held_out = " ".join(f"{e:.4f}" for e in errors)
         path = self.folder / "log.csv"
         new = not path.is_file()
@@ -332,8 +396,10 @@ class Trainer:
             log.write(f"{self.step},{self.running:.5f},{pace:.3f},{held_out}\n")
         minutes, seconds = divmod(int(left), 60)
         bar = "#" * round(20 * self.step / self.recipe.steps)
-        self.say(f"[{bar:<20}] step {self.step}/{self.recipe.steps}  error {self.running:.4f}  {pace:.2f} s/step  "
-                 f"{minutes} min {seconds:02d} s left" + (f"  held out {held_out}" if held_out else ""))
+        self.say(
+            f"[{bar:<20}] step {self.step}/{self.recipe.steps}  error {self.running:.4f}  {pace:.2f} s/step  "
+            f"{minutes} min {seconds:02d} s left" + (f"  held out {held_out}" if held_out else "")
+        )
 
     def _averaged(self):
         import copy
@@ -348,9 +414,13 @@ class Trainer:
         from ..pipeline.loaded_model import OWN_TEMPLATE
         from .model_card import write_card
 
-        manifest = {"network": self.recipe.network, "schedule": self.recipe.schedule, "grid": self.recipe.grid,
-                    "template_sha256": self.template.sha256,
-                    "training": {**training, "steps": self.step, "recipe": asdict(self.recipe)}}
+        manifest = {
+            "network": self.recipe.network,
+            "schedule": self.recipe.schedule,
+            "grid": self.recipe.grid,
+            "template_sha256": self.template.sha256,
+            "training": {**training, "steps": self.step, "recipe": asdict(self.recipe)},
+        }
         save_model(self.folder / "model", self.average, manifest)
         write_card(self.folder / "model", manifest)
         if own_template is not None:

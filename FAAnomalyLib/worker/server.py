@@ -28,10 +28,10 @@ from ..errors import FAError
 from ..request import DetectRequest
 from ..runtime.error_translation import as_fa_error
 from ..runtime.progress import CancelToken
-from .stdio_channel import Channel, encode
+from .stdio_channel import StdioChannel, encode
 
 if TYPE_CHECKING:
-    from ..pipeline.jobs import Engine
+    from ..pipeline.jobs import DetectorProtocol
     from ..result import Result
 
 PROTOCOL = 1
@@ -46,16 +46,16 @@ class Worker:
 
     Parameters
     ----------
-    make_engine
+    make_detector
         Makes the detector at the first job; it is kept for the next ones.
     send
         Takes an encoded line; called from two threads.
     """
 
-    def __init__(self, make_engine: Callable[[], Engine], send: Callable[[str], None]) -> None:
-        self._make_engine = make_engine
+    def __init__(self, make_detector: Callable[[], DetectorProtocol], send: Callable[[str], None]) -> None:
+        self._make_detector = make_detector
         self._send = send
-        self._engine: Engine | None = None
+        self._detector: DetectorProtocol | None = None
         self._lock = threading.Lock()
         self._job: tuple[Any, CancelToken] | None = None
         self._thread: threading.Thread | None = None
@@ -90,8 +90,12 @@ class Worker:
                 self._reply("result", request_id)
                 return False
             else:
-                raise FAError("bad-request", f"Unknown method {method!r}", "",
-                              f"Known are {', '.join(JOB_METHODS)}, cancel, shutdown")
+                raise FAError(
+                    "bad-request",
+                    f"Unknown method {method!r}",
+                    "",
+                    f"Known are {', '.join(JOB_METHODS)}, cancel, shutdown",
+                )
         except Exception as error:
             self._reply_error(request_id, error)
         return True
@@ -102,8 +106,12 @@ class Worker:
             raise FAError("bad-request", "No output folder is given", "results travel as files", "Send output")
         with self._lock:
             if self._job is not None:
-                raise FAError("bad-request", "The worker is busy", f"request {self._job[0]!r} is running",
-                              "Wait for its end or cancel it")
+                raise FAError(
+                    "bad-request",
+                    "The worker is busy",
+                    f"request {self._job[0]!r} is running",
+                    "Wait for its end or cancel it",
+                )
             self._job = request_id, CancelToken()
         self._thread = threading.Thread(target=self._run, args=(*self._job, method, request), daemon=True)
         self._thread.start()
@@ -114,13 +122,19 @@ class Worker:
         try:
             from ..pipeline.jobs import run_job
 
-            result = run_job(method, request, self._warm_engine, progress=self._progress(request_id), cancel=cancel)
-            answer = encode({"type": "result", "id": request_id, **_describe(result, request),
-                             "seconds": round(time.monotonic() - started, 3)})
+            result = run_job(method, request, self._warm_detector, progress=self._progress(request_id), cancel=cancel)
+            answer = encode(
+                {
+                    "type": "result",
+                    "id": request_id,
+                    **_describe(result, request),
+                    "seconds": round(time.monotonic() - started, 3),
+                }
+            )
         except BaseException as error:
             failure = error
             if as_fa_error(error).code == "out-of-memory":
-                self._engine = None  # so that the next job starts with all the memory
+                self._detector = None  # so that the next job starts with all the memory
         with self._lock:
             self._job = None  # before the answer: who has read it may send the next request
         if failure is None:
@@ -128,10 +142,10 @@ class Worker:
         else:
             self._reply_error(request_id, failure)
 
-    def _warm_engine(self) -> Engine:
-        if self._engine is None:
-            self._engine = self._make_engine()
-        return self._engine
+    def _warm_detector(self) -> DetectorProtocol:
+        if self._detector is None:
+            self._detector = self._make_detector()
+        return self._detector
 
     def _progress(self, request_id: Any) -> Callable[[float, str, float | None], None]:
         last = float("-inf")
@@ -141,8 +155,13 @@ class Worker:
             now = time.monotonic()
             if now - last >= PROGRESS_SECONDS:
                 last = now
-                self._reply("progress", request_id, fraction=round(float(fraction), 4), stage=stage,
-                            eta_s=None if eta_seconds is None else round(float(eta_seconds), 1))
+                self._reply(
+                    "progress",
+                    request_id,
+                    fraction=round(float(fraction), 4),
+                    stage=stage,
+                    eta_s=None if eta_seconds is None else round(float(eta_seconds), 1),
+                )
 
         return report
 
@@ -195,7 +214,7 @@ def run(args: argparse.Namespace) -> int:
     """Serve standard input until it ends."""
     # Volumes of patients travel through the output folder: whatever this process makes is the user's alone.
     os.umask(0o077)
-    channel = Channel()
+    channel = StdioChannel()
     worker = Worker(_make_detector, channel.send)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _end_of_input)
@@ -212,7 +231,7 @@ def _end_of_input(*_) -> None:
     raise KeyboardInterrupt
 
 
-def _make_detector() -> Engine:
+def _make_detector() -> DetectorProtocol:
     from ..pipeline.detector import Detector
 
     return Detector()

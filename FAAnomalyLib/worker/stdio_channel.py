@@ -14,7 +14,7 @@ def encode(message: dict) -> str:
     return json.dumps(message, allow_nan=False)
 
 
-class Channel:
+class StdioChannel:
     """Owns the process' standard input and output.
 
     The two streams are moved to private descriptors; descriptor 1 then leads to standard error

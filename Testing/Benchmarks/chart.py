@@ -26,8 +26,15 @@ class Chart:
         Height of the legend's upper end, as a share of the y axis; it stands at the right.
     """
 
-    def __init__(self, title: str, across: str, up: str, x: Sequence[tuple[float, str]],
-                 y: Sequence[tuple[float, str]], legend: float = 1.0) -> None:
+    def __init__(
+        self,
+        title: str,
+        across: str,
+        up: str,
+        x: Sequence[tuple[float, str]],
+        y: Sequence[tuple[float, str]],
+        legend: float = 1.0,
+    ) -> None:
         self._image = Image.new("RGB", (SIZE * SCALE, SIZE * SCALE), BACK)
         self._draw, self._font = ImageDraw.Draw(self._image), ImageFont.load_default(14 * SCALE)
         self._x, self._y = ([value for value, _ in ticks] for ticks in (x, y))
@@ -49,8 +56,9 @@ class Chart:
         low, high = max(self._x[0], self._y[0]), min(self._x[-1], self._y[-1])
         self._draw.line([self._place(low, low), self._place(high, high)], AXIS, SCALE)
 
-    def line(self, points: Sequence[tuple[float, float]], colour: tuple[int, int, int] = COLOURS[0],
-             words: str = "") -> None:
+    def line(
+        self, points: Sequence[tuple[float, float]], colour: tuple[int, int, int] = COLOURS[0], words: str = ""
+    ) -> None:
         """A line with its points, and *words* in the legend."""
         places = [self._place(x, y) for x, y in points]
         self._draw.line(places, colour, 2 * SCALE)
@@ -68,8 +76,10 @@ class Chart:
 
     def _place(self, x: float, y: float) -> tuple[float, float]:
         span = (SIZE - 2 * MARGIN) * SCALE
-        return (MARGIN * SCALE + span * (x - self._x[0]) / (self._x[-1] - self._x[0]),
-                (SIZE - MARGIN) * SCALE - span * (y - self._y[0]) / (self._y[-1] - self._y[0]))
+        return (
+            MARGIN * SCALE + span * (x - self._x[0]) / (self._x[-1] - self._x[0]),
+            (SIZE - MARGIN) * SCALE - span * (y - self._y[0]) / (self._y[-1] - self._y[0]),
+        )
 
     def _text(self, x: float, y: float, words: str, anchor: str) -> None:
         self._draw.text((x, y), words, AXIS, self._font, anchor=anchor)

@@ -18,8 +18,14 @@ from math import erf, exp, pi, sqrt
 import numpy as np
 
 from FAAnomalyLib.anomaly.calibration import COMBINATIONS, UNIT, Calibration, calibrated_voxels
-from FAAnomalyLib.anomaly.residual_maps import BORNE_OUT, BORNE_OUT_IN_TRACTS, LARGEST_DEVIATION, TEMPLATE, borne_out
-from FAAnomalyLib.pipeline.loaded_model import load_engine
+from FAAnomalyLib.anomaly.residual_maps import (
+    MAX_DEVIATION,
+    TEMPLATE,
+    TEMPLATE_MINMOD,
+    TEMPLATE_MINMOD_IN_TRACTS,
+    minmod,
+)
+from FAAnomalyLib.pipeline.loaded_model import open_model
 from FAAnomalyLib.preprocessing.model_grid import RESOLUTION_MM
 
 DIAMETERS_MM = (10.0, 20.0, 30.0, 40.0)
@@ -34,7 +40,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="default", metavar="NAME|DIR")
     args = parser.parse_args()
-    calibration = load_engine(args.model).calibration
+    calibration = open_model(args.model).calibration
     statistics = [reached(calibration, sign) for sign in (1, -1)]
     shown = residual_left()
     print(f"{calibration.people} people; threshold z +{calibration.threshold[0]:.2f} -{calibration.threshold[1]:.2f}")
@@ -42,8 +48,9 @@ def main() -> None:
     print("|---|" + "---|" * len(DIAMETERS_MM))
     best = np.full((len(DIAMETERS_MM), 2), np.inf)
     for name in COMBINATIONS:
-        needed = [[change(calibration, name, tail, statistics[tail], shown, d) for tail in (0, 1)]
-                  for d in DIAMETERS_MM]
+        needed = [
+            [change(calibration, name, tail, statistics[tail], shown, d) for tail in (0, 1)] for d in DIAMETERS_MM
+        ]
         best = np.minimum(best, needed)
         print(f"| {name} | " + " | ".join(map(both, needed)) + " |")
     print("| least | " + " | ".join(map(both, best)) + " |")
@@ -64,19 +71,25 @@ def residual_left() -> dict[str, np.ndarray]:
     """For each of :data:`CHANGES` the mean residual that is left of it, by the map's source."""
     here, there = VOXEL_NOISE * np.random.default_rng(0).standard_normal((2, DRAWS))
     deviation = CHANGES[:, None] + here
-    bounded = np.clip(deviation, -LARGEST_DEVIATION, LARGEST_DEVIATION)
-    agreed = borne_out(bounded, deviation - there).mean(1)
-    return {TEMPLATE: bounded.mean(1), BORNE_OUT: agreed, BORNE_OUT_IN_TRACTS: agreed}
+    bounded = np.clip(deviation, -MAX_DEVIATION, MAX_DEVIATION)
+    agreed = minmod(bounded, deviation - there).mean(1)
+    return {TEMPLATE: bounded.mean(1), TEMPLATE_MINMOD: agreed, TEMPLATE_MINMOD_IN_TRACTS: agreed}
 
 
-def change(calibration: Calibration, name: str, tail: int, statistic: float, shown: dict[str, np.ndarray],
-           diameter_mm: float) -> float:
+def change(
+    calibration: Calibration, name: str, tail: int, statistic: float, shown: dict[str, np.ndarray], diameter_mm: float
+) -> float:
     """FA in a sphere at which this map alone, at the median place, reaches *statistic* (of its limit); infinite where
     none does."""
     where = calibrated_voxels(calibration)
-    height = sum(weight * ball(diameter_mm / 2, key[1]) * shown[key[0]]
-                 / (calibration.subject[key] * float(np.median(calibration.spread[key][where])))
-                 for key, weight in COMBINATIONS[name].items() if key[0] in shown)
+    height = sum(
+        weight
+        * ball(diameter_mm / 2, key[1])
+        * shown[key[0]]
+        / (calibration.subject[key] * float(np.median(calibration.spread[key][where])))
+        for key, weight in COMBINATIONS[name].items()
+        if key[0] in shown
+    )
     wanted = calibration.limits[name][tail] * statistic
     return float(np.interp(wanted, height, CHANGES)) if wanted <= height[-1] else np.inf
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from chart import COLOURS, Chart
 
 from FAAnomalyLib.evaluation.cases import LESION
-from FAAnomalyLib.evaluation.rows import ALONE, FAANOMALY
+from FAAnomalyLib.evaluation.rows import FAANOMALY, ONE_SIDED
 from FAAnomalyLib.evaluation.tables.cells import anomaly_words, change_words
 
 MOST = 4
@@ -27,20 +27,30 @@ def main() -> None:
     parser.add_argument("evaluation", type=Path, nargs="+")
     parser.add_argument("-o", "--output", type=Path, required=True)
     args = parser.parse_args()
-    cells = [cell for path in args.evaluation for cell in json.loads(path.read_text())["planted"]
-             if cell.get("free_response") and (cell["method"] == FAANOMALY or cell["kind"] == LESION)]
+    cells = [
+        cell
+        for path in args.evaluation
+        for cell in json.loads(path.read_text())["planted"]
+        if cell.get("free_response") and (cell["method"] == FAANOMALY or cell["kind"] == LESION)
+    ]
     paired = {what(cell) for cell in cells if cell["signs"] == "both"}
     cells = [cell for cell in cells if cell["signs"] == "both" or what(cell) not in paired]
     if not cells:
         parser.error(f"no free-response curve in {', '.join(map(str, args.evaluation))}")
     cells.sort(key=lambda cell: -cell["free_response"][0]["found"]["mean"])
-    chart = Chart("Found at other thresholds", "false regions a brain", "share found",
-                  [(n, str(n)) for n in range(MOST + 1)], [(n / 5, f"{20 * n} %") for n in range(6)], legend=0.75)
+    chart = Chart(
+        "Found at other thresholds",
+        "false regions a brain",
+        "share found",
+        [(n, str(n)) for n in range(MOST + 1)],
+        [(n / 5, f"{20 * n} %") for n in range(6)],
+        legend=0.75,
+    )
     levels = [point["z"] for point in cells[0]["free_response"]]
     print("|z| beyond:", *(f"{level:g}" for level in levels), sep="\t")
     for number, cell in enumerate(cells):
-        alone = ", decreases alone" if cell["method"] == ALONE["decreased"] else ""
-        words = f"{anomaly_words(cell)}, {change_words(cell)}{alone}"
+        one_sided = ", decreases alone" if cell["method"] == ONE_SIDED["decreased"] else ""
+        words = f"{anomaly_words(cell)}, {change_words(cell)}{one_sided}"
         points = [(point["false_regions"]["mean"], point["found"]["mean"]) for point in cell["free_response"]]
         chart.line([point for point in reversed(points) if point[0] <= MOST], COLOURS[number % len(COLOURS)], words)
         print(words, *(f"{found:.2f} ({false:.1f})" for false, found in points), sep="\t")

@@ -74,8 +74,10 @@ def main() -> None:
     slicer_harness.open_layout()
     panel = PanelBench(ModuleOpener(slicer_harness.application()), Replacement, "noisy")
     volume = add_volume(brainlike(tuple(args.shape)), grid(turn(20, -10, 35), (args.spacing,) * 3))
-    print(f"{' x '.join(map(str, args.shape))} voxels, load {os.getloadavg()[0]:.1f}, asked: pauses of at most "
-          f"{ASKED_MS} ms, the slider within {ASKED_SLIDER_MS} ms")
+    print(
+        f"{' x '.join(map(str, args.shape))} voxels, load {os.getloadavg()[0]:.1f}, asked: pauses of at most "
+        f"{ASKED_MS} ms, the slider within {ASKED_SLIDER_MS} ms"
+    )
     for run in range(args.runs):
         pauses = Pauses(lambda: stage_of(panel))
         panel.choose(volume)
@@ -97,8 +99,13 @@ def checks(shape: tuple[int, int, int]) -> None:
     fa = np.ascontiguousarray(brainlike(shape).T)
     broken = fa.copy()
     broken[np.random.default_rng(0).random(fa.shape) < 0.01] = np.nan
-    for name, array in (("float32", fa), ("float64", fa.astype(float)), ("int16", (1000 * fa).astype(np.int16)),
-                        ("float32 with NaN", broken), ("float64 with NaN", broken.astype(float))):
+    for name, array in (
+        ("float32", fa),
+        ("float64", fa.astype(float)),
+        ("int16", (1000 * fa).astype(np.int16)),
+        ("float32 with NaN", broken),
+        ("float64 with NaN", broken.astype(float)),
+    ):
         seconds = []
         for _ in range(5):
             began = time.thread_time()
@@ -136,8 +143,10 @@ def slide(panel: PanelBench, volume) -> None:
         panel.settle(0.3)
         pauses.stop()
         [(wall, busy)] = pauses.stages.values() if len(pauses.stages) == 1 else [map(max, *pauses.stages.values())]
-        print(f"  {threshold:<42g}{1000 * took:12.0f}{1000 * wall:12.0f}{1000 * busy:12.0f}"
-              f"{nodes.table.GetNumberOfRows():12d}")
+        print(
+            f"  {threshold:<42g}{1000 * took:12.0f}{1000 * wall:12.0f}{1000 * busy:12.0f}"
+            f"{nodes.table.GetNumberOfRows():12d}"
+        )
 
 
 def surfaces(panel: PanelBench, volume) -> None:

@@ -17,18 +17,25 @@ from pathlib import Path
 import numpy as np
 
 from FAAnomalyLib.anomaly.calibration import COMBINATIONS, Calibration, load_calibration
-from FAAnomalyLib.anomaly.regions import find_regions, sought
+from FAAnomalyLib.anomaly.regions import find_regions, restrict_to_signs
 from FAAnomalyLib.datasets.cohort import find_volumes
 from FAAnomalyLib.datasets.folds import read_folds
 from FAAnomalyLib.evaluation.metrics.bootstrap import mean_over_people
 from FAAnomalyLib.models.manifest import read_manifest
 from FAAnomalyLib.training.calibration_fit import limits_of, shares_of
-from FAAnomalyLib.training.healthy_maps import Healthy, look_at
+from FAAnomalyLib.training.healthy_maps import HealthySubject, screen_cohort
 
-SCORES = {"regions": "regions at --threshold auto", "any": "share with any", "sensitive": "regions at sensitive",
-          "any sensitive": "share with any at sensitive", "up alone": "increases at sensitive, alone",
-          "down alone": "decreases at sensitive, alone", "sd": "SD of z", "beyond 2": "share beyond 2",
-          "beyond 3": "share beyond 3"}
+SCORES = {
+    "regions": "regions at --threshold auto",
+    "any": "share with any",
+    "sensitive": "regions at sensitive",
+    "any sensitive": "share with any at sensitive",
+    "up alone": "increases at sensitive, alone",
+    "down alone": "decreases at sensitive, alone",
+    "sd": "SD of z",
+    "beyond 2": "share beyond 2",
+    "beyond 3": "share beyond 3",
+}
 
 
 def main() -> None:
@@ -41,31 +48,48 @@ def main() -> None:
     args = parser.parse_args()
     folds = read_folds(args.folds)
     volumes = [(person, path) for person, path in find_volumes(args.data, args.people) if person in folds]
-    everybody = look_at(volumes, folds, args.work, "auto", lambda text: print(text, file=sys.stderr, flush=True))
-    rows = [(one, judged(one, args.cross / one.person)) for one in everybody]
+    everybody = screen_cohort(volumes, folds, args.work, "auto", lambda text: print(text, file=sys.stderr, flush=True))
+    rows = [(one, analysed(one, args.cross / one.person)) for one in everybody]
     print("| map | person | " + " | ".join(SCORES.values()) + " |\n" + "|---" * (len(SCORES) + 2) + "|")
     for one, found in rows:
         print(f"| {one.name} | {one.person} | " + " | ".join(f"{found[name]:.3g}" for name in SCORES) + " |")
     means = [mean_over_people([(one.person, found[name]) for one, found in rows]) for name in SCORES]
-    print("| mean over people | | " + " | ".join(f"{m['mean']:.3g} [{m['low']:.3g}, {m['high']:.3g}]" for m in means)
-          + " |\n\nLimits of an uncalibrated model's sums (increases, decreases):")
-    maps = [Calibration().combined(one.maps, one.judged, one.yardstick) for one in everybody]
+    print(
+        "| mean over people | | "
+        + " | ".join(f"{m['mean']:.3g} [{m['low']:.3g}, {m['high']:.3g}]" for m in means)
+        + " |\n\nLimits of an uncalibrated model's sums (increases, decreases):"
+    )
+    maps = [Calibration().combined(one.maps, one.analysed, one.subject_scale) for one in everybody]
     for name in COMBINATIONS:
         print("  {}: {:.1f}, {:.1f}".format(name, *limits_of([found[name] for found in maps], shares_of(everybody))))
 
 
-def judged(one: Healthy, folder: Path) -> dict[str, float]:
+def analysed(one: HealthySubject, folder: Path) -> dict[str, float]:
     """:data:`SCORES` of one map by the calibration in *folder*."""
     calibration = load_calibration(folder, read_manifest(folder))
-    z = calibration.z_of(calibration.combined(one.maps, one.judged, one.yardstick), one.judged)
+    z = calibration.z_of(calibration.combined(one.maps, one.analysed, one.subject_scale), one.analysed)
     shown = one.shown(z)
-    count, more, up, down = (len(find_regions(shown, shown, limits)[1]) for limits in (
-        calibration.threshold, calibration.sensitive, sought(calibration.alone, "increased"),
-        sought(calibration.alone, "decreased")))
-    values = z[one.judged]
-    return {"regions": count, "any": float(count > 0), "sensitive": more, "any sensitive": float(more > 0),
-            "up alone": up, "down alone": down, "sd": float(values.std()),
-            "beyond 2": float((np.abs(values) > 2).mean()), "beyond 3": float((np.abs(values) > 3).mean())}
+    count, more, up, down = (
+        len(find_regions(shown, shown, limits)[1])
+        for limits in (
+            calibration.threshold,
+            calibration.sensitive,
+            restrict_to_signs(calibration.one_sided, "increased"),
+            restrict_to_signs(calibration.one_sided, "decreased"),
+        )
+    )
+    values = z[one.analysed]
+    return {
+        "regions": count,
+        "any": float(count > 0),
+        "sensitive": more,
+        "any sensitive": float(more > 0),
+        "up alone": up,
+        "down alone": down,
+        "sd": float(values.std()),
+        "beyond 2": float((np.abs(values) > 2).mean()),
+        "beyond 3": float((np.abs(values) > 3).mean()),
+    }
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.evaluation.planting.lesions import plant, sphere, white_matter_centre
 from FAAnomalyLib.io.volumes import load_volume, save_volume
 from FAAnomalyLib.preprocessing.affine_registration import nearest_canonical
-from FAAnomalyLib.preprocessing.fa_validation import check_brain_mask, check_fa
+from FAAnomalyLib.preprocessing.fa_validation import check_fa, validate_brain_mask
 from FAAnomalyLib.preprocessing.model_grid import prepare
 from FAAnomalyLib.preprocessing.template import load_template
 from FAAnomalyLib.result import Result
@@ -32,15 +32,16 @@ from FAAnomalyLib.runtime.resources import resources_dir
 from FAAnomalyLib.volume import Volume
 
 RADIUS_MM, CHANGE = 10.0, 0.3
-LEAST_CORRELATION = 0.98
+MIN_CORRELATION = 0.98
 """Over the brain; a centroid may be one voxel off."""
 
 
 def resampled(volume: Volume, shape: tuple[int, ...], affine: np.ndarray, order: int) -> np.ndarray:
     """*volume* on another grid of the same world; 0 where it shows nothing."""
     step = np.linalg.inv(volume.affine) @ affine
-    return ndimage.affine_transform(volume.data.astype(np.float32), step[:3, :3], step[:3, 3], output_shape=shape,
-                                    order=order)
+    return ndimage.affine_transform(
+        volume.data.astype(np.float32), step[:3, :3], step[:3, 3], output_shape=shape, order=order
+    )
 
 
 def regridded(volume: Volume, spacing: np.ndarray, degrees: float = 0.0) -> Volume:
@@ -72,14 +73,14 @@ def flipped(volume: Volume) -> Volume:
 def planted(path: Path, mask: Path | None, seed: int) -> tuple[Volume, np.ndarray]:
     """The map in RAS order, masked to the brain, with the sphere in it, and the sphere's centre in RAS mm."""
     volume, _ = check_fa(load_volume(path)[0])
-    brain = check_brain_mask(load_volume(mask)[0], volume) if mask else None
+    brain = validate_brain_mask(load_volume(mask)[0], volume) if mask else None
     prepared = prepare(volume, load_template(resources_dir() / "Template"), brain)
-    space = prepared.space
+    grid = prepared.grid
     volume = volume.with_data(np.where(prepared.native_brain, volume.data, 0.0).astype(np.float32))
     deep = ndimage.distance_transform_edt(prepared.native_brain, sampling=volume.spacing) > RADIUS_MM
-    white = (space.to_native(space.prior.white_matter) > 0.7) & deep & (volume.data > 0.2)
+    white = (grid.to_native(grid.priors.white_matter) > 0.7) & deep & (volume.data > 0.2)
     centre = white_matter_centre(volume, white, 2 * RADIUS_MM, seed)
-    where = sphere(volume, centre, 2 * RADIUS_MM) & (space.to_native(space.prior.white_matter) > 0.5)
+    where = sphere(volume, centre, 2 * RADIUS_MM) & (grid.to_native(grid.priors.white_matter) > 0.5)
     truth = (volume.affine @ [*np.argwhere(where).mean(axis=0), 1.0])[:3]
     return nearest_canonical(plant(volume, where, CHANGE)), truth
 
@@ -116,13 +117,21 @@ def compare(upright: Volume, truth: np.ndarray, model: str, device: str) -> int:
     # Finer than the data along every axis but one: a coarser grid would itself lose resolution.
     finest = float(upright.spacing.min())
     fine, uneven = np.full(3, 0.72 * finest), np.array([0.6, 0.6, 1.0]) * finest
-    stored = {"RAS": (upright, ".nii.gz"), "LAS": (flipped(upright), ".nii.gz"), "NRRD": (upright, ".nrrd"),
-              "oblique 20 degrees": (regridded(upright, fine, 20.0), ".nii.gz"),
-              "anisotropic": (regridded(upright, uneven), ".nii.gz")}
-    print(f"Planted: FA +{CHANGE} in a sphere of {RADIUS_MM:g} mm radius, white matter only, centroid at "
-          "R {:.1f}, A {:.1f}, S {:.1f} mm".format(*truth))
-    print(f"{'stored as':20}{'voxels':>14}{'r brain':>9}{'r judged':>10}{'off, mm':>9}{'off, voxels':>13}"
-          f"{'regions':>9}{'seconds':>9}")
+    stored = {
+        "RAS": (upright, ".nii.gz"),
+        "LAS": (flipped(upright), ".nii.gz"),
+        "NRRD": (upright, ".nrrd"),
+        "oblique 20 degrees": (regridded(upright, fine, 20.0), ".nii.gz"),
+        "anisotropic": (regridded(upright, uneven), ".nii.gz"),
+    }
+    print(
+        f"Planted: FA +{CHANGE} in a sphere of {RADIUS_MM:g} mm radius, white matter only, centroid at "
+        "R {:.1f}, A {:.1f}, S {:.1f} mm".format(*truth)
+    )
+    print(
+        f"{'stored as':20}{'voxels':>14}{'r brain':>9}{'r analysed':>10}{'off, mm':>9}{'off, voxels':>13}"
+        f"{'regions':>9}{'seconds':>9}"
+    )
     first: Result | None = None
     failed = False
     for name, (volume, ending) in stored.items():
@@ -134,14 +143,18 @@ def compare(upright: Volume, truth: np.ndarray, model: str, device: str) -> int:
             seconds = time.monotonic() - begin
         first = first or result
         z, known = resampled(result.z_map, first.z_map.shape, first.z_map.affine, 1), first.z_map.data != 0
-        inside, judged = first.input.data > 0, known & (z != 0)
-        over_brain, over_judged = (float(np.corrcoef(z[where], first.z_map.data[where])[0, 1])
-                                   for where in (inside, judged))
+        inside, analysed = first.input.data > 0, known & (z != 0)
+        over_brain, over_judged = (
+            float(np.corrcoef(z[where], first.z_map.data[where])[0, 1]) for where in (inside, analysed)
+        )
         mm, voxels = distance(result, truth)
-        failed |= not (over_brain > LEAST_CORRELATION and voxels <= 1.0)
-        print(f"{name:20}{' x '.join(map(str, volume.shape)):>14}{over_brain:9.4f}{over_judged:10.4f}{mm:9.2f}"
-              f"{voxels:13.2f}{len(result.regions):9d}{seconds:9.1f}", flush=True)
-    print(f"Asked: r brain > {LEAST_CORRELATION}, off by one voxel at most: {'FAILED' if failed else 'held'}")
+        failed |= not (over_brain > MIN_CORRELATION and voxels <= 1.0)
+        print(
+            f"{name:20}{' x '.join(map(str, volume.shape)):>14}{over_brain:9.4f}{over_judged:10.4f}{mm:9.2f}"
+            f"{voxels:13.2f}{len(result.regions):9d}{seconds:9.1f}",
+            flush=True,
+        )
+    print(f"Asked: r brain > {MIN_CORRELATION}, off by one voxel at most: {'FAILED' if failed else 'held'}")
     return int(failed)
 
 

@@ -2,7 +2,7 @@
 
     python Testing/Benchmarks/poses.py POSE_FA.nii.gz POSE_FA.nii.gz ... [--model NAME|DIR] [--change -0.3]
 
-Every map is judged from its file.  The z-maps are brought to the template's space by each map's own
+Every map is judged from its file.  The z-maps are brought to the template's grid by each map's own
 registration and correlated over the white matter that was judged in both; a region counts as seen in
 another pose when that pose has a region of the same sign within 10 mm of its peak.  With ``--change`` a
 sphere is planted at the same place of every pose first.  Brain masks are found beside the maps
@@ -23,7 +23,7 @@ import FAAnomalyLib as fa
 from FAAnomalyLib.datasets.cohort import load_subject
 from FAAnomalyLib.evaluation.planting.lesions import plant, sphere, white_matter_centre
 from FAAnomalyLib.io.volumes import save_volume
-from FAAnomalyLib.pipeline.loaded_model import load_engine
+from FAAnomalyLib.pipeline.loaded_model import open_model
 from FAAnomalyLib.preprocessing.model_grid import prepare
 from FAAnomalyLib.preprocessing.template import Template
 from FAAnomalyLib.result import Region, Result
@@ -41,32 +41,37 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the sphere's place")
     args = parser.parse_args()
 
-    template = load_engine(args.model).template
-    centre = white_matter_centre(template.fa, template.prior.white_matter > 0.5, args.diameter, args.seed)
+    template = open_model(args.model).template
+    centre = white_matter_centre(template.fa, template.priors.white_matter > 0.5, args.diameter, args.seed)
     maps, regions = {}, {}
     for path in args.fa:
         result = judge(path, template, args, centre)
         matrix = np.array(result.provenance["registration"]["template_to_input_ras"])
         maps[path.name] = on_template(result.z_map, matrix, template)
-        regions[path.name] = [(region, (np.linalg.inv(matrix) @ [*region.peak_ras, 1.0])[:3])
-                              for region in result.regions]
-        print(f"{path.name}: {len(result.regions)} regions, z from {result.z_map.data.min():.2f} to "
-              f"{result.z_map.data.max():.2f}")
-    white = template.prior.white_matter > 0.5
+        regions[path.name] = [
+            (region, (np.linalg.inv(matrix) @ [*region.peak_ras, 1.0])[:3]) for region in result.regions
+        ]
+        print(
+            f"{path.name}: {len(result.regions)} regions, z from {result.z_map.data.min():.2f} to "
+            f"{result.z_map.data.max():.2f}"
+        )
+    white = template.priors.white_matter > 0.5
     agreement = []
     for one, other in combinations(maps, 2):
         both = white & (maps[one] != 0) & (maps[other] != 0)
         agreement.append(float(np.corrcoef(maps[one][both], maps[other][both])[0, 1]))
         print(f"r {agreement[-1]:.3f}  {one}  {other}")
-    print(f"correlation of z over white matter: median {np.median(agreement):.3f}, {min(agreement):.3f} to "
-          f"{max(agreement):.3f}")
-    alone = 0
+    print(
+        f"correlation of z over white matter: median {np.median(agreement):.3f}, {min(agreement):.3f} to "
+        f"{max(agreement):.3f}"
+    )
+    one_sided = 0
     for name, found in regions.items():
         for region, place in found:
             others = sum(seen(region, place, regions[other]) for other in regions if other != name)
-            alone += others == 0
+            one_sided += others == 0
             print(f"{name}: {region.sentence()} Seen in {others} of {len(regions) - 1} other poses.")
-    print(f"regions seen in one pose alone: {alone}")
+    print(f"regions seen in one pose alone: {one_sided}")
 
 
 def judge(path: Path, template: Template, args: argparse.Namespace, centre: np.ndarray) -> Result:
@@ -76,7 +81,7 @@ def judge(path: Path, template: Template, args: argparse.Namespace, centre: np.n
         mask = Path(folder) / "mask.nii.gz"
         save_volume(volume.with_data(brain.astype(np.uint8)), mask)
         if args.change:
-            matrix = prepare(volume, template, brain).space.alignment.matrix
+            matrix = prepare(volume, template, brain).grid.alignment.matrix
             where = sphere(volume, tuple((matrix @ [*centre, 1.0])[:3]), args.diameter) & brain
             volume = plant(volume, where, args.change)
         planted = Path(folder) / "fa.nii.gz"

@@ -25,12 +25,21 @@ def main() -> None:
     parser.add_argument("evaluation", type=Path, nargs="+")
     parser.add_argument("-o", "--output", type=Path, required=True)
     args = parser.parse_args()
-    rows = [row["z_quantiles"] for path in args.evaluation for row in json.loads(path.read_text())["untouched_rows"]
-            if row["method"] == "FAAnomaly" and row.get("z_quantiles")]
+    rows = [
+        row["z_quantiles"]
+        for path in args.evaluation
+        for row in json.loads(path.read_text())["untouched_rows"]
+        if row["method"] == "FAAnomaly" and row.get("z_quantiles")
+    ]
     if not rows:
         parser.error(f"no untouched brain in {', '.join(map(str, args.evaluation))}")
-    chart = Chart(f"z in the white matter of {len(rows)} untouched brains", "standard normal quantile", "quantile of z",
-                  TICKS, TICKS)
+    chart = Chart(
+        f"z in the white matter of {len(rows)} untouched brains",
+        "standard normal quantile",
+        "quantile of z",
+        TICKS,
+        TICKS,
+    )
     chart.diagonal()
     for row in rows:
         chart.line(list(zip(norm.ppf(QUANTILES), row, strict=True)))

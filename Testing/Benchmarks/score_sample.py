@@ -48,10 +48,14 @@ def main(argv: list[str] | None = None) -> int:
     scores = score(found.data > 0.5, planted)
     ml = truth.voxel_ml
     centre = truth.affine @ [*np.argwhere(planted).mean(axis=0), 1] if planted.any() else np.full(4, np.nan)
-    print(f"Planted anomaly: {np.count_nonzero(planted) * ml:.2f} ml round R {centre[0]:.0f}, A {centre[1]:.0f}, "
-          f"S {centre[2]:.0f} mm")
-    print("Found against truth: IoU {iou:.3f}, Dice {dice:.3f}, sensitivity {sensitivity:.3f}, "
-          "precision {precision:.3f}".format(**scores))
+    print(
+        f"Planted anomaly: {np.count_nonzero(planted) * ml:.2f} ml round R {centre[0]:.0f}, A {centre[1]:.0f}, "
+        f"S {centre[2]:.0f} mm"
+    )
+    print(
+        "Found against truth: IoU {iou:.3f}, Dice {dice:.3f}, sensitivity {sensitivity:.3f}, "
+        "precision {precision:.3f}".format(**scores)
+    )
     print_nearest_region(args.folder / "regions.csv", centre[:3])
     return 0 if scores["iou"] >= args.at_least else 1
 
@@ -65,8 +69,10 @@ def print_nearest_region(table: Path, centre: np.ndarray) -> None:
         return
     away = [float(np.linalg.norm([float(row[f"centroid_{axis}"]) for axis in "ras"] - centre)) for row in rows]
     nearest = int(np.argmin(away))
-    print(f"Nearest of {len(rows)} regions: number {rows[nearest]['label']}, {rows[nearest]['sign']}, "
-          f"{away[nearest]:.1f} mm from the planted centre")
+    print(
+        f"Nearest of {len(rows)} regions: number {rows[nearest]['label']}, {rows[nearest]['sign']}, "
+        f"{away[nearest]:.1f} mm from the planted centre"
+    )
 
 
 if __name__ == "__main__":

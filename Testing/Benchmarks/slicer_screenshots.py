@@ -64,8 +64,12 @@ def main() -> None:
         volume, truth = planted(args)
         widget.ui.inputSelector.setCurrentNode(volume)
         detect(widget)
-        picture_views(widget, OUT / "slicer_real_brain.png", truth,
-                      f"; green: FA {'lowered' if args.change < 0 else 'raised'} by {abs(args.change):g}")
+        picture_views(
+            widget,
+            OUT / "slicer_real_brain.png",
+            truth,
+            f"; green: FA {'lowered' if args.change < 0 else 'raised'} by {abs(args.change):g}",
+        )
     widget.logic.close()
     slicer_harness.pump(2.0)
     sys.stdout.flush()
@@ -94,9 +98,11 @@ def picture_views(widget, path: Path, truth=None, remark: str = "") -> None:
     """Axial, coronal and sagittal: input with the outline of *truth*, pseudo-healthy, z-map with outlines."""
     position = strongest(widget)
     rows = []
-    for button, title in ((widget.ui.showInputButton, f"Input{remark}"),
-                          (widget.ui.showHealthyButton, "Pseudo-healthy"),
-                          (widget.ui.showZMapButton, "Input, z-map and outlines of what was found")):
+    for button, title in (
+        (widget.ui.showInputButton, f"Input{remark}"),
+        (widget.ui.showHealthyButton, "Pseudo-healthy"),
+        (widget.ui.showZMapButton, "Input, z-map and outlines of what was found"),
+    ):
         if not button.checked:
             button.click()
         show_segments(widget, button is widget.ui.showZMapButton)
@@ -120,15 +126,19 @@ def picture_lens(widget) -> None:
         slicer_harness.pump(0.04)
         wait_for_lens(widget)
         seconds.append(time.monotonic() - began)
-    print(f"lens: {statistics.median(seconds):.2f} s from release to picture (median of {len(seconds)}, "
-          f"slowest {max(seconds):.2f} s)")
+    print(
+        f"lens: {statistics.median(seconds):.2f} s from release to picture (median of {len(seconds)}, "
+        f"slowest {max(seconds):.2f} s)"
+    )
     healthy = slices(position, LENS_FIELD_MM)
     widget.ui.lensButton.click()
     slicer_harness.pump(0.3)
     if not widget.ui.showInputButton.checked:
         widget.ui.showInputButton.click()
-    save([("Input", slices(position, LENS_FIELD_MM)), ("The healthy lens: draft fill inside the box", healthy)],
-         OUT / "slicer_lens.png")
+    save(
+        [("Input", slices(position, LENS_FIELD_MM)), ("The healthy lens: draft fill inside the box", healthy)],
+        OUT / "slicer_lens.png",
+    )
     widget.ui.roiVisibleCheckBox.click()
 
 
@@ -177,8 +187,15 @@ def slices(position: np.ndarray, field_mm: float = FIELD_MM) -> Image.Image:
     draw, font = ImageDraw.Draw(row), ImageFont.load_default(15)
     for number, name in enumerate(("Red", "Green", "Yellow")):
         place = (number * TILE[0] + 12, TILE[1] // 2)
-        draw.text(place, side_on_the_left(name), fill=(200, 200, 200), font=font, anchor="mm",
-                  stroke_width=2, stroke_fill=(0, 0, 0))
+        draw.text(
+            place,
+            side_on_the_left(name),
+            fill=(200, 200, 200),
+            font=font,
+            anchor="mm",
+            stroke_width=2,
+            stroke_fill=(0, 0, 0),
+        )
     return row
 
 
@@ -209,17 +226,18 @@ def planted(args: argparse.Namespace):
     from FAAnomalyLib.evaluation.planting.lesions import plant, sphere, white_matter_centre
     from FAAnomalyLib.evaluation.planting.truth import anatomy
     from FAAnomalyLib.io.volumes import load_volume
-    from FAAnomalyLib.pipeline.loaded_model import load_engine
+    from FAAnomalyLib.pipeline.loaded_model import open_model
     from FAAnomalyLib.preprocessing.fa_validation import check_fa
     from FAAnomalyLib.preprocessing.model_grid import prepare
 
     healthy, _ = check_fa(load_volume(args.real)[0])
-    prepared = prepare(healthy, load_engine("default").template, None)
+    prepared = prepare(healthy, open_model("default").template, None)
     white = anatomy(prepared).white
     ball = sphere(healthy, white_matter_centre(healthy, white, args.diameter, args.seed), args.diameter) & white
     volume = plant(healthy, ball, args.change)
-    node = slicer.util.addVolumeFromArray(np.ascontiguousarray(volume.data.T), ijkToRAS=volume.affine,
-                                          name="FA of a person")
+    node = slicer.util.addVolumeFromArray(
+        np.ascontiguousarray(volume.data.T), ijkToRAS=volume.affine, name="FA of a person"
+    )
     node.CreateDefaultDisplayNodes()
     node.GetDisplayNode().SetAutoWindowLevel(False)
     node.GetDisplayNode().SetWindowLevelMinMax(*WINDOW)
@@ -228,8 +246,9 @@ def planted(args: argparse.Namespace):
 
 def outline(mask: np.ndarray, affine: np.ndarray):
     """A segmentation node that shows the edge of *mask* in the slice views."""
-    labels = slicer.util.addVolumeFromArray(np.ascontiguousarray(mask.T.astype(np.uint8)), ijkToRAS=affine,
-                                            nodeClassName="vtkMRMLLabelMapVolumeNode")
+    labels = slicer.util.addVolumeFromArray(
+        np.ascontiguousarray(mask.T.astype(np.uint8)), ijkToRAS=affine, nodeClassName="vtkMRMLLabelMapVolumeNode"
+    )
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "truth")
     node.CreateDefaultDisplayNodes()
     slicer.vtkSlicerSegmentationsModuleLogic.ImportLabelmapToSegmentationNode(labels, node)

@@ -33,11 +33,11 @@ from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.evaluation.planting.lesions import white_matter_centre
 from FAAnomalyLib.evaluation.planting.truth import anatomy
 from FAAnomalyLib.io.volumes import load_volume
-from FAAnomalyLib.networks.conditional_unet import Inpainter
+from FAAnomalyLib.networks.conditional_unet import ConditionalUNet
 from FAAnomalyLib.networks.thesis.unet import ThesisUNet
 from FAAnomalyLib.pipeline.detector import Detector
-from FAAnomalyLib.pipeline.loaded_model import load_engine
-from FAAnomalyLib.preprocessing.fa_validation import check_brain_mask, check_fa
+from FAAnomalyLib.pipeline.loaded_model import open_model
+from FAAnomalyLib.preprocessing.fa_validation import check_fa, validate_brain_mask
 from FAAnomalyLib.preprocessing.model_grid import prepare
 from FAAnomalyLib.request import DetectRequest
 from FAAnomalyLib.runtime.device import choose_device, describe, fastest_dtype
@@ -45,8 +45,13 @@ from FAAnomalyLib.runtime.hardware import cores, peak_memory_mb
 
 ROI_MM = 20.0
 THESIS_EDGE, THESIS_STEPS, THESIS_CUBES = 128, 1000, 171
-ASKED = {"cold shell, s": 60.0, "peak memory, GB": 4.0, "share of the convolution peak": 0.5, "box, s": 1.0,
-         "ratio to the thesis": 10_000.0}
+ASKED = {
+    "cold shell, s": 60.0,
+    "peak memory, GB": 4.0,
+    "share of the convolution peak": 0.5,
+    "box, s": 1.0,
+    "ratio to the thesis": 10_000.0,
+}
 PEAK_SECONDS = 3.0
 """So long a single convolution is repeated; the best time counts."""
 
@@ -58,7 +63,7 @@ class Watch:
         self.seconds, self.calls, self.flops = 0.0, 0, 0
         self.counting = False
         self.shares: Counter[tuple] = Counter()
-        self._device, self._forward = device, Inpainter.forward
+        self._device, self._forward = device, ConditionalUNet.forward
 
     def __enter__(self) -> Watch:
         watch = self
@@ -74,18 +79,18 @@ class Watch:
             watch.calls += 1
             return found
 
-        Inpainter.forward = forward
+        ConditionalUNet.forward = forward
         return self
 
     def __exit__(self, *_) -> None:
-        Inpainter.forward = self._forward
+        ConditionalUNet.forward = self._forward
 
     def dominant(self) -> tuple[int, int, tuple, int]:
         """Channels in and out of the 3x3x3 convolution that does most work, its commonest input, all its operations."""
         work: Counter[tuple[int, int]] = Counter()
         for (width_in, width_out, _), one in self.shares.items():
             work[width_in, width_out] += one
-        (channels, total), = work.most_common(1)
+        ((channels, total),) = work.most_common(1)
         shape = max((one, shape) for (*widths, shape), one in self.shares.items() if tuple(widths) == channels)[1]
         return *channels, shape, total
 
@@ -96,8 +101,7 @@ class Watch:
                 shape = layer.in_channels, layer.out_channels, tuple(inputs[0].shape)
                 self.shares[shape] += int(work * output.shape[0])
 
-        hooks = [layer.register_forward_hook(note) for layer in network.modules()
-                 if isinstance(layer, torch.nn.Conv3d)]
+        hooks = [layer.register_forward_hook(note) for layer in network.modules() if isinstance(layer, torch.nn.Conv3d)]
         with FlopCounterMode(display=False) as counter:
             found = self._forward(network, *args, **kwargs)
         for hook in hooks:
@@ -117,8 +121,9 @@ def warm(args: argparse.Namespace, device: torch.device) -> dict:
     detector, stages, totals, network = Detector(), [], [], []
     with Watch(device) as watch, tempfile.TemporaryDirectory() as folder:
         copy = Path(shutil.copy(args.fa, folder))
-        request = DetectRequest(input=str(copy), model=args.model, device=args.device,
-                                brain_mask=args.brain_mask and str(args.brain_mask))
+        request = DetectRequest(
+            input=str(copy), model=args.model, device=args.device, brain_mask=args.brain_mask and str(args.brain_mask)
+        )
         watch.counting = True
         detector.detect(request)
         watch.counting = False
@@ -134,14 +139,24 @@ def warm(args: argparse.Namespace, device: torch.device) -> dict:
     seconds = statistics.median(network)
     width_in, width_out, shape, work = watch.dominant()
     peak = convolution_rate(width_in, width_out, shape, fastest_dtype(device), device)
-    return {"seconds": statistics.median(totals), "runs": [round(t, 3) for t in totals],
-            "stages": {name: statistics.median(run[name] for run in stages) for name in stages[0]},
-            "network_seconds": seconds, "network_calls": watch.calls, "network_gflop": watch.flops / 1e9,
-            "network_gflop_per_second": watch.flops / seconds / 1e9,
-            "convolution": {"channels": [width_in, width_out], "input": list(shape),
-                            "share_of_network": work / watch.flops, "gflop_per_second": peak},
-            "share_of_peak": watch.flops / seconds / 1e9 / peak, "peak_memory_mb": peak_memory_mb(),
-            "dtype": result.provenance["dtype"]}
+    return {
+        "seconds": statistics.median(totals),
+        "runs": [round(t, 3) for t in totals],
+        "stages": {name: statistics.median(run[name] for run in stages) for name in stages[0]},
+        "network_seconds": seconds,
+        "network_calls": watch.calls,
+        "network_gflop": watch.flops / 1e9,
+        "network_gflop_per_second": watch.flops / seconds / 1e9,
+        "convolution": {
+            "channels": [width_in, width_out],
+            "input": list(shape),
+            "share_of_network": work / watch.flops,
+            "gflop_per_second": peak,
+        },
+        "share_of_peak": watch.flops / seconds / 1e9 / peak,
+        "peak_memory_mb": peak_memory_mb(),
+        "dtype": result.provenance["dtype"],
+    }
 
 
 @torch.inference_mode()
@@ -162,8 +177,17 @@ def convolution_rate(width_in: int, width_out: int, shape: tuple, dtype: torch.d
 
 def cold(args: argparse.Namespace) -> dict:
     """Runs from the shell, files and report included."""
-    words = [sys.executable, "-m", "FAAnomalyLib", "detect", str(args.fa), "--model", args.model, "--device",
-             args.device] + (["--brain-mask", str(args.brain_mask)] if args.brain_mask else [])
+    words = [
+        sys.executable,
+        "-m",
+        "FAAnomalyLib",
+        "detect",
+        str(args.fa),
+        "--model",
+        args.model,
+        "--device",
+        args.device,
+    ] + (["--brain-mask", str(args.brain_mask)] if args.brain_mask else [])
     seconds, memory = [], []
     for _ in range(args.runs):
         with tempfile.TemporaryDirectory() as folder:
@@ -171,26 +195,45 @@ def cold(args: argparse.Namespace) -> dict:
             subprocess.run([*words, "-o", folder], check=True, capture_output=True)
             seconds.append(time.perf_counter() - begin)
             memory.append(json.loads((Path(folder) / "result.json").read_text())["peak_memory_mb"])
-    return {"seconds": statistics.median(seconds), "runs": [round(s, 3) for s in seconds],
-            "peak_memory_mb": max(memory)}
+    return {
+        "seconds": statistics.median(seconds),
+        "runs": [round(s, 3) for s in seconds],
+        "peak_memory_mb": max(memory),
+    }
 
 
 def boxes(args: argparse.Namespace) -> dict:
     """Boxes in white matter, one after another, answered by one worker; the first request warms it up."""
     volume, _ = check_fa(load_volume(args.fa)[0])
-    brain = check_brain_mask(load_volume(args.brain_mask)[0], volume) if args.brain_mask else None
-    known = anatomy(prepare(volume, load_engine(args.model, args.device).template, brain))
+    brain = validate_brain_mask(load_volume(args.brain_mask)[0], volume) if args.brain_mask else None
+    known = anatomy(prepare(volume, open_model(args.model, args.device).template, brain))
     seconds = []
-    with tempfile.TemporaryDirectory() as folder, subprocess.Popen(
-            [sys.executable, "-m", "FAAnomalyLib", "worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL, text=True) as worker:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        subprocess.Popen(
+            [sys.executable, "-m", "FAAnomalyLib", "worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        ) as worker,
+    ):
         for number in range(args.runs + 1):
             centre = white_matter_centre(volume, known.white, ROI_MM, number)
             roi = Path(folder) / f"{number}.mrk.json"
-            roi.write_text(json.dumps({"markups": [{"type": "ROI", "coordinateSystem": "RAS", "center": centre,
-                                                    "size": [ROI_MM] * 3}]}))
-            params = {"input": str(args.fa), "output": f"{folder}/{number}", "roi": str(roi), "model": args.model,
-                      "device": args.device, "brain_mask": args.brain_mask and str(args.brain_mask)}
+            roi.write_text(
+                json.dumps(
+                    {"markups": [{"type": "ROI", "coordinateSystem": "RAS", "center": centre, "size": [ROI_MM] * 3}]}
+                )
+            )
+            params = {
+                "input": str(args.fa),
+                "output": f"{folder}/{number}",
+                "roi": str(roi),
+                "model": args.model,
+                "device": args.device,
+                "brain_mask": args.brain_mask and str(args.brain_mask),
+            }
             begin = time.perf_counter()
             worker.stdin.write(json.dumps({"id": number, "method": "detect", "params": params}) + "\n")
             worker.stdin.flush()
@@ -200,8 +243,11 @@ def boxes(args: argparse.Namespace) -> dict:
                 raise FAError(answer["code"], answer["what"], answer["why"], answer["fix"])
         worker.stdin.close()
         worker.stdout.read()
-    return {"first_seconds": seconds[0], "seconds": statistics.median(seconds[1:]),
-            "runs": [round(s, 3) for s in seconds[1:]]}
+    return {
+        "first_seconds": seconds[0],
+        "seconds": statistics.median(seconds[1:]),
+        "runs": [round(s, 3) for s in seconds[1:]],
+    }
 
 
 @torch.inference_mode()
@@ -220,17 +266,22 @@ def thesis(args: argparse.Namespace, device: torch.device) -> dict:
             synchronise(device)
             passes.append(time.perf_counter() - begin)
         one = statistics.median(passes[1:])  # the first one sets things up
-        found[str(dtype).removeprefix("torch.")] = {"pass_seconds": one,
-                                                    "brain_hours": one * THESIS_STEPS * THESIS_CUBES / 3600}
+        found[str(dtype).removeprefix("torch.")] = {
+            "pass_seconds": one,
+            "brain_hours": one * THESIS_STEPS * THESIS_CUBES / 3600,
+        }
     return found
 
 
 def figures(found: dict) -> dict[str, float]:
     """The numbers that are asked for, by the names in :data:`ASKED`."""
     cold_seconds = found["cold"]["seconds"]
-    numbers = {"cold shell, s": cold_seconds, "share of the convolution peak": found["warm"]["share_of_peak"],
-               "peak memory, GB": max(found["cold"]["peak_memory_mb"], found["warm"]["peak_memory_mb"]) / 1000,
-               "box, s": found["box"]["seconds"]}
+    numbers = {
+        "cold shell, s": cold_seconds,
+        "share of the convolution peak": found["warm"]["share_of_peak"],
+        "peak memory, GB": max(found["cold"]["peak_memory_mb"], found["warm"]["peak_memory_mb"]) / 1000,
+        "box, s": found["box"]["seconds"],
+    }
     if "thesis" in found:
         # The faster of the thesis' number formats, so that the ratio does not flatter.
         hours = min(one["brain_hours"] for one in found["thesis"].values())
@@ -241,24 +292,34 @@ def figures(found: dict) -> dict[str, float]:
 def show(found: dict) -> None:
     """Print the table."""
     run = found["warm"]
-    print(f"{found['volume']} on {found['device']} ({run['dtype']}), {found['cores']} cores, load before "
-          f"{found['load_before']:.1f}; medians of {found['runs']}")
+    print(
+        f"{found['volume']} on {found['device']} ({run['dtype']}), {found['cores']} cores, load before "
+        f"{found['load_before']:.1f}; medians of {found['runs']}"
+    )
     print(f"\n{'whole brain':44s}{'seconds':>10s}")
     print(f"{'  from a cold shell, files and report':44s}{found['cold']['seconds']:10.2f}")
     print(f"{'  warm process':44s}{run['seconds']:10.2f}")
     for name, seconds in run["stages"].items():
         print(f"    {name:40s}{seconds:10.2f}")
     layer = run["convolution"]
-    print(f"    {'of which the network':40s}{run['network_seconds']:10.2f}   {run['network_calls']} calls, "
-          f"{run['network_gflop']:.0f} GFLOP, {run['network_gflop_per_second']:.0f} GFLOP/s")
-    print(f"  its convolution {layer['channels'][0]} -> {layer['channels'][1]} on "
-          f"{' x '.join(map(str, layer['input'][2:]))} ({layer['share_of_network']:.0%} of its work) alone: "
-          f"{layer['gflop_per_second']:.0f} GFLOP/s")
-    print(f"{'box of 20 mm, warm worker':44s}{found['box']['seconds']:10.2f}   "
-          f"(first request {found['box']['first_seconds']:.2f})")
+    print(
+        f"    {'of which the network':40s}{run['network_seconds']:10.2f}   {run['network_calls']} calls, "
+        f"{run['network_gflop']:.0f} GFLOP, {run['network_gflop_per_second']:.0f} GFLOP/s"
+    )
+    print(
+        f"  its convolution {layer['channels'][0]} -> {layer['channels'][1]} on "
+        f"{' x '.join(map(str, layer['input'][2:]))} ({layer['share_of_network']:.0%} of its work) alone: "
+        f"{layer['gflop_per_second']:.0f} GFLOP/s"
+    )
+    print(
+        f"{'box of 20 mm, warm worker':44s}{found['box']['seconds']:10.2f}   "
+        f"(first request {found['box']['first_seconds']:.2f})"
+    )
     for name, one in found.get("thesis", {}).items():
-        print(f"{f'one pass of the thesis network, {name}':44s}{one['pass_seconds']:10.2f}   "
-              f"{one['brain_hours']:.0f} hours a brain")
+        print(
+            f"{f'one pass of the thesis network, {name}':44s}{one['pass_seconds']:10.2f}   "
+            f"{one['brain_hours']:.0f} hours a brain"
+        )
     print(f"\n{'':44s}{'measured':>10s}{'asked':>12s}")
     for name, value in figures(found).items():
         limit = "at least" if name.startswith(("share", "ratio")) else "at most"
@@ -279,8 +340,15 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     try:
         device = choose_device(args.device)
-        found = {"volume": args.fa.name, "model": args.model, "device": describe(device), "cores": cores(),
-                 "load_before": os.getloadavg()[0], "torch": torch.__version__, "runs": args.runs}
+        found = {
+            "volume": args.fa.name,
+            "model": args.model,
+            "device": describe(device),
+            "cores": cores(),
+            "load_before": os.getloadavg()[0],
+            "torch": torch.__version__,
+            "runs": args.runs,
+        }
         # The shell first: it must find this process' memory still free.
         found |= {"cold": cold(args), "warm": warm(args, device), "box": boxes(args)}
         if args.thesis_passes:

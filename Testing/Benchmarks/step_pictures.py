@@ -1,7 +1,7 @@
 """One picture of every step of a detection, on a real brain with a planted change.
 
-    python Testing/Benchmarks/step_pictures.py FA.nii.gz OUT.png [--brain-mask MASK] [--model NAME|DIR]
-        [--diameter MM] [--change FA] [--seed N]
+python Testing/Benchmarks/step_pictures.py FA.nii.gz OUT.png [--brain-mask MASK] [--model NAME|DIR]
+    [--diameter MM] [--change FA] [--seed N]
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
-from FAAnomalyLib.anomaly.candidates import first_look, judged_mask
-from FAAnomalyLib.anomaly.refinement import look_again
+from FAAnomalyLib.anomaly.candidates import analysis_mask, screen
+from FAAnomalyLib.anomaly.refinement import refill_candidates
 from FAAnomalyLib.anomaly.regions import find_regions
-from FAAnomalyLib.anomaly.scoring import judge_brain, small_and_large
+from FAAnomalyLib.anomaly.scoring import score_brain, small_and_large_residuals
 from FAAnomalyLib.evaluation.planting.lesions import plant, sphere, white_matter_centre
 from FAAnomalyLib.evaluation.planting.truth import anatomy
-from FAAnomalyLib.inpainting.fusion import combine
+from FAAnomalyLib.inpainting.fusion import fuse_passes
 from FAAnomalyLib.inpainting.masks import plan
-from FAAnomalyLib.inpainting.pass_runner import roam_by_size
+from FAAnomalyLib.inpainting.pass_runner import inpaint_passes_by_size
 from FAAnomalyLib.inpainting.volume_inpainter import Sampling
 from FAAnomalyLib.io.volumes import load_volume
-from FAAnomalyLib.pipeline.loaded_model import load_engine
-from FAAnomalyLib.preprocessing.fa_validation import check_brain_mask, check_fa
+from FAAnomalyLib.pipeline.loaded_model import open_model
+from FAAnomalyLib.preprocessing.fa_validation import check_fa, validate_brain_mask
 from FAAnomalyLib.preprocessing.model_grid import prepare
 from FAAnomalyLib.reporting.figures import colours, cut
 from FAAnomalyLib.request import BOTH_SIZES
@@ -47,9 +47,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=3)
     args = parser.parse_args()
 
-    engine = load_engine(args.model)
+    engine = open_model(args.model)
     healthy, _ = check_fa(load_volume(args.fa)[0])
-    brain = check_brain_mask(load_volume(args.brain_mask)[0], healthy) if args.brain_mask else None
+    brain = validate_brain_mask(load_volume(args.brain_mask)[0], healthy) if args.brain_mask else None
     before = prepare(healthy, engine.template, brain)
     white = anatomy(before).white
     centre = white_matter_centre(healthy, white, args.diameter, args.seed)
@@ -57,27 +57,27 @@ def main() -> None:
     volume = plant(healthy, ball, args.change)
 
     prepared = prepare(volume, engine.template, brain)
-    space, fa, spacing = prepared.space, prepared.fa, prepared.space.spacing_mm
+    grid, fa, spacing = prepared.grid, prepared.fa, prepared.grid.spacing_mm
     passes = [one for size in BOTH_SIZES for one in plan(prepared.brain, size, (spacing,) * 3)]
-    by_size = roam_by_size(engine.filler, fa, passes, Sampling(), prior=space.prior)
-    filled = combine(by_size.values(), fa.shape)
-    judged = judged_mask(prepared.brain, space.prior.white_matter, filled.covered, spacing)
-    small, large = small_and_large(fa, by_size)
-    first = first_look(fa, space.prior, judged, small, large, spacing, engine.calibration)
-    again = look_again(engine.filler, prepared, first, engine.calibration, Sampling())
+    by_size = inpaint_passes_by_size(engine.inpainter, fa, passes, Sampling(), priors=grid.priors)
+    filled = fuse_passes(by_size.values(), fa.shape)
+    analysed = analysis_mask(prepared.brain, grid.priors.white_matter, filled.covered, spacing)
+    small, large = small_and_large_residuals(fa, by_size)
+    first = screen(fa, grid.priors, analysed, small, large, spacing, engine.calibration)
+    again = refill_candidates(engine.inpainter, prepared, first, engine.calibration, Sampling())
     hidden = np.zeros(fa.shape, bool) if again is None else again.covered
-    judgement = judge_brain(engine.filler, prepared, by_size, engine.calibration, Sampling())
-    z = healthy.with_data(space.to_native(judgement.z))
-    mean = space.to_native(np.where(judgement.filled.covered, judgement.filled.mean, fa))
+    judgement = score_brain(engine.inpainter, prepared, by_size, engine.calibration, Sampling())
+    z = healthy.with_data(grid.to_native(judgement.z))
+    mean = grid.to_native(np.where(judgement.filled.covered, judgement.filled.mean, fa))
     segmentation, regions = find_regions(z, volume.with_data(volume.data - mean), engine.calibration.threshold)
 
-    truth = space.to_model(ball, order=1) > 0.5
+    truth = grid.to_model(ball, order=1) > 0.5
     level = int(np.argmax(truth.sum((0, 1))))
     shown = next(one.hole for one in passes if one.mask_size == 16 and (one.hole & truth)[:, :, level].any())
-    found = space.to_model(segmentation.data > 0, order=1) > 0.5
+    found = grid.to_model(segmentation.data > 0, order=1) > 0.5
     tiles = [
         ("1  FA map, change planted", grey(fa, level), truth, TRUTH),
-        ("2  template bent to it", grey(space.prior.fa, level), None, LINE),
+        ("2  template bent to it", grey(grid.priors.fa, level), None, LINE),
         ("3  holes of one pass", grey(np.where(shown, 0.0, fa), level), None, LINE),
         ("4  filled, all passes", grey(np.where(filled.covered & prepared.brain, filled.mean, fa), level), None, LINE),
         ("5  evidence, all scales", heat(engine.calibration.strongest(first.maps), fa, level), None, LINE),

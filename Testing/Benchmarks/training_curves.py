@@ -43,23 +43,33 @@ def main() -> None:
     parser.add_argument("--widths", nargs="*", default=["16,32,64", "48,96,192"], help="besides the recipe's own")
     parser.add_argument("--numbers", nargs="*", type=int, default=[2, 4], help="of people, besides all")
     parser.add_argument("--folds", type=Path, help="columns person,model: measure Dice as well")
-    parser.add_argument("--calibrated", nargs="*", type=int, default=[3, 4], help="people to calibrate with, "
-                        "besides all")
+    parser.add_argument(
+        "--calibrated", nargs="*", type=int, default=[3, 4], help="people to calibrate with, besides all"
+    )
     parser.add_argument("--places", type=int, default=1)
     args = parser.parse_args()
 
     everybody = sorted({person for person, _ in find_volumes(args.data, args.people)} - {args.hold_out})
     usual = ",".join(str(n) for n in RECIPES["inpainter"].network["widths"])
-    runs = [(usual, everybody), *((widths, everybody) for widths in args.widths),
-            *((usual, everybody[:number]) for number in args.numbers)]
+    runs = [
+        (usual, everybody),
+        *((widths, everybody) for widths in args.widths),
+        *((usual, everybody[:number]) for number in args.numbers),
+    ]
     start, known = untrained(args), calibrators(args)
     rows = []
     for widths, people in runs:
         folder = args.output / f"{widths.replace(',', '-')}_{len(people)}-people"
         curve = {0: start, **train(args, folder, widths, [p for p in everybody if p not in people])}
         numbers = [len(known), *(args.calibrated if len(rows) == 0 else [])] if known else []
-        rows.append({"widths": widths, "people": len(people), "rmse_fa_by_step": curve,
-                     "dice_by_calibrated": {n: detect(args, folder, known[:n]) for n in numbers}})
+        rows.append(
+            {
+                "widths": widths,
+                "people": len(people),
+                "rmse_fa_by_step": curve,
+                "dice_by_calibrated": {n: detect(args, folder, known[:n]) for n in numbers},
+            }
+        )
         (args.output / "curves.json").write_text(json.dumps(rows, indent=2) + "\n")
     print("\n".join(error_table(rows) + [""] + dice_table(rows)))
 
@@ -75,11 +85,15 @@ def untrained(args: argparse.Namespace) -> float:
     from FAAnomalyLib.training.validation import roaming_error
 
     recipe = RECIPES["inpainter"]
-    template = on_grid(load_template(args.template or resources_dir() / "Template"), tuple(recipe.grid["shape"]),
-                       recipe.grid["spacing_mm"])
+    template = on_grid(
+        load_template(args.template or resources_dir() / "Template"),
+        tuple(recipe.grid["shape"]),
+        recipe.grid["spacing_mm"],
+    )
     subjects = prepare_subjects(held_out_volumes(args), template, args.output / "prepared", lambda text: None)
-    errors = roaming_error(build_network(recipe.network).eval(), subjects, template.fa.spacing, torch.device("cpu"),
-                           torch.float32)
+    errors = roaming_error(
+        build_network(recipe.network).eval(), subjects, template.fa.spacing, torch.device("cpu"), torch.float32
+    )
     return sum(errors) / len(errors)
 
 
@@ -91,8 +105,22 @@ def train(args: argparse.Namespace, folder: Path, widths: str, left_out: list[st
     if not (folder / "prepared").exists():
         (folder / "prepared").symlink_to(shared.resolve(), target_is_directory=True)
     often = str(args.judge_every)
-    command = ["train", str(args.data), "-o", str(folder), "--people", str(args.people), "--steps", str(args.steps),
-               "--save-every", often, "--judge-every", often, "--widths", *widths.split(",")]
+    command = [
+        "train",
+        str(args.data),
+        "-o",
+        str(folder),
+        "--people",
+        str(args.people),
+        "--steps",
+        str(args.steps),
+        "--save-every",
+        often,
+        "--judge-every",
+        often,
+        "--widths",
+        *widths.split(","),
+    ]
     for person in [args.hold_out, *left_out]:
         command += ["--hold-out", person]
     if args.template:
@@ -101,9 +129,12 @@ def train(args: argparse.Namespace, folder: Path, widths: str, left_out: list[st
     names = json.loads((folder / "model" / "manifest.json").read_text())["training"]["held_out"]
     mine = [path.name for _, path in held_out_volumes(args)]
     with open(folder / "log.csv", newline="") as handle:
-        judged = {int(row["step"]): [float(e) for e in row["held_out_rmse_fa"].split()]
-                  for row in csv.DictReader(handle) if row["held_out_rmse_fa"]}
-    return {step: sum(errors[names.index(name)] for name in mine) / len(mine) for step, errors in judged.items()}
+        analysed = {
+            int(row["step"]): [float(e) for e in row["held_out_rmse_fa"].split()]
+            for row in csv.DictReader(handle)
+            if row["held_out_rmse_fa"]
+        }
+    return {step: sum(errors[names.index(name)] for name in mine) / len(mine) for step, errors in analysed.items()}
 
 
 def detect(args: argparse.Namespace, folder: Path, known: list[str]) -> dict[str, dict[str, float]]:
@@ -112,16 +143,52 @@ def detect(args: argparse.Namespace, folder: Path, known: list[str]) -> dict[str
     table = args.output / f"{len(known)}-calibrated.csv"
     with open(table, "w", newline="", encoding="utf-8") as handle:
         csv.writer(handle).writerows([("person", "model"), *((person, folds[person]) for person in known)])
-    faanomaly(["calibrate", str(args.data), "--folds", str(table), "--people", str(args.people), "-o",
-               str(folder / "model"), "--work", str(args.output / "calibration-passes")])
+    faanomaly(
+        [
+            "calibrate",
+            str(args.data),
+            "--folds",
+            str(table),
+            "--people",
+            str(args.people),
+            "-o",
+            str(folder / "model"),
+            "--work",
+            str(args.output / "calibration-passes"),
+        ]
+    )
     out = folder / f"evaluation-{len(known)}"
-    faanomaly(["evaluate", str(args.data), "-o", str(out), "--model", str(folder / "model"), "--people",
-               str(args.people), "--subjects", *(stem(path) for _, path in held_out_volumes(args)), "--diameters",
-               *SPHERES[0], "--changes", *SPHERES[1], "--places", str(args.places), "--seed", "11", "--resume"])
+    faanomaly(
+        [
+            "evaluate",
+            str(args.data),
+            "-o",
+            str(out),
+            "--model",
+            str(folder / "model"),
+            "--people",
+            str(args.people),
+            "--subjects",
+            *(stem(path) for _, path in held_out_volumes(args)),
+            "--diameters",
+            *SPHERES[0],
+            "--changes",
+            *SPHERES[1],
+            "--places",
+            str(args.places),
+            "--seed",
+            "11",
+            "--resume",
+        ]
+    )
     cells = json.loads((out / "evaluation.json").read_text())["planted"]
-    return {f"{cell['diameter'] * 1.25:g} mm ±{cell['change']}": {name: cell[name]["mean"] for name in
-                                                                  ("dice", "dice_best")}
-            for cell in cells if cell["method"] == "FAAnomaly" and cell["signs"] == "both"}
+    return {
+        f"{cell['diameter'] * 1.25:g} mm ±{cell['change']}": {
+            name: cell[name]["mean"] for name in ("dice", "dice_best")
+        }
+        for cell in cells
+        if cell["method"] == "FAAnomaly" and cell["signs"] == "both"
+    }
 
 
 def calibrators(args: argparse.Namespace) -> list[str]:

@@ -19,18 +19,25 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def files_below(folder: Path, pattern: str, relative_to: Path) -> list[str]:
     """Files below *folder* that match *pattern*, as sorted POSIX paths relative to *relative_to*."""
-    return sorted(path.relative_to(relative_to).as_posix() for path in folder.rglob(pattern)
-                  if path.is_file() and "__pycache__" not in path.parts and not path.name.startswith("."))
+    return sorted(
+        path.relative_to(relative_to).as_posix()
+        for path in folder.rglob(pattern)
+        if path.is_file() and "__pycache__" not in path.parts and not path.name.startswith(".")
+    )
 
 
 def lists() -> dict[tuple[str, str], list[str]]:
     """The wanted lines of every list, by CMake file and CMake variable."""
     module = ROOT / "FAAnomaly"
     scripts = ["${MODULE_NAME}.py", *files_below(module / "FAAnomalySlicer", "*.py", module)]
-    icons_and_forms = [name.replace("FAAnomaly.", "${MODULE_NAME}.")
-                       for name in files_below(module / "Resources", "*", module)]
-    bundled = [name for folder in ("Models", "SampleData", "Template")
-               for name in files_below(ROOT / "Resources" / folder, "*", ROOT)]
+    icons_and_forms = [
+        name.replace("FAAnomaly.", "${MODULE_NAME}.") for name in files_below(module / "Resources", "*", module)
+    ]
+    bundled = [
+        name
+        for folder in ("Models", "SampleData", "Template")
+        for name in files_below(ROOT / "Resources" / folder, "*", ROOT)
+    ]
     return {
         ("CMakeLists.txt", "ENGINE_SCRIPTS"): files_below(ROOT / "FAAnomalyLib", "*.py", ROOT),
         ("CMakeLists.txt", "ENGINE_RESOURCES"): bundled,

@@ -68,8 +68,10 @@ def hemisphere(side: int) -> list[Shape]:
     def place(points) -> np.ndarray:
         return np.asarray(points, dtype=float) * (side, 1) + (middle, SIZE / 2)
 
-    return [Shape(place(np.concatenate([rim, inner])), TISSUE, closed=True),
-            *(Shape(place(points), FOLD, width=4.0) for points in folds)]
+    return [
+        Shape(place(np.concatenate([rim, inner])), TISSUE, closed=True),
+        *(Shape(place(points), FOLD, width=4.0) for points in folds),
+    ]
 
 
 def disc(x: float, y: float, radius: float, colour: str) -> Shape:
@@ -80,8 +82,14 @@ def disc(x: float, y: float, radius: float, colour: str) -> Shape:
 def drawing() -> list[Shape]:
     """Every shape, from the bottom up."""
     x, y = 91, 75
-    return [*hemisphere(-1), *hemisphere(1),
-            disc(x, y, 23, RIM), disc(x, y, 19, SPOT), disc(x, y, 11.5, RIM), disc(x, y, 7.5, SPOT)]
+    return [
+        *hemisphere(-1),
+        *hemisphere(1),
+        disc(x, y, 23, RIM),
+        disc(x, y, 19, SPOT),
+        disc(x, y, 11.5, RIM),
+        disc(x, y, 7.5, SPOT),
+    ]
 
 
 def svg(shapes: list[Shape]) -> str:
@@ -94,8 +102,10 @@ def svg(shapes: list[Shape]) -> str:
         if shape.closed:
             lines.append(f'  <path fill="{shape.colour}" d="{path}Z"/>')
         else:
-            lines.append(f'  <path fill="none" stroke="{shape.colour}" stroke-width="{shape.width:g}" '
-                         f'stroke-linecap="round" stroke-linejoin="round" d="{path}"/>')
+            lines.append(
+                f'  <path fill="none" stroke="{shape.colour}" stroke-width="{shape.width:g}" '
+                f'stroke-linecap="round" stroke-linejoin="round" d="{path}"/>'
+            )
     return "\n".join([*lines, "</svg>", ""])
 
 
@@ -133,7 +143,7 @@ def raster(shapes: list[Shape], size: int) -> np.ndarray:
         else:
             depth = shape.width / 2 - distance(corners, at)
         cover = np.clip(depth / scale + 0.5, 0, 1)[:, None]
-        paint = np.array([int(shape.colour[i:i + 2], 16) for i in (1, 3, 5)])
+        paint = np.array([int(shape.colour[i : i + 2], 16) for i in (1, 3, 5)])
         total = cover + opacity * (1 - cover)
         colour = np.where(total > 0, (paint * cover + colour * opacity * (1 - cover)) / np.maximum(total, 1e-9), 0)
         opacity = total
@@ -142,13 +152,18 @@ def raster(shapes: list[Shape], size: int) -> np.ndarray:
 
 def png(pixels: np.ndarray) -> bytes:
     """RGBA *pixels* (height x width x 4, uint8) as the bytes of a PNG file."""
+
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
     height, width = pixels.shape[:2]
     rows = b"".join(b"\0" + row.tobytes() for row in pixels)
-    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 6, 0, 0, 0))
-            + chunk(b"IDAT", zlib.compress(rows, 9)) + chunk(b"IEND", b""))
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 6, 0, 0, 0))
+        + chunk(b"IDAT", zlib.compress(rows, 9))
+        + chunk(b"IEND", b"")
+    )
 
 
 def main() -> None:

@@ -20,8 +20,10 @@ MARGIN_MM, BRIGHTEST_FA, RING_MM, LINE = 6.0, 0.85, 13.0, 3.0
 
 def raster() -> np.ndarray:
     """The picture as HEIGHT x WIDTH pixels RGBA, uint8."""
-    fa, truth = (nibabel.as_closest_canonical(nibabel.load(SAMPLE / name))
-                 for name in ("sample_fa.nii.gz", "sample_truth.nii.gz"))
+    fa, truth = (
+        nibabel.as_closest_canonical(nibabel.load(SAMPLE / name))
+        for name in ("sample_fa.nii.gz", "sample_truth.nii.gz")
+    )
     values, edge = fa.get_fdata(), np.array(fa.header.get_zooms()[:2])
     x0, y0, z = center_of_mass(np.asarray(truth.dataobj) > 0)
     brain = np.argwhere((values > 0.05).any(axis=2))
@@ -34,12 +36,12 @@ def raster() -> np.ndarray:
     x, y = np.meshgrid(middle[0] - right / edge[0], middle[1] - down / edge[1])
     grey = 255 * np.clip(map_coordinates(values, [x, y, np.full_like(x, z)], order=3) / BRIGHTEST_FA, 0, 1)
 
-    spot = ((middle - (x0, y0)) * edge / mm + (WIDTH / 2, HEIGHT / 2))
+    spot = (middle - (x0, y0)) * edge / mm + (WIDTH / 2, HEIGHT / 2)
     ring = disc(*spot, RING_MM / mm, SPOT).polyline()
     at = np.stack(np.meshgrid(np.arange(WIDTH) + 0.5, np.arange(HEIGHT) + 0.5), axis=-1).reshape(-1, 2)
     away = distance(np.concatenate([ring, ring[:1]]), at).reshape(HEIGHT, WIDTH, 1)
     cover = np.clip(LINE / 2 - away + 0.5, 0, 1)
-    colour = np.array([int(SPOT[i:i + 2], 16) for i in (1, 3, 5)])
+    colour = np.array([int(SPOT[i : i + 2], 16) for i in (1, 3, 5)])
     rgb = grey[..., None] * (1 - cover) + colour * cover
     return np.round(np.concatenate([rgb, np.full((HEIGHT, WIDTH, 1), 255)], axis=2)).astype(np.uint8)
 

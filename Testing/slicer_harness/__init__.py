@@ -10,5 +10,17 @@ from .screenshots import grab
 from .slice_views import render_slices
 from .start import application, install, open_layout, require, slice_view, unavailable
 
-__all__ = ["HELD_UP", "application", "event_gap", "grab", "install", "open_layout", "pump", "pump_until",
-           "render_slices", "require", "slice_view", "unavailable"]
+__all__ = [
+    "HELD_UP",
+    "application",
+    "event_gap",
+    "grab",
+    "install",
+    "open_layout",
+    "pump",
+    "pump_until",
+    "render_slices",
+    "require",
+    "slice_view",
+    "unavailable",
+]

@@ -21,14 +21,24 @@ READERS = (
 )
 """File type -> how its files' names end; the first that fits reads."""
 
-WRITERS = {"vtkMRMLSegmentationNode": "SegmentationFile", "vtkMRMLVolumeNode": "VolumeFile",
-           "vtkMRMLMarkupsNode": "MarkupsFile", "vtkMRMLTableNode": "TableFile",
-           "vtkMRMLTransformNode": "TransformFile", "vtkMRMLColorNode": "ColorTableFile",
-           "vtkMRMLModelNode": "ModelFile", "vtkMRMLTextNode": "TextFile"}
+WRITERS = {
+    "vtkMRMLSegmentationNode": "SegmentationFile",
+    "vtkMRMLVolumeNode": "VolumeFile",
+    "vtkMRMLMarkupsNode": "MarkupsFile",
+    "vtkMRMLTableNode": "TableFile",
+    "vtkMRMLTransformNode": "TransformFile",
+    "vtkMRMLColorNode": "ColorTableFile",
+    "vtkMRMLModelNode": "ModelFile",
+    "vtkMRMLTextNode": "TextFile",
+}
 
-NODES = {"SegmentationFile": "vtkMRMLSegmentationNode", "TableFile": "vtkMRMLTableNode",
-         "TransformFile": "vtkMRMLLinearTransformNode", "TextFile": "vtkMRMLTextNode",
-         "ModelFile": "vtkMRMLModelNode"}
+NODES = {
+    "SegmentationFile": "vtkMRMLSegmentationNode",
+    "TableFile": "vtkMRMLTableNode",
+    "TransformFile": "vtkMRMLLinearTransformNode",
+    "TextFile": "vtkMRMLTextNode",
+    "ModelFile": "vtkMRMLModelNode",
+}
 """Types whose files any storage node of this class reads."""
 
 
@@ -100,7 +110,7 @@ class qSlicerIOManager(QtCore.QObject):
         """Formats such as ``NRRD (.nrrd)``."""
         storage = node.CreateDefaultStorageNode()
         storage.UnRegister(None)
-        storage.SetScene(self.mrml.scene)      # which knows the formats of volumes
+        storage.SetScene(self.mrml.scene)  # which knows the formats of volumes
         formats = storage.GetSupportedWriteFileTypes()
         return [formats.GetValue(index) for index in range(formats.GetNumberOfValues())]
 
@@ -189,8 +199,11 @@ class qSlicerIOManager(QtCore.QObject):
         return [node]
 
     def _read_volume(self, path: str, name: str, properties: dict):
-        options = (1 if properties.get("labelmap") else 0) | (2 if properties.get("center") else 0) \
+        options = (
+            (1 if properties.get("labelmap") else 0)
+            | (2 if properties.get("center") else 0)
             | (4 if properties.get("singleFile") else 0)
+        )
         node = self.mrml.logics["Volumes"].AddArchetypeVolume(path, name, options)
         if node is None:
             raise RuntimeError(f"The volume could not be read: {path}")

@@ -78,7 +78,7 @@ def scene():
     yield running.mrml.scene
     _close_modules(running)
     _close_windows()
-    gc.collect()      # widgets that nobody has any more go now, not while the scene is being cleared
+    gc.collect()  # widgets that nobody has any more go now, not while the scene is being cleared
     running.mrml.clear()
     running.application.layout_manager = None
     report, unused = slot_errors.report(), dialogs.unused()

@@ -187,5 +187,3 @@ def load_source(source: Path):
         del sys.modules[source.stem]
         raise
     return python
-
-

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-MANAGERS = ("vtkMRMLVolumeGlyphSliceDisplayableManager", "vtkMRMLModelSliceDisplayableManager",
-            "vtkMRMLSegmentationsDisplayableManager2D", "vtkMRMLMarkupsDisplayableManager",
-            "vtkMRMLCrosshairDisplayableManager", "vtkMRMLColorLegendDisplayableManager",
-            "vtkMRMLRulerDisplayableManager", "vtkMRMLTransformsDisplayableManager2D")
+MANAGERS = (
+    "vtkMRMLVolumeGlyphSliceDisplayableManager",
+    "vtkMRMLModelSliceDisplayableManager",
+    "vtkMRMLSegmentationsDisplayableManager2D",
+    "vtkMRMLMarkupsDisplayableManager",
+    "vtkMRMLCrosshairDisplayableManager",
+    "vtkMRMLColorLegendDisplayableManager",
+    "vtkMRMLRulerDisplayableManager",
+    "vtkMRMLTransformsDisplayableManager2D",
+)
 
 
 class SliceView:

@@ -17,9 +17,16 @@ REPOSITORY = HERE.parents[1]
 REAL_FILES = "SLICER_PYTHON_FILES"
 """Environment variable: a folder with Slicer's own ScriptedLoadableModule.py and so on, used instead of ours."""
 
-ALIASES = {"vtkITK": "vtkITK", "vtkITKPython": "vtkITK", "vtkTeem": "vtkTeem", "vtkTeemPython": "vtkTeem",
-           "vtkSegmentationCore": "vtkSegmentationCore", "vtkSegmentationCorePython": "vtkSegmentationCore",
-           "MRMLCorePython": "MRMLCore", "MRMLLogicPython": "MRMLLogic"}
+ALIASES = {
+    "vtkITK": "vtkITK",
+    "vtkITKPython": "vtkITK",
+    "vtkTeem": "vtkTeem",
+    "vtkTeemPython": "vtkTeem",
+    "vtkSegmentationCore": "vtkSegmentationCore",
+    "vtkSegmentationCorePython": "vtkSegmentationCore",
+    "MRMLCorePython": "MRMLCore",
+    "MRMLLogicPython": "MRMLLogic",
+}
 """Modules that Slicer has at the top level -> their names in the wheel."""
 
 _running = None
@@ -39,7 +46,7 @@ def unavailable() -> str | None:
         return f"not installed here: {', '.join(missing)} (extra [test]; there are wheels for Linux only)"
     try:
         from PySide6 import QtWidgets  # noqa: F401
-    except ImportError as error:      # a system library such as libEGL.so.1 is missing
+    except ImportError as error:  # a system library such as libEGL.so.1 is missing
         return f"PySide6 cannot be loaded: {error}"
     return None
 

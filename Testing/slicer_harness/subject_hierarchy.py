@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-OWNED = ("vtkMRMLVolumeNode", "vtkMRMLSegmentationNode", "vtkMRMLMarkupsNode", "vtkMRMLTableNode", "vtkMRMLTextNode",
-         "vtkMRMLModelNode", "vtkMRMLTransformNode", "vtkMRMLSequenceNode", "vtkMRMLPlotChartNode",
-         "vtkMRMLPlotSeriesNode")
+OWNED = (
+    "vtkMRMLVolumeNode",
+    "vtkMRMLSegmentationNode",
+    "vtkMRMLMarkupsNode",
+    "vtkMRMLTableNode",
+    "vtkMRMLTextNode",
+    "vtkMRMLModelNode",
+    "vtkMRMLTransformNode",
+    "vtkMRMLSequenceNode",
+    "vtkMRMLPlotChartNode",
+    "vtkMRMLPlotSeriesNode",
+)
 """Classes that some plugin of Slicer owns."""
 
 
@@ -29,7 +38,7 @@ def keep_items(slicer, scene) -> None:
     def on_added(caller, event, node) -> None:
         if node.IsA("vtkMRMLSubjectHierarchyNode"):
             resolve()
-        elif not scene.IsImporting():      # an imported scene brings its own hierarchy
+        elif not scene.IsImporting():  # an imported scene brings its own hierarchy
             add(node, scene.GetSubjectHierarchyNode())
 
     def on_removal(caller, event, node) -> None:
@@ -45,7 +54,7 @@ def keep_items(slicer, scene) -> None:
             add(node, hierarchy)
 
     def on_closed(caller, event) -> None:
-        resolve()      # closing removed the old one
+        resolve()  # closing removed the old one
 
     on_added.CallDataType = on_removal.CallDataType = VTK_OBJECT
     scene.AddObserver(scene.NodeAddedEvent, on_added)

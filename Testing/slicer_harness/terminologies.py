@@ -13,23 +13,30 @@ def _code(value: str, meaning: str, **more) -> dict:
     return {"CodingSchemeDesignator": "SCT", "CodeValue": value, "CodeMeaning": meaning, **more}
 
 
-TISSUE = _code("85756007", "Tissue", showAnatomy=False,
-               Type=[_code("85756007", "Tissue", recommendedDisplayRGBValue=[128, 174, 128])])
+TISSUE = _code(
+    "85756007",
+    "Tissue",
+    showAnatomy=False,
+    Type=[_code("85756007", "Tissue", recommendedDisplayRGBValue=[128, 174, 128])],
+)
 BRAIN = _code("12738006", "Brain")
 
 FILES = {
     "SegmentationCategoryTypeModifier-SlicerGeneralAnatomy.term.json": {
         "@schema": SEGMENTS,
         "SegmentationCategoryTypeContextName": "Segmentation category and type - 3D Slicer General Anatomy list",
-        "SegmentationCodes": {"Category": [TISSUE]}},
+        "SegmentationCodes": {"Category": [TISSUE]},
+    },
     "SegmentationCategoryTypeModifier-DICOM-Master.term.json": {
         "@schema": SEGMENTS,
         "SegmentationCategoryTypeContextName": "Segmentation category and type - DICOM master list",
-        "SegmentationCodes": {"Category": [TISSUE]}},
+        "SegmentationCodes": {"Category": [TISSUE]},
+    },
     "AnatomicRegionAndModifier-DICOM-Master.term.json": {
         "@schema": ANATOMY,
         "AnatomicContextName": "Anatomic codes - DICOM master list",
-        "AnatomicCodes": {"AnatomicRegion": [BRAIN]}},
+        "AnatomicCodes": {"AnatomicRegion": [BRAIN]},
+    },
 }
 
 

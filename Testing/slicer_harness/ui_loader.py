@@ -53,8 +53,11 @@ class QUiLoader(QtUiTools.QUiLoader):
                 raise UiError(f"{element.get('name')}: there is no widget class {name}")
             cls = ALL.get(name) or getattr(QtWidgets, name)
             for entry in element.findall("property"):
-                if entry.get("stdset") != "0" and entry.get("name") not in properties(cls) \
-                        and entry.get("name") != "buddy":
+                if (
+                    entry.get("stdset") != "0"
+                    and entry.get("name") not in properties(cls)
+                    and entry.get("name") != "buddy"
+                ):
                     raise UiError(f"{element.get('name')}: {name} has no property {entry.get('name')}")
 
     @staticmethod

@@ -34,8 +34,13 @@ class Bench:
         self.clients: list[EngineClient] = []
         self.pids: list[int] = []
 
-    def client(self, mode: str = "normal", patience: Patience = PATIENT, command: list[str] | None = None,
-               environment: dict[str, str] | None = None) -> EngineClient:
+    def client(
+        self,
+        mode: str = "normal",
+        patience: Patience = PATIENT,
+        command: list[str] | None = None,
+        environment: dict[str, str] | None = None,
+    ) -> EngineClient:
         """A client whose worker behaves like *mode*."""
         process, timer = (QtProcess, QtTimer()) if self.kind == "qt" else (SubprocessProcess, PollTimer())
 
@@ -52,8 +57,13 @@ class Bench:
             made.start = start_and_note
             return made
 
-        client = EngineClient(make_process, command or [sys.executable, "-S", fake_worker.__file__, mode],
-                              {"PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1", **(environment or {})}, timer, patience)
+        client = EngineClient(
+            make_process,
+            command or [sys.executable, "-S", fake_worker.__file__, mode],
+            {"PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1", **(environment or {})},
+            timer,
+            patience,
+        )
         client.states = []
         client.state.connect(client.states.append)
         self.clients.append(client)

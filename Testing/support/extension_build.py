@@ -28,8 +28,17 @@ def cmake(*words: str | Path) -> subprocess.CompletedProcess:
 
 
 def configure(source: Path, build: Path) -> subprocess.CompletedProcess:
-    return cmake("-S", source, "-B", build, "-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={program('ninja')}",
-                 f"-DSlicer_DIR={STAND_IN}", f"-DCMAKE_TOOLCHAIN_FILE={STAND_IN / 'no_compilers.cmake'}")
+    return cmake(
+        "-S",
+        source,
+        "-B",
+        build,
+        "-G",
+        "Ninja",
+        f"-DCMAKE_MAKE_PROGRAM={program('ninja')}",
+        f"-DSlicer_DIR={STAND_IN}",
+        f"-DCMAKE_TOOLCHAIN_FILE={STAND_IN / 'no_compilers.cmake'}",
+    )
 
 
 @dataclass(frozen=True)
@@ -58,8 +67,10 @@ class Extension:
     def packaged(self) -> list[Packaged]:
         lines = (self.build / "packaged_files.txt").read_text(encoding="utf-8").splitlines()
         rows = [line.split("|") for line in lines]
-        return [Packaged(module, kind, target, Path(source).relative_to(self.source).as_posix())
-                for module, kind, target, source in rows]
+        return [
+            Packaged(module, kind, target, Path(source).relative_to(self.source).as_posix())
+            for module, kind, target, source in rows
+        ]
 
     def unit_tests(self) -> list[str]:
         return (self.build / "slicer_tests.txt").read_text(encoding="utf-8").splitlines()

@@ -28,8 +28,10 @@ def fake_result(n_regions: int = 1, **provenance) -> Result:
     rng = np.random.default_rng(0)
     volumes = [Volume(rng.random(SHAPE, dtype=np.float32), AFFINE) for _ in range(4)]
     labels = Volume(np.ones(SHAPE, np.uint8), AFFINE)
-    regions = [Region(number + 1, "decreased", 10, 1.25, -6.5, -4.0, -0.12, 0.03, (1.0, 2.0, 3.0), (4.0, 5.0, 6.0))
-               for number in range(n_regions)]
+    regions = [
+        Region(number + 1, "decreased", 10, 1.25, -6.5, -4.0, -0.12, 0.03, (1.0, 2.0, 3.0), (4.0, 5.0, 6.0))
+        for number in range(n_regions)
+    ]
     return Result(*volumes, labels, regions=regions, provenance={"seed": 0, "warnings": [], **provenance})
 
 
@@ -48,8 +50,9 @@ class Detector:
         steps.step("reading")
         behave(request.input.rpartition("/")[2].partition(".")[0], steps, cancel or CancelToken())
         steps.finish()
-        return fake_result(made=self.made, calls=self.calls, method="detect",
-                           warnings=[f"model made {self.made}, call {self.calls}"])
+        return fake_result(
+            made=self.made, calls=self.calls, method="detect", warnings=[f"model made {self.made}, call {self.calls}"]
+        )
 
     def inpaint(self, request: DetectRequest, volume=None, hole=None, progress=None, cancel=None) -> Result:
         result = self.detect(request, volume, progress, cancel)

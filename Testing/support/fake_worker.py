@@ -62,12 +62,25 @@ class FakeWorker:
         if self.cancelled.is_set():
             self.send(type="error", id=number, code="cancelled", what="Cancelled", why="", fix="Start again when ready")
         elif name == "bad":
-            self.send(type="error", id=number, code="bad-input", what="bad.nii is not FA", why="values to 3000",
-                      fix="Choose an FA map")
+            self.send(
+                type="error",
+                id=number,
+                code="bad-input",
+                what="bad.nii is not FA",
+                why="values to 3000",
+                fix="Choose an FA map",
+            )
         else:
             output = params["output"]
-            self.send(type="result", id=number, output=output, files={"z_map": output + "/z.nii.gz"}, regions=[],
-                      warnings=[f"done by {os.getpid()}"], seconds=0.1)
+            self.send(
+                type="result",
+                id=number,
+                output=output,
+                files={"z_map": output + "/z.nii.gz"},
+                regions=[],
+                warnings=[f"done by {os.getpid()}"],
+                seconds=0.1,
+            )
 
 
 def crash(worker: FakeWorker, number: int) -> None:
@@ -81,7 +94,7 @@ def leave(worker: FakeWorker, number: int) -> None:
 
 
 def garbage(worker: FakeWorker, number: int) -> None:
-    worker.write("a stray print\n{\"type\": \"dance\"}\n[1]\n{\"type\"\n\n\u00e9\ufffd\n")
+    worker.write('a stray print\n{"type": "dance"}\n[1]\n{"type"\n\n\u00e9\ufffd\n')
     sys.stdout.buffer.write(b"\xff\xfe\n")
     worker.send(type="result", id="another", files={})
     worker.send(type="progress", id=number, fraction="half", stage=None)

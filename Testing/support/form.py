@@ -81,5 +81,8 @@ def read(path: Path) -> Form:
         root=top.find("widget").get("name"),
         widgets=widgets,
         declared={node.findtext("class"): node.findtext("extends") for node in top.iter("customwidget")},
-        connections=[Connection(*(node.findtext(part) for part in ("sender", "signal", "receiver", "slot")))
-                     for node in top.iter("connection")])
+        connections=[
+            Connection(*(node.findtext(part) for part in ("sender", "signal", "receiver", "slot")))
+            for node in top.iter("connection")
+        ],
+    )

@@ -34,8 +34,11 @@ def main(modules: str, told: str) -> None:
     nodes = widget.logic.run(node, roi=roi)
     z = slicer.util.arrayFromVolume(nodes.zMap)
     found = {
-        "files": {name: module.__file__ for name, module in sys.modules.items()
-                  if name.partition(".")[0] in OURS and getattr(module, "__file__", None)},
+        "files": {
+            name: module.__file__
+            for name, module in sys.modules.items()
+            if name.partition(".")[0] in OURS and getattr(module, "__file__", None)
+        },
         "shapes_agree": z.shape == slicer.util.arrayFromVolume(node).shape,
         "lowest_z": float(z.min()),
         "regions": nodes.table.GetNumberOfRows(),

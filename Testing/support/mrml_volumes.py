@@ -45,8 +45,9 @@ GRIDS = {
     "ras": grid(np.eye(3)),
     "left-handed": grid(np.diag([-1.0, 1, 1])),
     "oblique": grid(turn(20, -10, 35)),
-    "oblique left-handed anisotropic": grid(turn(20, -10, 35)[:3, :3] @ np.diag([1, -1, 1])[[2, 0, 1]],
-                                            (2.5, 3.0, 4.5)),
+    "oblique left-handed anisotropic": grid(
+        turn(20, -10, 35)[:3, :3] @ np.diag([1, -1, 1])[[2, 0, 1]], (2.5, 3.0, 4.5)
+    ),
 }
 PARENT = turn(5, 40, -12)
 PARENT[:3, 3] = 12.0, -7.5, 30.0
@@ -80,7 +81,7 @@ def brainlike(shape=SHAPE, seed: int = 0) -> np.ndarray:
     """FA in an ellipsoid, 0 around it, float32 (x, y, z)."""
     rng = np.random.default_rng(seed)
     x, y, z = (np.linspace(-1.15, 1.15, n) for n in shape)
-    radius = np.sqrt(x[:, None, None]**2 + y[None, :, None]**2 + z[None, None, :]**2)
+    radius = np.sqrt(x[:, None, None] ** 2 + y[None, :, None] ** 2 + z[None, None, :] ** 2)
     fa = np.clip(0.45 * (1 - radius) + 0.1 + 0.12 * rng.standard_normal(shape), 0.01, 0.95)
     return np.where(radius < 1, fa, 0.0).astype(np.float32)
 
@@ -91,8 +92,11 @@ def made_result(data_xyz: np.ndarray, affine: np.ndarray, threshold: float = 5.0
     x, y, z = (np.arange(n, dtype=np.float32) for n in volume.shape)
 
     def blob(centre):
-        far = ((x[:, None, None] - centre[0])**2 + (y[None, :, None] - centre[1])**2
-               + (z[None, None, :] - centre[2])**2)
+        far = (
+            (x[:, None, None] - centre[0]) ** 2
+            + (y[None, :, None] - centre[1]) ** 2
+            + (z[None, None, :] - centre[2]) ** 2
+        )
         return np.exp(-far / 8.0)
 
     shape = np.array(volume.shape)
@@ -101,32 +105,65 @@ def made_result(data_xyz: np.ndarray, affine: np.ndarray, threshold: float = 5.0
     difference = (0.03 * z_map).astype(np.float32)
     segmentation, regions = find_regions(volume.with_data(z_map), volume.with_data(difference), threshold)
     provenance = {
-        "faanomaly": "0.1.0", "threshold_z": threshold, "calibration": {"sensitive_z": 3.0, "alone_z": 2.5},
-        "device": "cpu", "warnings": ["one remark"],
+        "faanomaly": "0.1.0",
+        "threshold_z": threshold,
+        "calibration": {"sensitive_z": 3.0, "alone_z": 2.5},
+        "device": "cpu",
+        "warnings": ["one remark"],
         "model": {"name": "inpainter", "sha256": "ab" * 32, "template_sha256": "cd" * 32},
-        "request": {"input": "Doe_John.nrrd", "output": "case-Doe", "region": None, "roi": "Doe.mrk.json",
-                    "brain_mask": None, "model": "default", "mask_type": "cubic", "mask_size": 16, "sampler": "mean",
-                    "steps": 0, "samples": 1, "seed": 7, "threshold": "auto", "device": "auto", **request},
+        "request": {
+            "input": "Doe_John.nrrd",
+            "output": "case-Doe",
+            "region": None,
+            "roi": "Doe.mrk.json",
+            "brain_mask": None,
+            "model": "default",
+            "mask_type": "cubic",
+            "mask_size": 16,
+            "sampler": "mean",
+            "steps": 0,
+            "samples": 1,
+            "seed": 7,
+            "threshold": "auto",
+            "device": "auto",
+            **request,
+        },
     }
-    return Result(volume, volume.with_data(data_xyz - difference), volume.with_data(difference),
-                  volume.with_data(z_map), segmentation, regions, provenance)
+    return Result(
+        volume,
+        volume.with_data(data_xyz - difference),
+        volume.with_data(difference),
+        volume.with_data(z_map),
+        segmentation,
+        regions,
+        provenance,
+    )
 
 
 def answer_of(result: Result, folder: Path) -> dict:
     """Write *result* as the engine does and return what its worker answers."""
     write_result(result, folder, report=lambda _: "<html></html>")
-    names = ("pseudo_healthy.nii.gz", "difference.nii.gz", "z_map.nii.gz", "segmentation.nii.gz", "regions.csv",
-             "report.html")
-    return {"output": str(folder), "files": {name.partition(".")[0]: str(folder / name) for name in names},
-            "regions": [asdict(region) for region in result.regions],
-            "warnings": list(result.provenance["warnings"])}
+    names = (
+        "pseudo_healthy.nii.gz",
+        "difference.nii.gz",
+        "z_map.nii.gz",
+        "segmentation.nii.gz",
+        "regions.csv",
+        "report.html",
+    )
+    return {
+        "output": str(folder),
+        "files": {name.partition(".")[0]: str(folder / name) for name in names},
+        "regions": [asdict(region) for region in result.regions],
+        "warnings": list(result.provenance["warnings"]),
+    }
 
 
 def add_map(shape, spacing):
     """Nodes of a z-map as real brains have: noise smoothed over some mm in a ball, and a dozen strong blobs."""
     rng = np.random.default_rng(0)
     x, y, z = (np.linspace(-1.15, 1.15, n) for n in shape)
-    ball = x[:, None, None]**2 + y[None, :, None]**2 + z[None, None, :]**2 < 1
+    ball = x[:, None, None] ** 2 + y[None, :, None] ** 2 + z[None, None, :] ** 2 < 1
     data = ndimage.gaussian_filter(rng.standard_normal(shape, dtype=np.float32), 4.0 / spacing)
     data *= 1.2 / data[ball].std()
     strong = np.zeros(shape, np.float32)

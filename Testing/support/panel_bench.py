@@ -33,8 +33,11 @@ class PanelBench:
         if mode is not None:
             from FAAnomalySlicer.worker_client import launcher as engine
 
-            monkeypatch.setattr(engine, "engine_command", lambda *arguments: [
-                sys.executable, panel_engine.__file__, self.mode, *arguments])
+            monkeypatch.setattr(
+                engine,
+                "engine_command",
+                lambda *arguments: [sys.executable, panel_engine.__file__, self.mode, *arguments],
+            )
         self.widget = open_module("FAAnomaly")
         self.ui, self.logic, self.panel = self.widget.ui, self.widget.logic, self.widget.panel
         self.pids: list[int] = []

@@ -99,11 +99,20 @@ def blobs(volume: Volume, region: np.ndarray, request: DetectRequest) -> Result:
     healthy = np.where(brain, np.clip(volume.data - 0.03 * z - 0.01, 0, 1), volume.data).astype(np.float32)
     difference = volume.with_data(volume.data - healthy)
     segmentation, regions = find_regions(volume.with_data(z), difference, THRESHOLD)
-    provenance = {"faanomaly": "0.1.0", "threshold_z": THRESHOLD, "calibration": {"sensitive_z": 3.0, "alone_z": 2.5},
-                  "device": "pretended device", "warnings": [],
-                  "model": {"name": "inpainter", "sha256": "ab" * 32, "template_sha256": "cd" * 32},
-                  "request": {"mask_size": request.mask_size, "sampler": request.sampler, "seed": request.seed,
-                              "mask_type": request.mask_type}}
+    provenance = {
+        "faanomaly": "0.1.0",
+        "threshold_z": THRESHOLD,
+        "calibration": {"sensitive_z": 3.0, "alone_z": 2.5},
+        "device": "pretended device",
+        "warnings": [],
+        "model": {"name": "inpainter", "sha256": "ab" * 32, "template_sha256": "cd" * 32},
+        "request": {
+            "mask_size": request.mask_size,
+            "sampler": request.sampler,
+            "seed": request.seed,
+            "mask_type": request.mask_type,
+        },
+    }
     return Result(volume, volume.with_data(healthy), difference, volume.with_data(z), segmentation, regions, provenance)
 
 

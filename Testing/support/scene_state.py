@@ -17,10 +17,15 @@ def everything(scene) -> dict:
             continue
         roles: list[str] = []
         node.GetNodeReferenceRoles(roles)
-        told = {"name": node.GetName(), "frozen": node.GetDisableModifiedEvent(),
-                "attributes": {name: node.GetAttribute(name) for name in node.GetAttributeNames()},
-                "references": {role: [node.GetNthNodeReferenceID(role, n)
-                                      for n in range(node.GetNumberOfNodeReferences(role))] for role in roles}}
+        told = {
+            "name": node.GetName(),
+            "frozen": node.GetDisableModifiedEvent(),
+            "attributes": {name: node.GetAttribute(name) for name in node.GetAttributeNames()},
+            "references": {
+                role: [node.GetNthNodeReferenceID(role, n) for n in range(node.GetNumberOfNodeReferences(role))]
+                for role in roles
+            },
+        }
         told["references"] = {role: ids for role, ids in told["references"].items() if ids}
         if node.IsA("vtkMRMLVolumeNode"):
             matrix = slicer.util.vtkMatrixFromArray(np.eye(4))
@@ -34,13 +39,19 @@ def everything(scene) -> dict:
                 segment = segmentation.GetSegment(segment_id)
                 names: list[str] = []
                 segment.GetContainedRepresentationNames(names)
-                told[segment_id] = (segment.GetName(), segment.GetLabelValue(), names,
-                                    node.GetSegmentCenter(segment_id),
-                                    slicer.util.arrayFromSegmentInternalBinaryLabelmap(node, segment_id).tobytes())
+                told[segment_id] = (
+                    segment.GetName(),
+                    segment.GetLabelValue(),
+                    names,
+                    node.GetSegmentCenter(segment_id),
+                    slicer.util.arrayFromSegmentInternalBinaryLabelmap(node, segment_id).tobytes(),
+                )
         elif node.IsA("vtkMRMLTableNode"):
             table = node.GetTable()
-            told["rows"] = [[str(table.GetValue(row, column)) for column in range(table.GetNumberOfColumns())]
-                            for row in range(table.GetNumberOfRows())]
+            told["rows"] = [
+                [str(table.GetValue(row, column)) for column in range(table.GetNumberOfColumns())]
+                for row in range(table.GetNumberOfRows())
+            ]
         elif node.IsA("vtkMRMLTextNode"):
             told["text"] = node.GetText()
         elif node.IsA("vtkMRMLVolumeDisplayNode"):

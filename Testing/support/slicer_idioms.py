@@ -17,25 +17,103 @@ Finding = tuple[int, str]
 Rule = Callable[[ast.AST], Iterator[Finding]]
 
 PROPERTIES = {
-    "alignment", "checkable", "checked", "collapsed", "color", "count", "currentColor", "currentIndex", "currentPath",
-    "currentText", "decimals", "down", "enabled", "font", "height", "icon", "interval", "maximum", "maximumValue",
-    "minimum", "minimumValue", "nodeTypes", "objectName", "palette", "placeholderText", "plainText", "pos", "readOnly",
-    "rect", "rowCount", "columnCount", "singleStep", "size", "sizeHint", "styleSheet", "suffix", "text", "title",
-    "toolTip", "value", "visible", "width", "windowTitle",
+    "alignment",
+    "checkable",
+    "checked",
+    "collapsed",
+    "color",
+    "count",
+    "currentColor",
+    "currentIndex",
+    "currentPath",
+    "currentText",
+    "decimals",
+    "down",
+    "enabled",
+    "font",
+    "height",
+    "icon",
+    "interval",
+    "maximum",
+    "maximumValue",
+    "minimum",
+    "minimumValue",
+    "nodeTypes",
+    "objectName",
+    "palette",
+    "placeholderText",
+    "plainText",
+    "pos",
+    "readOnly",
+    "rect",
+    "rowCount",
+    "columnCount",
+    "singleStep",
+    "size",
+    "sizeHint",
+    "styleSheet",
+    "suffix",
+    "text",
+    "title",
+    "toolTip",
+    "value",
+    "visible",
+    "width",
+    "windowTitle",
 }
 """Names that PythonQt gives as a value and PySide as a method."""
 
 SHOWN_ATTRIBUTES = {
-    "acknowledgementText", "format", "helpText", "informativeText", "placeholderText", "specialValueText", "statusTip",
-    "text", "title", "toolTip", "whatsThis", "windowTitle",
+    "acknowledgementText",
+    "format",
+    "helpText",
+    "informativeText",
+    "placeholderText",
+    "specialValueText",
+    "statusTip",
+    "text",
+    "title",
+    "toolTip",
+    "whatsThis",
+    "windowTitle",
 }
 SHOWN_CALLS = {
-    "FAError", "addAction", "addButton", "addItem", "addItems", "addTab", "appendPlainText", "confirmOkCancelDisplay",
-    "confirmRetryCloseDisplay", "confirmYesNoDisplay", "critical", "delayDisplay", "errorDisplay",
-    "getExistingDirectory", "getOpenFileName", "getSaveFileName", "getText", "infoDisplay", "information",
-    "messageBox", "question", "setHeaderLabels", "setHorizontalHeaderLabels", "setInformativeText", "setItemText",
-    "setPlaceholderText", "setPlainText", "setStatusTip", "setText", "setTitle", "setToolTip", "setWindowTitle",
-    "showMessage", "showStatusMessage", "warning", "warningDisplay",
+    "FAError",
+    "addAction",
+    "addButton",
+    "addItem",
+    "addItems",
+    "addTab",
+    "appendPlainText",
+    "confirmOkCancelDisplay",
+    "confirmRetryCloseDisplay",
+    "confirmYesNoDisplay",
+    "critical",
+    "delayDisplay",
+    "errorDisplay",
+    "getExistingDirectory",
+    "getOpenFileName",
+    "getSaveFileName",
+    "getText",
+    "infoDisplay",
+    "information",
+    "messageBox",
+    "question",
+    "setHeaderLabels",
+    "setHorizontalHeaderLabels",
+    "setInformativeText",
+    "setItemText",
+    "setPlaceholderText",
+    "setPlainText",
+    "setStatusTip",
+    "setText",
+    "setTitle",
+    "setToolTip",
+    "setWindowTitle",
+    "showMessage",
+    "showStatusMessage",
+    "warning",
+    "warningDisplay",
 }
 TRANSLATORS = {"_", "tr", "translate"}
 WORD = re.compile(r"[^\W\d_]{3,}")
@@ -45,15 +123,28 @@ BUNDLED = {"numpy", "scipy", "SimpleITK", "vtk", "vtkmodules", "slicer", "qt", "
 OUR_OWN = {"FAAnomalyLib", "FAAnomalySlicer"}
 UNWANTED = {
     "imp": "not in Python 3.12; use importlib",
-    "torch": "only the engine's own process may load it", "nibabel": "only the engine's own process may load it",
-    "skimage": "only the engine's own process may load it", "psutil": "Slicer does not bring it",
-    "pandas": "Slicer does not bring it", "PySide6": "not what Slicer uses", "PyQt5": "not what Slicer uses",
+    "torch": "only the engine's own process may load it",
+    "nibabel": "only the engine's own process may load it",
+    "skimage": "only the engine's own process may load it",
+    "psutil": "Slicer does not bring it",
+    "pandas": "Slicer does not bring it",
+    "PySide6": "not what Slicer uses",
+    "PyQt5": "not what Slicer uses",
 }
 """Packages that are wrong wherever they are imported, and why."""
 
 BLOCKING = {
-    "waitForFinished", "waitForStarted", "waitForReadyRead", "waitForBytesWritten", "time.sleep", "os.system",
-    "subprocess.run", "subprocess.call", "subprocess.check_call", "subprocess.check_output", "subprocess.getoutput",
+    "waitForFinished",
+    "waitForStarted",
+    "waitForReadyRead",
+    "waitForBytesWritten",
+    "time.sleep",
+    "os.system",
+    "subprocess.run",
+    "subprocess.call",
+    "subprocess.check_call",
+    "subprocess.check_output",
+    "subprocess.getoutput",
 }
 GONE = {"QRegExp", "QTextCodec", "QDesktopWidget", "QStringRef", "QMatrix"}
 """In Qt 6 they are gone or in a library that Slicer does not bring."""
@@ -94,8 +185,12 @@ def default_argument_on_a_signal(tree: ast.AST) -> Iterator[Finding]:
 
 def property_called(tree: ast.AST) -> Iterator[Finding]:
     for node in calls(tree):
-        if (isinstance(node.func, ast.Attribute) and node.func.attr in PROPERTIES and not (node.args or node.keywords)
-                and dotted(node.func.value) not in sys.stdlib_module_names):
+        if (
+            isinstance(node.func, ast.Attribute)
+            and node.func.attr in PROPERTIES
+            and not (node.args or node.keywords)
+            and dotted(node.func.value) not in sys.stdlib_module_names
+        ):
             yield node.lineno, f".{node.func.attr}(): a property is an attribute in PythonQt"
 
 
@@ -174,7 +269,8 @@ def at_file_scope(tree: ast.AST) -> Iterator[ast.AST]:
     for node in ast.iter_child_nodes(tree):
         yield node
         if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)) and not (
-                isinstance(node, ast.If) and dotted(node.test).endswith("TYPE_CHECKING")):
+            isinstance(node, ast.If) and dotted(node.test).endswith("TYPE_CHECKING")
+        ):
             yield from at_file_scope(node)
 
 
@@ -219,7 +315,17 @@ def shared_default_of_export(tree: ast.AST) -> Iterator[Finding]:
 
 
 RULES: list[Rule] = [
-    int_of_an_enumeration, default_argument_on_a_signal, property_called, unsafe_class, isinstance_of_a_widget,
-    signal_by_overload, untranslated, untranslatable, import_with_the_file, unwanted_import, blocking,
-    changed_environment, shared_default_of_export,
+    int_of_an_enumeration,
+    default_argument_on_a_signal,
+    property_called,
+    unsafe_class,
+    isinstance_of_a_widget,
+    signal_by_overload,
+    untranslated,
+    untranslatable,
+    import_with_the_file,
+    unwanted_import,
+    blocking,
+    changed_environment,
+    shared_default_of_export,
 ]

@@ -8,7 +8,7 @@ import torch
 
 from FAAnomalyLib.diffusion.noise_schedule import cosine_schedule
 from FAAnomalyLib.models.checkpoints import save_model
-from FAAnomalyLib.networks.conditional_unet import Inpainter
+from FAAnomalyLib.networks.conditional_unet import ConditionalUNet
 from support import synthetic_brain as sb
 
 
@@ -19,12 +19,20 @@ def make(folder: Path, spread: float = 0.0, spacing: float = 2.0) -> Path:
     the last layer has random weights of that size, so that nothing of it is idle.
     """
     torch.manual_seed(0)
-    network = Inpainter((8, 16), (1, 1))
+    network = ConditionalUNet((8, 16), (1, 1))
     if spread:
         torch.nn.init.normal_(network.fine.out.weight, std=spread)
     shape = [round(n * 2.0 / spacing) for n in sb.template().fa.shape]
-    save_model(folder, network.state_dict(), {
-        "network": network.config(), "schedule": cosine_schedule().to_dict(), "template_sha256": sb.template().sha256,
-        "grid": {"shape": shape, "spacing_mm": spacing},
-        "training": {}, "calibration": {}})
+    save_model(
+        folder,
+        network.state_dict(),
+        {
+            "network": network.config(),
+            "schedule": cosine_schedule().to_dict(),
+            "template_sha256": sb.template().sha256,
+            "grid": {"shape": shape, "spacing_mm": spacing},
+            "training": {},
+            "calibration": {},
+        },
+    )
     return folder

@@ -61,7 +61,7 @@ def head(scales=ORDINARY_HEAD, shift=(4.0, -7.0, 5.0), **degrees: float) -> np.n
 def grid(spacing=(2.5, 2.5, 2.5), matrix: np.ndarray | None = None, **degrees: float) -> tuple[tuple, np.ndarray]:
     """Shape and affine of a RAS grid, turned by *degrees*, that holds the whole head under *matrix*."""
     matrix = np.eye(4) if matrix is None else matrix
-    inside = np.argwhere(template().prior.brain > 0.05)
+    inside = np.argwhere(template().priors.brain > 0.05)
     world = _map(matrix @ template().fa.affine, inside)
     turn = rotation(**degrees)
     along = world @ turn
@@ -73,9 +73,17 @@ def grid(spacing=(2.5, 2.5, 2.5), matrix: np.ndarray | None = None, **degrees: f
     return tuple(int(n) for n in np.ceil((high - low) / spacing) + 1), affine
 
 
-def brain(shape: tuple, affine: np.ndarray, matrix: np.ndarray | None = None, *, seed: int = 1,
-          variation: float = 0.1, texture: float = 0.03, lesion: Lesion | None = None,
-          outline: float = 0.5) -> Volume:
+def brain(
+    shape: tuple,
+    affine: np.ndarray,
+    matrix: np.ndarray | None = None,
+    *,
+    seed: int = 1,
+    variation: float = 0.1,
+    texture: float = 0.03,
+    lesion: Lesion | None = None,
+    outline: float = 0.5,
+) -> Volume:
     """The individual *seed* under *matrix*, sampled linearly on a grid; FA in [0, 1], exactly 0 outside.
 
     *variation* is the SD of the smooth relative change, *texture* of the voxelwise noise of the brain itself.
@@ -87,8 +95,8 @@ def brain(shape: tuple, affine: np.ndarray, matrix: np.ndarray | None = None, *,
     known = template()
     smooth = ndimage.gaussian_filter(rng.standard_normal(known.fa.shape), 5.0)
     fine = ndimage.gaussian_filter(rng.standard_normal(known.fa.shape), 0.6)
-    fa = known.prior.fa * (1.0 + variation * smooth / smooth.std()) + texture * fine / fine.std()
-    inside = known.prior.brain > outline
+    fa = known.priors.fa * (1.0 + variation * smooth / smooth.std()) + texture * fine / fine.std()
+    inside = known.priors.brain > outline
     step = np.linalg.inv(matrix @ known.fa.affine) @ affine
     sample = {"matrix": step[:3, :3], "offset": step[:3, 3], "output_shape": shape, "order": 1}
     fa = ndimage.affine_transform(np.where(inside, np.clip(fa, 0.02, 0.98), 0.0), **sample)
@@ -122,7 +130,7 @@ def stored_as(volume: Volume, codes: str) -> Volume:
 
 def misplacement_mm(found: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """Distance between where two maps carry each voxel of the template's brain, mm."""
-    inside = np.argwhere(template().prior.brain > 0.5)[::7]
+    inside = np.argwhere(template().priors.brain > 0.5)[::7]
     places = _map(template().fa.affine, inside)
     return np.linalg.norm(_map(found, places) - _map(truth, places), axis=1)
 

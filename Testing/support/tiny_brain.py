@@ -13,18 +13,18 @@ import torch
 from scipy import ndimage
 
 from FAAnomalyLib.anomaly.calibration import COMBINATIONS, Calibration, drawn_name
-from FAAnomalyLib.anomaly.residual_maps import DRAWN, FIRST
+from FAAnomalyLib.anomaly.residual_maps import REGION_KEYS, SCREENING_KEYS
 from FAAnomalyLib.diffusion.noise_schedule import cosine_schedule
-from FAAnomalyLib.inpainting.fusion import Filled
+from FAAnomalyLib.inpainting.fusion import Inpainted
 from FAAnomalyLib.inpainting.masks import plan
-from FAAnomalyLib.inpainting.pass_runner import roam_by_size
-from FAAnomalyLib.inpainting.volume_inpainter import Filler, Sampling
+from FAAnomalyLib.inpainting.pass_runner import inpaint_passes_by_size
+from FAAnomalyLib.inpainting.volume_inpainter import Sampling, VolumeInpainter
 from FAAnomalyLib.models.checkpoints import Model, save_model
-from FAAnomalyLib.networks.conditional_unet import Inpainter
-from FAAnomalyLib.pipeline.loaded_model import OWN_TEMPLATE, Engine
+from FAAnomalyLib.networks.conditional_unet import ConditionalUNet
+from FAAnomalyLib.pipeline.loaded_model import OWN_TEMPLATE, LoadedModel
 from FAAnomalyLib.preprocessing.affine_registration import Alignment
-from FAAnomalyLib.preprocessing.model_grid import ModelSpace, Prepared
-from FAAnomalyLib.preprocessing.template_warping import bend
+from FAAnomalyLib.preprocessing.model_grid import ModelGrid, PreparedSubject
+from FAAnomalyLib.preprocessing.template_warping import warp_template
 from FAAnomalyLib.request import BOTH_SIZES
 from FAAnomalyLib.training.template_building import save_template
 from FAAnomalyLib.volume import Volume
@@ -51,55 +51,64 @@ def head(seed: int = 1, change: float = 0.0, where: np.ndarray | None = None) ->
     return np.where(inside, np.clip(fa, 0.01, 1.0), 0.0).astype(np.float32), inside
 
 
-def prepared(fa: np.ndarray, brain: np.ndarray, bent: bool = True) -> Prepared:
+def prepared(fa: np.ndarray, brain: np.ndarray, warped: bool = True) -> PreparedSubject:
     """A head that needs no registration."""
     known = tiny_training.template()
-    space = ModelSpace(known.fa.with_data(fa), known, Alignment(np.eye(4), 1.0, "affine"))
-    if bent:
-        space = replace(space, bent=bend(known.prior, fa, MM))
-    return Prepared(space, fa, brain, brain, [])
+    grid = ModelGrid(known.fa.with_data(fa), known, Alignment(np.eye(4), 1.0, "affine"))
+    if warped:
+        grid = replace(grid, warped=warp_template(known.priors, fa, MM))
+    return PreparedSubject(grid, fa, brain, brain, [])
 
 
-def network() -> Inpainter:
+def network() -> ConditionalUNet:
     """Its smooth fill alone, so that nothing of the template or the other side speaks."""
     torch.manual_seed(0)
-    made = Inpainter((8, 16), (1, 1))
+    made = ConditionalUNet((8, 16), (1, 1))
     with torch.no_grad():
         made.estimate.copy_(torch.tensor([0.0, 1.0, 0.0, 0.9]))
     return made.eval().requires_grad_(False)
 
 
-def filler() -> Filler:
+def inpainter() -> VolumeInpainter:
     """The network on the CPU."""
     made = network()
     model = Model("tiny", made, {"network": made.config(), "schedule": cosine_schedule().to_dict(), "sha256": "0" * 64})
-    return Filler(model, tiny_training.template(), torch.device("cpu"), torch.float32)
+    return VolumeInpainter(model, tiny_training.template(), torch.device("cpu"), torch.float32)
 
 
-def engine() -> Engine:
+def engine() -> LoadedModel:
     """The same as an engine without a calibration."""
-    made = filler()
-    return Engine(made.model, tiny_training.template(), made, Calibration())
+    made = inpainter()
+    return LoadedModel(made.model, tiny_training.template(), made, Calibration())
 
 
-def roamed(one: Prepared, made: Filler) -> dict[int, Filled]:
+def roamed(one: PreparedSubject, made: VolumeInpainter) -> dict[int, Inpainted]:
     """Holes of both sizes all over the brain."""
     passes = [p for size in BOTH_SIZES for p in plan(one.brain, size, (MM,) * 3, shift_count=1)]
-    return roam_by_size(made, one.fa, passes, Sampling(), prior=one.space.prior)
+    return inpaint_passes_by_size(made, one.fa, passes, Sampling(), priors=one.grid.priors)
 
 
 def calibration(seed: int = 0, shape=SHAPE, limit: float = 6.0, **other) -> Calibration:
     """A calibration with numbers in every part, known where the template is white matter."""
     rng = np.random.default_rng(seed)
-    white = tiny_training.template().prior.white_matter > 0.5 if shape == SHAPE else rng.random(shape) < 0.3
-    names = [*COMBINATIONS, *(drawn_name(sigma) for _, sigma in DRAWN)]
-    return Calibration(**{
-        "bias": {key: np.where(white, rng.normal(0, 0.2, shape), 0.0).astype(np.float32) for key in FIRST},
-        "spread": {key: np.where(white, rng.uniform(0.8, 1.4, shape), 1.0).astype(np.float32) for key in FIRST},
-        "subject": {key: float(rng.uniform(0.01, 0.05)) for key in FIRST},
-        "limits": {name: (limit, limit) for name in names},
-        "normal": np.stack([np.linspace(-2.0, 2.5, 21), np.linspace(-3.0, 3.0, 21)]),
-        "threshold": (5.25, 4.75), "sensitive": (4.5, 4.25), "alone": (4.2, 4.1), "people": 4, **other})
+    white = tiny_training.template().priors.white_matter > 0.5 if shape == SHAPE else rng.random(shape) < 0.3
+    names = [*COMBINATIONS, *(drawn_name(sigma) for _, sigma in REGION_KEYS)]
+    return Calibration(
+        **{
+            "bias": {key: np.where(white, rng.normal(0, 0.2, shape), 0.0).astype(np.float32) for key in SCREENING_KEYS},
+            "spread": {
+                key: np.where(white, rng.uniform(0.8, 1.4, shape), 1.0).astype(np.float32) for key in SCREENING_KEYS
+            },
+            "subject": {key: float(rng.uniform(0.01, 0.05)) for key in SCREENING_KEYS},
+            "limits": {name: (limit, limit) for name in names},
+            "normal": np.stack([np.linspace(-2.0, 2.5, 21), np.linspace(-3.0, 3.0, 21)]),
+            "threshold": (5.25, 4.75),
+            "sensitive": (4.5, 4.25),
+            "alone": (4.2, 4.1),
+            "people": 4,
+            **other,
+        }
+    )
 
 
 WIDE = Calibration(limits=dict.fromkeys(COMBINATIONS, (13.0, 13.0)))
@@ -109,9 +118,17 @@ WIDE = Calibration(limits=dict.fromkeys(COMBINATIONS, (13.0, 13.0)))
 def save(folder: Path, volumes: tuple[str, ...] = (), spacing_mm: float = MM) -> Path:
     """A model folder with its own template, trained on *volumes*; returns *folder*."""
     made, known = network(), tiny_training.template()
-    save_model(folder, made.state_dict(), {
-        "network": made.config(), "schedule": cosine_schedule().to_dict(), "template_sha256": known.sha256,
-        "grid": {"shape": list(SHAPE), "spacing_mm": spacing_mm}, "training": {"volumes": list(volumes)}})
+    save_model(
+        folder,
+        made.state_dict(),
+        {
+            "network": made.config(),
+            "schedule": cosine_schedule().to_dict(),
+            "template_sha256": known.sha256,
+            "grid": {"shape": list(SHAPE), "spacing_mm": spacing_mm},
+            "training": {"volumes": list(volumes)},
+        },
+    )
     save_template(known, folder / OWN_TEMPLATE)
     return folder
 

@@ -20,18 +20,30 @@ from FAAnomalyLib.datasets.cohort import mask_of
 from FAAnomalyLib.io.volumes import load_volume, save_volume
 from FAAnomalyLib.models.checkpoints import build_network
 from FAAnomalyLib.preprocessing.model_grid import symmetric_grid
-from FAAnomalyLib.preprocessing.template import Prior, Template
-from FAAnomalyLib.training.cohort_cache import Subject, error_weight
+from FAAnomalyLib.preprocessing.template import Template, TemplatePriors
+from FAAnomalyLib.training.cohort_cache import TrainingSubject, error_weight
 from FAAnomalyLib.training.recipes import COSINE, RECIPES, Recipe
 from FAAnomalyLib.training.trainer import Trainer
 from FAAnomalyLib.volume import Volume
 
 SHAPE, SPACING_MM, CENTRE = (24, 28, 24), 4.0, (0.0, -16.0, 8.0)
 GRID = {"shape": list(SHAPE), "spacing_mm": SPACING_MM}
-TINY = Recipe(network={"kind": "inpainter", "widths": [8, 16], "blocks": [1, 1]}, schedule=COSINE, grid=GRID,
-              steps=5, batch=2, learning_rate=1e-3, warmup=2, crop=(16, 16, 16))
-TINY_THESIS = replace(RECIPES["thesis-conditional"], steps=5, grid={"shape": [16, 16, 16], "spacing_mm": 7.0},
-                      network={"kind": "thesis", "conditional": True, "widths": [8, 16, 24]})
+TINY = Recipe(
+    network={"kind": "inpainter", "widths": [8, 16], "blocks": [1, 1]},
+    schedule=COSINE,
+    grid=GRID,
+    steps=5,
+    batch=2,
+    learning_rate=1e-3,
+    warmup=2,
+    crop=(16, 16, 16),
+)
+TINY_THESIS = replace(
+    RECIPES["thesis-conditional"],
+    steps=5,
+    grid={"shape": [16, 16, 16], "spacing_mm": 7.0},
+    network={"kind": "thesis", "conditional": True, "widths": [8, 16, 24]},
+)
 
 
 def head(shape, affine, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -53,15 +65,16 @@ def template() -> Template:
     """The template of these heads."""
     affine = symmetric_grid(SHAPE, SPACING_MM, CENTRE)
     fa, inside = head(SHAPE, affine)
-    return Template(Volume(fa, affine), Prior(fa, (fa > 0.35).astype(np.float32), inside.astype(np.float32)))
+    return Template(Volume(fa, affine), TemplatePriors(fa, (fa > 0.35).astype(np.float32), inside.astype(np.float32)))
 
 
-def subject(name: str, person: str, seed: int, known: Template | None = None) -> Subject:
+def subject(name: str, person: str, seed: int, known: Template | None = None) -> TrainingSubject:
     """One head on the template's own grid."""
     known = known or template()
     fa, inside = head(known.fa.shape, known.fa.affine, seed)
-    return Subject(name, person, torch.from_numpy(fa), torch.from_numpy(error_weight(inside, known.fa.spacing[0])),
-                   known.prior)
+    return TrainingSubject(
+        name, person, torch.from_numpy(fa), torch.from_numpy(error_weight(inside, known.fa.spacing[0])), known.priors
+    )
 
 
 def write_head(path: Path, seed: int) -> None:
@@ -84,8 +97,9 @@ def trainer(folder: Path, recipe: Recipe = TINY, seed: int = 0, people=("A", "B"
     subjects = [subject(f"{i}_FA.nii.gz", person, i + 1, known) for i, person in enumerate(people)]
     network = build_network(recipe.network).to(memory_format=torch.channels_last_3d)
     arguments = {"dtype": torch.float32, "held_out": [], "rank": 0, "world": 1, "say": lambda text: None, **other}
-    return Trainer(recipe, network, subjects, template=known, folder=folder, device=torch.device("cpu"), seed=seed,
-                   **arguments)
+    return Trainer(
+        recipe, network, subjects, template=known, folder=folder, device=torch.device("cpu"), seed=seed, **arguments
+    )
 
 
 def states(one: Trainer) -> dict[str, torch.Tensor]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 
-class Later:
+class Debouncer:
     """Calls *function* once, *ms* milliseconds after the first of any number of triggers.
 
     What follows a mouse (a slider, a dragged box) is so done at a steady pace instead of at every event.

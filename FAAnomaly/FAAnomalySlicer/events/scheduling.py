@@ -44,8 +44,9 @@ def in_background(work: Callable[[], Any], timer: Timer, done: Callable[[Any, Ex
     timer.after(0, look)
 
 
-def in_steps(steps: Iterator, timer: Timer, done: Callable[[Any, Exception | None], None],
-             stopped: Callable[[], bool]) -> None:
+def run_in_steps(
+    steps: Iterator, timer: Timer, done: Callable[[Any, Exception | None], None], stopped: Callable[[], bool]
+) -> None:
     """Exhaust a generator on this thread, a turn of the event loop for each step.
 
     Parameters

@@ -12,28 +12,33 @@ from FAAnomalyLib.errors import FAError
 
 from ..scene.model_list import DEFAULT, ModelInfo, models
 from ..setup.diagnostics import diagnostics_text
-from ..worker_client.environment_check import EngineCheck
+from ..worker_client.environment_check import EnvironmentCheck
 from ..worker_client.launcher import engine_command, engine_environment
 from ..worker_client.qt_process import QtProcess, QtTimer
 from .packages import Packages
-from .panel_context import Context
+from .panel_context import PanelContext
 
 
 class AdvancedSection:
     """Chooses the model and examines the environment."""
 
-    def __init__(self, context: Context, packages: Packages) -> None:
+    def __init__(self, context: PanelContext, packages: Packages) -> None:
         self._context, self._ui, self._packages = context, context.ui, packages
         self._models: list[ModelInfo] = []
         self._listing = False
         self._shown: str | None = None
-        self._check: EngineCheck | None = None
+        self._check: EnvironmentCheck | None = None
         self._findings: dict | None = None
         ui = self._ui
         ui.modelSelector.connect("currentIndexChanged(int)", self._on_model_chosen)
-        for button, action in ((ui.modelFolderButton, self._choose_folder), (ui.modelCardButton, self._open_card),
-                               (ui.modelDeleteButton, self._delete), (ui.checkEnvironmentButton, self._start_check),
-                               (ui.installButton, self._install), (ui.copyDiagnosticsButton, self._copy)):
+        for button, action in (
+            (ui.modelFolderButton, self._choose_folder),
+            (ui.modelCardButton, self._open_card),
+            (ui.modelDeleteButton, self._delete),
+            (ui.checkEnvironmentButton, self._start_check),
+            (ui.installButton, self._install),
+            (ui.copyDiagnosticsButton, self._copy),
+        ):
             button.connect("clicked(bool)", context.guarded(action))
 
     def update(self) -> None:
@@ -79,8 +84,12 @@ class AdvancedSection:
         if not folder:
             return
         if not (Path(folder) / "manifest.json").is_file():
-            raise FAError("bad-request", _("This folder holds no model"), _("there is no manifest.json in it"),
-                          _("Choose the folder 'model' of a training run"))
+            raise FAError(
+                "bad-request",
+                _("This folder holds no model"),
+                _("there is no manifest.json in it"),
+                _("Choose the folder 'model' of a training run"),
+            )
         self._context.parameters.model = folder
 
     def _open_card(self) -> None:
@@ -91,7 +100,8 @@ class AdvancedSection:
     def _delete(self) -> None:
         model = self._model
         text = _("Delete the model {name} with its weights from this computer?\n\n{folder}").format(
-            name=model.title, folder=model.folder)
+            name=model.title, folder=model.folder
+        )
         if slicer.util.confirmOkCancelDisplay(text, windowTitle=_("Delete a model")):
             model.delete()
             self._shown = None
@@ -102,7 +112,7 @@ class AdvancedSection:
             return
         self._ui.environmentText.setPlainText(_("Looking…"))
         self._ui.checkEnvironmentButton.enabled = False
-        self._check = EngineCheck(QtProcess, engine_command("doctor", "--json"), engine_environment(), QtTimer())
+        self._check = EnvironmentCheck(QtProcess, engine_command("doctor", "--json"), engine_environment(), QtTimer())
         self._check.finished.connect(self._on_checked)
         self._check.start()
 
@@ -130,22 +140,35 @@ class AdvancedSection:
         facts = {_("Model"): self._model.title, _("Calibration"): self._model.calibration()}
         if self._context.message.error is not None:
             facts[_("Last error")] = str(self._context.message.error)
-        return diagnostics_text(slicer.app, engine_version=client.engine_version, facts=facts,
-                                request=detections.last_request, findings=self._findings, log=client.recent_log,
-                                private=[volume.GetName()] if volume else [])
+        return diagnostics_text(
+            slicer.app,
+            engine_version=client.engine_version,
+            facts=facts,
+            request=detections.last_request,
+            findings=self._findings,
+            log=client.recent_log,
+            private=[volume.GetName()] if volume else [],
+        )
 
 
 def findings_text(findings: dict) -> str:
     """What the engine's doctor found, for people."""
     lines = [_("The engine can run here.") if findings.get("can_run") else _("The engine cannot run here.")]
-    for title, values in ((_("Missing"), findings.get("missing")), (_("Problems"), findings.get("problems")),
-                          (_("Devices"), findings.get("devices"))):
+    for title, values in (
+        (_("Missing"), findings.get("missing")),
+        (_("Problems"), findings.get("problems")),
+        (_("Devices"), findings.get("devices")),
+    ):
         if values:
             lines.append(f"{title}: {', '.join(map(str, values))}")
     lines += [f"{name}: {version or _('not installed')}" for name, version in findings.get("packages", {}).items()]
-    lines += [_("Model {name}: {state}").format(name=name, state=state)
-              for name, state in findings.get("models", {}).items()]
+    lines += [
+        _("Model {name}: {state}").format(name=name, state=state) for name, state in findings.get("models", {}).items()
+    ]
     memory = findings.get("memory_gb", {})
-    lines.append(_("Python {python}, {cores} cores, {memory} GB memory").format(
-        python=findings.get("python"), cores=findings.get("cores"), memory=memory.get("total")))
+    lines.append(
+        _("Python {python}, {cores} cores, {memory} GB memory").format(
+            python=findings.get("python"), cores=findings.get("cores"), memory=memory.get("total")
+        )
+    )
     return "\n".join(lines)

@@ -12,8 +12,17 @@ PREFIX = "FAAnomaly/seconds"
 def kind_of_run(parameters) -> str:
     """Runs of one kind take about the same time on one computer."""
     region = "whole" if parameters.regionMode is RegionMode.WHOLE_BRAIN else "region"
-    return "/".join([PREFIX, region, parameters.sampler.value, str(parameters.steps), str(parameters.samples),
-                     parameters.maskSize.name, parameters.device.value])
+    return "/".join(
+        [
+            PREFIX,
+            region,
+            parameters.sampler.value,
+            str(parameters.steps),
+            str(parameters.samples),
+            parameters.maskSize.name,
+            parameters.device.value,
+        ]
+    )
 
 
 def remember(settings, kind: str, seconds: float, device: str) -> None:

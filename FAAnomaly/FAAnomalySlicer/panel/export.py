@@ -13,10 +13,14 @@ from FAAnomalyLib.errors import FAError
 
 from ..scene.report_text import report_of
 from ..scene.result_nodes import ResultNodes
-from .panel_context import Context, show_text
+from .panel_context import PanelContext, show_text
 
-VOLUMES = {"pseudoHealthy": "pseudo_healthy.nii.gz", "difference": "difference.nii.gz", "zMap": "z_map.nii.gz",
-           "segmentation": "segmentation.seg.nrrd"}
+VOLUMES = {
+    "pseudoHealthy": "pseudo_healthy.nii.gz",
+    "difference": "difference.nii.gz",
+    "zMap": "z_map.nii.gz",
+    "segmentation": "segmentation.seg.nrrd",
+}
 """Result -> file name, as the engine's own where it has one."""
 
 
@@ -31,11 +35,14 @@ class Exporter:
         Gives the results that are shown, or None.
     """
 
-    def __init__(self, context: Context, nodes: Callable[[], ResultNodes | None]) -> None:
+    def __init__(self, context: PanelContext, nodes: Callable[[], ResultNodes | None]) -> None:
         self._context, self._nodes = context, nodes
         ui = context.ui
-        for button, action in ((ui.exportVolumesButton, self._volumes), (ui.exportTableButton, self._table),
-                               (ui.exportReportButton, self._report)):
+        for button, action in (
+            (ui.exportVolumesButton, self._volumes),
+            (ui.exportTableButton, self._table),
+            (ui.exportReportButton, self._report),
+        ):
             button.connect("clicked(bool)", context.guarded(action))
 
     def update(self) -> None:
@@ -96,10 +103,15 @@ def _write(node, path: Path) -> None:
     storage.UnRegister(None)
     storage.SetFileName(str(path))
     if not storage.WriteData(node):
-        raise _cannot_write(path, storage.GetUserMessages().GetAllMessagesAsString() if hasattr(
-            storage, "GetUserMessages") else "")
+        raise _cannot_write(
+            path, storage.GetUserMessages().GetAllMessagesAsString() if hasattr(storage, "GetUserMessages") else ""
+        )
 
 
 def _cannot_write(path: Path, why: str) -> FAError:
-    return FAError("bad-input", _("Cannot write {path}").format(path=path), " ".join(why.split()),
-                   _("Choose a folder with room that you may write to"))
+    return FAError(
+        "bad-input",
+        _("Cannot write {path}").format(path=path),
+        " ".join(why.split()),
+        _("Choose a folder with room that you may write to"),
+    )

@@ -7,23 +7,28 @@ import slicer.util
 import vtk
 from slicer.i18n import tr as _
 
-from ..events.debounce import Later
+from ..events.debounce import Debouncer
 from ..scene.input_check import check_fa
 from ..scene.sample_data import NODE_NAME, load_sample
-from .panel_context import Context, Observer, show_text
+from .panel_context import Observer, PanelContext, show_text
 
 
 class InputSection:
     """Volume selector, sample button and the check."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: PanelContext) -> None:
         self._context, self._ui = context, context.ui
         self._checked = None
         self.problem = ""
-        self._check = Later(self._do_check)
-        self._watch = Observer([slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent,
-                                slicer.vtkMRMLTransformableNode.TransformModifiedEvent, vtk.vtkCommand.ModifiedEvent],
-                               self._on_volume_changed)
+        self._check = Debouncer(self._do_check)
+        self._watch = Observer(
+            [
+                slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent,
+                slicer.vtkMRMLTransformableNode.TransformModifiedEvent,
+                vtk.vtkCommand.ModifiedEvent,
+            ],
+            self._on_volume_changed,
+        )
         self._ui.sampleButton.connect("clicked(bool)", context.guarded(self._load_sample))
 
     def update(self) -> None:
@@ -73,5 +78,8 @@ def _state(volume) -> tuple:
         return ()
     image = volume.GetImageData()
     transform = volume.GetParentTransformNode()
-    return (volume.GetID(), image.GetMTime() if image else None,
-            transform is None or bool(transform.IsTransformToWorldLinear()))
+    return (
+        volume.GetID(),
+        image.GetMTime() if image else None,
+        transform is None or bool(transform.IsTransformToWorldLinear()),
+    )

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import time
 
-from .panel_context import Context
+from .panel_context import PanelContext
 
 
 class LogSection:
     """Appends lines as they come, in batches."""
 
-    def __init__(self, context: Context) -> None:
-        from ..events.debounce import Later
+    def __init__(self, context: PanelContext) -> None:
+        from ..events.debounce import Debouncer
 
         self._text = context.ui.logText
         self._lines: list[str] = []
-        self._flush = Later(self._show, 100)
+        self._flush = Debouncer(self._show, 100)
         self._log = context.logic.detections.log
         self._log.connect(self._on_line)
 

@@ -8,8 +8,8 @@ from slicer.i18n import tr as _
 
 from FAAnomalyLib.errors import FAError
 
-from ..events.debounce import Later
-from .panel_context import Context
+from ..events.debounce import Debouncer
+from .panel_context import PanelContext
 
 
 class Packages:
@@ -19,10 +19,10 @@ class Packages:
     and no run meanwhile.
     """
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: PanelContext) -> None:
         self._context = context
         self._installing = False
-        self._go_on = Later(context.guarded(self._continue))
+        self._go_on = Debouncer(context.guarded(self._continue))
 
     @property
     def problem(self) -> str:

@@ -9,8 +9,8 @@ from .advanced import AdvancedSection
 from .input import InputSection
 from .log import LogSection
 from .packages import Packages
-from .panel_context import Context, Observer
-from .preview import LensSection
+from .panel_context import Observer, PanelContext
+from .preview import PreviewSection
 from .region import RegionSection
 from .results import ResultsSection
 from .run import RunSection
@@ -28,12 +28,12 @@ class Panel:
     """
 
     def __init__(self, ui, logic) -> None:
-        context = self._context = Context(ui, logic)
+        context = self._context = PanelContext(ui, logic)
         self._gui_tag = None
         self.input, self.region = InputSection(context), RegionSection(context)
         self._packages = Packages(context)
         self.run = RunSection(context, self._packages, [lambda: self.input.problem, lambda: self.region.problem])
-        self.results, self.lens = ResultsSection(context), LensSection(context, self._packages)
+        self.results, self.lens = ResultsSection(context), PreviewSection(context, self._packages)
         self.advanced, self.log = AdvancedSection(context, self._packages), LogSection(context)
         self.run.ended.connect(self._on_ended)
         self._sections = [self.input, self.region, self.run, self.results, self.lens, self.advanced]

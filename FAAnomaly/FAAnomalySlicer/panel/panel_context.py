@@ -10,11 +10,11 @@ from slicer.i18n import tr as _
 from FAAnomalyLib.errors import FAError
 
 from ..events.signal import Signal
-from ..views.slice_views import Views
+from ..views.slice_views import SliceViews
 from .message import Message
 
 
-class Context:
+class PanelContext:
     """The form, the logic and what is going on.
 
     Attributes
@@ -26,7 +26,7 @@ class Context:
     parameters
         The scene's ``FAAnomalyParameterNode``; ``None`` while a scene is closed.
     detection
-        The run in progress, a :class:`~..detection.Detection`, or ``None``.
+        The run in progress, a :class:`~..detection.DetectionRun`, or ``None``.
     message
         The inline message.
     views
@@ -42,7 +42,7 @@ class Context:
         self.parameters = None
         self.detection = None
         self.message = Message(ui)
-        self.views = Views()
+        self.views = SliceViews()
         self.problems_changed, self.run_starts = Signal(), Signal()
 
     def guarded(self, action: Callable[[], None]) -> Callable[..., None]:
@@ -69,8 +69,12 @@ def show_text(label, text: str) -> None:
 
 def unexpected(error: Exception) -> FAError:
     """An error that nobody foresaw, as one that a person can read."""
-    return FAError("bug", _("Something unexpected happened"), f"{type(error).__name__}: {error}",
-                   _("Please report it with the text of 'Copy diagnostics'"))
+    return FAError(
+        "bug",
+        _("Something unexpected happened"),
+        f"{type(error).__name__}: {error}",
+        _("Please report it with the text of 'Copy diagnostics'"),
+    )
 
 
 class Observer(slicer.util.VTKObservationMixin):

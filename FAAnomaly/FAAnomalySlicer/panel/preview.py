@@ -9,28 +9,29 @@ from slicer.i18n import tr as _
 
 from FAAnomalyLib.errors import FAError
 
-from ..events.debounce import Later
-from ..runs.live_preview import Lens, LensPicture
+from ..events.debounce import Debouncer
+from ..runs.live_preview import LivePreview, PreviewPicture
 from ..scene.choices import RegionMode, request_options
 from .packages import Packages
-from .panel_context import Context, Observer, show_text
+from .panel_context import Observer, PanelContext, show_text
 from .roi_tools import has_size, new_box, place_lens
 
 MOVE_MS = 30
 
 
-class LensSection:
+class PreviewSection:
     """Turns the lens on and off, and sends it where the box is."""
 
-    def __init__(self, context: Context, packages: Packages) -> None:
+    def __init__(self, context: PanelContext, packages: Packages) -> None:
         self._context, self._ui, self._packages = context, context.ui, packages
-        self._lens: Lens | None = None
-        self._picture = LensPicture()
+        self._lens: LivePreview | None = None
+        self._picture = PreviewPicture()
         self._sent = 0.0
         roi_class = slicer.vtkMRMLMarkupsROINode
-        self._roi = Observer([roi_class.PointModifiedEvent, slicer.vtkMRMLTransformableNode.TransformModifiedEvent],
-                             self._on_moved)
-        self._move = Later(self._fill, MOVE_MS)
+        self._roi = Observer(
+            [roi_class.PointModifiedEvent, slicer.vtkMRMLTransformableNode.TransformModifiedEvent], self._on_moved
+        )
+        self._move = Debouncer(self._fill, MOVE_MS)
         self._ui.lensButton.connect("toggled(bool)", self._on_toggled)
         context.run_starts.connect(self._pause)
 
@@ -44,8 +45,12 @@ class LensSection:
         parameters = self._context.parameters
         self._ui.lensButton.enabled = parameters is not None and parameters.inputVolume is not None
         if self.on:
-            usable = (parameters is not None and parameters.inputVolume is not None
-                      and parameters.regionMode is RegionMode.BOX and parameters.roi is not None)
+            usable = (
+                parameters is not None
+                and parameters.inputVolume is not None
+                and parameters.regionMode is RegionMode.BOX
+                and parameters.roi is not None
+            )
             if not usable:
                 self.turn_off()
             elif parameters.roi is not self._roi.node:
@@ -114,8 +119,10 @@ class LensSection:
         self._picture.show(array, record)
         if first and self._picture.node is not None:
             self._context.views.show_instead(self._picture.node)
-        show_text(self._ui.lensInfoLabel, _("Draft in {seconds:.1f} s. Press Apply for full quality.").format(
-            seconds=time.monotonic() - self._sent))
+        show_text(
+            self._ui.lensInfoLabel,
+            _("Draft in {seconds:.1f} s. Press Apply for full quality.").format(seconds=time.monotonic() - self._sent),
+        )
 
     def _on_failed(self, error: FAError) -> None:
         show_text(self._ui.lensInfoLabel, f"⚠ {error}")

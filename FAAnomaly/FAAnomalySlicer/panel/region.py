@@ -9,10 +9,10 @@ from slicer.i18n import tr as _
 
 from FAAnomalyLib.errors import FAError
 
-from ..events.debounce import Later
+from ..events.debounce import Debouncer
 from ..scene.choices import RegionMode
 from ..scene.geometry import ijk_to_ras, roi_mask, segment_mask
-from .panel_context import Context, Observer, show_text
+from .panel_context import Observer, PanelContext, show_text
 from .roi_tools import Placing, fit_to_brain, has_size, new_box, show_as_outline
 
 INFO_MS = 150
@@ -21,20 +21,32 @@ INFO_MS = 150
 class RegionSection:
     """Shows the rows that the choice needs, and says how large the region is."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: PanelContext) -> None:
         self._context, self._ui = context, context.ui
         self.problem = ""
         roi_class, segmentation = slicer.vtkMRMLMarkupsROINode, slicer.vtkSegmentation
-        self._roi = Observer([roi_class.PointModifiedEvent, roi_class.PointRemovedEvent,
-                              slicer.vtkMRMLTransformableNode.TransformModifiedEvent, vtk.vtkCommand.ModifiedEvent],
-                             self._on_region_changed)
+        self._roi = Observer(
+            [
+                roi_class.PointModifiedEvent,
+                roi_class.PointRemovedEvent,
+                slicer.vtkMRMLTransformableNode.TransformModifiedEvent,
+                vtk.vtkCommand.ModifiedEvent,
+            ],
+            self._on_region_changed,
+        )
         self._segmentation = Observer(
-            [segmentation.SegmentAdded, segmentation.SegmentRemoved, segmentation.SegmentModified,
-             segmentation.SourceRepresentationModified], self._on_segmentation_changed)
+            [
+                segmentation.SegmentAdded,
+                segmentation.SegmentRemoved,
+                segmentation.SegmentModified,
+                segmentation.SourceRepresentationModified,
+            ],
+            self._on_segmentation_changed,
+        )
         self._placing = Placing()
         self._interaction = Observer([slicer.vtkMRMLInteractionNode.InteractionModeChangedEvent], self._on_mode_changed)
         self._interaction.watch(self._placing.interaction)
-        self._info = Later(self._show_info, INFO_MS)
+        self._info = Debouncer(self._show_info, INFO_MS)
         ui = self._ui
         ui.roiPlaceButton.connect("clicked(bool)", context.guarded(self._place))
         ui.roiFitButton.connect("clicked(bool)", context.guarded(self._fit))
@@ -60,8 +72,9 @@ class RegionSection:
         if parameters.roi is not None:
             show_as_outline(parameters.roi, box and parameters.roiVisible)
         self._list_segments()
-        about = tuple(node.GetID() if node else None
-                      for node in (parameters.inputVolume, parameters.roi, parameters.segmentation))
+        about = tuple(
+            node.GetID() if node else None for node in (parameters.inputVolume, parameters.roi, parameters.segmentation)
+        )
         if self._informed != (mode, parameters.segmentID, *about):
             self._informed = (mode, parameters.segmentID, *about)
             self._info.trigger()
@@ -87,8 +100,12 @@ class RegionSection:
     def _fit(self) -> None:
         parameters = self._context.parameters
         if parameters.inputVolume is None:
-            raise FAError("bad-request", _("There is nothing to fit the box to"), _("no input volume is chosen"),
-                          _("Choose an FA volume first"))
+            raise FAError(
+                "bad-request",
+                _("There is nothing to fit the box to"),
+                _("no input volume is chosen"),
+                _("Choose an FA volume first"),
+            )
         fit_to_brain(self._roi_or_new(), parameters.inputVolume)
 
     def _roi_or_new(self):

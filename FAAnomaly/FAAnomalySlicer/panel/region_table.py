@@ -8,7 +8,7 @@ from slicer.i18n import tr as _
 
 from FAAnomalyLib.result import Region, place
 
-from ..events.debounce import Later
+from ..events.debounce import Debouncer
 from ..events.signal import Signal
 
 AT_ONCE = 25
@@ -30,7 +30,7 @@ class RegionTable:
         self._regions: list[Region] = []
         self._filling = False
         self._volume, self._filled = None, 0
-        self._more = Later(self._fill)
+        self._more = Debouncer(self._fill)
         table.connect("cellClicked(int,int)", self._on_row)
         table.connect("currentCellChanged(int,int,int,int)", self._on_current)
 
@@ -82,6 +82,11 @@ def _in_world(region: Region, volumeNode) -> Region:
 def _cells(region: Region) -> list[tuple[str, bool]]:
     """Text and whether it is a number, for each column."""
     sign = _("increased") if region.sign == "increased" else _("decreased")
-    return [(str(region.label), True), (sign, False), (f"{region.volume_ml:.1f}", True),
-            (f"{region.mean_difference:+.2f} ± {region.mean_difference_sd:.2f}", True),
-            (f"{region.peak_z:+.1f}", True), (place(region.peak_ras), False)]
+    return [
+        (str(region.label), True),
+        (sign, False),
+        (f"{region.volume_ml:.1f}", True),
+        (f"{region.mean_difference:+.2f} ± {region.mean_difference_sd:.2f}", True),
+        (f"{region.peak_z:+.1f}", True),
+        (place(region.peak_ras), False),
+    ]

@@ -9,20 +9,20 @@ from slicer.i18n import tr as _
 
 from FAAnomalyLib.errors import FAError
 
-from ..events.debounce import Later
-from ..runs.threshold_updater import ThresholdFollower
+from ..events.debounce import Debouncer
+from ..runs.threshold_updater import ThresholdUpdater
 from ..scene import geometry
 from ..scene.choices import Shown, Signs, ThresholdMode
 from ..scene.region_table import regions_of
 from ..scene.result_nodes import ResultNodes, recall
 from ..scene.segments import show_surface
 from ..scene.tensor_fa import ROLE as FA_OF_TENSORS
-from ..scene.threshold import ALONE, SENSITIVE, SHOWN_SIGNS, THRESHOLD, both_tails
+from ..scene.threshold import ONE_SIDED, SENSITIVE, SHOWN_SIGNS, THRESHOLD, both_tails
 from ..views.comparison_layout import Comparison
 from ..views.slice_views import jump_to
 from ..worker_client.qt_process import QtTimer
 from .export import Exporter
-from .panel_context import Context, show_text, unexpected
+from .panel_context import PanelContext, show_text, unexpected
 from .region_table import RegionTable
 
 THRESHOLD_MS = 10
@@ -36,7 +36,7 @@ OF_SIGNS = {"both": "+{0:.1f}, −{1:.1f}", "increased": "+{0:.1f}", "decreased"
 class ResultsSection:
     """Shows the results of the chosen input, whether a run has just made them or a scene brought them."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: PanelContext) -> None:
         self._context, self._ui = context, context.ui
         self._nodes: ResultNodes | None = None
         self._key: tuple = ()
@@ -48,12 +48,15 @@ class ResultsSection:
         self._table.chosen.connect(self._jump)
         self._comparison = Comparison()
         self._export = Exporter(context, lambda: self._nodes)
-        self._threshold = Later(self._apply_threshold, THRESHOLD_MS)
-        self._follower = ThresholdFollower(QtTimer(), self._on_threshold_applied, self._on_threshold_failed)
-        self._surfaces = Later(self._show_surfaces, SURFACE_MS)
+        self._threshold = Debouncer(self._apply_threshold, THRESHOLD_MS)
+        self._follower = ThresholdUpdater(QtTimer(), self._on_threshold_applied, self._on_threshold_failed)
+        self._surfaces = Debouncer(self._show_surfaces, SURFACE_MS)
         ui = self._ui
-        self._buttons = {Shown.INPUT: ui.showInputButton, Shown.PSEUDO_HEALTHY: ui.showHealthyButton,
-                         Shown.Z_MAP: ui.showZMapButton}
+        self._buttons = {
+            Shown.INPUT: ui.showInputButton,
+            Shown.PSEUDO_HEALTHY: ui.showHealthyButton,
+            Shown.Z_MAP: ui.showZMapButton,
+        }
         for shown, button in self._buttons.items():
             button.connect("clicked(bool)", context.guarded(self._toggling(shown)))
         ui.thresholdSlider.connect("valueChanged(double)", self._on_slider)
@@ -71,8 +74,13 @@ class ResultsSection:
             self._compare_these()
         ready = nodes is not None and nodes.zMap is not None
         self._ui.resultsSection.enabled = nodes is not None
-        for widget in (self._ui.thresholdSlider, self._ui.thresholdSelector, self._ui.signsSelector,
-                       self._ui.opacitySlider, self._ui.surfacesCheckBox):
+        for widget in (
+            self._ui.thresholdSlider,
+            self._ui.thresholdSelector,
+            self._ui.signsSelector,
+            self._ui.opacitySlider,
+            self._ui.surfacesCheckBox,
+        ):
             widget.enabled = ready
         if not ready and not slicer.mrmlScene.IsImporting():  # a scene brings its layout before its results
             self._comparison.end()
@@ -173,14 +181,17 @@ class ResultsSection:
         if mode is ThresholdMode.AUTOMATIC:
             return both_tails(self._nodes.zMap.GetAttribute(THRESHOLD))
         both = self._context.parameters.signs is Signs.BOTH
-        text = self._nodes.zMap.GetAttribute(SENSITIVE if both else ALONE)
+        text = self._nodes.zMap.GetAttribute(SENSITIVE if both else ONE_SIDED)
         return both_tails(text) if text else None
 
     def _wanted(self) -> tuple:
         parameters = self._context.parameters
         mode = parameters.thresholdMode
-        threshold = (parameters.threshold,) * 2 if mode is ThresholdMode.BY_HAND else \
-            self._calibrated(mode) or self._calibrated(ThresholdMode.AUTOMATIC)
+        threshold = (
+            (parameters.threshold,) * 2
+            if mode is ThresholdMode.BY_HAND
+            else self._calibrated(mode) or self._calibrated(ThresholdMode.AUTOMATIC)
+        )
         return *threshold, parameters.signs.value
 
     def _applied(self) -> tuple | None:
@@ -233,8 +244,12 @@ class ResultsSection:
         self._strongest = 0
         if self._nodes is not None and self._nodes.zMap is not None:
             self._strongest = math.ceil(self._highest(self._nodes.zMap))
-        show_text(self._ui.summaryLabel, "" if self._nodes is None else _(
-            "{increased} with increased, {decreased} with decreased FA.").format(**counts))
+        show_text(
+            self._ui.summaryLabel,
+            ""
+            if self._nodes is None
+            else _("{increased} with increased, {decreased} with decreased FA.").format(**counts),
+        )
 
     def _highest(self, zMap) -> float:
         """The greatest |z|, sought again only when the voxels are others."""

@@ -65,8 +65,10 @@ class Placing:
     @property
     def active(self) -> bool:
         """Whether a click in a slice view places a corner of a ROI."""
-        return (self.interaction.GetCurrentInteractionMode() == self.interaction.Place
-                and self._selection.GetActivePlaceNodeClassName() == "vtkMRMLMarkupsROINode")
+        return (
+            self.interaction.GetCurrentInteractionMode() == self.interaction.Place
+            and self._selection.GetActivePlaceNodeClassName() == "vtkMRMLMarkupsROINode"
+        )
 
     def begin(self, roi) -> None:
         """The next two clicks are the corners of *roi*; an earlier box is forgotten."""
@@ -87,8 +89,9 @@ def _brain_extent(volume) -> tuple[np.ndarray, np.ndarray]:
     with np.errstate(invalid="ignore"):
         brain = data > BRAIN_SHARE * np.nanmax(data)
     if not brain.any():
-        raise FAError("bad-input", _("There is no brain to fit a box to"), _("no voxel is above 0"),
-                      _("Choose an FA map"))
+        raise FAError(
+            "bad-input", _("There is no brain to fit a box to"), _("no voxel is above 0"), _("Choose an FA map")
+        )
     ends = [np.flatnonzero(brain.any(axis=other))[[0, -1]] for other in ((0, 1), (0, 2), (1, 2))]
     low, high = np.array(ends, dtype=np.float64).T
     return low, high

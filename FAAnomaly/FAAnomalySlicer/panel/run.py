@@ -10,13 +10,13 @@ from slicer.i18n import tr as _
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.request import DetectRequest
 
-from ..events.debounce import Later
+from ..events.debounce import Debouncer
 from ..events.signal import Signal
-from ..runs.detection_run import CANCELLED, DONE, READING, WRITING, Detection
+from ..runs.detection_run import CANCELLED, DONE, READING, WRITING, DetectionRun
 from ..scene.choices import Device, RegionMode, ThresholdMode, request_options
 from . import estimate
 from .packages import Packages
-from .panel_context import Context
+from .panel_context import PanelContext
 
 FULL = 1000
 """Steps of the progress bar."""
@@ -46,10 +46,10 @@ class RunSection:
     Attributes
     ----------
     ended
-        Emits the :class:`~..detection.Detection` when it is done.
+        Emits the :class:`~..detection.DetectionRun` when it is done.
     """
 
-    def __init__(self, context: Context, packages: Packages, problems: list) -> None:
+    def __init__(self, context: PanelContext, packages: Packages, problems: list) -> None:
         self._context, self._ui = context, context.ui
         self._packages, self._problems = packages, [lambda: packages.problem, *problems]
         self.ended = Signal()
@@ -57,8 +57,8 @@ class RunSection:
         self._started = 0.0
         self._kind = ""
         self._expected_for = ""
-        self._end = Later(self._tell_end)
-        self._ended_run: Detection | None = None
+        self._end = Debouncer(self._tell_end)
+        self._ended_run: DetectionRun | None = None
         self._ui.progressBar.maximum = FULL
         self._ui.applyButton.connect("clicked(bool)", context.guarded(self._on_apply))
         context.problems_changed.connect(self.update)
@@ -74,7 +74,8 @@ class RunSection:
             ui.applyButton.toolTip = _("Stop the run; nothing of it is left in the scene.")
         else:
             ui.applyButton.toolTip = "\n".join(
-                [_("Cannot start:"), *(f"• {reason}" for reason in reasons)] if reasons else [_("Find anomalies.")])
+                [_("Cannot start:"), *(f"• {reason}" for reason in reasons)] if reasons else [_("Find anomalies.")]
+            )
             if parameters is not None:
                 self._show_expectation(parameters)
 
@@ -83,8 +84,9 @@ class RunSection:
         parameters = self._context.parameters
         if parameters is None:
             return [_("the scene is being closed")]
-        request = DetectRequest.from_dict({**request_options(parameters),
-                                           "input": "input" if parameters.inputVolume else ""})
+        request = DetectRequest.from_dict(
+            {**request_options(parameters), "input": "input" if parameters.inputVolume else ""}
+        )
         found = [*request.problems(), *(problem() for problem in self._problems)]
         return [sentence for sentence in found if sentence]
 
@@ -134,7 +136,7 @@ class RunSection:
             text += _(", about {time} left").format(time=estimate.duration(eta))
         self._ui.statusLabel.text = text
 
-    def _on_finished(self, detection: Detection) -> None:
+    def _on_finished(self, detection: DetectionRun) -> None:
         context, ui = self._context, self._ui
         seconds = time.monotonic() - self._started
         context.detection, self._cancelling = None, False
@@ -182,4 +184,5 @@ class RunSection:
             ui.statusLabel.text = _("A whole brain takes 5 s to some minutes, depending on the computer.")
         else:
             ui.statusLabel.text = _("Takes about {time} here, as the last such run did.").format(
-                time=estimate.duration(seconds))
+                time=estimate.duration(seconds)
+            )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import slicer
 
-from ..scene.input_export import InputStore
+from ..scene.input_export import InputExport
 from ..worker_client.launcher import connect_engine
 from ..worker_client.qt_process import QtTimer
 from ..worker_client.subprocess_process import PollTimer
@@ -29,7 +29,7 @@ class Connection:
         self.client = connect_engine(event_loop)
         self.timer = QtTimer() if event_loop else PollTimer()
         self.workspace = Workspace(slicer.app.temporaryPath)
-        self.inputs = InputStore(self.workspace, self.timer)
+        self.inputs = InputExport(self.workspace, self.timer)
 
     def poll(self, seconds: float) -> None:
         """Deliver what has come in, waiting at most *seconds*; without effect where an event loop does it."""

@@ -11,7 +11,7 @@ from slicer.i18n import tr as _
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.request import SIGNS, THRESHOLDS, DetectRequest
 
-from ..events.scheduling import in_background, in_steps
+from ..events.scheduling import in_background, run_in_steps
 from ..events.signal import Signal
 from ..scene.geometry import InputRecord, changed, check_transforms, write_roi, write_segment
 from ..scene.result_nodes import ResultArrays, ResultNodes, import_steps, read_result
@@ -30,7 +30,7 @@ CHOSEN_LATER = "(volume of the scene)"
 
 
 @dataclass
-class Order:
+class RunOptions:
     """What is asked for.
 
     Attributes
@@ -87,7 +87,7 @@ class Order:
         return found
 
 
-class Detection:
+class DetectionRun:
     """A run in progress; made by :meth:`.logic.Detections.start`.
 
     Attributes
@@ -112,7 +112,7 @@ class Detection:
         What the engine was asked for; empty before.
     """
 
-    def __init__(self, order: Order, connection: Connection) -> None:
+    def __init__(self, order: RunOptions, connection: Connection) -> None:
         self.progress, self.finished = Signal(), Signal()
         self.state = PREPARING
         self.result: ResultNodes | None = None
@@ -153,7 +153,7 @@ class Detection:
         self._connection.client.start()  # it loads while the volume is made ready
         if is_tensor_volume(order.volumeNode):
             self._had_fa = order.volumeNode.GetNodeReference(FA_OF_TENSORS)
-            in_steps(fa_steps(order.volumeNode), self._connection.timer, self._on_fa, self._ended_early)
+            run_in_steps(fa_steps(order.volumeNode), self._connection.timer, self._on_fa, self._ended_early)
         else:
             try:
                 self._write(order.volumeNode)
@@ -177,7 +177,7 @@ class Detection:
         self._record = self._connection.inputs.write(volumeNode, self._on_written)
         self.progress.emit(0.0, WRITING, None)
 
-    def _write_region(self, order: Order, volumeNode) -> dict:
+    def _write_region(self, order: RunOptions, volumeNode) -> dict:
         with self._connection.workspace.writing():
             if order.roi is not None:
                 write_roi(order.roi, volumeNode, self._folder / "roi.mrk.json")
@@ -196,8 +196,12 @@ class Detection:
         elif self._cancelled:
             self._end(CANCELLED)
         else:
-            self.request = {**self._order.options, **self._region, "input": str(path),
-                            "output": str(self._folder / "result")}
+            self.request = {
+                **self._order.options,
+                **self._region,
+                "input": str(path),
+                "output": str(self._folder / "result"),
+            }
             self._submit()
 
     def _submit(self, *_) -> None:
@@ -226,11 +230,15 @@ class Detection:
             self.state = IMPORTING
             self.progress.emit(1.0, READING, None)
             files, record, order = job.result["files"], self._record, self._order
-            in_background(lambda: _read(files, record, order.threshold, order.signs), self._connection.timer,
-                          lambda value, error: self._on_read(job.result, value, error))
+            in_background(
+                lambda: _read(files, record, order.threshold, order.signs),
+                self._connection.timer,
+                lambda value, error: self._on_read(job.result, value, error),
+            )
 
-    def _on_read(self, answer: dict, value: tuple[ResultArrays, Selection, str] | None,
-                 error: Exception | None) -> None:
+    def _on_read(
+        self, answer: dict, value: tuple[ResultArrays, Selection, str] | None, error: Exception | None
+    ) -> None:
         if error is not None:
             self._fail(error)
             return
@@ -239,9 +247,15 @@ class Detection:
         volume = self._scene.GetNodeByID(self._record.node_id)
         self.warnings = [*answer.get("warnings", []), *filter(None, [changed(self._record, self._scene)])]
         self.provenance, self.regions = arrays.provenance, selection.found.regions
-        steps = import_steps(arrays, {**answer, "name": self._record.name}, volume, self._order.previous,
-                             selection=selection, report=report)
-        in_steps(steps, self._connection.timer, self._on_imported, self._ended_early)
+        steps = import_steps(
+            arrays,
+            {**answer, "name": self._record.name},
+            volume,
+            self._order.previous,
+            selection=selection,
+            report=report,
+        )
+        run_in_steps(steps, self._connection.timer, self._on_imported, self._ended_early)
 
     def _ended_early(self) -> bool:
         if self._cancelled:
@@ -267,8 +281,12 @@ class Detection:
         if isinstance(error, FAError):
             self.error = error
         else:
-            self.error = FAError("bug", _("The run failed"), f"{type(error).__name__}: {error}",
-                                 _("Please report it with the text of 'Copy diagnostics'"))
+            self.error = FAError(
+                "bug",
+                _("The run failed"),
+                f"{type(error).__name__}: {error}",
+                _("Please report it with the text of 'Copy diagnostics'"),
+            )
         self._end(FAILED)
 
     def _end(self, state: str) -> None:

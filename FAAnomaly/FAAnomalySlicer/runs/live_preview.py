@@ -19,7 +19,7 @@ QUALITY = {"sampler": "mean", "steps": 0, "samples": 1, "report": False}
 """One evaluation of the network, and no time for pictures that nobody sees."""
 
 
-class Lens:
+class LivePreview:
     """Fills the box anew whenever it has moved: at most one fill in flight, the newest position wins.
 
     Parameters
@@ -75,7 +75,8 @@ class Lens:
             with workspace.writing():
                 write_roi(roi, volume, folder / "roi.mrk.json")
             record = self._connection.inputs.write(
-                volume, lambda path, error: self._on_written(folder, path, error, options, record))
+                volume, lambda path, error: self._on_written(folder, path, error, options, record)
+            )
         except FAError as error:
             self._end(folder, error)
 
@@ -83,8 +84,13 @@ class Lens:
         if error is not None or self._stopped:
             self._end(folder, error)
             return
-        params = {**options, **QUALITY, "input": str(path), "roi": str(folder / "roi.mrk.json"),
-                  "output": str(folder / "result")}
+        params = {
+            **options,
+            **QUALITY,
+            "input": str(path),
+            "roi": str(folder / "roi.mrk.json"),
+            "output": str(folder / "result"),
+        }
         try:
             self._job = self._connection.client.submit("inpaint", params)
         except FAError as refused:
@@ -98,8 +104,11 @@ class Lens:
             self._end(folder, None if self._stopped else job.error)
             return
         path = job.result["files"]["pseudo_healthy"]
-        in_background(lambda: read_volume(path, record), self._connection.timer,
-                      lambda array, error: self._on_read(array, error, folder, record))
+        in_background(
+            lambda: read_volume(path, record),
+            self._connection.timer,
+            lambda array, error: self._on_read(array, error, folder, record),
+        )
 
     def _on_read(self, array, error: Exception | None, folder: Path, record) -> None:
         if error is None and not self._stopped:
@@ -117,7 +126,7 @@ class Lens:
             self.idle.emit()
 
 
-class LensPicture:
+class PreviewPicture:
     """The volume node that shows what the lens sees; it is not saved and goes with the lens."""
 
     def __init__(self) -> None:

@@ -9,7 +9,7 @@ from ..events.timer import Timer
 from ..scene.threshold import prepare_search, show_found
 
 
-class ThresholdFollower:
+class ThresholdUpdater:
     """Applies thresholds to result nodes without keeping the event loop waiting.
 
     What was found is shown even when a newer value waits already, so that something moves while the slider does.

@@ -85,8 +85,12 @@ class Device(Enum):
 
     def label(self) -> str:
         """The choice for people."""
-        return {"auto": _("Automatic"), "cpu": _("Processor (CPU)"), "cuda": _("NVIDIA graphics card (CUDA)"),
-                "mps": _("Apple graphics (MPS)")}[self.value]
+        return {
+            "auto": _("Automatic"),
+            "cpu": _("Processor (CPU)"),
+            "cuda": _("NVIDIA graphics card (CUDA)"),
+            "mps": _("Apple graphics (MPS)"),
+        }[self.value]
 
 
 class Signs(Enum):
@@ -98,8 +102,11 @@ class Signs(Enum):
 
     def label(self) -> str:
         """The choice for people."""
-        return {"both": _("Increased and decreased FA"), "increased": _("Increased FA only"),
-                "decreased": _("Decreased FA only")}[self.value]
+        return {
+            "both": _("Increased and decreased FA"),
+            "increased": _("Increased FA only"),
+            "decreased": _("Decreased FA only"),
+        }[self.value]
 
 
 class ThresholdMode(Enum):

@@ -65,9 +65,12 @@ def voxels(volumeNode) -> np.ndarray:
     if scalars is None or image.GetNumberOfPoints() == 0:
         raise FAError("bad-input", _("The volume holds no image"), "", _("Choose or load a volume"))
     if scalars.GetNumberOfComponents() != 1:
-        raise FAError("bad-input", _("The volume does not hold one plain number per voxel"),
-                      _("it holds {count}").format(count=scalars.GetNumberOfComponents()),
-                      _("Choose the fractional anisotropy map"))
+        raise FAError(
+            "bad-input",
+            _("The volume does not hold one plain number per voxel"),
+            _("it holds {count}").format(count=scalars.GetNumberOfComponents()),
+            _("Choose the fractional anisotropy map"),
+        )
     return vtk_to_numpy(scalars).reshape(image.GetDimensions()[::-1])
 
 
@@ -93,9 +96,12 @@ def parent_to_world(node) -> np.ndarray:
 def check_transforms(node) -> None:
     """Raise ``FAError('bad-request')`` when *node* lies under a non-linear transform."""
     if not _linear(node):
-        raise FAError("bad-request", _("{name} lies under a non-linear transform").format(name=node.GetName()),
-                      _("a warped grid has no straight voxel axes"),
-                      _("Harden the transform on it (Data module, right click) or resample it first"))
+        raise FAError(
+            "bad-request",
+            _("{name} lies under a non-linear transform").format(name=node.GetName()),
+            _("a warped grid has no straight voxel axes"),
+            _("Harden the transform on it (Data module, right click) or resample it first"),
+        )
 
 
 def record_input(volumeNode) -> InputRecord:
@@ -104,8 +110,14 @@ def record_input(volumeNode) -> InputRecord:
     shape = voxels(volumeNode).shape[::-1]
     affine = ijk_to_ras(volumeNode)
     check_affine(affine)
-    return InputRecord(volumeNode.GetID(), volumeNode.GetName(), shape, affine,
-                       volumeNode.GetImageData().GetMTime(), parent_to_world(volumeNode))
+    return InputRecord(
+        volumeNode.GetID(),
+        volumeNode.GetName(),
+        shape,
+        affine,
+        volumeNode.GetImageData().GetMTime(),
+        parent_to_world(volumeNode),
+    )
 
 
 def changed(record: InputRecord, scene) -> str | None:
@@ -116,15 +128,18 @@ def changed(record: InputRecord, scene) -> str | None:
     image = node.GetImageData()
     if image is None or image.GetMTime() != record.image_mtime:
         return _("The voxels of {name} changed during the run; the result belongs to the earlier ones.").format(
-            name=node.GetName())
+            name=node.GetName()
+        )
     if not np.allclose(ijk_to_ras(node), record.ijk_to_ras, rtol=0, atol=1e-6):
         return _("{name} was moved or rescaled during the run; the result lies where it was.").format(
-            name=node.GetName())
+            name=node.GetName()
+        )
     if not _linear(node):
         return _("{name} was put under a non-linear transform during the run.").format(name=node.GetName())
     if not np.allclose(parent_to_world(node), record.parent_to_world, rtol=0, atol=1e-6):
         return _("The transform of {name} changed during the run; the result moves with it.").format(
-            name=node.GetName())
+            name=node.GetName()
+        )
     return None
 
 
@@ -172,20 +187,31 @@ def roi_in_volume(roiNode, volumeNode) -> Box:
     name = roiNode.GetName()
     size = np.array(roiNode.GetSize(), dtype=np.float64)
     if not (size > 0).all():
-        raise FAError("bad-request", _("{name} has no size yet").format(name=name), "",
-                      _("Place its two corners in the slice views"))
+        raise FAError(
+            "bad-request",
+            _("{name} has no size yet").format(name=name),
+            "",
+            _("Place its two corners in the slice views"),
+        )
     if not _linear(roiNode) or not _rigid(parent_to_world(roiNode)):
-        raise FAError("bad-request", _("{name} lies under a transform that is not rigid").format(name=name),
-                      _("it scales, shears or warps, and then it is not one box"), harden)
+        raise FAError(
+            "bad-request",
+            _("{name} lies under a transform that is not rigid").format(name=name),
+            _("it scales, shears or warps, and then it is not one box"),
+            harden,
+        )
     check_transforms(volumeNode)
     matrix = slicer.util.arrayFromVTKMatrix(roiNode.GetObjectToWorldMatrix())
     local = np.linalg.inv(parent_to_world(volumeNode)) @ matrix
     lengths = np.linalg.norm(local[:3, :3], axis=0)
     axes = local[:3, :3] / lengths
     if np.abs(axes.T @ axes - np.eye(3)).max() > RIGID:
-        raise FAError("bad-request", _("{name} is not a box in the volume").format(name=name),
-                      _("the volume's transform stretches it along other axes than its own"),
-                      _("Harden the volume's transform or turn the ROI along the volume's axes"))
+        raise FAError(
+            "bad-request",
+            _("{name} is not a box in the volume").format(name=name),
+            _("the volume's transform stretches it along other axes than its own"),
+            _("Harden the volume's transform or turn the ROI along the volume's axes"),
+        )
     return Box(local[:3, 3], axes, size * lengths, bool(roiNode.GetInsideOut()))
 
 
@@ -221,12 +247,22 @@ def write_roi(roiNode, volumeNode, path: str | os.PathLike) -> Box:
     """
     box = roi_in_volume(roiNode, volumeNode)
     if not box_mask(box, voxels(volumeNode).shape, ijk_to_ras(volumeNode)).any():
-        raise FAError("bad-request", _("{name} holds no voxel of the volume").format(name=roiNode.GetName()),
-                      _("it lies beside the volume or between the centres of its voxels"),
-                      _("Move or enlarge the ROI"))
-    markup = {"type": "ROI", "coordinateSystem": "RAS", "coordinateUnits": "mm", "roiType": "Box",
-              "center": box.center.tolist(), "orientation": box.axes.ravel().tolist(), "size": box.size.tolist(),
-              "insideOut": box.inside_out}
+        raise FAError(
+            "bad-request",
+            _("{name} holds no voxel of the volume").format(name=roiNode.GetName()),
+            _("it lies beside the volume or between the centres of its voxels"),
+            _("Move or enlarge the ROI"),
+        )
+    markup = {
+        "type": "ROI",
+        "coordinateSystem": "RAS",
+        "coordinateUnits": "mm",
+        "roiType": "Box",
+        "center": box.center.tolist(),
+        "orientation": box.axes.ravel().tolist(),
+        "size": box.size.tolist(),
+        "insideOut": box.inside_out,
+    }
     Path(path).write_text(json.dumps({"markups": [markup]}), encoding="utf-8")
     return box
 
@@ -244,17 +280,23 @@ def segment_mask(segmentationNode, segmentId: str, volumeNode) -> np.ndarray:
     source = _labelmap(segmentationNode, segmentId, volumeNode)
     transform = vtk.vtkGeneralTransform()
     slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(
-        segmentationNode.GetParentTransformNode(), volumeNode.GetParentTransformNode(), transform)
+        segmentationNode.GetParentTransformNode(), volumeNode.GetParentTransformNode(), transform
+    )
     resampled = slicer.vtkOrientedImageData()
     mask = None
     if source is not None and slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage(
-            source, _grid(volumeNode), resampled, False, False, transform):
+        source, _grid(volumeNode), resampled, False, False, transform
+    ):
         scalars = resampled.GetPointData().GetScalars()
         mask = vtk_to_numpy(scalars).reshape(resampled.GetDimensions()[::-1]) > 0
     if mask is None or not mask.any():
         what = _("The segment {name} holds no voxel of the volume").format(name=segment.GetName())
-        raise FAError("bad-request", what,
-                      _("it is empty or lies beside the volume"), _("Paint it over the brain, or choose another"))
+        raise FAError(
+            "bad-request",
+            what,
+            _("it is empty or lies beside the volume"),
+            _("Paint it over the brain, or choose another"),
+        )
     return mask
 
 
@@ -266,17 +308,18 @@ def write_segment(segmentationNode, segmentId: str, volumeNode, path: str | os.P
 def _labelmap(segmentationNode, segmentId, volumeNode):
     """The segment alone as a vtkOrientedImageData with values 0 and 1, None when it is empty."""
     name = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
-    alone = slicer.vtkSegmentation()
-    alone.SetSourceRepresentationName(segmentationNode.GetSegmentation().GetSourceRepresentationName())
-    alone.CopySegmentFromSegmentation(segmentationNode.GetSegmentation(), segmentId)
-    if not alone.ContainsRepresentation(name):
-        alone.SetConversionParameter(
+    single = slicer.vtkSegmentation()
+    single.SetSourceRepresentationName(segmentationNode.GetSegmentation().GetSourceRepresentationName())
+    single.CopySegmentFromSegmentation(segmentationNode.GetSegmentation(), segmentId)
+    if not single.ContainsRepresentation(name):
+        single.SetConversionParameter(
             slicer.vtkSegmentationConverter.GetReferenceImageGeometryParameterName(),
-            slicer.vtkSegmentationConverter.SerializeImageGeometry(_grid(volumeNode)))
-        if not alone.CreateRepresentation(name):
+            slicer.vtkSegmentationConverter.SerializeImageGeometry(_grid(volumeNode)),
+        )
+        if not single.CreateRepresentation(name):
             return None
     holder = slicer.vtkMRMLSegmentationNode()
-    holder.SetAndObserveSegmentation(alone)
+    holder.SetAndObserveSegmentation(single)
     image = slicer.vtkOrientedImageData()
     return image if holder.GetBinaryLabelmapRepresentation(segmentId, image) and image.GetNumberOfPoints() else None
 

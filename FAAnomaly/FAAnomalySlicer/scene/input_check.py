@@ -28,7 +28,7 @@ MAX_BROKEN = 0.05
 SCALES = (100.0, 255.0, 1000.0, 4095.0, 10000.0, 32767.0, 65535.0)
 CUT_FACE = 0.25
 """A brain tapers off; where its last slice has this share of the largest one's area, it was cut off."""
-LEAST_SPREAD = 2.2
+MIN_SPREAD = 2.2
 """The 99th percentile of FA is 3 to 5.4 times its median; of T1-weighted images, less than 2."""
 
 SAMPLE = 64**3
@@ -90,8 +90,10 @@ def _judge(array: np.ndarray, spacing: np.ndarray) -> tuple[str, str]:
         finite[...] = True
     sample[~finite] = 0.0
     if low == high:
-        raise _refusal(_("The volume is empty") if high == 0 else _("The volume is constant"),
-                       _("every number in it is {value:g}").format(value=high))
+        raise _refusal(
+            _("The volume is empty") if high == 0 else _("The volume is constant"),
+            _("every number in it is {value:g}").format(value=high),
+        )
     if _is_labels(sample, array):
         raise _refusal(_("This is not an FA map"), _("it looks like a mask or labels"))
     _check_extent(sample, spacing * step)
@@ -112,17 +114,23 @@ def _refusal(what: str, why: str) -> FAError:
 
 def _check_grid(shape: tuple[int, ...], spacing: np.ndarray) -> None:
     if min(shape) < MIN_VOXELS:
-        raise _refusal(_("The volume is too small to hold a brain"),
-                       _("it has {size} voxels, at least {least} along each axis are needed").format(
-                           size=_by(shape[::-1]), least=MIN_VOXELS))
+        raise _refusal(
+            _("The volume is too small to hold a brain"),
+            _("it has {size} voxels, at least {least} along each axis are needed").format(
+                size=_by(shape[::-1]), least=MIN_VOXELS
+            ),
+        )
     if spacing.max() > MAX_SPACING_MM * 1.001:
-        raise _refusal(_("The voxels are too large"),
-                       _("they measure {size} mm, at most {most:g} mm can be judged").format(
-                           size=_by(spacing[::-1].round(2)), most=MAX_SPACING_MM))
+        raise _refusal(
+            _("The voxels are too large"),
+            _("they measure {size} mm, at most {most:g} mm can be judged").format(
+                size=_by(spacing[::-1].round(2)), most=MAX_SPACING_MM
+            ),
+        )
 
 
 def _extremes(array: np.ndarray) -> tuple[float, float]:
-    part = array[::1 + array.nbytes // EXTREMES_BYTES]
+    part = array[:: 1 + array.nbytes // EXTREMES_BYTES]
     return float(part.min()), float(part.max())
 
 
@@ -147,9 +155,12 @@ def _check_extent(sample: np.ndarray, spacing: np.ndarray) -> None:
     boxes = ndimage.find_objects((sample != 0).astype(np.uint8))
     extent = np.array([s.stop - s.start for s in boxes[0]]) * spacing if boxes else np.zeros(3)
     if extent.min() < MIN_EXTENT_MM * 0.999:
-        raise _refusal(_("The volume is too small to hold a brain"),
-                       _("its data span {size} mm, at least {least:g} mm are needed").format(
-                           size=_by(extent[::-1].round()), least=MIN_EXTENT_MM))
+        raise _refusal(
+            _("The volume is too small to hold a brain"),
+            _("its data span {size} mm, at least {least:g} mm are needed").format(
+                size=_by(extent[::-1].round()), least=MIN_EXTENT_MM
+            ),
+        )
 
 
 def _scale(sample: np.ndarray, low: float, high: float) -> float:
@@ -166,7 +177,7 @@ def _scale(sample: np.ndarray, low: float, high: float) -> float:
 def _scaled(sample: np.ndarray, scale: float) -> list[str]:
     said = [_("Values look like FA times {scale:g} and will be divided by it.").format(scale=scale)]
     middle, top = np.percentile(sample[sample > 0], [50, 99])
-    if top < LEAST_SPREAD * middle:
+    if top < MIN_SPREAD * middle:
         said.append(_("They are spread more like those of a T1-weighted image than of an FA map."))
     return said
 
@@ -174,16 +185,20 @@ def _scaled(sample: np.ndarray, scale: float) -> list[str]:
 def _check_range(sample: np.ndarray, low: float, high: float) -> np.ndarray:
     wild = (sample > MAX_FA) | (sample < -0.5)
     count = np.count_nonzero(sample)
-    if wild.sum() > MAX_WILD * count or (sample > 1.0).sum() > MAX_ABOVE_ONE * count \
-            or (sample < -0.05).sum() > 0.01 * count:
+    if (
+        wild.sum() > MAX_WILD * count
+        or (sample > 1.0).sum() > MAX_ABOVE_ONE * count
+        or (sample < -0.05).sum() > 0.01 * count
+    ):
         raise _not_fa(low, high)
     return wild
 
 
 def _not_fa(low: float, high: float) -> FAError:
-    return _refusal(_("This does not look like an FA map"),
-                    _("its values run from {low:.4g} to {high:.4g}, FA lies between 0 and 1").format(
-                        low=low, high=high))
+    return _refusal(
+        _("This does not look like an FA map"),
+        _("its values run from {low:.4g} to {high:.4g}, FA lies between 0 and 1").format(low=low, high=high),
+    )
 
 
 def _broken(sample: np.ndarray, finite: np.ndarray, wild: np.ndarray) -> list[str]:
@@ -194,9 +209,12 @@ def _broken(sample: np.ndarray, finite: np.ndarray, wild: np.ndarray) -> list[st
     solid = _without_holes((sample != 0) & ~broken)
     inside = int((broken & solid).sum())
     if inside > MAX_BROKEN * solid.sum():
-        raise FAError("bad-input", _("Too much of the brain is missing"),
-                      _("{share:.0%} of it is NaN or infinite").format(share=inside / solid.sum()),
-                      _("Fit the tensors again, or choose another FA map"))
+        raise FAError(
+            "bad-input",
+            _("Too much of the brain is missing"),
+            _("{share:.0%} of it is NaN or infinite").format(share=inside / solid.sum()),
+            _("Fit the tensors again, or choose another FA map"),
+        )
     if inside:
         return [_("Some voxels of the brain hold no usable number and will be filled from their neighbours.")]
     return [_("Voxels outside the brain hold no usable number and will be taken as 0.")]
@@ -227,8 +245,9 @@ def _grown(mask: np.ndarray) -> np.ndarray:
 
 def _clipped(low: float, high: float) -> list[str]:
     if high > 1.0 and low < 0.0:
-        return [_("Values below 0 and above 1 (from {low:.2g} to {high:.2f}) will be clipped.").format(
-            low=low, high=high)]
+        return [
+            _("Values below 0 and above 1 (from {low:.2g} to {high:.2f}) will be clipped.").format(low=low, high=high)
+        ]
     if high > 1.0:
         return [_("Values above 1 (up to {high:.2f}) will be clipped.").format(high=high)]
     return [_("Values below 0 (down to {low:.2g}) will be clipped.").format(low=low)] if low < 0.0 else []

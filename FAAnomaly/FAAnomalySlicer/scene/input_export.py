@@ -15,7 +15,7 @@ from vtk.util.numpy_support import vtk_to_numpy
 
 from FAAnomalyLib.errors import FAError
 
-from ..events.scheduling import in_background, in_steps
+from ..events.scheduling import in_background, run_in_steps
 from ..events.timer import Timer
 from ..worker_client.workspace import Workspace
 from .geometry import InputRecord, record_input
@@ -29,7 +29,7 @@ COPIED_AT_ONCE = 2**20
 """Voxels copied in one turn of the event loop."""
 
 
-class InputStore:
+class InputExport:
     """Keeps the last input's file."""
 
     def __init__(self, workspace: Workspace, timer: Timer) -> None:
@@ -67,7 +67,7 @@ class InputStore:
                 self._record, self._path = record, path
             done(value, error)
 
-        in_steps(_copy_steps(volumeNode.GetImageData(), record), self._timer, copied, lambda: False)
+        run_in_steps(_copy_steps(volumeNode.GetImageData(), record), self._timer, copied, lambda: False)
         return record
 
     def forget(self) -> None:
@@ -99,5 +99,9 @@ def _copy_steps(image, record: InputRecord) -> Iterator[None]:
 
 def _same_file(one: InputRecord, other: InputRecord) -> bool:
     """Whether both mean the same voxels in the same place of the node's own frame."""
-    return (one.node_id == other.node_id and one.image_mtime == other.image_mtime and one.shape == other.shape
-            and np.array_equal(one.ijk_to_ras, other.ijk_to_ras))
+    return (
+        one.node_id == other.node_id
+        and one.image_mtime == other.image_mtime
+        and one.shape == other.shape
+        and np.array_equal(one.ijk_to_ras, other.ijk_to_ras)
+    )

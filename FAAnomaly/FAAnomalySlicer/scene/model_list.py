@@ -52,7 +52,8 @@ class ModelInfo:
         people = known.get("people") if isinstance(known, dict) else None
         if isinstance(people, (list, int)):
             return _("Calibrated on {count} healthy people.").format(
-                count=people if isinstance(people, int) else len(people))
+                count=people if isinstance(people, int) else len(people)
+            )
         return _("Calibrated on healthy people.")
 
     def delete(self) -> None:
@@ -60,8 +61,12 @@ class ModelInfo:
         try:
             shutil.rmtree(self.folder)
         except OSError as error:
-            raise FAError("bad-input", _("The model cannot be deleted"), error.strerror or str(error),
-                          _("Check your right to change {folder}").format(folder=self.folder)) from error
+            raise FAError(
+                "bad-input",
+                _("The model cannot be deleted"),
+                error.strerror or str(error),
+                _("Check your right to change {folder}").format(folder=self.folder),
+            ) from error
 
 
 def models(chosen: str = DEFAULT) -> list[ModelInfo]:
@@ -70,8 +75,11 @@ def models(chosen: str = DEFAULT) -> list[ModelInfo]:
         folders = sorted(path.parent for path in (resources_folder() / "Models").glob("*/manifest.json"))
     except FAError:
         folders = []
-    found = [ModelInfo(DEFAULT, _("{name} (default)").format(name=folder.name), folder)
-             for folder in folders if folder.name == DEFAULT_FOLDER]
+    found = [
+        ModelInfo(DEFAULT, _("{name} (default)").format(name=folder.name), folder)
+        for folder in folders
+        if folder.name == DEFAULT_FOLDER
+    ]
     found += [ModelInfo(folder.name, folder.name, folder) for folder in folders if folder.name != DEFAULT_FOLDER]
     if chosen not in [model.value for model in found]:
         found.append(ModelInfo(chosen, Path(chosen).name, Path(chosen)))

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from .threshold import ALONE, SENSITIVE, THRESHOLD, as_text
+from .threshold import ONE_SIDED, SENSITIVE, THRESHOLD, as_text
 
 PREFIX = "FAAnomaly."
-OF_REQUEST = {"mask_type": "maskType", "mask_size": "maskSize", "sampler": "sampler", "steps": "steps",
-              "samples": "samples", "seed": "seed", "scale": "scale"}
+OF_REQUEST = {
+    "mask_type": "maskType",
+    "mask_size": "maskSize",
+    "sampler": "sampler",
+    "steps": "steps",
+    "samples": "samples",
+    "seed": "seed",
+    "scale": "scale",
+}
 """Fields of the request that are kept; none of them is a path."""
 
 
@@ -26,7 +33,7 @@ def attributes(provenance: dict) -> dict[str, str]:
     if provenance.get("threshold_z") is not None:
         named[THRESHOLD] = as_text(provenance["threshold_z"])
     calibration = provenance.get("calibration", {})
-    for key, attribute in (("sensitive_z", SENSITIVE), ("alone_z", ALONE)):
+    for key, attribute in (("sensitive_z", SENSITIVE), ("alone_z", ONE_SIDED)):
         if calibration.get(key) is not None:
             named[attribute] = as_text(calibration[key])
     return named

@@ -21,18 +21,20 @@ def write_nrrd(array_kji: np.ndarray, affine: np.ndarray, path: str | os.PathLik
     data = np.ascontiguousarray(array_kji, dtype=np.uint8 if binary else "<f4")
     lps = RAS_TO_LPS @ affine
     vectors = [f"({','.join(repr(float(number)) for number in column)})" for column in lps[:3].T]
-    header = "\n".join([
-        "NRRD0004",
-        f"type: {'uint8' if binary else 'float'}",
-        "dimension: 3",
-        "space: left-posterior-superior",
-        f"sizes: {' '.join(str(n) for n in data.shape[::-1])}",
-        f"space directions: {' '.join(vectors[:3])}",
-        "kinds: domain domain domain",
-        "endian: little",
-        "encoding: raw",
-        f"space origin: {vectors[3]}",
-    ])
+    header = "\n".join(
+        [
+            "NRRD0004",
+            f"type: {'uint8' if binary else 'float'}",
+            "dimension: 3",
+            "space: left-posterior-superior",
+            f"sizes: {' '.join(str(n) for n in data.shape[::-1])}",
+            f"space directions: {' '.join(vectors[:3])}",
+            "kinds: domain domain domain",
+            "endian: little",
+            "encoding: raw",
+            f"space origin: {vectors[3]}",
+        ]
+    )
     with open(path, "wb") as file:
         file.write(header.encode("ascii") + b"\n\n")
         file.write(data.data)

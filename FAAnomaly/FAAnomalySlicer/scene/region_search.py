@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import ndimage
 
-from FAAnomalyLib.anomaly.regions import LEAST_LEVEL, NEIGHBOURS, find_regions
+from FAAnomalyLib.anomaly.regions import MIN_LEVEL, NEIGHBOURS, find_regions
 from FAAnomalyLib.result import Region
 from FAAnomalyLib.volume import Volume
 
@@ -24,7 +24,7 @@ BLOCK = 4
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class FoundRegions:
     """What a search found.
 
     Attributes
@@ -42,7 +42,9 @@ class Found:
     regions: list[Region]
 
 
-def search_regions(z: np.ndarray, difference: np.ndarray, ijk_to_ras: np.ndarray, up: float, down: float) -> Found:
+def search_regions(
+    z: np.ndarray, difference: np.ndarray, ijk_to_ras: np.ndarray, up: float, down: float
+) -> FoundRegions:
     """Seek the regions of the z-map (k, j, i) beyond *up* and, below zero, beyond *down*; infinity leaves a sign out.
 
     Both signs at once, each in a thread of its own.
@@ -50,8 +52,10 @@ def search_regions(z: np.ndarray, difference: np.ndarray, ijk_to_ras: np.ndarray
 
     def tail(limits: tuple[float, float]) -> list:
         sign, limit = (1, limits[0]) if math.isfinite(limits[0]) else (-1, limits[1])
-        return [(box, *find_regions(_part(z, box, ijk_to_ras), _part(difference, box, ijk_to_ras), limits))
-                for box in parts_to_search(z, sign, limit)]
+        return [
+            (box, *find_regions(_part(z, box, ijk_to_ras), _part(difference, box, ijk_to_ras), limits))
+            for box in parts_to_search(z, sign, limit)
+        ]
 
     tails = [limits for limits in ((up, math.inf), (math.inf, down)) if min(limits) < math.inf]
     with ThreadPoolExecutor(2) as threads:
@@ -63,8 +67,11 @@ def search_regions(z: np.ndarray, difference: np.ndarray, ijk_to_ras: np.ndarray
         if some:
             place = tuple(slice(p.start - s.start, p.stop - s.start) for p, s in zip(part, box, strict=True))
             labels[place] |= segmentation.data  # no voxel is beyond both
-    return Found(labels, tuple(s.start for s in box[::-1]),
-                 [replace(region, label=number) for number, region in enumerate(regions, 1)])
+    return FoundRegions(
+        labels,
+        tuple(s.start for s in box[::-1]),
+        [replace(region, label=number) for number, region in enumerate(regions, 1)],
+    )
 
 
 def parts_to_search(z: np.ndarray, sign: int, limit: float) -> Iterator[tuple[slice, ...]]:
@@ -79,26 +86,35 @@ def parts_to_search(z: np.ndarray, sign: int, limit: float) -> Iterator[tuple[sl
             covered[box] = True
         boxes = ndimage.find_objects(ndimage.label(covered, NEIGHBOURS)[0])
     # No region reaches below this.
-    low = ndimage.find_objects((height > LEAST_LEVEL * limit).astype(np.uint8))
+    low = ndimage.find_objects((height > MIN_LEVEL * limit).astype(np.uint8))
     for box in boxes:
-        yield tuple(slice(BLOCK * max(s.start, most.start), min(BLOCK * min(s.stop, most.stop), n))
-                    for s, most, n in zip(box, low[0], z.shape, strict=True))
+        yield tuple(
+            slice(BLOCK * max(s.start, most.start), min(BLOCK * min(s.stop, most.stop), n))
+            for s, most, n in zip(box, low[0], z.shape, strict=True)
+        )
 
 
 def _block_heights(z: np.ndarray, sign: int) -> np.ndarray:
     """The highest (lowest for *sign* -1) value of each block."""
     extreme = np.maximum if sign > 0 else np.minimum
     for axis in range(3):  # along the longest stride first: the other passes have little left to do
-        z = np.stack([extreme.reduce(z[(slice(None),) * axis + (slice(begin, begin + BLOCK),)], axis=axis)
-                      for begin in range(0, z.shape[axis], BLOCK)], axis=axis)
+        z = np.stack(
+            [
+                extreme.reduce(z[(slice(None),) * axis + (slice(begin, begin + BLOCK),)], axis=axis)
+                for begin in range(0, z.shape[axis], BLOCK)
+            ],
+            axis=axis,
+        )
     return z
 
 
 def _reaches(z: np.ndarray, box: tuple[slice, ...], sign: int, limit: float) -> Iterator[tuple[slice, ...]]:
     """How far ``find_regions`` looks at each cluster in *box*, which holds whole clusters."""
     for cluster in ndimage.find_objects(ndimage.label(sign * z[box] > limit, NEIGHBOURS)[0]):
-        yield tuple(slice(max(b.start + 2 * c.start - c.stop - 2, 0), b.start + 2 * c.stop - c.start + 2)
-                    for b, c in zip(box, cluster, strict=True))
+        yield tuple(
+            slice(max(b.start + 2 * c.start - c.stop - 2, 0), b.start + 2 * c.stop - c.start + 2)
+            for b, c in zip(box, cluster, strict=True)
+        )
 
 
 def _voxels_of(blocks: tuple[slice, ...]) -> tuple[slice, ...]:

@@ -20,19 +20,40 @@ from FAAnomalyLib.result import Region
 from . import geometry
 
 LOCAL_TO_WORLD = "FAAnomaly.localToWorld"
-NUMBERS = {"voxels": 0, "volume_ml": 2, "peak_z": 1, "mean_z": 1, "mean_difference": 3, "mean_difference_sd": 3,
-           "centroid_r": 1, "centroid_a": 1, "centroid_s": 1, "peak_r": 1, "peak_a": 1, "peak_s": 1}
+NUMBERS = {
+    "voxels": 0,
+    "volume_ml": 2,
+    "peak_z": 1,
+    "mean_z": 1,
+    "mean_difference": 3,
+    "mean_difference_sd": 3,
+    "centroid_r": 1,
+    "centroid_a": 1,
+    "centroid_s": 1,
+    "peak_r": 1,
+    "peak_a": 1,
+    "peak_s": 1,
+}
 """Column -> decimals."""
 
 
 def _titles() -> dict[str, tuple[str, str]]:
     """Column -> title and unit, in the user's language."""
     return {
-        "label": (_("Region"), ""), "sign": (_("FA"), ""), "voxels": (_("Voxels"), ""),
-        "volume_ml": (_("Volume"), "ml"), "peak_z": (_("Peak z"), ""), "mean_z": (_("Mean z"), ""),
-        "mean_difference": (_("Mean change of FA"), ""), "mean_difference_sd": (_("± SD"), ""),
-        "centroid_r": (_("Centre R"), "mm"), "centroid_a": (_("Centre A"), "mm"), "centroid_s": (_("Centre S"), "mm"),
-        "peak_r": (_("Peak R"), "mm"), "peak_a": (_("Peak A"), "mm"), "peak_s": (_("Peak S"), "mm"),
+        "label": (_("Region"), ""),
+        "sign": (_("FA"), ""),
+        "voxels": (_("Voxels"), ""),
+        "volume_ml": (_("Volume"), "ml"),
+        "peak_z": (_("Peak z"), ""),
+        "mean_z": (_("Mean z"), ""),
+        "mean_difference": (_("Mean change of FA"), ""),
+        "mean_difference_sd": (_("± SD"), ""),
+        "centroid_r": (_("Centre R"), "mm"),
+        "centroid_a": (_("Centre A"), "mm"),
+        "centroid_s": (_("Centre S"), "mm"),
+        "peak_r": (_("Peak R"), "mm"),
+        "peak_a": (_("Peak A"), "mm"),
+        "peak_s": (_("Peak S"), "mm"),
     }
 
 
@@ -77,17 +98,36 @@ def regions_of(tableNode) -> list[Region]:
     found = []
     for number in range(whole.GetNumberOfRows()):
         row = {name: whole.GetColumnByName(name).GetValue(number) for name in ("label", *NUMBERS)}
-        places = {key: tuple(float(c) for c in (to_local @ [*(row.pop(f"{key}_{axis}") for axis in "ras"), 1.0])[:3])
-                  for key in ("centroid", "peak")}
+        places = {
+            key: tuple(float(c) for c in (to_local @ [*(row.pop(f"{key}_{axis}") for axis in "ras"), 1.0])[:3])
+            for key in ("centroid", "peak")
+        }
         # The word in the table is in the language of whoever made it; the sign of z is not.
-        found.append(Region(sign="increased" if row["peak_z"] > 0 else "decreased",
-                            centroid_ras=places["centroid"], peak_ras=places["peak"], **row))
+        found.append(
+            Region(
+                sign="increased" if row["peak_z"] > 0 else "decreased",
+                centroid_ras=places["centroid"],
+                peak_ras=places["peak"],
+                **row,
+            )
+        )
     return found
 
 
 def _columns(regions: list[Region], to_world: np.ndarray) -> dict:
-    columns = {name: [getattr(region, name) for region in regions] for name in (
-        "label", "sign", "voxels", "volume_ml", "peak_z", "mean_z", "mean_difference", "mean_difference_sd")}
+    columns = {
+        name: [getattr(region, name) for region in regions]
+        for name in (
+            "label",
+            "sign",
+            "voxels",
+            "volume_ml",
+            "peak_z",
+            "mean_z",
+            "mean_difference",
+            "mean_difference_sd",
+        )
+    }
     for key in ("centroid", "peak"):
         places = np.array([getattr(region, f"{key}_ras") for region in regions], dtype=float).reshape(-1, 3)
         for axis, values in zip("ras", (places @ to_world[:3, :3].T + to_world[:3, 3]).T, strict=True):

@@ -84,8 +84,9 @@ def read_result(files: dict[str, str], record=None) -> ResultArrays:
 def read_volume(path: str | os.PathLike, record=None) -> np.ndarray:
     """The voxels (k, j, i) of one result file; with *record*, checked as in :func:`read_result`."""
     array, place = read_nifti(path)
-    if record is not None and (array.shape != tuple(record.shape[::-1])
-                               or not _same_place(place, record.ijk_to_ras, array.shape)):
+    if record is not None and (
+        array.shape != tuple(record.shape[::-1]) or not _same_place(place, record.ijk_to_ras, array.shape)
+    ):
         raise _unusable(path, _("it does not lie on the input's grid"))
     return array
 
@@ -128,8 +129,10 @@ def read_nifti(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray]:
 def _read_json(path: Path) -> tuple[dict, list[Region]]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        regions = [Region(**{**one, "centroid_ras": tuple(one["centroid_ras"]), "peak_ras": tuple(one["peak_ras"])})
-                   for one in content.pop("regions")]
+        regions = [
+            Region(**{**one, "centroid_ras": tuple(one["centroid_ras"]), "peak_ras": tuple(one["peak_ras"])})
+            for one in content.pop("regions")
+        ]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise _unusable(path, getattr(error, "strerror", None) or f"{type(error).__name__}: {error}") from None
     return content, regions
@@ -142,5 +145,6 @@ def _same_place(one: np.ndarray, other: np.ndarray, shape_kji: tuple[int, ...]) 
 
 
 def _unusable(path: str | os.PathLike, why: str) -> FAError:
-    return FAError("bad-input", _("The result file {name} cannot be used").format(name=Path(path).name), why,
-                   _("Run again"))
+    return FAError(
+        "bad-input", _("The result file {name} cannot be used").format(name=Path(path).name), why, _("Run again")
+    )

@@ -28,11 +28,19 @@ from . import node_attributes as provenance
 from . import subject_hierarchy as folder
 from .report_text import keep_report, report_of
 from .result_files import ResultArrays, read_result, read_volume
-from .rollback import Undo
+from .rollback import Rollback
 from .threshold import Selection, both_tails, select, show_found
 
-__all__ = ["ResultArrays", "ResultNodes", "import_result", "import_steps", "read_result", "read_volume", "recall",
-           "remember"]
+__all__ = [
+    "ResultArrays",
+    "ResultNodes",
+    "import_result",
+    "import_steps",
+    "read_result",
+    "read_volume",
+    "recall",
+    "remember",
+]
 
 ROLE = "FAAnomaly."
 INPUT = "FAAnomaly.input"
@@ -74,8 +82,13 @@ class ResultNodes:
         return replace(self, **{name: None for name, node in self.nodes().items() if node.GetScene() is None})
 
 
-CLASSES = {"pseudoHealthy": "vtkMRMLScalarVolumeNode", "difference": "vtkMRMLScalarVolumeNode",
-           "zMap": "vtkMRMLScalarVolumeNode", "segmentation": "vtkMRMLSegmentationNode", "table": "vtkMRMLTableNode"}
+CLASSES = {
+    "pseudoHealthy": "vtkMRMLScalarVolumeNode",
+    "difference": "vtkMRMLScalarVolumeNode",
+    "zMap": "vtkMRMLScalarVolumeNode",
+    "segmentation": "vtkMRMLSegmentationNode",
+    "table": "vtkMRMLTableNode",
+}
 """Role -> class, in the order in which they are made."""
 
 
@@ -96,8 +109,9 @@ def recall(holder) -> ResultNodes | None:
     return ResultNodes(**found, folder=folder.of_nodes(found.values())) if found else None
 
 
-def import_result(arrays: ResultArrays, answer: dict, inputNode, previous: ResultNodes | None = None,
-                  **more) -> ResultNodes:
+def import_result(
+    arrays: ResultArrays, answer: dict, inputNode, previous: ResultNodes | None = None, **more
+) -> ResultNodes:
     """Put a result into the scene at once; see :func:`import_steps`."""
     steps = import_steps(arrays, answer, inputNode, previous, **more)
     while True:
@@ -107,8 +121,15 @@ def import_result(arrays: ResultArrays, answer: dict, inputNode, previous: Resul
             return done.value
 
 
-def import_steps(arrays: ResultArrays, answer: dict, inputNode, previous: ResultNodes | None = None, *,
-                 selection: Selection | None = None, report: str | None = None) -> Iterator[float]:
+def import_steps(
+    arrays: ResultArrays,
+    answer: dict,
+    inputNode,
+    previous: ResultNodes | None = None,
+    *,
+    selection: Selection | None = None,
+    report: str | None = None,
+) -> Iterator[float]:
     """Put a result into the scene in steps that are short enough for the event loop.
 
     Parameters
@@ -131,8 +152,9 @@ def import_steps(arrays: ResultArrays, answer: dict, inputNode, previous: Result
     """
     selection = selection or select(arrays, "auto", "both")
     images = {}
-    for number, (name, array) in enumerate((("pseudoHealthy", arrays.pseudo_healthy),
-                                            ("difference", arrays.difference), ("zMap", arrays.z_map))):
+    for number, (name, array) in enumerate(
+        (("pseudoHealthy", arrays.pseudo_healthy), ("difference", arrays.difference), ("zMap", arrays.z_map))
+    ):
         images[name] = _image(array)
         yield (number + 1) / 6
     scale = _scale(inputNode, arrays) if inputNode is not None else 1.0
@@ -178,8 +200,13 @@ def _commit(scene, arrays, images, scale, inputNode, previous, name, selection, 
 
 
 def _new_node(scene, role: str, name: str):
-    titles = {"pseudoHealthy": _("{name} pseudo-healthy"), "difference": _("{name} difference"),
-              "zMap": _("{name} z-map"), "segmentation": _("{name} anomalies"), "table": _("{name} regions")}
+    titles = {
+        "pseudoHealthy": _("{name} pseudo-healthy"),
+        "difference": _("{name} difference"),
+        "zMap": _("{name} z-map"),
+        "segmentation": _("{name} anomalies"),
+        "table": _("{name} regions"),
+    }
     return scene.AddNewNodeByClass(CLASSES[role], scene.GenerateUniqueName(titles[role].format(name=name)))
 
 
@@ -247,15 +274,21 @@ def _scale(inputNode, arrays: ResultArrays) -> float:
 def _on_grid(inputNode, arrays: ResultArrays) -> bool:
     """Whether the input still has the grid that was judged."""
     image = inputNode.GetImageData()
-    return (image is not None and image.GetDimensions() == arrays.z_map.shape[::-1]
-            and np.allclose(geometry.ijk_to_ras(inputNode), arrays.ijk_to_ras, rtol=0, atol=1e-3))
+    return (
+        image is not None
+        and image.GetDimensions() == arrays.z_map.shape[::-1]
+        and np.allclose(geometry.ijk_to_ras(inputNode), arrays.ijk_to_ras, rtol=0, atol=1e-3)
+    )
 
 
 def _reusable(previous: ResultNodes, inputNode) -> ResultNodes:
     """*previous* without nodes that were removed or belong to another input."""
     owner = inputNode.GetID() if inputNode is not None else None
-    other = {role: None for role, node in previous.nodes().items()
-             if node.GetScene() is None or node.GetNodeReferenceID(INPUT) != owner}
+    other = {
+        role: None
+        for role, node in previous.nodes().items()
+        if node.GetScene() is None or node.GetNodeReferenceID(INPUT) != owner
+    }
     return replace(previous, **other)
 
 
@@ -271,7 +304,7 @@ def _batch(scene):
 @contextlib.contextmanager
 def _all_or_nothing(scene, inputNode, previous: ResultNodes):
     before, items = {node.GetID() for node in _all_nodes(scene)}, folder.all_items(scene)
-    undo = Undo([*previous.nodes().values(), *filter(None, [report_of(inputNode)])], filter(None, [inputNode]))
+    undo = Rollback([*previous.nodes().values(), *filter(None, [report_of(inputNode)])], filter(None, [inputNode]))
     try:
         yield
     except BaseException:

@@ -8,7 +8,7 @@ import slicer
 import vtk
 
 
-class Undo:
+class Rollback:
     """What is needed to put nodes back; calling it does so.
 
     Kept are references to other nodes and attributes, and of the contents what a result replaces: image and place of
@@ -39,8 +39,10 @@ def _references(node) -> Callable[[], None]:
     def present() -> dict[str, list[str]]:
         roles: list[str] = []
         node.GetNodeReferenceRoles(roles)
-        return {role: [node.GetNthNodeReferenceID(role, n) for n in range(node.GetNumberOfNodeReferences(role))]
-                for role in roles}
+        return {
+            role: [node.GetNthNodeReferenceID(role, n) for n in range(node.GetNumberOfNodeReferences(role))]
+            for role in roles
+        }
 
     before = present()
 

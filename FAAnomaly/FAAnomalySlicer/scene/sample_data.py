@@ -51,5 +51,6 @@ def load_sample():
     try:
         return slicer.util.loadVolume(str(path), {"name": NODE_NAME, "show": False})
     except RuntimeError as error:
-        raise FAError("bad-input", _("The sample cannot be loaded"), str(error),
-                      _("Install the extension again")) from error
+        raise FAError(
+            "bad-input", _("The sample cannot be loaded"), str(error), _("Install the extension again")
+        ) from error

@@ -47,8 +47,12 @@ def fa_steps(tensorNode) -> Iterator[float]:
     """
     image = tensorNode.GetImageData()
     if image is None or image.GetPointData().GetTensors() is None:
-        raise FAError("bad-input", _("{name} holds no tensors").format(name=tensorNode.GetName()), "",
-                      _("Choose a diffusion tensor volume or an FA map"))
+        raise FAError(
+            "bad-input",
+            _("{name} holds no tensors").format(name=tensorNode.GetName()),
+            "",
+            _("Choose a diffusion tensor volume or an FA map"),
+        )
     geometry.check_transforms(tensorNode)
     mathematics = slicer.vtkDiffusionTensorMathematics()
     mathematics.SetInputData(image)
@@ -73,8 +77,9 @@ def _node(tensorNode, fa: np.ndarray):
     node = tensorNode.GetNodeReference(ROLE)
     # A copy of the tensor volume refers to the FA of its original; that one is not ours to change.
     if node is None or node.GetNodeReferenceID(SOURCE) != tensorNode.GetID():
-        node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode",
-                                       scene.GenerateUniqueName(_("{name} FA").format(name=tensorNode.GetName())))
+        node = scene.AddNewNodeByClass(
+            "vtkMRMLScalarVolumeNode", scene.GenerateUniqueName(_("{name} FA").format(name=tensorNode.GetName()))
+        )
         node.CreateDefaultDisplayNodes()
         node.GetDisplayNode().SetAutoWindowLevel(False)
         node.GetDisplayNode().SetWindowLevelMinMax(0.0, 1.0)

@@ -25,8 +25,15 @@ def _content() -> dict:
 def entry(sign: str) -> str:
     """The serialised terminology entry of a segment of *sign* ``increased`` or ``decreased``."""
     category = _content()["SegmentationCodes"]["Category"][0]
-    parts = [_content()["SegmentationCategoryTypeContextName"], _code(category), _code(_type(sign)), "^^",
-             REGION_CONTEXT, "^".join(WHITE_MATTER), "^^"]
+    parts = [
+        _content()["SegmentationCategoryTypeContextName"],
+        _code(category),
+        _code(_type(sign)),
+        "^^",
+        REGION_CONTEXT,
+        "^".join(WHITE_MATTER),
+        "^^",
+    ]
     return "~".join(parts)
 
 

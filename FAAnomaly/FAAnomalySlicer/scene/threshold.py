@@ -9,17 +9,17 @@ from dataclasses import dataclass
 
 from slicer.i18n import tr as _
 
-from FAAnomalyLib.anomaly.regions import sought
+from FAAnomalyLib.anomaly.regions import restrict_to_signs
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.result import Region
 
 from . import geometry
-from .region_search import Found, search_regions
+from .region_search import FoundRegions, search_regions
 from .region_table import fill_table
 from .segments import bounding_box, fill_segments, labelmap
 
 THRESHOLD, SENSITIVE = "FAAnomaly.threshold", "FAAnomaly.sensitiveThreshold"
-ALONE = "FAAnomaly.sensitiveThresholdOneSign"
+ONE_SIDED = "FAAnomaly.sensitiveThresholdOneSign"
 SHOWN_SIGNS = "FAAnomaly.signs"
 
 
@@ -39,8 +39,12 @@ def both_tails(threshold) -> tuple[float, float]:
         if not (0 < up < math.inf and 0 < down < math.inf):
             raise ValueError
     except (KeyError, TypeError, ValueError):
-        raise FAError("bad-request", _("Threshold {value} is not a positive z").format(value=repr(threshold)), "",
-                      _("Give one number, or one for each sign")) from None
+        raise FAError(
+            "bad-request",
+            _("Threshold {value} is not a positive z").format(value=repr(threshold)),
+            "",
+            _("Give one number, or one for each sign"),
+        ) from None
     return up, down
 
 
@@ -86,7 +90,7 @@ class Selection:
         What it was asked for, as for :func:`apply_threshold`.
     """
 
-    found: Found
+    found: FoundRegions
     threshold: object
     signs: str
 
@@ -105,7 +109,7 @@ def select(arrays, threshold, signs: str) -> Selection:
     if (as_text(threshold), signs) == (as_text(chosen), "both"):
         box = bounding_box(arrays.segmentation) or (slice(0, 0),) * 3
         corner = tuple(s.start for s in box[::-1])
-        return Selection(Found(arrays.segmentation[box], corner, arrays.regions), threshold, signs)
+        return Selection(FoundRegions(arrays.segmentation[box], corner, arrays.regions), threshold, signs)
     found = search_regions(arrays.z_map, arrays.difference, arrays.ijk_to_ras, *_limits(threshold, signs))
     return Selection(found, threshold, signs)
 
@@ -117,12 +121,17 @@ def prepare_search(nodes, threshold, signs: str = "both") -> Callable[[], Select
     """
     limits = _limits(threshold, signs)
     if nodes.zMap is None or nodes.difference is None:
-        raise FAError("bad-request", _("The z-map or the difference is gone"), _("it was removed from the scene"),
-                      _("Run again"))
+        raise FAError(
+            "bad-request", _("The z-map or the difference is gone"), _("it was removed from the scene"), _("Run again")
+        )
     z, difference = geometry.voxels(nodes.zMap), geometry.voxels(nodes.difference)
     if z.shape != difference.shape:
-        raise FAError("bad-request", _("The z-map and the difference do not fit each other"),
-                      _("one of them was changed"), _("Run again"))
+        raise FAError(
+            "bad-request",
+            _("The z-map and the difference do not fit each other"),
+            _("one of them was changed"),
+            _("Run again"),
+        )
     affine = geometry.ijk_to_ras(nodes.zMap)
     return lambda: Selection(search_regions(z, difference, affine, *limits), threshold, signs)
 
@@ -141,4 +150,4 @@ def show_found(nodes, selection: Selection) -> list[Region]:
 
 
 def _limits(threshold, signs: str) -> tuple[float, float]:
-    return sought(both_tails(threshold), signs)
+    return restrict_to_signs(both_tails(threshold), signs)

@@ -24,13 +24,21 @@ _BEGIN = r"(?:(?<![A-Za-z])[A-Za-z]:[\\/]|\\\\|(?<![\w.:/\\])/(?=[^\s/]))"
 _PATH = re.compile(
     rf"""(?P<quote>["']){_BEGIN}[^"'\n]*(?P=quote)"""  # in quotes, so that its end is known
     # Otherwise a blank belongs to it when a separator or the ending of a volume's name follows later in the line.
-    rf"""|{_BEGIN}(?:[^\s"'<>|]|[ ](?=[^"'<>|\n]*?(?:[\\/]|{_FILE_ENDINGS}\b)))*""")
+    rf"""|{_BEGIN}(?:[^\s"'<>|]|[ ](?=[^"'<>|\n]*?(?:[\\/]|{_FILE_ENDINGS}\b)))*"""
+)
 _FILE_NAME = re.compile(rf"[^\s\"'<>|/\\]+{_FILE_ENDINGS}\b", re.IGNORECASE)
 
 
-def diagnostics_text(application=None, *, engine_version: str | None = None, facts: Mapping[str, object] | None = None,
-                     request: Mapping[str, object] | None = None, findings: Mapping[str, object] | None = None,
-                     log: Iterable[str] = (), private: Iterable[str] = ()) -> str:
+def diagnostics_text(
+    application=None,
+    *,
+    engine_version: str | None = None,
+    facts: Mapping[str, object] | None = None,
+    request: Mapping[str, object] | None = None,
+    findings: Mapping[str, object] | None = None,
+    log: Iterable[str] = (),
+    private: Iterable[str] = (),
+) -> str:
     """The whole text.
 
     Parameters
@@ -44,7 +52,7 @@ def diagnostics_text(application=None, *, engine_version: str | None = None, fac
     request
         Method and parameters of the last job; of a path only the ending is shown.
     findings
-        What :class:`~.engine_check.EngineCheck` found.
+        What :class:`~.engine_check.EnvironmentCheck` found.
     log
         Lines of the log; the last 200 are shown, without paths.
     private
@@ -96,9 +104,13 @@ def _versions(application, engine_version: str | None) -> list[str]:
     if application is not None:
         slicer = f"{application.applicationVersion} (revision {application.revision})"
     packages = ", ".join(f"{name} {_version(name)}" for name in PACKAGES)
-    return [f"FAAnomaly: {engine_version or _('engine not started')}", f"Slicer: {slicer}",
-            f"System: {platform.platform()}, {platform.machine()}, {os.cpu_count()} cores",
-            f"Python: {platform.python_version()}", f"Packages: {packages}"]
+    return [
+        f"FAAnomaly: {engine_version or _('engine not started')}",
+        f"Slicer: {slicer}",
+        f"System: {platform.platform()}, {platform.machine()}, {os.cpu_count()} cores",
+        f"Python: {platform.python_version()}",
+        f"Packages: {packages}",
+    ]
 
 
 def _version(package: str) -> str:

@@ -109,8 +109,12 @@ class Installer:
         missing = self.missing()
         if missing:
             if not self._agreed(missing) and not self._ask(consent_text(missing)):
-                raise FAError("missing", _("Python packages are missing"), _names(missing),
-                              _("Run again and agree to their installation"))
+                raise FAError(
+                    "missing",
+                    _("Python packages are missing"),
+                    _names(missing),
+                    _("Run again and agree to their installation"),
+                )
             self._install(missing)
         self._settings.remove(CONSENT_KEY)
 
@@ -128,37 +132,57 @@ class Installer:
         still = self.missing()
         if still:
             self._settings.remove(CONSENT_KEY)
-            raise FAError("missing", _("Python packages are still missing"), _names(still),
-                          _("Restart Slicer and run again; pip's messages are in the Python console"))
+            raise FAError(
+                "missing",
+                _("Python packages are still missing"),
+                _names(still),
+                _("Restart Slicer and run again; pip's messages are in the Python console"),
+            )
 
     def _check_pytorch_extension(self) -> None:
         if not _has_pytorch_extension():
-            raise FAError("missing", _("The extension PyTorch is not installed in Slicer"),
-                          _("it installs the torch that fits this computer"),
-                          _("Install PyTorch in the Extensions Manager (menu View) and restart Slicer; the "
-                            "installation goes on when FAAnomaly is opened again"))
+            raise FAError(
+                "missing",
+                _("The extension PyTorch is not installed in Slicer"),
+                _("it installs the torch that fits this computer"),
+                _(
+                    "Install PyTorch in the Extensions Manager (menu View) and restart Slicer; the "
+                    "installation goes on when FAAnomaly is opened again"
+                ),
+            )
 
     def _remember(self, missing: list[Requirement]) -> None:
-        self._settings.setValue(CONSENT_KEY, json.dumps(
-            {"python": sys.prefix, "packages": sorted(map(str, missing)), "time": time.time()}))
+        self._settings.setValue(
+            CONSENT_KEY, json.dumps({"python": sys.prefix, "packages": sorted(map(str, missing)), "time": time.time()})
+        )
 
     def _agreed(self, missing: list[Requirement]) -> bool:
         try:
             consent = json.loads(self._settings.value(CONSENT_KEY))
-            return (consent["python"] == sys.prefix and 0 <= time.time() - consent["time"] < CONSENT_SECONDS
-                    and set(map(str, missing)) <= set(consent["packages"]))
+            return (
+                consent["python"] == sys.prefix
+                and 0 <= time.time() - consent["time"] < CONSENT_SECONDS
+                and set(map(str, missing)) <= set(consent["packages"])
+            )
         except (TypeError, ValueError, KeyError):
             return False  # there is none, or it is not ours
 
 
 def consent_text(missing: Sequence[Requirement]) -> str:
     """The one question: what, how large, from where, for whom."""
-    lines = [_("FAAnomaly needs Python packages that are not installed in Slicer yet:"), "",
-             *(f"    {requirement}" for requirement in missing), ""]
+    lines = [
+        _("FAAnomaly needs Python packages that are not installed in Slicer yet:"),
+        "",
+        *(f"    {requirement}" for requirement in missing),
+        "",
+    ]
     if TORCH in missing:
         lines.append(_("PyTorch is 0.2 to 3 GB, depending on the graphics card, and takes some minutes."))
-    lines += [_("They are downloaded from the internet into this Slicer only. Slicer may have to be restarted."), "",
-              _("Install them now?")]
+    lines += [
+        _("They are downloaded from the internet into this Slicer only. Slicer may have to be restarted."),
+        "",
+        _("Install them now?"),
+    ]
     return "\n".join(lines)
 
 
@@ -197,9 +221,15 @@ def _install_packages(missing: list[Requirement]) -> None:
 
 
 def _failed(what: str, error: Exception) -> FAError:
-    return FAError("missing", what, str(error) or type(error).__name__,
-                   _("Check the network connection and the free disk space, restart Slicer and run again; pip's "
-                     "messages are in the Python console"))
+    return FAError(
+        "missing",
+        what,
+        str(error) or type(error).__name__,
+        _(
+            "Check the network connection and the free disk space, restart Slicer and run again; pip's "
+            "messages are in the Python console"
+        ),
+    )
 
 
 def _names(requirements: Sequence[Requirement]) -> str:

@@ -49,8 +49,11 @@ class Comparison:
             layout.SetViewArrangement(LAYOUT_ID)
         if inputNode is not None and nodes.pseudoHealthy is not None:
             same_window(inputNode, nodes.pseudoHealthy)
-        volumes = {INPUT: (inputNode, None), PSEUDO_HEALTHY: (nodes.pseudoHealthy, None),
-                   Z_MAP: (inputNode, nodes.zMap)}
+        volumes = {
+            INPUT: (inputNode, None),
+            PSEUDO_HEALTHY: (nodes.pseudoHealthy, None),
+            Z_MAP: (inputNode, nodes.zMap),
+        }
         for composite in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
             what = COMPARED.get(composite.GetLayoutName())
             if what is not None:
@@ -95,5 +98,6 @@ def _description() -> str:
         f'<property name="orientation" action="default">Axial</property>'
         f'<property name="viewlabel" action="default">{titles[what]}</property>'
         f'<property name="viewcolor" action="default">#F34A33</property></view></item>'
-        for name, what in COMPARED.items())
+        for name, what in COMPARED.items()
+    )
     return f'<layout type="horizontal">{views}</layout>'

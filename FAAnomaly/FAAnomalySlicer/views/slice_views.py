@@ -36,16 +36,23 @@ class Layers:
     @classmethod
     def of(cls, composite) -> Layers:
         """The layers of a ``vtkMRMLSliceCompositeNode``."""
-        return cls(composite.GetBackgroundVolumeID(), composite.GetForegroundVolumeID(), composite.GetLabelVolumeID(),
-                   composite.GetForegroundOpacity(), composite.GetLabelOpacity())
+        return cls(
+            composite.GetBackgroundVolumeID(),
+            composite.GetForegroundVolumeID(),
+            composite.GetLabelVolumeID(),
+            composite.GetForegroundOpacity(),
+            composite.GetLabelOpacity(),
+        )
 
     def put(self, composite) -> None:
         """Show them, without nodes that were removed meanwhile."""
         scene = composite.GetScene()
         was = composite.StartModify()
-        for set_id, node_id in ((composite.SetBackgroundVolumeID, self.background),
-                                (composite.SetForegroundVolumeID, self.foreground),
-                                (composite.SetLabelVolumeID, self.label)):
+        for set_id, node_id in (
+            (composite.SetBackgroundVolumeID, self.background),
+            (composite.SetForegroundVolumeID, self.foreground),
+            (composite.SetLabelVolumeID, self.label),
+        ):
             set_id(node_id if node_id and scene.GetNodeByID(node_id) else None)
         composite.SetForegroundOpacity(self.foreground_opacity)
         composite.SetLabelOpacity(self.label_opacity)
@@ -56,7 +63,7 @@ class Layers:
         return (self.background, self.foreground, self.label) == (other.background, other.foreground, other.label)
 
 
-class Views:
+class SliceViews:
     """The layers of all slice views, of every layout.
 
     Attributes
@@ -128,9 +135,13 @@ class Views:
             if ours is None or not ours.same_volumes(before):
                 self._users[composite.GetID()] = before
             empty = empty and before.background is None
-            wanted = Layers(background.GetID(), foreground.GetID() if foreground is not None else None, None,
-                            self._opacity if foreground is not None else before.foreground_opacity,
-                            before.label_opacity)
+            wanted = Layers(
+                background.GetID(),
+                foreground.GetID() if foreground is not None else None,
+                None,
+                self._opacity if foreground is not None else before.foreground_opacity,
+                before.label_opacity,
+            )
             wanted.put(composite)
             self._ours[composite.GetID()] = wanted
         self.shown = what
@@ -166,8 +177,7 @@ def jump_to(ras, volumeNode) -> None:
     """Centre all slice views on a position in the local frame of *volumeNode* (RAS mm), as a region tells it."""
     world = [0.0, 0.0, 0.0]
     volumeNode.TransformPointToWorld([float(value) for value in ras], world)
-    slicer.vtkMRMLSliceNode.JumpAllSlices(volumeNode.GetScene(), *world,
-                                          slicer.vtkMRMLSliceNode.CenteredJumpSlice)
+    slicer.vtkMRMLSliceNode.JumpAllSlices(volumeNode.GetScene(), *world, slicer.vtkMRMLSliceNode.CenteredJumpSlice)
 
 
 def same_window(inputNode, pseudoHealthy) -> None:

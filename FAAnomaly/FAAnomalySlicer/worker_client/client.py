@@ -52,8 +52,14 @@ class EngineClient:
         The last 200 lines of the log.
     """
 
-    def __init__(self, make_process: Callable[[], Process], command: list[str], environment: dict[str, str],
-                 timer: Timer, patience: Patience = DEFAULT_PATIENCE) -> None:
+    def __init__(
+        self,
+        make_process: Callable[[], Process],
+        command: list[str],
+        environment: dict[str, str],
+        timer: Timer,
+        patience: Patience = DEFAULT_PATIENCE,
+    ) -> None:
         self.log, self.state = Signal(), Signal()
         self.status = "stopped"
         self.recent_log: deque[str] = deque(maxlen=LOG_LINES)
@@ -92,8 +98,12 @@ class EngineClient:
             ``bad-request`` when a job is in flight or *params* cannot travel as JSON.
         """
         if self._job is not None:
-            raise FAError("bad-request", _("The engine is busy"), _("another run has not ended yet"),
-                          _("Wait for its end or cancel it"))
+            raise FAError(
+                "bad-request",
+                _("The engine is busy"),
+                _("another run has not ended yet"),
+                _("Wait for its end or cancel it"),
+            )
         job = Job(next(self._numbers), method, params, self.cancel)
         _encode(job.id, method, params)  # raises here, where the caller can hear it
         self.start()

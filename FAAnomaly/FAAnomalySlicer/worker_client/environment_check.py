@@ -11,13 +11,13 @@ from ..events.signal import Signal
 from ..events.timer import Timer
 from .failure_messages import error_of_ending
 from .process import Ending, Process
-from .termination import Escalation, Patience
+from .termination import Patience, Termination
 
 LONGEST_MS = 180_000
 """Loading torch for the first time may take minutes on a cold network disk."""
 
 
-class EngineCheck:
+class EnvironmentCheck:
     """One examination.
 
     Parameters
@@ -35,15 +35,21 @@ class EngineCheck:
         there are no findings.
     """
 
-    def __init__(self, make_process: Callable[[], Process], command: list[str], environment: dict[str, str],
-                 timer: Timer, longest_ms: int = LONGEST_MS) -> None:
+    def __init__(
+        self,
+        make_process: Callable[[], Process],
+        command: list[str],
+        environment: dict[str, str],
+        timer: Timer,
+        longest_ms: int = LONGEST_MS,
+    ) -> None:
         self.finished = Signal()
         self._command, self._environment, self._timer, self._longest_ms = command, environment, timer, longest_ms
         self._process = make_process()
         self._process.line.connect(self._on_line)
         self._process.log.connect(self._on_log)
         self._process.ended.connect(self._on_ended)
-        self._escalation = Escalation(self._process, timer, Patience())
+        self._escalation = Termination(self._process, timer, Patience())
         self._escalation.given_up.connect(self._on_given_up)
         self._over = False
         self._lines: list[str] = []

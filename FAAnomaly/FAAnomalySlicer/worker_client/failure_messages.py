@@ -15,7 +15,7 @@ from .process import Ending
 LAST_LINES = 3
 LINE_LENGTH = 200
 SIGKILL, SIGILL = 9, 4
-MOST_SIGNALS = 65
+MAX_SIGNALS = 65
 SHELL_OFFSET = 128
 """A shell that waited for a killed program ends with this plus the number of the signal."""
 NO_MEMORY_STATUS = (0xC0000017, 0xC000012D)
@@ -45,8 +45,12 @@ def error_of_ending(ending: Ending, log: Sequence[str]) -> FAError:
         The last lines of its standard error, oldest first.
     """
     if ending.kind == "failed-to-start":
-        return FAError("missing", _("The engine could not be started"), ending.reason,
-                       _("Install Slicer and FAAnomaly again, and check that no virus scanner blocks PythonSlicer"))
+        return FAError(
+            "missing",
+            _("The engine could not be started"),
+            ending.reason,
+            _("Install Slicer and FAAnomaly again, and check that no virus scanner blocks PythonSlicer"),
+        )
     said = "\n".join(log)
     number = _signal_number(ending, said)
     if number == SIGKILL or NO_MEMORY_SAYS.search(said) or _unsigned(ending.code) in NO_MEMORY_STATUS:
@@ -65,26 +69,33 @@ def error_of_ending(ending: Ending, log: Sequence[str]) -> FAError:
 
 def error_of_silence(seconds: float, log: Sequence[str]) -> FAError:
     """The error of a job whose engine has not said a word within *seconds* of its start."""
-    return FAError("bug", _("The engine did not start"),
-                   _join(_("it has said nothing for {seconds:.0f} seconds").format(seconds=seconds), log),
-                   _("Check that no virus scanner holds up PythonSlicer, then try again"))
+    return FAError(
+        "bug",
+        _("The engine did not start"),
+        _join(_("it has said nothing for {seconds:.0f} seconds").format(seconds=seconds), log),
+        _("Check that no virus scanner holds up PythonSlicer, then try again"),
+    )
 
 
 def error_of_protocol(theirs: object, version: object, ours: int) -> FAError:
     """The error of a job whose engine speaks protocol *theirs*."""
-    return FAError("missing", _("The engine and the panel do not fit each other"),
-                   _("FAAnomalyLib {version} speaks protocol {theirs}, the panel {ours}").format(
-                       version=version, theirs=theirs, ours=ours),
-                   _("Install FAAnomaly again and restart Slicer"))
+    return FAError(
+        "missing",
+        _("The engine and the panel do not fit each other"),
+        _("FAAnomalyLib {version} speaks protocol {theirs}, the panel {ours}").format(
+            version=version, theirs=theirs, ours=ours
+        ),
+        _("Install FAAnomaly again and restart Slicer"),
+    )
 
 
 def _signal_number(ending: Ending, said: str) -> int | None:
     code = ending.code
     if code is None:
         return None
-    if -MOST_SIGNALS < code < 0:
+    if -MAX_SIGNALS < code < 0:
         return -code
-    if SHELL_OFFSET < code < SHELL_OFFSET + MOST_SIGNALS:
+    if SHELL_OFFSET < code < SHELL_OFFSET + MAX_SIGNALS:
         return code - SHELL_OFFSET
     return SIGKILL if LAUNCHER_SAYS in said and CRASH_SAYS not in said else None
 

@@ -32,9 +32,14 @@ def find_python() -> str:
     if found is None and Path(sys.executable or "").name.lower().startswith("python"):
         found = sys.executable
     if found is None:
-        raise FAError("missing", _("Slicer's Python was not found"),
-                      _("{name} is neither in PATH nor beside {program}").format(
-                          name=SLICERS_PYTHON, program=sys.executable or "Slicer"), _("Install Slicer again"))
+        raise FAError(
+            "missing",
+            _("Slicer's Python was not found"),
+            _("{name} is neither in PATH nor beside {program}").format(
+                name=SLICERS_PYTHON, program=sys.executable or "Slicer"
+            ),
+            _("Install Slicer again"),
+        )
     return found
 
 

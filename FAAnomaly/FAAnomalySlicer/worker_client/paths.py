@@ -22,5 +22,6 @@ def resources_folder() -> Path:
         # Beside other modules of Slicer there is a Resources folder too, which is not the engine's.
         if (folder / "Models").is_dir():
             return folder
-    raise FAError("missing", _("The bundled models are not installed"), str(engine_root()),
-                  _("Install the extension again"))
+    raise FAError(
+        "missing", _("The bundled models are not installed"), str(engine_root()), _("Install the extension again")
+    )

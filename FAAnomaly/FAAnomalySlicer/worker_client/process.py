@@ -73,8 +73,6 @@ class Process(Protocol):
         """Deliver what has come in, waiting at most *seconds* for it. Without effect where an event loop delivers."""
 
 
-
-
 def is_other_program(pid: object, *own: int) -> bool:
     """Whether *pid* can be the number of a program that is neither this one nor one of *own*."""
     return isinstance(pid, int) and not isinstance(pid, bool) and pid > 1 and pid not in (os.getpid(), *own)

@@ -113,8 +113,13 @@ class QtProcess:
         self._on_error_output()
         crashed = status == qt.QProcess.CrashExit
         # Where there are signals Qt gives the number of the signal as the exit code.
-        self._end(Ending("crash" if crashed else "exit", -code if crashed and os.name == "posix" else code,
-                         self._process.errorString() if crashed else ""))
+        self._end(
+            Ending(
+                "crash" if crashed else "exit",
+                -code if crashed and os.name == "posix" else code,
+                self._process.errorString() if crashed else "",
+            )
+        )
 
     def _end(self, ending: Ending) -> None:
         self._over = True
@@ -127,7 +132,7 @@ class QtProcess:
 
     def _put_bytes(self, signal: Signal, buffer: LineBuffer, data: bytes) -> None:
         for start in range(0, len(data), PIECE):
-            self._waiting.append((signal, partial(buffer.feed, data[start:start + PIECE])))
+            self._waiting.append((signal, partial(buffer.feed, data[start : start + PIECE])))
         self._schedule()
 
     def _schedule(self) -> None:

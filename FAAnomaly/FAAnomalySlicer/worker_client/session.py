@@ -11,7 +11,7 @@ from ..events.signal import Signal
 from ..events.timer import Timer
 from .failure_messages import error_of_protocol, error_of_silence
 from .process import Ending, Process
-from .termination import Escalation, Patience
+from .termination import Patience, Termination
 
 PROTOCOL = 1
 """The protocol that ``FAAnomalyLib/worker/server.py`` describes; a test compares the two."""
@@ -49,7 +49,7 @@ class WorkerSession:
         self.leaving = False
         self.last_words: deque[str] = deque(maxlen=LAST_WORDS)
         self._process, self._timer, self._patience = process, timer, patience
-        self._escalation = Escalation(process, timer, patience)
+        self._escalation = Termination(process, timer, patience)
         self._escalation.given_up.connect(self._on_given_up)
         self._over = False
         process.line.connect(self._on_line)

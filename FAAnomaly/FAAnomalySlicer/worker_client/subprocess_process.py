@@ -42,8 +42,13 @@ class SubprocessProcess:
         self._running = True
         try:
             process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                env={**os.environ, **environment}, creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0))
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env={**os.environ, **environment},
+                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+            )
         except (OSError, ValueError) as error:
             self._events.put((self.ended, Ending("failed-to-start", None, str(error))))
             return

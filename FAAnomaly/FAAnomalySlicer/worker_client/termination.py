@@ -28,7 +28,7 @@ class Patience:
     kill: int = 3_000
 
 
-class Escalation:
+class Termination:
     """Terminate, kill, give up.
 
     Attributes

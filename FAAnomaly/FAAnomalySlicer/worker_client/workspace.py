@@ -57,8 +57,12 @@ class Workspace:
                 self._open()
             free = shutil.disk_usage(self._root).free
             if free < needed_bytes:
-                raise OSError(errno.ENOSPC, _("{needed} MB are needed, {free} MB are free").format(
-                    needed=_megabytes(needed_bytes), free=_megabytes(free)))
+                raise OSError(
+                    errno.ENOSPC,
+                    _("{needed} MB are needed, {free} MB are free").format(
+                        needed=_megabytes(needed_bytes), free=_megabytes(free)
+                    ),
+                )
             return Path(tempfile.mkdtemp(prefix="job-", dir=self._root))
 
     @contextmanager
@@ -70,10 +74,18 @@ class Workspace:
             where = self._root or self._parent or tempfile.gettempdir()
             why = error.strerror or str(error)
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise FAError("bad-input", _("The disk with the temporary folder is full"), f"{where}: {why}",
-                              _("Make room there, or choose another temporary folder in Slicer's settings")) from error
-            raise FAError("bad-input", _("The temporary folder cannot be written"), f"{where}: {why}",
-                          _("Choose another temporary folder in Slicer's settings")) from error
+                raise FAError(
+                    "bad-input",
+                    _("The disk with the temporary folder is full"),
+                    f"{where}: {why}",
+                    _("Make room there, or choose another temporary folder in Slicer's settings"),
+                ) from error
+            raise FAError(
+                "bad-input",
+                _("The temporary folder cannot be written"),
+                f"{where}: {why}",
+                _("Choose another temporary folder in Slicer's settings"),
+            ) from error
 
     def remove(self, folder: str | os.PathLike) -> None:
         """Remove the folder of a job. What a program still holds open goes with :meth:`close`."""
@@ -130,8 +142,9 @@ def _is_alive_on_windows(pid: int) -> bool:
         return False
     code = ctypes.c_ulong()
     try:
-        return bool(kernel.GetExitCodeProcess(ctypes.c_void_p(handle), ctypes.byref(code))
-                    and code.value == STILL_ACTIVE)
+        return bool(
+            kernel.GetExitCodeProcess(ctypes.c_void_p(handle), ctypes.byref(code)) and code.value == STILL_ACTIVE
+        )
     finally:
         kernel.CloseHandle(ctypes.c_void_p(handle))
 

@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the findings; raise ``FAError('missing')`` naming what keeps the engine from running."""
+    """Print the findings; raise ``FAError('missing')`` naming what keeps the loaded from running."""
     findings = examine()
     print(json.dumps({**asdict(findings), "can_run": findings.can_run}, indent=2) if args.json else as_text(findings))
     sys.stdout.flush()
@@ -66,8 +66,12 @@ def run(args: argparse.Namespace) -> int:
 
 def examine() -> Findings:
     """Look at everything; raises nothing."""
-    findings = Findings(python=platform.python_version(), cores=machine.cores(), memory_gb=machine.memory_gb(),
-                        cpu_features=machine.cpu_features())
+    findings = Findings(
+        python=platform.python_version(),
+        cores=machine.cores(),
+        memory_gb=machine.memory_gb(),
+        cpu_features=machine.cpu_features(),
+    )
     if sys.version_info < OLDEST_PYTHON:
         findings.problems.append(f"Python is older than {'.'.join(map(str, OLDEST_PYTHON))}")
     for module, requirement in REQUIRED.items():
@@ -115,8 +119,11 @@ def _examine_devices(findings: Findings) -> None:
     try:
         findings.devices = machine.devices()
     except Exception as error:  # a broken torch fails in many ways: missing libraries, illegal instructions
-        findings.problems.append(f"torch cannot be loaded ({type(error).__name__}: {str(error).splitlines()[0][:150]})"
-                                 if str(error) else f"torch cannot be loaded ({type(error).__name__})")
+        findings.problems.append(
+            f"torch cannot be loaded ({type(error).__name__}: {str(error).splitlines()[0][:150]})"
+            if str(error)
+            else f"torch cannot be loaded ({type(error).__name__})"
+        )
 
 
 def _examine_models(findings: Findings) -> None:
@@ -149,13 +156,17 @@ def _examine_temporary_folder(findings: Findings) -> None:
 def as_text(findings: Findings) -> str:
     """The findings as a table for a person."""
     features = ", ".join(f"{name} {_yes(has)}" for name, has in findings.cpu_features.items())
-    memory = ", ".join(f"{'unknown' if size is None else f'{size} GB'} {name}"
-                       for name, size in findings.memory_gb.items())
+    memory = ", ".join(
+        f"{'unknown' if size is None else f'{size} GB'} {name}" for name, size in findings.memory_gb.items()
+    )
     rows = [("FAAnomaly", findings.version), ("Python", findings.python)]
     rows += [(name, version or "not installed") for name, version in findings.packages.items()]
-    rows += [("CPU", f"{findings.cores} core{'s' if findings.cores > 1 else ''}; {features}"), ("memory", memory),
-             ("devices", ", ".join(findings.devices) or "unknown"),
-             ("temporary", findings.temporary_folder or "none")]
+    rows += [
+        ("CPU", f"{findings.cores} core{'s' if findings.cores > 1 else ''}; {features}"),
+        ("memory", memory),
+        ("devices", ", ".join(findings.devices) or "unknown"),
+        ("temporary", findings.temporary_folder or "none"),
+    ]
     rows += [(f"model {name}", state) for name, state in findings.models.items()]
     rows.append(("can run", _yes(findings.can_run)))
     width = max(len(name) for name, _ in rows)

@@ -13,38 +13,70 @@ PEOPLE_SHOWN = 10
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
-    parser.add_argument("data", type=Path, metavar="DATA",
-                        help="folder of healthy FA maps (NAME_FA.nii.gz, NAME_mask.nii.gz)")
+    parser.add_argument(
+        "data", type=Path, metavar="DATA", help="folder of healthy FA maps (NAME_FA.nii.gz, NAME_mask.nii.gz)"
+    )
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="folder for the results")
     parser.add_argument("--model", metavar="NAME|DIR", default="default", help="bundled model, or a model folder")
-    parser.add_argument("--folds", type=Path, metavar="CSV",
-                        help="columns person,model: everybody is judged by the model that has not seen them")
+    parser.add_argument(
+        "--folds",
+        type=Path,
+        metavar="CSV",
+        help="columns person,model: everybody is judged by the model that has not seen them",
+    )
     parser.add_argument("--people", type=Path, metavar="CSV", help="columns file,person; means are over people")
     parser.add_argument("--subjects", nargs="+", metavar="NAME", help="judge these alone (file names without _FA)")
-    parser.add_argument("--lesions", type=Path, metavar="FOLDER",
-                        help="lesion-*.nii.gz in MNI space; those of 2 to 8 ml are planted as well")
-    parser.add_argument("--places", type=int, default=2, metavar="N",
-                        help="places for each diameter in each subject (default %(default)s)")
-    parser.add_argument("--diameters", type=int, nargs="*", default=[8, 16, 32], metavar="D",
-                        help="of the spheres, in voxels of 1.25 mm (default 8 16 32)")
-    parser.add_argument("--changes", type=float, nargs="*", metavar="FA",
-                        default=[0.3, -0.3, 0.2, -0.2, 0.1, -0.1, 0.05, -0.05],
-                        help="changes of FA in the spheres (default ±0.3 ±0.2 ±0.1 ±0.05)")
+    parser.add_argument(
+        "--lesions",
+        type=Path,
+        metavar="FOLDER",
+        help="lesion-*.nii.gz in MNI grid; those of 2 to 8 ml are planted as well",
+    )
+    parser.add_argument(
+        "--places",
+        type=int,
+        default=2,
+        metavar="N",
+        help="places for each diameter in each subject (default %(default)s)",
+    )
+    parser.add_argument(
+        "--diameters",
+        type=int,
+        nargs="*",
+        default=[8, 16, 32],
+        metavar="D",
+        help="of the spheres, in voxels of 1.25 mm (default 8 16 32)",
+    )
+    parser.add_argument(
+        "--changes",
+        type=float,
+        nargs="*",
+        metavar="FA",
+        default=[0.3, -0.3, 0.2, -0.2, 0.1, -0.1, 0.05, -0.05],
+        help="changes of FA in the spheres (default ±0.3 ±0.2 ±0.1 ±0.05)",
+    )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the places (default %(default)s)")
     parser.add_argument("--device", choices=DEVICES, default="auto", help="default %(default)s")
-    parser.add_argument("--work", type=Path, metavar="FOLDER",
-                        help="keep finished passes there (20 MB a judgement): the same anomalies are judged again, "
-                             "after a new calibration say, without the network (seconds and network evaluations then "
-                             "count what was still to be done); an untouched brain's are those of calibrate --work")
-    parser.add_argument("--resume", action="store_true",
-                        help="use what an earlier run in the same folder has finished, also to add to it: the other "
-                             "anomalies that it planted in the same subjects stand in the table, too")
+    parser.add_argument(
+        "--work",
+        type=Path,
+        metavar="FOLDER",
+        help="keep finished passes there (20 MB a judgement): the same anomalies are judged again, "
+        "after a new calibration say, without the network (seconds and network evaluations then "
+        "count what was still to be done); an untouched brain's are those of calibrate --work",
+    )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="use what an earlier run in the same folder has finished, also to add to it: the other "
+        "anomalies that it planted in the same subjects stand in the table, too",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Judge everything, write and print the table."""
     _check(args)
-    from ...evaluation.cases import Protocol
+    from ...evaluation.cases import EvaluationProtocol
     from ...evaluation.experiment import evaluate
     from ...evaluation.methods.detector import DetectorJudges, folds_for
     from ...evaluation.planting.shapes import find_shapes
@@ -59,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
     subjects = _chosen(everybody, args.subjects)
     folds = folds_for(args.folds, {s.person for s in subjects}) if args.folds else None
     shapes = find_shapes(args.lesions) if args.lesions else []
-    protocol = Protocol(tuple(args.diameters), tuple(args.changes), args.places, args.seed)
+    protocol = EvaluationProtocol(tuple(args.diameters), tuple(args.changes), args.places, args.seed)
     line = ProgressLine()
     try:
         with cancel_on_signals() as cancel:
@@ -69,8 +101,16 @@ def run(args: argparse.Namespace) -> int:
                 args.output.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise cannot_write(args.output, error) from error
-            rows = evaluate(subjects, judges, judges.template_of, protocol, shapes,
-                            RecordStore(args.output, args.resume), line, cancel)
+            rows = evaluate(
+                subjects,
+                judges,
+                judges.template_of,
+                protocol,
+                shapes,
+                RecordStore(args.output, args.resume),
+                line,
+                cancel,
+            )
     finally:
         line.close()
     models = {subject.name: read_manifest(judges.model_of(subject))["sha256"] for subject in subjects}
@@ -93,10 +133,12 @@ def _check(args: argparse.Namespace) -> None:
 
 def _subjects(data: Path, people: Path | None) -> list:
     from ...datasets.cohort import find_volumes, mask_of, stem
-    from ...evaluation.cases import Subject
+    from ...evaluation.cases import EvaluationSubject
 
-    return [Subject(stem(path), person, path, mask_of(path) if mask_of(path).is_file() else None)
-            for person, path in find_volumes(data, people)]
+    return [
+        EvaluationSubject(stem(path), person, path, mask_of(path) if mask_of(path).is_file() else None)
+        for person, path in find_volumes(data, people)
+    ]
 
 
 def _chosen(everybody: list, names: list[str] | None) -> list:
@@ -114,12 +156,17 @@ def _warnings(subjects: list, everybody: list, model_of, args: argparse.Namespac
 
     seen = [subject.name for subject in seen_in_training(subjects, everybody, model_of)]
     if seen and args.folds:
-        raise FAError("bad-request", f"The model of {', '.join(seen)} was trained or calibrated on the same person", "",
-                      f"Correct {args.folds}")
+        raise FAError(
+            "bad-request",
+            f"The model of {', '.join(seen)} was trained or calibrated on the same person",
+            "",
+            f"Correct {args.folds}",
+        )
     found = []
     if seen:
-        found.append(f"Not held out: the model was trained or calibrated on {', '.join(seen)}; "
-                     "their scores are too good.")
+        found.append(
+            f"Not held out: the model was trained or calibrated on {', '.join(seen)}; their scores are too good."
+        )
     if len({subject.person for subject in subjects}) == 1:
         found.append("One person: no intervals, and the comparators' thresholds come from the judged brain itself.")
     return found

@@ -25,8 +25,10 @@ def run(args: argparse.Namespace) -> int:
         _show(checkpoints.list_models(), args.json)
     elif args.action == "verify":
         names = [args.name] if args.name else [model["name"] for model in checkpoints.list_models()]
-        _show([{"name": name, "sha256": checkpoints.verify_model(name)["sha256"], "verified": True} for name in names],
-              args.json)
+        _show(
+            [{"name": name, "sha256": checkpoints.verify_model(name)["sha256"], "verified": True} for name in names],
+            args.json,
+        )
     else:
         if not args.name:
             raise FAError("bad-request", "No model is named", "", "Give the name that 'models list' shows")
@@ -40,8 +42,9 @@ def _confirm(args: argparse.Namespace) -> None:
     if args.yes:
         return
     if not sys.stdin.isatty():
-        raise FAError("bad-request", f"Deleting {args.name} was not confirmed", "there is no terminal to ask on",
-                      "Add --yes")
+        raise FAError(
+            "bad-request", f"Deleting {args.name} was not confirmed", "there is no terminal to ask on", "Add --yes"
+        )
     if input(f"Delete the model {args.name} from this machine? [y/N] ").strip().lower() not in ("y", "yes"):
         raise FAError("cancelled", "Nothing was deleted")
 

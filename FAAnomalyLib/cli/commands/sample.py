@@ -9,21 +9,28 @@ import numpy as np
 
 from ...errors import FAError
 
-LARGEST_MM = 80.0
+MAX_MM = 80.0
 """Of a planted sphere: no white matter of a brain holds half of a larger one."""
 SAMPLERS = ("dpm++", "ddim", "ddpm")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``faanomaly sample``."""
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER",
-                        help="folder for sample_fa.nii.gz (and sample_truth.nii.gz, sample_healthy.nii.gz)")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="FOLDER",
+        help="folder for sample_fa.nii.gz (and sample_truth.nii.gz, sample_healthy.nii.gz)",
+    )
     parser.add_argument("--model", default="default", help="name of a bundled model or a model folder")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--sampler", choices=SAMPLERS, default="dpm++")
     parser.add_argument("--steps", type=int, default=12)
-    parser.add_argument("--plant", type=float, metavar="CHANGE",
-                        help="change FA by so much in a sphere of white matter, e.g. -0.3")
+    parser.add_argument(
+        "--plant", type=float, metavar="CHANGE", help="change FA by so much in a sphere of white matter, e.g. -0.3"
+    )
     parser.add_argument("--diameter-mm", type=float, default=20.0, help="diameter of that sphere (default 20)")
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
 
@@ -33,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     from ...evaluation.planting.lesions import plant, sphere, white_matter_centre
     from ...evaluation.planting.truth import anatomy
     from ...io.volumes import save_volume
-    from ...pipeline.loaded_model import load_engine
+    from ...pipeline.loaded_model import open_model
     from ...preprocessing.model_grid import prepare
     from ...result import place
     from ...runtime.progress import Progress
@@ -43,26 +50,43 @@ def run(args: argparse.Namespace) -> int:
     if not 1 <= args.steps <= 1000:
         raise FAError("bad-request", f"steps {args.steps} is not from 1 to 1000", "", "Choose a few, for instance 12")
     if args.plant is not None and not 0 < abs(args.plant) <= 1:
-        raise FAError("bad-request", f"A change of {args.plant:g} cannot be planted", "FA lies between 0 and 1",
-                      "Choose for instance -0.3")
-    if not 0 < args.diameter_mm <= LARGEST_MM:
-        raise FAError("bad-request", f"A sphere of {args.diameter_mm:g} mm cannot be planted", "",
-                      f"Choose more than 0 and at most {LARGEST_MM:g} mm")
-    engine = load_engine(args.model, args.device)
+        raise FAError(
+            "bad-request",
+            f"A change of {args.plant:g} cannot be planted",
+            "FA lies between 0 and 1",
+            "Choose for instance -0.3",
+        )
+    if not 0 < args.diameter_mm <= MAX_MM:
+        raise FAError(
+            "bad-request",
+            f"A sphere of {args.diameter_mm:g} mm cannot be planted",
+            "",
+            f"Choose more than 0 and at most {MAX_MM:g} mm",
+        )
+    loaded = open_model(args.model, args.device)
     line = ProgressLine()
     progress = Progress(line, None, {"drawing a brain": 1.0})
-    brain = sample_brain(engine.filler, engine.template, args.seed, args.sampler, args.steps,
-                         lambda share: progress.step("drawing a brain", share))
+    brain = sample_brain(
+        loaded.inpainter,
+        loaded.template,
+        args.seed,
+        args.sampler,
+        args.steps,
+        lambda share: progress.step("drawing a brain", share),
+    )
     progress.finish()
     line.close()
     args.output.mkdir(parents=True, exist_ok=True)
     written = {"sample_fa.nii.gz": brain}
     if args.plant is not None:
-        known = anatomy(prepare(brain, engine.template))
+        known = anatomy(prepare(brain, loaded.template))
         centre = white_matter_centre(brain, known.white, args.diameter_mm, args.seed)
         truth = sphere(brain, centre, args.diameter_mm) & known.white
-        written = {"sample_fa.nii.gz": plant(brain, truth, args.plant), "sample_healthy.nii.gz": brain,
-                   "sample_truth.nii.gz": brain.with_data(truth.astype(np.uint8))}
+        written = {
+            "sample_fa.nii.gz": plant(brain, truth, args.plant),
+            "sample_healthy.nii.gz": brain,
+            "sample_truth.nii.gz": brain.with_data(truth.astype(np.uint8)),
+        }
         print(f"planted FA {args.plant:+.2f} in {known.millilitres(truth):.1f} ml about {place(centre)} mm")
     for name, volume in written.items():
         save_volume(volume, args.output / name)

@@ -7,7 +7,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.linalg import cg
 
 from ...errors import FAError
-from .protocol import Prior, check_shapes, filled
+from .protocol import FillPriors, check_shapes, filled
 
 
 class Harmonic:
@@ -15,18 +15,19 @@ class Harmonic:
 
     The surroundings are all visible voxels, background (FA 0) beside the brain included, as for the
     network. It knows nothing but the rim of the hole, so it tells how much of a prediction comes
-    from there, and never leaves the range of the rim (maximum principle). The prior is not used.
+    from there, and never leaves the range of the rim (maximum principle). The priors is not used.
     See :class:`~.protocol.Baseline`.
     """
 
     name = "harmonic"
 
-    def fill(self, fa: np.ndarray, hole: np.ndarray, prior: Prior | None = None) -> np.ndarray:
+    def fill(self, fa: np.ndarray, hole: np.ndarray, priors: FillPriors | None = None) -> np.ndarray:
         """FA with the harmonic function in the hole; accurate to 1e-4 or better."""
         check_shapes(fa, hole)
         if hole.all():
-            raise FAError("bad-request", "The hole leaves no context", "it covers the whole volume",
-                          "Choose a smaller region")
+            raise FAError(
+                "bad-request", "The hole leaves no context", "it covers the whole volume", "Choose a smaller region"
+            )
         if not hole.any():
             return filled(fa, hole, 0.0)
         return filled(fa, hole, solve_laplace(fa, hole))

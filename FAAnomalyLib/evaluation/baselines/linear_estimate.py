@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from ...networks.conditioning import condition, linear_estimate
-from .protocol import Prior, check_shapes, context_white_matter, filled
+from .protocol import FillPriors, check_shapes, context_white_matter, filled
 
 
 class LinearEstimate:
@@ -18,12 +18,14 @@ class LinearEstimate:
 
     name = "linear_estimate"
 
-    def fill(self, fa: np.ndarray, hole: np.ndarray, prior: Prior) -> np.ndarray:
+    def fill(self, fa: np.ndarray, hole: np.ndarray, priors: FillPriors) -> np.ndarray:
         """FA with the linear estimate, clipped to [0, 1], in the hole."""
-        check_shapes(fa, hole, prior.fa, prior.white_matter, prior.brain)
-        context_white_matter(hole, prior)  # raises where nothing is in sight
-        x, template, white = (torch.from_numpy(np.ascontiguousarray(a, dtype=np.float32))[None, None]
-                              for a in (2 * fa - 1, 2 * prior.fa - 1, prior.white_matter))
+        check_shapes(fa, hole, priors.fa, priors.white_matter, priors.brain)
+        context_white_matter(hole, priors)  # raises where nothing is in sight
+        x, template, white = (
+            torch.from_numpy(np.ascontiguousarray(a, dtype=np.float32))[None, None]
+            for a in (2 * fa - 1, 2 * priors.fa - 1, priors.white_matter)
+        )
         hidden = torch.from_numpy(hole)[None, None].float()
         estimate = linear_estimate(condition(x, hidden, template, white)).numpy()[0, 0]
         return filled(fa, hole, (estimate[hole] + 1) / 2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .protocol import Prior, check_shapes, context_white_matter, filled
+from .protocol import FillPriors, check_shapes, context_white_matter, filled
 
 
 class MeanWhiteMatter:
@@ -12,8 +12,8 @@ class MeanWhiteMatter:
 
     name = "mean_white_matter"
 
-    def fill(self, fa: np.ndarray, hole: np.ndarray, prior: Prior) -> np.ndarray:
-        """FA with the mean over the context's white matter (prior above 0.5) in the hole."""
-        check_shapes(fa, hole, prior.white_matter, prior.brain)
-        mean = fa[context_white_matter(hole, prior)].mean(dtype=np.float64)
+    def fill(self, fa: np.ndarray, hole: np.ndarray, priors: FillPriors) -> np.ndarray:
+        """FA with the mean over the context's white matter (priors above 0.5) in the hole."""
+        check_shapes(fa, hole, priors.white_matter, priors.brain)
+        mean = fa[context_white_matter(hole, priors)].mean(dtype=np.float64)
         return filled(fa, hole, mean)

@@ -1,7 +1,7 @@
 """What every simple way of filling a hole looks like, and what all of them need.
 
 A baseline plays by the network's rules: it sees the FA map outside the hole and a registered
-prior, never the hidden voxels. A method that cannot beat these is not worth its weights.
+priors, never the hidden voxels. A method that cannot beat these is not worth its weights.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from ...errors import FAError
 
 
-class Prior(Protocol):
+class FillPriors(Protocol):
     """What is known about every brain, registered to this one: arrays of shape (X, Y, Z)."""
 
     @property
@@ -41,7 +41,7 @@ class Baseline(Protocol):
 
     name: str
 
-    def fill(self, fa: np.ndarray, hole: np.ndarray, prior: Prior) -> np.ndarray:
+    def fill(self, fa: np.ndarray, hole: np.ndarray, priors: FillPriors) -> np.ndarray:
         """FA with the hole filled.
 
         Parameters
@@ -51,8 +51,8 @@ class Baseline(Protocol):
             never looked at and may be anything.
         hole
             Boolean array of that shape, true where hidden.
-        prior
-            The registered prior on that grid.
+        priors
+            The registered priors on that grid.
 
         Returns
         -------
@@ -84,13 +84,13 @@ def filled(fa: np.ndarray, hole: np.ndarray, values: np.ndarray | float) -> np.n
     return result
 
 
-def context_white_matter(hole: np.ndarray, prior: Prior) -> np.ndarray:
-    """Boolean array, true at the visible voxels that are white matter for the prior (above 0.5).
+def context_white_matter(hole: np.ndarray, priors: FillPriors) -> np.ndarray:
+    """Boolean array, true at the visible voxels that are white matter for the priors (above 0.5).
 
     Where the hole covers all white matter it is the visible brain instead; raises
     ``FAError('bad-request')`` when that is hidden too.
     """
-    for probability in (prior.white_matter, prior.brain):
+    for probability in (priors.white_matter, priors.brain):
         context = (probability > 0.5) & ~hole
         if context.any():
             return context

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .protocol import Prior, check_shapes, context_white_matter, filled
+from .protocol import FillPriors, check_shapes, context_white_matter, filled
 
 
 class Template:
@@ -16,12 +16,12 @@ class Template:
 
     name = "template"
 
-    def fill(self, fa: np.ndarray, hole: np.ndarray, prior: Prior) -> np.ndarray:
+    def fill(self, fa: np.ndarray, hole: np.ndarray, priors: FillPriors) -> np.ndarray:
         """FA with gain * template + offset, clipped to [0, 1], in the hole."""
-        check_shapes(fa, hole, prior.fa, prior.white_matter, prior.brain)
-        context = context_white_matter(hole, prior)
-        gain, offset = fit(prior.fa[context], fa[context])
-        return filled(fa, hole, gain * prior.fa[hole].astype(np.float64) + offset)
+        check_shapes(fa, hole, priors.fa, priors.white_matter, priors.brain)
+        context = context_white_matter(hole, priors)
+        gain, offset = fit(priors.fa[context], fa[context])
+        return filled(fa, hole, gain * priors.fa[hole].astype(np.float64) + offset)
 
 
 def fit(template: np.ndarray, fa: np.ndarray) -> tuple[float, float]:

@@ -15,7 +15,7 @@ from scipy import ndimage
 
 from ...anomaly.regions import find_regions
 from ...inpainting.masks import plan
-from ...preprocessing.model_grid import Prepared
+from ...preprocessing.model_grid import PreparedSubject
 from ...result import Result
 from ...volume import Volume
 from ..baselines.harmonic import Harmonic
@@ -31,16 +31,16 @@ NOBODY = (float("inf"), float("inf"))
 THESIS_MARGIN = 0.02
 
 
-def template_prediction(prepared: Prepared, inside: np.ndarray) -> np.ndarray:
+def template_prediction(prepared: PreparedSubject, inside: np.ndarray) -> np.ndarray:
     """FA of the registered template with gain and offset fitted to this brain's white matter, (X, Y, Z)."""
-    prior = prepared.space.prior
-    gain, offset = fit(prior.fa[inside], prepared.fa[inside])
-    return np.clip(gain * prior.fa + offset, 0.0, 1.0)
+    priors = prepared.grid.priors
+    gain, offset = fit(priors.fa[inside], prepared.fa[inside])
+    return np.clip(gain * priors.fa + offset, 0.0, 1.0)
 
 
-def harmonic_prediction(prepared: Prepared, inside: np.ndarray) -> np.ndarray:
+def harmonic_prediction(prepared: PreparedSubject, inside: np.ndarray) -> np.ndarray:
     """FA of the smoothest fill of interleaved holes that cover the brain, (X, Y, Z)."""
-    spacing, filled = prepared.space.spacing_mm, np.zeros_like(prepared.fa)
+    spacing, filled = prepared.grid.spacing_mm, np.zeros_like(prepared.fa)
     for one in plan(prepared.brain, MASK_SIZE, (spacing,) * 3, shift_count=1):
         filled[one.hole] = Harmonic().fill(prepared.fa, one.hole)[one.hole]
     return filled
@@ -62,26 +62,34 @@ class Comparator:
         Positive z of the increased and of the decreased tail.
     """
 
-    def __init__(self, name: str, prepare: Callable[[Volume], Prepared],
-                 limits: tuple[float, float] = NOBODY) -> None:
+    def __init__(
+        self, name: str, prepare: Callable[[Volume], PreparedSubject], limits: tuple[float, float] = NOBODY
+    ) -> None:
         self._predict, self._prepare, self._limits = COMPARATORS[name], prepare, limits
         self.identity = repr((name, SMOOTHING_MM, EDGE_MM, MASK_SIZE, limits))
 
     def judge(self, volume: Volume) -> Result:
         """See :meth:`.protocol.Judge.judge`."""
         prepared = self._prepare(volume)
-        space = prepared.space
-        depth = ndimage.distance_transform_edt(prepared.brain, sampling=space.spacing_mm)
-        inside = (space.prior.white_matter > 0.5) & (depth >= EDGE_MM)
+        grid = prepared.grid
+        depth = ndimage.distance_transform_edt(prepared.brain, sampling=grid.spacing_mm)
+        inside = (grid.priors.white_matter > 0.5) & (depth >= EDGE_MM)
         prediction = self._predict(prepared, inside)
-        z = _standardised(prepared.fa - prediction, inside, SMOOTHING_MM / space.spacing_mm)
-        replaced = prepared.native_brain & space.mask_to_native(prepared.brain)
-        healthy = np.where(replaced, space.to_native(prediction), volume.data).astype(np.float32)
-        native_z = volume.with_data(np.where(prepared.native_brain, space.to_native(z), 0.0).astype(np.float32))
+        z = _standardised(prepared.fa - prediction, inside, SMOOTHING_MM / grid.spacing_mm)
+        replaced = prepared.native_brain & grid.mask_to_native(prepared.brain)
+        healthy = np.where(replaced, grid.to_native(prediction), volume.data).astype(np.float32)
+        native_z = volume.with_data(np.where(prepared.native_brain, grid.to_native(z), 0.0).astype(np.float32))
         difference = volume.with_data(volume.data - healthy)
         segmentation, regions = find_regions(native_z, difference, self._limits)
-        return Result(volume, volume.with_data(healthy), difference, native_z, segmentation, regions,
-                      {"threshold_z": None if self._limits == NOBODY else list(self._limits), "network_evaluations": 0})
+        return Result(
+            volume,
+            volume.with_data(healthy),
+            difference,
+            native_z,
+            segmentation,
+            regions,
+            {"threshold_z": None if self._limits == NOBODY else list(self._limits), "network_evaluations": 0},
+        )
 
 
 def _standardised(residual: np.ndarray, inside: np.ndarray, sigma: float) -> np.ndarray:

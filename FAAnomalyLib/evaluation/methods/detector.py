@@ -16,7 +16,7 @@ from ...request import DetectRequest
 from ...result import Result
 from ...runtime.progress import CancelToken
 from ...volume import Volume
-from ..cases import Subject
+from ..cases import EvaluationSubject
 
 
 class DetectorJudge:
@@ -27,12 +27,24 @@ class DetectorJudge:
     finished passes are kept there, so that another calibration is evaluated without the network.
     """
 
-    def __init__(self, detector, model: Path, device: str, mask: Path | None, cancel: CancelToken | None,
-                 work: Path | None = None) -> None:
+    def __init__(
+        self,
+        detector,
+        model: Path,
+        device: str,
+        mask: Path | None,
+        cancel: CancelToken | None,
+        work: Path | None = None,
+    ) -> None:
         self._detector, self._cancel = detector, cancel
-        self._request = DetectRequest(input="(in memory)", model=str(model), device=device,
-                                      brain_mask=None if mask is None else str(mask),
-                                      output=None if work is None else str(work), resume=work is not None)
+        self._request = DetectRequest(
+            input="(in memory)",
+            model=str(model),
+            device=device,
+            brain_mask=None if mask is None else str(mask),
+            output=None if work is None else str(work),
+            resume=work is not None,
+        )
         self.identity = json.dumps([device, [sha256_of(p) for p in sorted(model.rglob("*")) if p.is_file()]])
 
     def judge(self, volume: Volume) -> Result:
@@ -55,23 +67,30 @@ class DetectorJudges:
         See :class:`DetectorJudge`.
     """
 
-    def __init__(self, model: str, folds: dict[str, Path] | None = None, device: str = "auto",
-                 cancel: CancelToken | None = None, work: Path | None = None) -> None:
+    def __init__(
+        self,
+        model: str,
+        folds: dict[str, Path] | None = None,
+        device: str = "auto",
+        cancel: CancelToken | None = None,
+        work: Path | None = None,
+    ) -> None:
         self._model, self._folds, self._device, self._cancel = model, folds, device, cancel
         self._work = work
         self._detector = Detector()
         self._templates: dict[Path, Template] = {}
 
-    def __call__(self, subject: Subject) -> DetectorJudge:
+    def __call__(self, subject: EvaluationSubject) -> DetectorJudge:
         """The subject's judge; raises ``FAError('missing')`` when its model is not there."""
-        return DetectorJudge(self._detector, self.model_of(subject), self._device, subject.mask, self._cancel,
-                             self._work)
+        return DetectorJudge(
+            self._detector, self.model_of(subject), self._device, subject.mask, self._cancel, self._work
+        )
 
-    def model_of(self, subject: Subject) -> Path:
+    def model_of(self, subject: EvaluationSubject) -> Path:
         """Folder of the model that judges *subject*."""
         return find_model(self._model if self._folds is None else self._folds[subject.person])
 
-    def template_of(self, subject: Subject) -> Template:
+    def template_of(self, subject: EvaluationSubject) -> Template:
         """Template of the model that judges *subject*."""
         folder = template_folder(self.model_of(subject))
         if folder not in self._templates:
@@ -87,12 +106,18 @@ def folds_for(table: Path, people: set[str]) -> dict[str, Path]:
     folds = read_folds(table)
     strangers = sorted(people - set(folds))
     if strangers:
-        raise FAError("bad-input", f"{table} names no model for {', '.join(strangers[:10])}", "",
-                      "Everybody needs a model that has not seen them")
+        raise FAError(
+            "bad-input",
+            f"{table} names no model for {', '.join(strangers[:10])}",
+            "",
+            "Everybody needs a model that has not seen them",
+        )
     return folds
 
 
-def seen_in_training(subjects: list[Subject], everybody: list[Subject], model_of) -> list[Subject]:
+def seen_in_training(
+    subjects: list[EvaluationSubject], everybody: list[EvaluationSubject], model_of
+) -> list[EvaluationSubject]:
     """Subjects whose person their own model was trained or calibrated on, as far as its manifest tells.
 
     *everybody* is all volumes of the data set, evaluated or not: another volume of the same person counts.

@@ -33,8 +33,13 @@ def mean_over_people(values: Iterable[tuple[str, float | None]], seed: int = 0, 
     if not grouped:
         return None
     means = np.array([np.mean(own) for own in grouped.values()])
-    found = {"mean": float(means.mean()), "low": None, "high": None, "people": len(means),
-             "cases": sum(map(len, grouped.values()))}
+    found = {
+        "mean": float(means.mean()),
+        "low": None,
+        "high": None,
+        "people": len(means),
+        "cases": sum(map(len, grouped.values())),
+    }
     if len(means) > 1:
         drawn = means[np.random.default_rng(seed).integers(len(means), size=(draws, len(means)))].mean(axis=1)
         found["low"], found["high"] = (float(q) for q in np.quantile(drawn, [(1 - COVERAGE) / 2, (1 + COVERAGE) / 2]))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...anomaly.regions import sought
+from ...anomaly.regions import restrict_to_signs
 from ...result import Result
 from .bootstrap import mean_over_people
 from .regionwise import cut_at, found_and_false
@@ -22,11 +22,11 @@ FALSE_REGIONS = 1.0
 def free_response(result: Result, truth: np.ndarray, sign: str, signs: str = "both") -> list[list[float]]:
     """``[found (0 or 1), false regions]`` at each of :data:`LEVELS`; see :func:`.hits.found_and_false`.
 
-    *signs* is what is looked for, see :func:`FAAnomalyLib.anomaly.regions.sought`.
+    *signs* is what is looked for, see :func:`FAAnomalyLib.anomaly.regions.restrict_to_signs`.
     """
     points = []
     for level in LEVELS:
-        found, false = found_and_false(cut_at(result, sought((level, level), signs)), truth, sign)
+        found, false = found_and_false(cut_at(result, restrict_to_signs((level, level), signs)), truth, sign)
         points.append([float(found), float(false)])
     return points
 
@@ -37,10 +37,17 @@ def curve(rows: list[dict], seed: int = 0) -> list[dict]:
     *rows* have ``person`` and, where it was measured, ``free_response``; empty when none has.
     """
     told = _told(rows)
-    return [{"z": level, **{name: mean_over_people([(row["person"], row["free_response"][number][part])
-                                                    for row in told], seed)
-                            for part, name in enumerate(("found", "false_regions"))}}
-            for number, level in enumerate(LEVELS) if told]
+    return [
+        {
+            "z": level,
+            **{
+                name: mean_over_people([(row["person"], row["free_response"][number][part]) for row in told], seed)
+                for part, name in enumerate(("found", "false_regions"))
+            },
+        }
+        for number, level in enumerate(LEVELS)
+        if told
+    ]
 
 
 def found_at_price(rows: list[dict], points: list[dict], seed: int = 0) -> dict | None:
@@ -61,8 +68,9 @@ def found_at_price(rows: list[dict], points: list[dict], seed: int = 0) -> dict 
     def between(lower: float, upper: float) -> float:
         return share * lower + (1 - share) * upper
 
-    found = [(row["person"], between(row["free_response"][dear][0], row["free_response"][cheap][0]))
-             for row in _told(rows)]
+    found = [
+        (row["person"], between(row["free_response"][dear][0], row["free_response"][cheap][0])) for row in _told(rows)
+    ]
     return mean_over_people(found, seed) | {"z": between(points[dear]["z"], points[cheap]["z"])}
 
 

@@ -18,12 +18,34 @@ def z_on_healthy(z: np.ndarray, white: np.ndarray) -> dict:
     :data:`QUANTILES`; None where nothing was judged.
     """
     values = z[white & (z != 0)].astype(np.float64)
-    judged = values.size / max(np.count_nonzero(white), 1)
+    analysed = values.size / max(np.count_nonzero(white), 1)
     if not values.size:
-        return {**dict.fromkeys(("z_mean", "z_sd", "z_beyond_2", "z_beyond_3", "z_above_3", "z_below_3", "z_highest",
-                                 "z_lowest", "z_quantiles")), "judged_share": judged}
+        return {
+            **dict.fromkeys(
+                (
+                    "z_mean",
+                    "z_sd",
+                    "z_beyond_2",
+                    "z_beyond_3",
+                    "z_above_3",
+                    "z_below_3",
+                    "z_highest",
+                    "z_lowest",
+                    "z_quantiles",
+                )
+            ),
+            "judged_share": analysed,
+        }
     size = np.abs(values)
-    return {"z_mean": float(values.mean()), "z_sd": float(values.std()), "z_beyond_2": float((size > 2).mean()),
-            "z_beyond_3": float((size > 3).mean()), "z_above_3": float((values > 3).mean()),
-            "z_below_3": float((values < -3).mean()), "z_highest": float(values.max()), "z_lowest": float(values.min()),
-            "z_quantiles": np.quantile(values, QUANTILES).round(4).tolist(), "judged_share": judged}
+    return {
+        "z_mean": float(values.mean()),
+        "z_sd": float(values.std()),
+        "z_beyond_2": float((size > 2).mean()),
+        "z_beyond_3": float((size > 3).mean()),
+        "z_above_3": float((values > 3).mean()),
+        "z_below_3": float((values < -3).mean()),
+        "z_highest": float(values.max()),
+        "z_lowest": float(values.min()),
+        "z_quantiles": np.quantile(values, QUANTILES).round(4).tolist(),
+        "judged_share": analysed,
+    }

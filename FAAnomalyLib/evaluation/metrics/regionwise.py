@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from scipy import ndimage
 
-from ...anomaly.regions import LEAST_REGION_ML, NEIGHBOURS, find_regions
+from ...anomaly.regions import MIN_REGION_ML, NEIGHBOURS, find_regions
 from ...result import DECREASED, INCREASED, Result
 
 SIGNS = {"increased": INCREASED, "decreased": DECREASED}
@@ -41,7 +41,7 @@ def found_and_false(result: Result, truth: np.ndarray, sign: str) -> tuple[bool,
 def parts_beside(predicted: np.ndarray, truth: np.ndarray, voxel_ml: float) -> int:
     """Connected parts of a boolean array that share no voxel with the truth, specks below 0.1 ml left out."""
     parts, count = ndimage.label(predicted, NEIGHBOURS)
-    large = np.bincount(parts.ravel(), minlength=count + 1) * voxel_ml >= LEAST_REGION_ML
+    large = np.bincount(parts.ravel(), minlength=count + 1) * voxel_ml >= MIN_REGION_ML
     large[0] = False
     large[np.unique(parts[truth])] = False
     return int(large.sum())

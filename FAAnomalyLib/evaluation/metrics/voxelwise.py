@@ -26,8 +26,12 @@ def overlap(segmentation: np.ndarray, label: int, truth: np.ndarray) -> dict[str
     """
     hits = int(np.count_nonzero((segmentation == label) & truth))
     predicted, true = int(np.count_nonzero(segmentation)), int(np.count_nonzero(truth))
-    return {"dice": 2 * hits / (predicted + true), "iou": hits / (predicted + true - hits),
-            "sensitivity": hits / true, "precision": hits / predicted if predicted else None}
+    return {
+        "dice": 2 * hits / (predicted + true),
+        "iou": hits / (predicted + true - hits),
+        "sensitivity": hits / true,
+        "precision": hits / predicted if predicted else None,
+    }
 
 
 def average_precision(scores: np.ndarray, truth: np.ndarray) -> float:

@@ -33,8 +33,9 @@ def scale(volume: Volume, where: np.ndarray, share: float) -> Volume:
     return volume.with_data(np.where(where, changed, volume.data).astype(np.float32))
 
 
-def white_matter_centre(volume: Volume, white_matter: np.ndarray, diameter_mm: float,
-                        seed: int) -> tuple[float, float, float]:
+def white_matter_centre(
+    volume: Volume, white_matter: np.ndarray, diameter_mm: float, seed: int
+) -> tuple[float, float, float]:
     """A seeded place, RAS mm, about which at least half of a ball is white matter.
 
     Raises ``FAError('bad-input')`` when 1000 draws find none.

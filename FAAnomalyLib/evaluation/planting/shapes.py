@@ -13,7 +13,7 @@ from ...errors import FAError
 from ...io.volumes import load_volume
 from ...volume import Volume
 
-LEAST_ML, MOST_ML = 2.0, 8.0
+MIN_ML, MAX_ML = 2.0, 8.0
 """Shapes of these sizes are planted."""
 
 
@@ -36,7 +36,7 @@ class Shape:
     volume_ml: float
 
 
-def find_shapes(folder: Path, least_ml: float = LEAST_ML, most_ml: float = MOST_ML) -> list[Shape]:
+def find_shapes(folder: Path, least_ml: float = MIN_ML, most_ml: float = MAX_ML) -> list[Shape]:
     """The shapes ``lesion-*.nii.gz`` of *least_ml* to *most_ml* in *folder*, by name.
 
     Sizes are those of ``volumes.csv`` (columns ``file``, ``volume_ml``); a mask that it does not name, or
@@ -56,8 +56,9 @@ def find_shapes(folder: Path, least_ml: float = LEAST_ML, most_ml: float = MOST_
         if least_ml <= size <= most_ml:
             shapes.append(Shape(path.name.removesuffix(".nii.gz"), mask, size))
     if not shapes:
-        raise FAError("bad-input", f"No lesion shape in {folder} has {least_ml:g} to {most_ml:g} ml", "",
-                      "Name another folder")
+        raise FAError(
+            "bad-input", f"No lesion shape in {folder} has {least_ml:g} to {most_ml:g} ml", "", "Name another folder"
+        )
     return shapes
 
 
@@ -68,8 +69,12 @@ def _volumes(table: Path) -> dict[str, float]:
         with open(table, newline="", encoding="utf-8-sig") as handle:
             return {row["file"]: float(row["volume_ml"]) for row in csv.DictReader(handle)}
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
-        raise FAError("bad-input", f"{table} cannot be used", f"{type(error).__name__} {error}",
-                      "Give a CSV with the columns file,volume_ml") from error
+        raise FAError(
+            "bad-input",
+            f"{table} cannot be used",
+            f"{type(error).__name__} {error}",
+            "Give a CSV with the columns file,volume_ml",
+        ) from error
 
 
 def brought(shape: Shape, volume: Volume, template_to_subject: np.ndarray) -> np.ndarray:
@@ -79,6 +84,13 @@ def brought(shape: Shape, volume: Volume, template_to_subject: np.ndarray) -> np
     (:attr:`~FAAnomalyLib.preprocessing.affine_registration.Alignment.matrix`).
     """
     step = np.linalg.inv(template_to_subject @ shape.mask.affine) @ volume.affine
-    inside = ndimage.affine_transform((shape.mask.data > 0.5).astype(np.float32), step[:3, :3], step[:3, 3],
-                                      output_shape=volume.shape, order=1, mode="constant", cval=0.0)
+    inside = ndimage.affine_transform(
+        (shape.mask.data > 0.5).astype(np.float32),
+        step[:3, :3],
+        step[:3, 3],
+        output_shape=volume.shape,
+        order=1,
+        mode="constant",
+        cval=0.0,
+    )
     return inside > 0.5

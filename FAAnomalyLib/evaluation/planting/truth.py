@@ -8,15 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...errors import FAError
-from ...preprocessing.model_grid import Prepared
+from ...preprocessing.model_grid import PreparedSubject
 from ...volume import Volume
-from ..cases import LESION, Case, Subject
+from ..cases import LESION, Case, EvaluationSubject
 from .lesions import plant, scale, sphere, white_matter_centre
 from .shapes import Shape, brought
 
 WHITE_MATTER = 0.5
-"""Registered prior above this, inside the brain, is white matter: for every method, truth and score alike."""
-LEAST_TRUTH_ML = 0.5
+"""Registered priors above this, inside the brain, is white matter: for every method, truth and score alike."""
+MIN_TRUTH_ML = 0.5
 """A lesion shape of which less lies in a subject's white matter is left out for that subject."""
 
 
@@ -29,7 +29,7 @@ class Anatomy:
     volume
         The untouched FA map, clean, in [0, 1].
     white
-        bool (X, Y, Z) on its grid: registered prior above :data:`WHITE_MATTER`, inside the brain.
+        bool (X, Y, Z) on its grid: registered priors above :data:`WHITE_MATTER`, inside the brain.
     template_to_subject
         4x4, template RAS mm -> subject RAS mm, of the untouched map.
     """
@@ -43,14 +43,14 @@ class Anatomy:
         return np.count_nonzero(where) * self.volume.voxel_ml
 
 
-def anatomy(prepared: Prepared) -> Anatomy:
+def anatomy(prepared: PreparedSubject) -> Anatomy:
     """White matter of an untouched map that was registered."""
-    space = prepared.space
-    white = (space.to_native(space.prior.white_matter) > WHITE_MATTER) & prepared.native_brain
-    return Anatomy(space.native, white, space.alignment.matrix)
+    grid = prepared.grid
+    white = (grid.to_native(grid.priors.white_matter) > WHITE_MATTER) & prepared.native_brain
+    return Anatomy(grid.native, white, grid.alignment.matrix)
 
 
-def truth_of(case: Case, subject: Subject, known: Anatomy, seed: int, shapes: dict[str, Shape]) -> np.ndarray:
+def truth_of(case: Case, subject: EvaluationSubject, known: Anatomy, seed: int, shapes: dict[str, Shape]) -> np.ndarray:
     """Voxels that *case* changes in *subject*, bool (X, Y, Z); always white matter.
 
     A sphere's place is a white-matter voxel drawn with *seed*, the subject's name, the diameter and the
@@ -73,6 +73,10 @@ def effective_change(untouched: Volume, changed: Volume, truth: np.ndarray) -> f
     """Mean change of FA over the truth after clipping; raises ``FAError('bad-input')`` when clipping left none."""
     change = float((changed.data[truth].astype(np.float64) - untouched.data[truth]).mean())
     if abs(change) < 1e-6:
-        raise FAError("bad-input", "The planted anomaly changes nothing", "FA is 0 or 1 in all of it",
-                      "Check that the map is FA, or plant another change")
+        raise FAError(
+            "bad-input",
+            "The planted anomaly changes nothing",
+            "FA is 0 or 1 in all of it",
+            "Check that the map is FA, or plant another change",
+        )
     return change

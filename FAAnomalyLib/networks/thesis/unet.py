@@ -97,8 +97,9 @@ class ThesisUNet(nn.Module):
                 self.downsample.append(DownSample(width))
                 skips.append(width)
 
-        self.middle = nn.ModuleList([Stage(widths[-1], widths[-1], time_dim, attention),
-                                     Stage(widths[-1], widths[-1], time_dim, None)])
+        self.middle = nn.ModuleList(
+            [Stage(widths[-1], widths[-1], time_dim, attention), Stage(widths[-1], widths[-1], time_dim, None)]
+        )
 
         # Both lists run from the deepest level to the shallowest.
         self.up, self.upsample = nn.ModuleList(), nn.ModuleList()
@@ -106,8 +107,9 @@ class ThesisUNet(nn.Module):
         for level in reversed(range(len(widths))):
             stages = nn.ModuleList()
             for _ in range(BLOCKS_UP):
-                stages.append(Stage(before + skips.pop(), widths[level], time_dim,
-                                    attention if level >= attended else None))
+                stages.append(
+                    Stage(before + skips.pop(), widths[level], time_dim, attention if level >= attended else None)
+                )
                 before = widths[level]
             self.up.append(stages)
             if level > 0:

@@ -14,7 +14,7 @@ from scipy.stats import norm
 from FAAnomalyLib.evaluation.cases import LESION, SPHERE
 from FAAnomalyLib.evaluation.metrics.froc import LEVELS
 from FAAnomalyLib.evaluation.metrics.healthy import QUANTILES
-from FAAnomalyLib.evaluation.rows import ALONE, FAANOMALY
+from FAAnomalyLib.evaluation.rows import FAANOMALY, ONE_SIDED
 from FAAnomalyLib.evaluation.tables.cells import cells
 
 FOLDER = Path(__file__).resolve().parents[2] / "Benchmarks"
@@ -39,16 +39,24 @@ def run_script(monkeypatch, name: str, *arguments) -> None:
 
 
 def planted(person: str, change: float, points: list[list[float]]) -> dict:
-    return {"method": FAANOMALY, "kind": SPHERE, "diameter": 16, "change": change, "person": person,
-            "free_response": points}
+    return {
+        "method": FAANOMALY,
+        "kind": SPHERE,
+        "diameter": 16,
+        "change": change,
+        "person": person,
+        "free_response": points,
+    }
 
 
 def test_free_response_is_drawn_where_it_lies(tmp_path, monkeypatch, capsys):
     half = [[1.0, 2.0], *[[0.0, 0.0]] * (len(LEVELS) - 1)]
     rows = [planted("A", change, half) for change in (0.2, -0.2)]
     aside = {"free_response": [[1.0, 3.0]] * len(LEVELS)}
-    rows += [{**rows[0], "method": ALONE["increased"], **aside},
-             *({**rows[1], "kind": LESION, "method": method, **aside} for method in (FAANOMALY, ALONE["decreased"]))]
+    rows += [
+        {**rows[0], "method": ONE_SIDED["increased"], **aside},
+        *({**rows[1], "kind": LESION, "method": method, **aside} for method in (FAANOMALY, ONE_SIDED["decreased"])),
+    ]
     path, picture = tmp_path / "evaluation.json", tmp_path / "froc.png"
     path.write_text(json.dumps({"planted": cells(rows)}))
     run_script(monkeypatch, "froc_plot.py", path, "-o", picture)
@@ -57,22 +65,40 @@ def test_free_response_is_drawn_where_it_lies(tmp_path, monkeypatch, capsys):
     told = [line for line in lines if line.startswith("sphere 16")]
     assert len(told) == 1 and "±0.2" in told[0] and "1.00 (2.0)" in told[0], "both signs together, once"
     with Image.open(picture) as drawn:
-        at = {name: drawn.getpixel(place) for name, place in
-              {"two false, all found": (SIZE // 2, MARGIN), "none": (MARGIN, SIZE - MARGIN),
-               "between": (SIZE // 4 + MARGIN // 2, SIZE // 2), "beside": (SIZE // 2 + 40, SIZE // 2 - 60)}.items()}
+        at = {
+            name: drawn.getpixel(place)
+            for name, place in {
+                "two false, all found": (SIZE // 2, MARGIN),
+                "none": (MARGIN, SIZE - MARGIN),
+                "between": (SIZE // 4 + MARGIN // 2, SIZE // 2),
+                "beside": (SIZE // 2 + 40, SIZE // 2 - 60),
+            }.items()
+        }
     assert at.pop("beside") == BACK
     assert all(sum(abs(a - b) for a, b in zip(pixel, COLOURS[0], strict=True)) < 60 for pixel in at.values()), at
 
 
 def test_quantiles_of_a_standard_normal_lie_on_the_diagonal(tmp_path, monkeypatch, capsys):
     path, picture = tmp_path / "evaluation.json", tmp_path / "qq.png"
-    path.write_text(json.dumps({"untouched_rows": [{"method": FAANOMALY, "z_quantiles": norm.ppf(QUANTILES).tolist()},
-                                                   {"method": "template z-map", "z_quantiles": [0.0]}]}))
+    path.write_text(
+        json.dumps(
+            {
+                "untouched_rows": [
+                    {"method": FAANOMALY, "z_quantiles": norm.ppf(QUANTILES).tolist()},
+                    {"method": "template z-map", "z_quantiles": [0.0]},
+                ]
+            }
+        )
+    )
     run_script(monkeypatch, "qq_plot.py", path, "-o", picture)
     assert capsys.readouterr().out.startswith("1 brains")
     with Image.open(picture) as drawn:
-        line = [x for x in range(SIZE) for y in range(MARGIN, SIZE - MARGIN) if x + y == SIZE - 1
-                and drawn.getpixel((x, y))[2] - drawn.getpixel((x, y))[0] > 100]
+        line = [
+            x
+            for x in range(SIZE)
+            for y in range(MARGIN, SIZE - MARGIN)
+            if x + y == SIZE - 1 and drawn.getpixel((x, y))[2] - drawn.getpixel((x, y))[0] > 100
+        ]
     assert len(line) > 0.7 * (SIZE - 2 * MARGIN), "a blue line from -3 to 3 of -4 to 4"
 
 
@@ -89,6 +115,8 @@ def test_nothing_to_draw_is_told(tmp_path, monkeypatch, capsys):
 def test_a_larger_sphere_needs_less_of_a_change(monkeypatch, capsys):
     run_script(monkeypatch, "detection_limits.py")
     least = capsys.readouterr().out.splitlines()[-1].split("|")[2:-1]
-    for needed in zip(*([float(side) if side.strip() != "–" else float("inf") for side in cell.split("/")]
-                        for cell in least), strict=True):
+    for needed in zip(
+        *([float(side) if side.strip() != "–" else float("inf") for side in cell.split("/")] for cell in least),
+        strict=True,
+    ):
         assert list(needed) == sorted(needed, reverse=True) and 0.02 < needed[-1] < 0.2

@@ -65,17 +65,70 @@ def test_every_option_reaches_the_request(engine, tmp_path, monkeypatch, capsys)
     seen = []
     monkeypatch.setattr(fake_engine, "behave", lambda *_: None)
     detect = fake_engine.Detector.detect
-    monkeypatch.setattr(fake_engine.Detector, "detect",
-                        lambda self, request, **more: (seen.append(request), detect(self, request))[1])
+    monkeypatch.setattr(
+        fake_engine.Detector, "detect", lambda self, request, **more: (seen.append(request), detect(self, request))[1]
+    )
     out = str(tmp_path / "out")
-    assert cli.main(["detect", "a.nii", "-o", out, "--model", "m", "--mask-type", "wm", "--mask-size", "8", "--roi",
-                     "r.mrk.json", "--sampler", "dpm++", "--steps", "7", "--samples", "3", "--threshold", "4.5",
-                     "--signs", "decreased", "--device", "cpu", "--seed", "9", "--resume", "--brain-mask", "b.nii",
-                     "--scale", "1000", "--no-report"]) == 0
-    assert seen == [fa.DetectRequest(input="a.nii", output=out, model="m", mask_type="wm", mask_size=8,
-                                     roi="r.mrk.json", sampler="dpm++", steps=7, samples=3, threshold=4.5,
-                                     signs="decreased", device="cpu", seed=9, resume=True, brain_mask="b.nii",
-                                     scale=1000.0, report=False)]
+    assert (
+        cli.main(
+            [
+                "detect",
+                "a.nii",
+                "-o",
+                out,
+                "--model",
+                "m",
+                "--mask-type",
+                "wm",
+                "--mask-size",
+                "8",
+                "--roi",
+                "r.mrk.json",
+                "--sampler",
+                "dpm++",
+                "--steps",
+                "7",
+                "--samples",
+                "3",
+                "--threshold",
+                "4.5",
+                "--signs",
+                "decreased",
+                "--device",
+                "cpu",
+                "--seed",
+                "9",
+                "--resume",
+                "--brain-mask",
+                "b.nii",
+                "--scale",
+                "1000",
+                "--no-report",
+            ]
+        )
+        == 0
+    )
+    assert seen == [
+        fa.DetectRequest(
+            input="a.nii",
+            output=out,
+            model="m",
+            mask_type="wm",
+            mask_size=8,
+            roi="r.mrk.json",
+            sampler="dpm++",
+            steps=7,
+            samples=3,
+            threshold=4.5,
+            signs="decreased",
+            device="cpu",
+            seed=9,
+            resume=True,
+            brain_mask="b.nii",
+            scale=1000.0,
+            report=False,
+        )
+    ]
     assert "No report was asked for" in (tmp_path / "out" / "report.html").read_text()
 
 
@@ -85,13 +138,16 @@ def test_json_prints_the_result(engine, tmp_path, capsys):
     assert printed["method"] == "inpaint" and printed == json.loads((tmp_path / "result.json").read_text())
 
 
-@pytest.mark.parametrize(("kind", "status", "says"), [
-    ("bad", 2, "bad.nii is not one 3D volume: its shape is (1, 2). Choose another"),
-    ("memory", 3, "Out of memory"),
-    ("torchmemory", 3, "CUDA out of memory. Tried to allocate 2 GiB. Close other programs"),
-    ("package", 5, "The package nibabel is not installed"),
-    ("bug", 1, "FAAnomaly met a bug: ZeroDivisionError, division by zero. Run again with --debug"),
-])
+@pytest.mark.parametrize(
+    ("kind", "status", "says"),
+    [
+        ("bad", 2, "bad.nii is not one 3D volume: its shape is (1, 2). Choose another"),
+        ("memory", 3, "Out of memory"),
+        ("torchmemory", 3, "CUDA out of memory. Tried to allocate 2 GiB. Close other programs"),
+        ("package", 5, "The package nibabel is not installed"),
+        ("bug", 1, "FAAnomaly met a bug: ZeroDivisionError, division by zero. Run again with --debug"),
+    ],
+)
 def test_an_error_is_one_line_with_its_status_and_nothing_is_written(engine, tmp_path, capsys, kind, status, says):
     out = tmp_path / "new" / "out"
     assert cli.main(["detect", f"{kind}.nii", "-o", str(out)]) == status
@@ -105,22 +161,25 @@ def test_debug_shows_the_traceback(engine, tmp_path, capsys):
     assert capsys.readouterr().err.count("Traceback") == 2
 
 
-@pytest.mark.parametrize(("words", "says"), [
-    ([], "COMMAND"),
-    (["dance"], "dance"),
-    (["detect"], "INPUT"),
-    (["detect", "a.nii"], "--output"),
-    (["detect", "a.nii", "-o", "OUT", "--mask-size", "5"], "--mask-size"),
-    (["detect", "a.nii", "-o", "OUT", "--threshold", "high"], "neither 'auto' nor 'sensitive' nor a number"),
-    (["detect", "a.nii", "-o", "OUT", "--signs", "up"], "invalid choice: 'up'"),
-    (["detect", "a.nii", "-o", "OUT", "--threshold", "-1"], "threshold -1.0"),
-    (["detect", "a.nii", "-o", "OUT", "--samples", "0"], "samples 0"),
-    (["detect", "a.nii", "-o", "OUT", "--region", "r.nii", "--roi", "b.json"], "not allowed with"),
-    (["detect", "a.nii", "-o", "OUT", "--colour", "red"], "--colour"),
-    (["inpaint", "a.nii", "-o", "OUT"], "--region"),
-    (["models", "delete"], "No model is named"),
-    (["models", "delete", "m"], "--yes"),
-])
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ([], "COMMAND"),
+        (["dance"], "dance"),
+        (["detect"], "INPUT"),
+        (["detect", "a.nii"], "--output"),
+        (["detect", "a.nii", "-o", "OUT", "--mask-size", "5"], "--mask-size"),
+        (["detect", "a.nii", "-o", "OUT", "--threshold", "high"], "neither 'auto' nor 'sensitive' nor a number"),
+        (["detect", "a.nii", "-o", "OUT", "--signs", "up"], "invalid choice: 'up'"),
+        (["detect", "a.nii", "-o", "OUT", "--threshold", "-1"], "threshold -1.0"),
+        (["detect", "a.nii", "-o", "OUT", "--samples", "0"], "samples 0"),
+        (["detect", "a.nii", "-o", "OUT", "--region", "r.nii", "--roi", "b.json"], "not allowed with"),
+        (["detect", "a.nii", "-o", "OUT", "--colour", "red"], "--colour"),
+        (["inpaint", "a.nii", "-o", "OUT"], "--region"),
+        (["models", "delete"], "No model is named"),
+        (["models", "delete", "m"], "--yes"),
+    ],
+)
 def test_a_bad_command_line_is_one_line_and_status_2(engine, tmp_path, capsys, monkeypatch, words, says):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.stdin", io.StringIO())
@@ -194,9 +253,13 @@ def test_models(monkeypatch, tmp_path, capsys):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_cancels_and_leaves_nothing(tmp_path, number):
     out = tmp_path / "out"
-    process = subprocess.Popen([sys.executable, str(ENTRY), "detect", "slow.nii", "-o", str(out)], text=True,
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                               env={**os.environ, "PYTHONPATH": str(ROOT)})
+    process = subprocess.Popen(
+        [sys.executable, str(ENTRY), "detect", "slow.nii", "-o", str(out)],
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
     assert "judging" in process.stderr.readline()
     process.send_signal(number)
     printed, err = process.communicate(timeout=60)
@@ -223,8 +286,9 @@ def test_progress_is_one_line_in_a_terminal():
     line(0.2, "judging", 80.0)
     line(0.3, "writing", None)
     line.close()
-    assert stream.getvalue() == ("\r 10 %  judging, 1 min 30 s left" + "\r 30 %  writing".ljust(32)
-                                 + "\r" + " " * 14 + "\r")
+    assert stream.getvalue() == (
+        "\r 10 %  judging, 1 min 30 s left" + "\r 30 %  writing".ljust(32) + "\r" + " " * 14 + "\r"
+    )
 
 
 def test_progress_in_a_log_is_a_line_a_stage_and_ten_percent():
@@ -236,11 +300,17 @@ def test_progress_in_a_log_is_a_line_a_stage_and_ten_percent():
         line(percent / 100, "judging" if percent < 25 else "writing", 5.0)
     line.close()
     assert [text.split(",")[0] for text in stream.getvalue().splitlines()] == [
-        "  1 %  judging", " 10 %  judging", " 20 %  judging", " 25 %  writing"]
+        "  1 %  judging",
+        " 10 %  judging",
+        " 20 %  judging",
+        " 25 %  writing",
+    ]
 
 
-@pytest.mark.parametrize(("seconds", "words"), [(0.4, "0 s"), (59.4, "59 s"), (59.6, "1 min 00 s"),
-                                                (3599.9, "1 h 00 min"), (4200, "1 h 10 min")])
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.4, "0 s"), (59.4, "59 s"), (59.6, "1 min 00 s"), (3599.9, "1 h 00 min"), (4200, "1 h 10 min")],
+)
 def test_a_time_span_in_words(seconds, words):
     assert in_words(seconds) == words
 
@@ -252,15 +322,18 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(package):
     assert "-m pip install" in error.fix and REQUIRED[package] in error.fix
 
 
-@pytest.mark.parametrize(("error", "code"), [
-    (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"), "out-of-memory"),
-    (RuntimeError("MPS backend out of memory (MPS allocated: 1 GB)"), "out-of-memory"),
-    (RuntimeError("shapes differ"), "bug"),
-    (ValueError("out of memory words in a value"), "bug"),
-    (ModuleNotFoundError("No module named 'foo'", name="foo"), "bug"),
-    (ImportError("libcudart.so.12", name="torch._C"), "missing"),
-    (KeyboardInterrupt(), "cancelled"),
-])
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"), "out-of-memory"),
+        (RuntimeError("MPS backend out of memory (MPS allocated: 1 GB)"), "out-of-memory"),
+        (RuntimeError("shapes differ"), "bug"),
+        (ValueError("out of memory words in a value"), "bug"),
+        (ModuleNotFoundError("No module named 'foo'", name="foo"), "bug"),
+        (ImportError("libcudart.so.12", name="torch._C"), "missing"),
+        (KeyboardInterrupt(), "cancelled"),
+    ],
+)
 def test_other_exceptions_become_the_right_error(error, code):
     assert as_fa_error(error).code == code
 
@@ -288,5 +361,9 @@ def test_python_refuses_what_cannot_run(engine):
 
 
 def test_help_needs_no_installed_package():
-    subprocess.run([sys.executable, "-S", "-m", "FAAnomalyLib", "detect", "--help"], cwd=ROOT, check=True,
-                   stdout=subprocess.DEVNULL)  # -S hides site-packages
+    subprocess.run(
+        [sys.executable, "-S", "-m", "FAAnomalyLib", "detect", "--help"],
+        cwd=ROOT,
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )  # -S hides site-packages

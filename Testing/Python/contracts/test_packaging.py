@@ -42,8 +42,11 @@ def extension(tmp_path_factory):
 
 def files(folder: Path) -> set[str]:
     """Every file of the checkout below *folder* that is the project's, relative to the checkout."""
-    return {path.relative_to(ROOT).as_posix() for path in folder.rglob("*")
-            if path.is_file() and "__pycache__" not in path.parts and not path.name.startswith(".")}
+    return {
+        path.relative_to(ROOT).as_posix()
+        for path in folder.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts and not path.name.startswith(".")
+    }
 
 
 def test_every_file_is_packaged_and_every_packaged_file_is_there(extension):
@@ -86,17 +89,35 @@ def environment(extension) -> dict[str, str]:
 
 def strangers(came_from: dict[str, str], extension) -> dict[str, str]:
     """Those modules whose files do not lie in the installed folder."""
-    return {name: file for name, file in came_from.items()
-            if not Path(file).resolve().is_relative_to(extension.modules.resolve())}
+    return {
+        name: file
+        for name, file in came_from.items()
+        if not Path(file).resolve().is_relative_to(extension.modules.resolve())
+    }
 
 
 def test_the_installed_engine_detects_on_its_own(extension, tmp_path):
     sample = extension.modules / "Resources" / "SampleData"
     out, told = tmp_path / "Ergebnis für é", tmp_path / "told.json"
     done = subprocess.run(
-        [sys.executable, "-c", TOLD, str(told), "detect", str(sample / "sample_fa.nii.gz"), "-o", str(out),
-         "--region", str(sample / "sample_truth.nii.gz")],
-        cwd=tmp_path, env=environment(extension), capture_output=True, text=True, encoding="utf-8")
+        [
+            sys.executable,
+            "-c",
+            TOLD,
+            str(told),
+            "detect",
+            str(sample / "sample_fa.nii.gz"),
+            "-o",
+            str(out),
+            "--region",
+            str(sample / "sample_truth.nii.gz"),
+        ],
+        cwd=tmp_path,
+        env=environment(extension),
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+    )
     assert done.returncode == 0, done.stderr
 
     came_from = json.loads(told.read_text(encoding="utf-8"))
@@ -121,8 +142,13 @@ def test_the_installed_module_detects_in_slicer(extension, tmp_path):
     variables = environment(extension)
     variables["PYTHONPATH"] += os.pathsep + str(ROOT / "Testing" / "Python")
     done = subprocess.run(
-        [sys.executable, str(ROOT / "Testing" / "Python" / "installed_run.py"), str(extension.modules),
-         str(told)], cwd=tmp_path, env=variables, capture_output=True, text=True, encoding="utf-8")
+        [sys.executable, str(ROOT / "Testing" / "Python" / "installed_run.py"), str(extension.modules), str(told)],
+        cwd=tmp_path,
+        env=variables,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+    )
     assert done.returncode == 0, done.stderr
     found = json.loads(told.read_text(encoding="utf-8"))
     assert {"FAAnomaly", "FAAnomalySlicer.logic", "FAAnomalyLib.errors"} <= set(found["files"])

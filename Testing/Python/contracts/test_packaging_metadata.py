@@ -20,8 +20,11 @@ CATEGORIES = {"Analysis", "Diffusion", "Neuroimaging", "Quantification", "Segmen
 """Some of those that the Extensions Index accepts."""
 
 SCHEMA = {
-    "$schema": lambda value: re.fullmatch(r"https://raw\.githubusercontent\.com/Slicer/Slicer/main/Schemas/"
-                                          r"slicer-extension-catalog-entry-schema-v1\.0\.\d\.json#", value),
+    "$schema": lambda value: re.fullmatch(
+        r"https://raw\.githubusercontent\.com/Slicer/Slicer/main/Schemas/"
+        r"slicer-extension-catalog-entry-schema-v1\.0\.\d\.json#",
+        value,
+    ),
     "category": lambda value: value in CATEGORIES,
     "scm_url": lambda value: urlparse(value).scheme in ("https", "git") and value.endswith(".git"),
     "scm_revision": lambda value: isinstance(value, str) and value,
@@ -67,11 +70,19 @@ def test_the_catalogue_entry_follows_the_schema(entry):
     assert not faults(entry)
 
 
-@pytest.mark.parametrize("change, name", [
-    ({"homepage": "https://x"}, "homepage"), ({"tier": "1"}, "tier"), ({"tier": True}, "tier"), ({"tier": 2}, "tier"),
-    ({"category": "Diffusions"}, "category"), ({"scm_url": "git@github.com:a/b.git"}, "scm_url"),
-    ({"build_dependencies": "PyTorch"}, "build_dependencies"), ({"enabled": 1}, "enabled"),
-])
+@pytest.mark.parametrize(
+    "change, name",
+    [
+        ({"homepage": "https://x"}, "homepage"),
+        ({"tier": "1"}, "tier"),
+        ({"tier": True}, "tier"),
+        ({"tier": 2}, "tier"),
+        ({"category": "Diffusions"}, "category"),
+        ({"scm_url": "git@github.com:a/b.git"}, "scm_url"),
+        ({"build_dependencies": "PyTorch"}, "build_dependencies"),
+        ({"enabled": 1}, "enabled"),
+    ],
+)
 def test_the_check_of_the_schema_sees_what_is_wrong(entry, change, name):
     assert faults({**entry, **change}) == {name}
     assert faults({}) == MANDATORY
@@ -88,7 +99,11 @@ def test_the_names_agree(entry):
 def test_the_description_is_what_the_build_writes(entry, built_description):
     kept = described(ROOT / "FAAnomaly.s4ext")
     assert {name: kept.pop(name) for name in ("scm", "scmurl", "scmrevision", "category")} == {
-        "scm": "git", "scmurl": entry["scm_url"], "scmrevision": entry["scm_revision"], "category": entry["category"]}
+        "scm": "git",
+        "scmurl": entry["scm_url"],
+        "scmrevision": entry["scm_revision"],
+        "category": entry["category"],
+    }
     assert kept == built_description
     assert kept["tier"] == str(entry["tier"]) and kept["build_subdirectory"] == entry["build_subdirectory"]
 
@@ -111,8 +126,16 @@ def test_the_pictures_of_the_catalogue_are_in_the_repository():
         assert icon.size == (128, 128) and icon.mode == "RGBA"
 
 
-@pytest.mark.parametrize("path", ["CMakeLists.txt", "FAAnomaly/CMakeLists.txt", "FAAnomaly.s4ext", "FAAnomaly.json",
-                                  "FAAnomaly/Resources/requirements.txt"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "CMakeLists.txt",
+        "FAAnomaly/CMakeLists.txt",
+        "FAAnomaly.s4ext",
+        "FAAnomaly.json",
+        "FAAnomaly/Resources/requirements.txt",
+    ],
+)
 def test_lines_end_as_the_index_wants(path):
     data = (ROOT / path).read_bytes()
     assert b"\r" not in data and data.endswith(b"\n") and not data.startswith(b"\xef\xbb\xbf")

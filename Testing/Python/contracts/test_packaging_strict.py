@@ -25,17 +25,27 @@ TESTS = "slicer_add_python_unittest(SCRIPT Small.py)"
 @pytest.fixture
 def said(tmp_path):
     """A function that configures a small extension and returns what was wrong, or nothing."""
-    for name in ("README.md", "LICENSE", "module/Small.py", "module/Lib/part.py", "module/Resources/Small.svg",
-                 "beside.py", "module/a b.py"):
+    for name in (
+        "README.md",
+        "LICENSE",
+        "module/Small.py",
+        "module/Lib/part.py",
+        "module/Resources/Small.svg",
+        "beside.py",
+        "module/a b.py",
+    ):
         (tmp_path / "source" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "source" / name).write_text("x = 1\n")
 
     def run(module=MODULE, metadata=METADATA, tests=TESTS):
-        top = (f"{metadata}find_package(Slicer REQUIRED)\ninclude(${{Slicer_USE_FILE}})\nadd_subdirectory(module)\n"
-               "include(${Slicer_EXTENSION_GENERATE_CONFIG})\ninclude(${Slicer_EXTENSION_CPACK})\n")
+        top = (
+            f"{metadata}find_package(Slicer REQUIRED)\ninclude(${{Slicer_USE_FILE}})\nadd_subdirectory(module)\n"
+            "include(${Slicer_EXTENSION_GENERATE_CONFIG})\ninclude(${Slicer_EXTENSION_CPACK})\n"
+        )
         (tmp_path / "source" / "CMakeLists.txt").write_text(top)
         (tmp_path / "source" / "module" / "CMakeLists.txt").write_text(
-            f"slicerMacroBuildScriptedModule({module})\n{tests}\n")
+            f"slicerMacroBuildScriptedModule({module})\n{tests}\n"
+        )
         done = configure(tmp_path / "source", tmp_path / "build")
         assert (done.returncode == 0) == ("CMake Error" not in done.stderr)
         return " ".join(done.stderr.split()) if done.returncode else ""
@@ -60,38 +70,50 @@ def test_a_changed_script_is_copied_again(said, tmp_path):
     assert copied.read_text() == "x = 22\n"
 
 
-@pytest.mark.parametrize("module, words", [
-    (MODULE.replace("RESOURCES", "RESSOURCES") + " ICONS x", "unknown keywords 'ICONS"),
-    (MODULE + " ICONS", "unknown keywords 'ICONS'"),
-    (MODULE + " RESOURCES", "no value for 'RESOURCES'"),
-    (MODULE.replace("NAME Small ", ""), "NAME and SCRIPTS are mandatory"),
-    ("NAME Small RESOURCES Resources/Small.svg", "NAME and SCRIPTS are mandatory"),
-    (MODULE.replace("part.py", "prat.py"), "'Lib/prat.py', which is no file"),
-    (MODULE.replace("Small.svg", "small.svg"), "'Resources/small.svg', which is no file"),
-    (MODULE.replace("Resources/Small.svg", "Resources"), "'Resources', which is no file"),
-    (MODULE.replace("Lib/part.py", "../beside.py"), "'../beside.py' is not a plain path"),
-    (MODULE.replace("Lib/part.py", "${CMAKE_CURRENT_SOURCE_DIR}/Lib/part.py"), "is not a plain path"),
-    (MODULE.replace("Lib/part.py", "Lib/part.py Lib/part.py"), "'Lib/part.py' is packaged twice"),
-    (MODULE.replace("Lib/part.py", "Lib/part.py Resources/Small.svg"), "'Resources/Small.svg', which is no .py file"),
-    (MODULE.replace("NAME Small", "NAME Other"), "Other.py, which is not among SCRIPTS"),
-])
+@pytest.mark.parametrize(
+    "module, words",
+    [
+        (MODULE.replace("RESOURCES", "RESSOURCES") + " ICONS x", "unknown keywords 'ICONS"),
+        (MODULE + " ICONS", "unknown keywords 'ICONS'"),
+        (MODULE + " RESOURCES", "no value for 'RESOURCES'"),
+        (MODULE.replace("NAME Small ", ""), "NAME and SCRIPTS are mandatory"),
+        ("NAME Small RESOURCES Resources/Small.svg", "NAME and SCRIPTS are mandatory"),
+        (MODULE.replace("part.py", "prat.py"), "'Lib/prat.py', which is no file"),
+        (MODULE.replace("Small.svg", "small.svg"), "'Resources/small.svg', which is no file"),
+        (MODULE.replace("Resources/Small.svg", "Resources"), "'Resources', which is no file"),
+        (MODULE.replace("Lib/part.py", "../beside.py"), "'../beside.py' is not a plain path"),
+        (MODULE.replace("Lib/part.py", "${CMAKE_CURRENT_SOURCE_DIR}/Lib/part.py"), "is not a plain path"),
+        (MODULE.replace("Lib/part.py", "Lib/part.py Lib/part.py"), "'Lib/part.py' is packaged twice"),
+        (
+            MODULE.replace("Lib/part.py", "Lib/part.py Resources/Small.svg"),
+            "'Resources/Small.svg', which is no .py file",
+        ),
+        (MODULE.replace("NAME Small", "NAME Other"), "Other.py, which is not among SCRIPTS"),
+    ],
+)
 def test_a_wrong_module_is_refused(said, module, words):
     assert words in said(module)
 
 
-@pytest.mark.parametrize("change, words", [
-    (("EXTENSION_SCREENSHOTURLS", "EXTENSION_SCREENSHOTS"), "EXTENSION_SCREENSHOTS is no metadata"),
-    (('"Small"', '"Small; and short"'), "EXTENSION_DESCRIPTION holds a semicolon"),
-    (('"https://example.org/Small.png"', '""'), "EXTENSION_ICONURL is not set"),
-    (("LICENSE\"", "LICENCE\""), "EXTENSION_LICENSE_FILE names"),
-])
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        (("EXTENSION_SCREENSHOTURLS", "EXTENSION_SCREENSHOTS"), "EXTENSION_SCREENSHOTS is no metadata"),
+        (('"Small"', '"Small; and short"'), "EXTENSION_DESCRIPTION holds a semicolon"),
+        (('"https://example.org/Small.png"', '""'), "EXTENSION_ICONURL is not set"),
+        (('LICENSE"', 'LICENCE"'), "EXTENSION_LICENSE_FILE names"),
+    ],
+)
 def test_wrong_metadata_are_refused(said, change, words):
     assert words in said(metadata=METADATA.replace(*change))
 
 
-@pytest.mark.parametrize("tests, words", [
-    ("slicer_add_python_unittest(SCRIPT Smal.py)", "'Smal.py' is no file"),
-    ("slicer_add_python_unittest(Small.py)", "wrong arguments"),
-])
+@pytest.mark.parametrize(
+    "tests, words",
+    [
+        ("slicer_add_python_unittest(SCRIPT Smal.py)", "'Smal.py' is no file"),
+        ("slicer_add_python_unittest(Small.py)", "wrong arguments"),
+    ],
+)
 def test_a_wrong_unit_test_is_refused(said, tests, words):
     assert words in said(tests=tests)

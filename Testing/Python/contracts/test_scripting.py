@@ -32,8 +32,9 @@ def logic_on(open_module, monkeypatch):
     def make(mode="quick"):
         from FAAnomalySlicer.worker_client import launcher as engine
 
-        monkeypatch.setattr(engine, "engine_command", lambda *arguments: [
-            sys.executable, panel_engine.__file__, mode, *arguments])
+        monkeypatch.setattr(
+            engine, "engine_command", lambda *arguments: [sys.executable, panel_engine.__file__, mode, *arguments]
+        )
         open_module.module("FAAnomaly")
         import FAAnomaly
 
@@ -66,8 +67,10 @@ def test_run_waits_and_returns_nodes(logic_on):
     before = node_ids()
     again = logic.run(volume, threshold=10.0, signs="increased")
     assert node_ids() == before and again.table.GetNumberOfRows() == 1
-    alone = logic.run(volume, threshold="sensitive", signs="decreased")
-    assert alone.segmentation.GetAttribute("FAAnomaly.threshold") == "2.5" and alone.table.GetNumberOfRows() == 1
+    decreases = logic.run(volume, threshold="sensitive", signs="decreased")
+    assert (
+        decreases.segmentation.GetAttribute("FAAnomaly.threshold") == "2.5" and decreases.table.GetNumberOfRows() == 1
+    )
 
 
 def test_a_box_and_a_segment_by_name(logic_on):
@@ -182,7 +185,10 @@ def test_the_lines_in_the_readme_run(logic_on, tmp_path, monkeypatch):
         exec(compile(block, str(README), "exec"), names)
     slicer_harness.pump_until(lambda: names["job"].over, 120)
     assert names["job"].state == "done"
-    copies = [node for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
-              if node not in before and node.GetAttribute("FAAnomaly.version") is None]
+    copies = [
+        node
+        for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+        if node not in before and node.GetAttribute("FAAnomaly.version") is None
+    ]
     assert [results_of(copy).zMap is not None for copy in copies] == [True], "the sequence's only map was judged"
     close(names["logic"])

@@ -29,9 +29,13 @@ class Session:
     """A worker process; every line it prints must be JSON."""
 
     def __init__(self) -> None:
-        self.process = subprocess.Popen([sys.executable, fake_engine.__file__, "worker"], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                        env={**os.environ, "PYTHONPATH": str(ROOT)})
+        self.process = subprocess.Popen(
+            [sys.executable, fake_engine.__file__, "worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
         self.messages: queue.Queue = queue.Queue()
         self.stderr = b""
         self._threads = [threading.Thread(target=target, daemon=True) for target in (self._read, self._drain)]
@@ -141,19 +145,22 @@ def test_a_second_request_while_busy_is_refused(lasting, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(("line", "request_id", "says"), [
-    ("hello?", None, "no JSON"),
-    ('{"id": 1, "method": ', None, "no JSON"),
-    ("[1, 2]", None, "no JSON object"),
-    ('{"id": NaN, "method": "cancel"}', None, "id is neither"),
-    ('{"id": 5, "method": "dance"}', 5, "Unknown method 'dance'"),
-    ('{"id": 5}', 5, "Unknown method None"),
-    ('{"id": 5, "method": "detect", "params": [1]}', 5, "params is no object"),
-    ('{"id": 5, "method": "detect", "params": {"colour": 1}}', 5, "Unknown option colour"),
-    ('{"id": 5, "method": "detect", "params": {"input": "a.nii"}}', 5, "No output folder"),
-    ('{"id": 5, "method": "detect", "params": {"output": "OUT", "steps": -1, "input": "a"}}', 5, "cannot run"),
-    ('{"id": 5, "method": "inpaint", "params": {"output": "OUT", "input": "a"}}', 5, "nothing to fill"),
-])
+@pytest.mark.parametrize(
+    ("line", "request_id", "says"),
+    [
+        ("hello?", None, "no JSON"),
+        ('{"id": 1, "method": ', None, "no JSON"),
+        ("[1, 2]", None, "no JSON object"),
+        ('{"id": NaN, "method": "cancel"}', None, "id is neither"),
+        ('{"id": 5, "method": "dance"}', 5, "Unknown method 'dance'"),
+        ('{"id": 5}', 5, "Unknown method None"),
+        ('{"id": 5, "method": "detect", "params": [1]}', 5, "params is no object"),
+        ('{"id": 5, "method": "detect", "params": {"colour": 1}}', 5, "Unknown option colour"),
+        ('{"id": 5, "method": "detect", "params": {"input": "a.nii"}}', 5, "No output folder"),
+        ('{"id": 5, "method": "detect", "params": {"output": "OUT", "steps": -1, "input": "a"}}', 5, "cannot run"),
+        ('{"id": 5, "method": "inpaint", "params": {"output": "OUT", "input": "a"}}', 5, "nothing to fill"),
+    ],
+)
 def test_a_bad_line_is_answered_and_the_worker_goes_on(lasting, line, request_id, says):
     lasting.raw("\n" + line + "\n")
     answer = lasting.answer()
@@ -229,9 +236,13 @@ def test_terminate_ends_it_cleanly(session, tmp_path):
 
 
 def test_a_reader_that_left_does_not_hang_the_worker(tmp_path):
-    process = subprocess.Popen([sys.executable, fake_engine.__file__, "worker"], stdin=subprocess.PIPE,
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                               env={**os.environ, "PYTHONPATH": str(ROOT)})
+    process = subprocess.Popen(
+        [sys.executable, fake_engine.__file__, "worker"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
     process.stdout.readline()
     process.stdout.close()
     request = {"id": 1, "method": "detect", "params": {"input": "brain.nii", "output": str(tmp_path / "out")}}
@@ -240,11 +251,17 @@ def test_a_reader_that_left_does_not_hang_the_worker(tmp_path):
 
 
 def test_a_stuck_job_does_not_keep_the_process_alive(tmp_path):
-    code = ("import sys, fake_engine; fake_engine.install(); from FAAnomalyLib import cli, worker; "
-            "worker.GRACE_SECONDS = 0.3; sys.exit(cli.main(['worker']))")
+    code = (
+        "import sys, fake_engine; fake_engine.install(); from FAAnomalyLib import cli, worker; "
+        "worker.GRACE_SECONDS = 0.3; sys.exit(cli.main(['worker']))"
+    )
     path = os.pathsep.join([str(ROOT), str(Path(fake_engine.__file__).parent)])
-    process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                               env={**os.environ, "PYTHONPATH": path})
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": path},
+    )
     request = {"id": 1, "method": "detect", "params": {"input": "stuck.nii", "output": str(tmp_path / "out")}}
     process.stdin.write(json.dumps(request).encode() + b"\n")
     process.stdin.flush()

@@ -11,8 +11,23 @@ ROOT = Path(__file__).resolve().parents[3] / "FAAnomaly"
 PACKAGE = "FAAnomalySlicer"
 
 FLOORS = [
-    {"signal", "parameters", "locations", "line_buffer", "nrrd", "diagnostics", "workspace", "install", "colours",
-     "folder", "terminology", "result_files", "region_search", "report", "undo"},
+    {
+        "signal",
+        "parameters",
+        "locations",
+        "line_buffer",
+        "nrrd",
+        "diagnostics",
+        "workspace",
+        "install",
+        "colours",
+        "folder",
+        "terminology",
+        "result_files",
+        "region_search",
+        "report",
+        "undo",
+    },
     {"process", "geometry", "models", "sample_data", "segments"},
     {"qt_process", "subprocess_process", "escalation", "engine_failure", "background", "fa_check", "tensor", "table"},
     {"job", "worker_session", "engine_check", "input_store", "threshold"},
@@ -25,13 +40,34 @@ FLOORS = [
 ]
 """From the ground up; a name stands for a file or a whole folder."""
 
-NO_SCENE = {"signal", "parameters", "locations", "line_buffer", "nrrd", "workspace", "process", "qt_process",
-            "subprocess_process", "escalation", "engine_failure", "background", "job", "worker_session",
-            "engine_check", "engine_client", "engine", "models", "region_search"}
+NO_SCENE = {
+    "signal",
+    "parameters",
+    "locations",
+    "line_buffer",
+    "nrrd",
+    "workspace",
+    "process",
+    "qt_process",
+    "subprocess_process",
+    "escalation",
+    "engine_failure",
+    "background",
+    "job",
+    "worker_session",
+    "engine_check",
+    "engine_client",
+    "engine",
+    "models",
+    "region_search",
+}
 """Rooms that run the engine's process or hold values; of Slicer they may know the translations."""
 
-FILES = {".".join(path.relative_to(ROOT / PACKAGE).with_suffix("").parts): path
-         for path in sorted((ROOT / PACKAGE).rglob("*.py")) if "__pycache__" not in path.parts}
+FILES = {
+    ".".join(path.relative_to(ROOT / PACKAGE).with_suffix("").parts): path
+    for path in sorted((ROOT / PACKAGE).rglob("*.py"))
+    if "__pycache__" not in path.parts
+}
 MODULES = {name.removesuffix(".__init__"): path for name, path in FILES.items() if name != "__init__"}
 
 
@@ -45,9 +81,11 @@ def named(node: ast.AST, module: str) -> set[str]:
         return {node.module}
     folder = FILES.get(module + ".__init__") is not None
     here = module.split(".") if folder else module.split(".")[:-1]
-    base = [*here[:len(here) + 1 - node.level], *(node.module.split(".") if node.module else [])]
-    return {"." + ".".join([*base, alias.name]) if ".".join([*base, alias.name]) in MODULES else "." + ".".join(base)
-            for alias in node.names}
+    base = [*here[: len(here) + 1 - node.level], *(node.module.split(".") if node.module else [])]
+    return {
+        "." + ".".join([*base, alias.name]) if ".".join([*base, alias.name]) in MODULES else "." + ".".join(base)
+        for alias in node.names
+    }
 
 
 def imports(module: str) -> set[str]:

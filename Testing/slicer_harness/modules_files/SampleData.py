@@ -13,13 +13,26 @@ import slicer.util
 class SampleDataSource:
     """One sample: names, addresses, checksums."""
 
-    def __init__(self, sampleName=None, sampleDescription=None, uris=None, fileNames=None, nodeNames=None,
-                 checksums=None, loadFiles=None, customDownloader=None, thumbnailFileName=None, loadFileTypes=None,
-                 loadFileProperties=None, loadFileType=None):
+    def __init__(
+        self,
+        sampleName=None,
+        sampleDescription=None,
+        uris=None,
+        fileNames=None,
+        nodeNames=None,
+        checksums=None,
+        loadFiles=None,
+        customDownloader=None,
+        thumbnailFileName=None,
+        loadFileTypes=None,
+        loadFileProperties=None,
+        loadFileType=None,
+    ):
         self.sampleName, self.sampleDescription = sampleName, sampleDescription or sampleName
         one = isinstance(uris, str)
         self.uris, self.fileNames, self.nodeNames, self.checksums = (
-            [entry] if one else list(entry or []) for entry in (uris, fileNames, nodeNames, checksums))
+            [entry] if one else list(entry or []) for entry in (uris, fileNames, nodeNames, checksums)
+        )
         if not one:
             self.nodeNames = self.nodeNames or [None] * len(self.uris)
             self.checksums = self.checksums or [None] * len(self.uris)
@@ -46,15 +59,35 @@ class SampleDataLogic:
         _registry("sampleDataSourceCategories").setdefault(category, {})["title"] = title
 
     @staticmethod
-    def registerCustomSampleDataSource(category="Custom", sampleName=None, uris=None, fileNames=None, nodeNames=None,
-                                       customDownloader=None, thumbnailFileName=None, loadFileTypes=None,
-                                       loadFiles=None, loadFileProperties=None, checksums=None, loadFileType=None):
+    def registerCustomSampleDataSource(
+        category="Custom",
+        sampleName=None,
+        uris=None,
+        fileNames=None,
+        nodeNames=None,
+        customDownloader=None,
+        thumbnailFileName=None,
+        loadFileTypes=None,
+        loadFiles=None,
+        loadFileProperties=None,
+        checksums=None,
+        loadFileType=None,
+    ):
         if thumbnailFileName is not None and not Path(thumbnailFileName).is_file():
             raise FileNotFoundError(f"the thumbnail does not exist: {thumbnailFileName}")
         source = SampleDataSource(
-            sampleName=sampleName, uris=uris, fileNames=fileNames, nodeNames=nodeNames, checksums=checksums,
-            customDownloader=customDownloader, thumbnailFileName=thumbnailFileName, loadFileTypes=loadFileTypes,
-            loadFiles=loadFiles, loadFileProperties=loadFileProperties, loadFileType=loadFileType)
+            sampleName=sampleName,
+            uris=uris,
+            fileNames=fileNames,
+            nodeNames=nodeNames,
+            checksums=checksums,
+            customDownloader=customDownloader,
+            thumbnailFileName=thumbnailFileName,
+            loadFileTypes=loadFileTypes,
+            loadFiles=loadFiles,
+            loadFileProperties=loadFileProperties,
+            loadFileType=loadFileType,
+        )
         sources = _registry("sampleDataSources").setdefault(category, [])
         if source not in sources:
             sources.append(source)
@@ -69,15 +102,21 @@ class SampleDataLogic:
         return sampleDataSource in _registry("sampleDataSources").get(category, [])
 
     def sourceForSampleName(self, sampleName):
-        return next((source for sources in _registry("sampleDataSources").values() for source in sources
-                     if source.sampleName == sampleName), None)
+        return next(
+            (
+                source
+                for sources in _registry("sampleDataSources").values()
+                for source in sources
+                if source.sampleName == sampleName
+            ),
+            None,
+        )
 
     def downloadFromSource(self, source, maximumAttemptsCount=3, forceDownload=False):
         """Load the source's files, which must lie on this machine; the checksums are compared."""
         if source.customDownloader is not None:
             return source.customDownloader(source)
-        return [self._load(*entry) for entry in zip(source.uris, source.nodeNames, source.checksums,
-                                                       strict=True)]
+        return [self._load(*entry) for entry in zip(source.uris, source.nodeNames, source.checksums, strict=True)]
 
     def downloadSample(self, sampleName):
         return self.downloadFromSource(self.sourceForSampleName(sampleName))[0]

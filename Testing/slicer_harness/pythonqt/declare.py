@@ -29,8 +29,11 @@ def is_stand_in(cls: type) -> bool:
 @cache
 def visible_methods(cls: type) -> frozenset[str]:
     """The names in the body of *cls* that Python code of a module may use besides properties and signals."""
-    return frozenset(name for name, thing in vars(cls).items()
-                     if getattr(thing, "is_invokable", False) or isinstance(thing, (type, enum.Enum)))
+    return frozenset(
+        name
+        for name, thing in vars(cls).items()
+        if getattr(thing, "is_invokable", False) or isinstance(thing, (type, enum.Enum))
+    )
 
 
 @cache
@@ -79,6 +82,7 @@ def constant(kind, value):
 
 def passed(kind, target: str, name: str):
     """A Qt property of a part: the property *name* of ``self.<target>``."""
+
     def write(self, value):
         getattr(self, target).setProperty(name, value)
 

@@ -14,5 +14,7 @@ def _taking_wrappers(base: type) -> type:
     return type(base.__name__, (base,), {"__init__": __init__})
 
 
-ITEMS = {base.__name__: _taking_wrappers(base) for base in (
-    QtWidgets.QTreeWidgetItem, QtWidgets.QListWidgetItem, QtGui.QPainter)}
+ITEMS = {
+    base.__name__: _taking_wrappers(base)
+    for base in (QtWidgets.QTreeWidgetItem, QtWidgets.QListWidgetItem, QtGui.QPainter)
+}

@@ -43,7 +43,7 @@ def find(raw_class: type, name: str) -> tuple[str, object] | None:
         return None
     thing = _attribute(raw_class, name)
     if thing is None and name.endswith("_") and not name.endswith("__"):
-        thing = _attribute(raw_class, name[:-1])      # exec_ is exec
+        thing = _attribute(raw_class, name[:-1])  # exec_ is exec
         return ("method", thing) if callable(thing) else None
     if thing is None:
         return None
@@ -57,8 +57,11 @@ def find(raw_class: type, name: str) -> tuple[str, object] | None:
 def _attribute(raw_class: type, name: str) -> object | None:
     for owner in raw_class.__mro__:
         if name in vars(owner):
-            if is_stand_in(owner) and not isinstance(vars(owner)[name], QtCore.Signal) \
-                    and name not in visible_methods(owner):
+            if (
+                is_stand_in(owner)
+                and not isinstance(vars(owner)[name], QtCore.Signal)
+                and name not in visible_methods(owner)
+            ):
                 return None
             return getattr(raw_class, name)
     # PySide6 fills its classes in late; what begins with an underscore is Python's, not C++'s.

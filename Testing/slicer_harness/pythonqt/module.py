@@ -11,8 +11,11 @@ from .wrapping import class_for
 
 SOURCES = (QtCore, QtGui, QtWidgets, QtNetwork)
 
-GONE = {"QRegExp": "Qt 6 has none; use QRegularExpression", "QDesktopWidget": "Qt 6 has none; use QScreen",
-        "QTextCodec": "Qt 6 has none; bytes.decode will do"}
+GONE = {
+    "QRegExp": "Qt 6 has none; use QRegularExpression",
+    "QDesktopWidget": "Qt 6 has none; use QScreen",
+    "QTextCodec": "Qt 6 has none; bytes.decode will do",
+}
 
 
 class QtModule(ModuleType):

@@ -34,8 +34,10 @@ def write(raw: QtCore.QObject, entry: QtCore.QMetaProperty, value: object) -> No
 
 
 def _refusal(entry, value) -> AttributeError:
-    return AttributeError(f"Property '{entry.name()}' of type '{entry.typeName()}' does not accept an object of type "
-                          f"{type(value).__name__} ({value!r})")
+    return AttributeError(
+        f"Property '{entry.name()}' of type '{entry.typeName()}' does not accept an object of type "
+        f"{type(value).__name__} ({value!r})"
+    )
 
 
 def _converted(entry: QtCore.QMetaProperty, value: object) -> object | None:

@@ -37,7 +37,7 @@ def _to_python(name: str):
         from .wrapping import unwrap, wrap
 
         python_side = getattr(raw, "python_side", None)
-        if python_side is None:      # C++ calls it from the constructor, before the Python side is there
+        if python_side is None:  # C++ calls it from the constructor, before the Python side is there
             return getattr(super(type(raw), raw), name)(*arguments)
         try:
             return unwrap(getattr(python_side, name)(*wrap(arguments)))

@@ -51,8 +51,10 @@ def resolve(raw_class: type, signature: str) -> str:
     wanted = normalized(signature)
     name = wanted.partition("(")[0]
     if wanted not in known.get(name, []):
-        raise ValueError(f"signal '{signature}' does not exist on {raw_class.__name__}"
-                         + (f"; it has {known[name]}" if name in known else ""))
+        raise ValueError(
+            f"signal '{signature}' does not exist on {raw_class.__name__}"
+            + (f"; it has {known[name]}" if name in known else "")
+        )
     return wanted
 
 

@@ -57,7 +57,7 @@ class QtObject(metaclass=QtClass):
             raw_class = shell_class(type(self))
         _adopt(self, raw_class(*unwrap(list(arguments))))
         if not type(self).is_direct:
-            raw_of(self).python_side = self      # lives as long as the C++ object, like its attributes
+            raw_of(self).python_side = self  # lives as long as the C++ object, like its attributes
 
     def __getattr__(self, name: str):
         if name.startswith("__"):
@@ -89,13 +89,16 @@ class QtObject(metaclass=QtClass):
         if kind == "property":
             properties.write(raw, thing, unwrap(value))
         elif kind is not None or name in DECORATORS:
-            raise AttributeError(f"{(kind or 'slot').capitalize()} '{name}' can not be overwritten on "
-                                 f"{type(self).__name__} object")
+            raise AttributeError(
+                f"{(kind or 'slot').capitalize()} '{name}' can not be overwritten on {type(self).__name__} object"
+            )
         elif name in {bytes(n.data()).decode() for n in raw.dynamicPropertyNames()}:
             raw.setProperty(name, unwrap(value))
         elif type(self).is_direct:
-            raise AttributeError(f"'{name}' does not exist on {type(self).__name__} and creating new attributes on "
-                                 "C++ objects is not allowed")
+            raise AttributeError(
+                f"'{name}' does not exist on {type(self).__name__} and creating new attributes on "
+                "C++ objects is not allowed"
+            )
         else:
             object.__setattr__(self, name, value)
 
@@ -226,13 +229,15 @@ def class_for(raw_class: type) -> QtClass:
     if members.is_stand_in(raw_class):
         base = QtObject
     else:
-        base = next((class_for(parent) for parent in raw_class.__bases__ if issubclass(parent, QtCore.QObject)),
-                    QtObject)
+        base = next(
+            (class_for(parent) for parent in raw_class.__bases__ if issubclass(parent, QtCore.QObject)), QtObject
+        )
     return QtClass(raw_class.__name__, (base,), {"__module__": "PythonQt"}, raw=raw_class)
 
 
 def _through(name: str):
     """A function that calls this method of a PySide6 object; modal dialogs go by way of ``dialogs``."""
+
     def method(raw, *arguments):
         guarded = dialogs.method(raw, name)
         if guarded is not None:
@@ -255,8 +260,10 @@ def _inherits(raw, name: str) -> bool:
 
 def _children_of_kind(raw, kind, name: str | None):
     for child in raw.children():
-        if (_inherits(child, kind) if isinstance(kind, str) else isinstance(child, kind)) \
-                and name in (None, child.objectName()):
+        if (_inherits(child, kind) if isinstance(kind, str) else isinstance(child, kind)) and name in (
+            None,
+            child.objectName(),
+        ):
             yield child
         yield from _children_of_kind(child, kind, name)
 

@@ -26,10 +26,20 @@ class PyTorchUtilsLogic:
     def torch(self):
         raise RuntimeError("importing torch into Slicer's own process is not allowed in this project")
 
-    def installTorch(self, askConfirmation=False, forceComputationBackend=None, torchVersionRequirement=None,
-                     torchvisionVersionRequirement=None):
-        calls.append({"askConfirmation": askConfirmation, "forceComputationBackend": forceComputationBackend,
-                      "torchVersionRequirement": torchVersionRequirement})
+    def installTorch(
+        self,
+        askConfirmation=False,
+        forceComputationBackend=None,
+        torchVersionRequirement=None,
+        torchvisionVersionRequirement=None,
+    ):
+        calls.append(
+            {
+                "askConfirmation": askConfirmation,
+                "forceComputationBackend": forceComputationBackend,
+                "torchVersionRequirement": torchVersionRequirement,
+            }
+        )
         if installing is not None:
             installing()
         return None

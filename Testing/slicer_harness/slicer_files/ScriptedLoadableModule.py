@@ -12,12 +12,16 @@ import qt
 import slicer
 import slicer.util
 
-__all__ = ["ScriptedLoadableModule", "ScriptedLoadableModuleWidget", "ScriptedLoadableModuleLogic",
-           "ScriptedLoadableModuleTest"]
+__all__ = [
+    "ScriptedLoadableModule",
+    "ScriptedLoadableModuleWidget",
+    "ScriptedLoadableModuleLogic",
+    "ScriptedLoadableModuleTest",
+]
 
 
 def _without(name: str, ending: str) -> str:
-    return name[:-len(ending)] if name.endswith(ending) else name
+    return name[: -len(ending)] if name.endswith(ending) else name
 
 
 class ScriptedLoadableModule:
@@ -47,8 +51,9 @@ class ScriptedLoadableModule:
 
     def getDefaultModuleDocumentationLink(self, docPage=None) -> str:
         """A paragraph with a link to the module's documentation."""
-        url = slicer.app.documentationBaseUrl + docPage if docPage else slicer.app.moduleDocumentationUrl(
-            self.moduleName)
+        url = (
+            slicer.app.documentationBaseUrl + docPage if docPage else slicer.app.moduleDocumentationUrl(self.moduleName)
+        )
         return f'<p>For more information, see the <a href="{url}">online documentation</a>.</p>'
 
     def runTest(self, msec: int = 100, **kwargs) -> None:
@@ -144,8 +149,11 @@ class ScriptedLoadableModuleLogic:
 
     def getAllParameterNodes(self) -> list:
         """Every node of this module in the scene."""
-        return [node for node in slicer.mrmlScene.GetNodesByClass("vtkMRMLScriptedModuleNode")
-                if node.GetAttribute("ModuleName") == self.moduleName]
+        return [
+            node
+            for node in slicer.mrmlScene.GetNodesByClass("vtkMRMLScriptedModuleNode")
+            if node.GetAttribute("ModuleName") == self.moduleName
+        ]
 
     def createParameterNode(self):
         """A new node, not yet in the scene."""

@@ -41,11 +41,23 @@ def pip_check(req) -> bool:
     return True
 
 
-def pip_install(requirements, constraints=None, no_deps_requirements=None, skip_packages=None, blocking=True,
-                show_progress=True, requester=None, logCallback=None, completedCallback=None):
+def pip_install(
+    requirements,
+    constraints=None,
+    no_deps_requirements=None,
+    skip_packages=None,
+    blocking=True,
+    show_progress=True,
+    requester=None,
+    logCallback=None,
+    completedCallback=None,
+):
     """Write down what was asked for."""
-    wanted = [str(entry) for entry in _requirements(requirements)] if not isinstance(requirements, str) \
+    wanted = (
+        [str(entry) for entry in _requirements(requirements)]
+        if not isinstance(requirements, str)
         else requirements.split()
+    )
     requests.append({"requirements": wanted, "requester": requester, "constraints": constraints})
     if installing is not None:
         installing(wanted)
@@ -57,8 +69,16 @@ def pip_uninstall(requirements, blocking=True, requester=None, logCallback=None,
     requests.append({"uninstall": [str(entry) for entry in _requirements(requirements)], "requester": requester})
 
 
-def pip_ensure(requirements, constraints=None, skip_packages=None, prompt_install=True, prompt_restart=True,
-               requester=None, skip_in_testing=True, show_progress=True):
+def pip_ensure(
+    requirements,
+    constraints=None,
+    skip_packages=None,
+    prompt_install=True,
+    prompt_restart=True,
+    requester=None,
+    skip_in_testing=True,
+    show_progress=True,
+):
     """Install what is missing, after a question; RuntimeError when the user declines."""
     import slicer
 
@@ -67,8 +87,16 @@ def pip_ensure(requirements, constraints=None, skip_packages=None, prompt_instal
         return None
     if prompt_install:
         names = "\n".join(f"- {entry}" for entry in missing)
-        if not slicer.util.confirmOkCancelDisplay("Python packages need to be installed. Continue?",
-                                                  f"{requester or ''} Install Python Packages", detailedText=names):
+        if not slicer.util.confirmOkCancelDisplay(
+            "Python packages need to be installed. Continue?",
+            f"{requester or ''} Install Python Packages",
+            detailedText=names,
+        ):
             raise RuntimeError("User declined package installation")
-    return pip_install([str(entry) for entry in missing], constraints, skip_packages=skip_packages,
-                       show_progress=show_progress, requester=requester)
+    return pip_install(
+        [str(entry) for entry in missing],
+        constraints,
+        skip_packages=skip_packages,
+        show_progress=show_progress,
+        requester=requester,
+    )

@@ -17,7 +17,7 @@ import qt
 import slicer
 from slicer.i18n import getContext, tr, translate
 
-MODULE = '''
+MODULE = """
 import qt, slicer
 from slicer.ScriptedLoadableModule import *
 
@@ -46,7 +46,7 @@ class DemoLogic(ScriptedLoadableModuleLogic):
 
 class DemoTest(ScriptedLoadableModuleTest):
     def test_one(self): events.append("test_one")
-'''
+"""
 
 
 @pytest.fixture
@@ -150,14 +150,20 @@ def test_sample_data_is_registered_and_checked(scene, tmp_path):
 
     volume = slicer.util.addVolumeFromArray(np.ones((3, 4, 5), np.float32))
     slicer.util.saveNode(volume, str(tmp_path / "a.nrrd"), {})
-    keywords = {"category": "Demo", "sampleName": "A", "uris": (tmp_path / "a.nrrd").as_uri(), "fileNames": "a.nrrd",
-                "nodeNames": "sample"}
+    keywords = {
+        "category": "Demo",
+        "sampleName": "A",
+        "uris": (tmp_path / "a.nrrd").as_uri(),
+        "fileNames": "a.nrrd",
+        "nodeNames": "sample",
+    }
     SampleData.SampleDataLogic.registerCustomSampleDataSource(**keywords)
     SampleData.SampleDataLogic.registerCustomSampleDataSource(**keywords)
     assert len(slicer.modules.sampleDataSources["Demo"]) == 1
     assert SampleData.SampleDataLogic().downloadSample("A").GetName() == "sample"
-    SampleData.SampleDataLogic.registerCustomSampleDataSource(**keywords | {
-        "sampleName": "B", "checksums": "SHA256:" + "0" * 64})
+    SampleData.SampleDataLogic.registerCustomSampleDataSource(
+        **keywords | {"sampleName": "B", "checksums": "SHA256:" + "0" * 64}
+    )
     with pytest.raises(ValueError, match="Checksum"):
         SampleData.SampleDataLogic().downloadSample("B")
     with pytest.raises(FileNotFoundError):
@@ -182,7 +188,7 @@ def test_waiting_ends(scene):
         slicer_harness.pump_until(lambda: False, 0.05)
 
 
-BAD_TESTS = '''
+BAD_TESTS = """
 import slicer_harness
 slicer_harness.require()
 import qt, slicer
@@ -206,15 +212,18 @@ def test_paused(scene):
 
 def test_good(scene):
     pass
-'''
+"""
 
 
 def test_a_test_fails_when_something_was_only_printed(tmp_path):
-    (tmp_path / "conftest.py").write_text(
-        "from slicer_harness.fixtures import dialogs, scene\n", encoding="utf-8")
+    (tmp_path / "conftest.py").write_text("from slicer_harness.fixtures import dialogs, scene\n", encoding="utf-8")
     (tmp_path / "test_bad.py").write_text(BAD_TESTS, encoding="utf-8")
-    done = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)],
-                          env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)}, cwd=tmp_path,
-                          capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
     failed = {line.split("::")[1].split()[0] for line in done.stdout.splitlines() if line.startswith("ERROR")}
     assert failed == {"test_slot", "test_dialog", "test_unused_answer", "test_paused"}, done.stdout

@@ -65,8 +65,16 @@ def parameters(node) -> Parameters:
 
 
 def test_defaults_are_written_into_the_node(parameters, node):
-    assert (parameters.mode, parameters.threshold, parameters.steps, parameters.flag, parameters.text, parameters.size,
-            parameters.folder, parameters.volume) == (Mode.SLOW, 5.0, 4, True, "hello", "4", Path(), None)
+    assert (
+        parameters.mode,
+        parameters.threshold,
+        parameters.steps,
+        parameters.flag,
+        parameters.text,
+        parameters.size,
+        parameters.folder,
+        parameters.volume,
+    ) == (Mode.SLOW, 5.0, 4, True, "hello", "4", Path(), None)
     stored = {name: node.GetParameter(name) for name in ("mode", "threshold", "flag", "box.width")}
     assert stored == {"mode": "SLOW", "threshold": "5.0", "flag": "True", "box.width": "3"}
 
@@ -81,10 +89,21 @@ def test_what_is_written_is_read_by_another_wrapper(parameters, node, scene):
     assert node.GetNodeReferenceID("volume") == parameters.volume.GetID()
 
 
-@pytest.mark.parametrize(("name", "value", "error"), [
-    ("threshold", 11, ValueError), ("threshold", "5", TypeError), ("threshold", None, ValueError),
-    ("steps", 2.5, TypeError), ("mode", "FAST", TypeError), ("flag", 1, TypeError), ("text", None, ValueError),
-    ("size", "5", ValueError), ("volume", "vtkMRMLScalarVolumeNode1", TypeError), ("folder", "/tmp", TypeError)])
+@pytest.mark.parametrize(
+    ("name", "value", "error"),
+    [
+        ("threshold", 11, ValueError),
+        ("threshold", "5", TypeError),
+        ("threshold", None, ValueError),
+        ("steps", 2.5, TypeError),
+        ("mode", "FAST", TypeError),
+        ("flag", 1, TypeError),
+        ("text", None, ValueError),
+        ("size", "5", ValueError),
+        ("volume", "vtkMRMLScalarVolumeNode1", TypeError),
+        ("folder", "/tmp", TypeError),
+    ],
+)
 def test_a_value_of_another_kind_is_refused(parameters, name, value, error):
     before = getattr(parameters, name)
     with pytest.raises(error):
@@ -103,6 +122,7 @@ def test_a_default_that_does_not_fit_is_refused(node):
 
 def test_an_unknown_type_is_refused():
     with pytest.raises(Exception, match="does not know|Unable to create serializer"):
+
         @parameterNodeWrapper
         class Wrong:
             steps: set
@@ -110,6 +130,7 @@ def test_an_unknown_type_is_refused():
 
 def test_reserved_names_are_refused():
     with pytest.raises(ValueError, match="reserved"):
+
         @parameterNodeWrapper
         class Wrong:
             steps: int
@@ -156,9 +177,18 @@ def panel(scene):
     """One widget for each parameter."""
     widget = qt.QWidget()
     layout = qt.QVBoxLayout(widget)
-    parts = {"volume": slicer.qMRMLNodeComboBox(), "mode": qt.QComboBox(), "threshold": ctk.ctkSliderWidget(),
-             "steps": qt.QSpinBox(), "flag": qt.QCheckBox(), "text": qt.QLineEdit(), "size": qt.QComboBox(),
-             "folder": ctk.ctkPathLineEdit(), "box.width": qt.QSpinBox(), "box.name": qt.QLineEdit()}
+    parts = {
+        "volume": slicer.qMRMLNodeComboBox(),
+        "mode": qt.QComboBox(),
+        "threshold": ctk.ctkSliderWidget(),
+        "steps": qt.QSpinBox(),
+        "flag": qt.QCheckBox(),
+        "text": qt.QLineEdit(),
+        "size": qt.QComboBox(),
+        "folder": ctk.ctkPathLineEdit(),
+        "box.width": qt.QSpinBox(),
+        "box.name": qt.QLineEdit(),
+    }
     for name, part in parts.items():
         layout.addWidget(tied(part, name))
     parts["volume"].noneEnabled = True
@@ -201,9 +231,16 @@ def test_widgets_and_parameters_follow_each_other(parameters, panel, scene):
     assert (parameters.steps, parts["threshold"].value) == (7, 8.5)
 
 
-@pytest.mark.parametrize(("make", "name"), [
-    (lambda: qt.QPlainTextEdit(), "text"), (lambda: qt.QSpinBox(), "threshold"), (lambda: qt.QLineEdit(), "mode"),
-    (lambda: slicer.qMRMLSegmentSelectorWidget(), "volume"), (lambda: qt.QComboBox(), "text")])
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [
+        (lambda: qt.QPlainTextEdit(), "text"),
+        (lambda: qt.QSpinBox(), "threshold"),
+        (lambda: qt.QLineEdit(), "mode"),
+        (lambda: slicer.qMRMLSegmentSelectorWidget(), "volume"),
+        (lambda: qt.QComboBox(), "text"),
+    ],
+)
 def test_a_widget_that_does_not_fit_is_refused(parameters, make, name):
     with pytest.raises(RuntimeError, match="Unable to create GUI connector|requires the Choice"):
         parameters.connectParametersToGui({name: make()})

@@ -60,8 +60,15 @@ def test_an_unknown_attribute_is_refused():
         qt.QLabel().setTooltip("x")
 
 
-@pytest.mark.parametrize(("widget", "name", "value"), [
-    ("QSpinBox", "value", "3"), ("QLabel", "text", None), ("QDoubleSpinBox", "value", "a"), ("QLabel", "pixmap", None)])
+@pytest.mark.parametrize(
+    ("widget", "name", "value"),
+    [
+        ("QSpinBox", "value", "3"),
+        ("QLabel", "text", None),
+        ("QDoubleSpinBox", "value", "a"),
+        ("QLabel", "pixmap", None),
+    ],
+)
 def test_a_property_refuses_another_type(widget, name, value):
     with pytest.raises(AttributeError, match="does not accept"):
         setattr(getattr(qt, widget)(), name, value)
@@ -238,8 +245,14 @@ def test_python_classes_derived_from_qt():
 
     parent = qt.QWidget()
     label = Clicks(parent)
-    event = qt.QMouseEvent(qt.QEvent.MouseButtonPress, qt.QPointF(1, 1), qt.QPointF(1, 1), qt.Qt.LeftButton,
-                           qt.Qt.LeftButton, qt.Qt.NoModifier)
+    event = qt.QMouseEvent(
+        qt.QEvent.MouseButtonPress,
+        qt.QPointF(1, 1),
+        qt.QPointF(1, 1),
+        qt.Qt.LeftButton,
+        qt.Qt.LeftButton,
+        qt.Qt.NoModifier,
+    )
     qt.QApplication.sendEvent(label, event)
     assert label.clicks == 1
     assert parent.children() == (label,)
@@ -299,7 +312,7 @@ def test_message_boxes_of_slicer_need_a_main_window(main_window, dialogs):
 def test_stand_ins_show_only_what_the_real_class_shows():
     combo = slicer.qMRMLNodeComboBox()
     with pytest.raises(AttributeError):
-        combo.setNodeTypes(["vtkMRMLTextNode"])      # neither slot nor invokable: Python does not see it
+        combo.setNodeTypes(["vtkMRMLTextNode"])  # neither slot nor invokable: Python does not see it
     with pytest.raises(AttributeError):
         combo._combo  # noqa: B018
     with pytest.raises(AttributeError):

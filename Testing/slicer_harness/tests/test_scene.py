@@ -53,9 +53,12 @@ def test_volumes_tables_segmentations_and_markups_are_written_and_read(scene, tm
     segmentation.GetSegmentation().AddEmptySegment("one", "One")
     roi = scene.AddNewNodeByClass("vtkMRMLMarkupsROINode", "box")
     roi.SetSize(10, 20, 30)
-    for node, name, load in ((volume, "v.nrrd", slicer.util.loadVolume), (table, "t.csv", slicer.util.loadTable),
-                             (roi, "r.mrk.json", slicer.util.loadMarkups),
-                             (segmentation, "s.seg.nrrd", slicer.util.loadSegmentation)):
+    for node, name, load in (
+        (volume, "v.nrrd", slicer.util.loadVolume),
+        (table, "t.csv", slicer.util.loadTable),
+        (roi, "r.mrk.json", slicer.util.loadMarkups),
+        (segmentation, "s.seg.nrrd", slicer.util.loadSegmentation),
+    ):
         assert slicer.util.saveNode(node, str(tmp_path / name), {}), name
         assert load(str(tmp_path / name)).IsA(node.GetClassName())
     assert slicer.util.exportNode(volume, str(tmp_path / "w.nii.gz"), {})

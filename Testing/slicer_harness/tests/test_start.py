@@ -34,7 +34,7 @@ def test_it_starts_in_a_fresh_process_and_leaves_it_cleanly(tmp_path):
 slicer_harness.open_layout()
 import numpy
 slicer.util.setSliceViewerLayers(background=slicer.util.addVolumeFromArray(numpy.ones((3, 4, 5))))
-slicer_harness.render_slices({str(tmp_path / 'x.png')!r}, size=(50, 50))
+slicer_harness.render_slices({str(tmp_path / "x.png")!r}, size=(50, 50))
 print(slicer_harness.application().folder)"""
     done = run(code)
     assert done.returncode == 0, done.stderr
@@ -43,8 +43,10 @@ print(slicer_harness.application().folder)"""
 
 
 def test_only_one_application_is_allowed():
-    done = run("from PySide6.QtWidgets import QApplication; import os; os.environ['QT_QPA_PLATFORM'] = 'offscreen'; "
-               "a = QApplication([]); import slicer_harness; slicer_harness.install()")
+    done = run(
+        "from PySide6.QtWidgets import QApplication; import os; os.environ['QT_QPA_PLATFORM'] = 'offscreen'; "
+        "a = QApplication([]); import slicer_harness; slicer_harness.install()"
+    )
     assert "must be the only one" in done.stderr
 
 
@@ -58,8 +60,10 @@ def test_what_is_missing_is_named(monkeypatch):
 
 
 def test_importing_the_fixtures_starts_nothing():
-    done = run("import sys, slicer_harness.fixtures; "
-               "print([name for name in ('slicer', 'PySide6', 'vtk', 'numpy') if name in sys.modules])")
+    done = run(
+        "import sys, slicer_harness.fixtures; "
+        "print([name for name in ('slicer', 'PySide6', 'vtk', 'numpy') if name in sys.modules])"
+    )
     assert done.stdout.strip() == "[]", done.stderr
 
 

@@ -51,9 +51,9 @@ def test_layers_set_by_slicer_util_are_drawn(layout, volume, tmp_path):
     shown = picture(tmp_path / "ball.png", position=(0, 0, 0), size=(100, 100))
     assert shown.shape == (100, 300, 3)
     for view in range(3):
-        middle = shown[45:55, 100 * view + 45:100 * view + 55]
+        middle = shown[45:55, 100 * view + 45 : 100 * view + 55]
         assert middle.min() > 250
-        assert shown[2:8, 100 * view + 2:100 * view + 8].max() == 0
+        assert shown[2:8, 100 * view + 2 : 100 * view + 8].max() == 0
 
 
 def test_the_ball_is_as_large_as_it_is(layout, volume, tmp_path):
@@ -69,7 +69,8 @@ def test_a_segment_outline_is_drawn(layout, volume, tmp_path):
     segmentation.SetReferenceImageGeometryParameterFromVolumeNode(volume)
     segment = segmentation.GetSegmentation().AddEmptySegment("s", "s", (1, 0, 0))
     slicer.util.updateSegmentBinaryLabelmapFromArray(
-        (slicer.util.arrayFromVolume(volume) > 50).astype(np.uint8), segmentation, segment, volume)
+        (slicer.util.arrayFromVolume(volume) > 50).astype(np.uint8), segmentation, segment, volume
+    )
     slicer.util.setSliceViewerLayers(background=volume)
     shown = picture(tmp_path / "outline.png", views=("Red",), position=(0, 0, 0), size=(200, 200))
     assert ((shown[..., 0] - shown[..., 2]) > 100).sum() > 50

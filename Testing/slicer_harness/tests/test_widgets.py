@@ -133,7 +133,7 @@ def test_slider_and_spin_box_of_a_slider_widget_agree():
     slider.findChild("QSlider").setValue(0)
     assert (slider.value, seen[-1]) == (1, 1)
     with pytest.raises(AttributeError):
-        slider.setSingleStep(1)      # no slot of the real class
+        slider.setSingleStep(1)  # no slot of the real class
 
 
 def test_a_collapsed_button_hides_its_contents():
@@ -241,14 +241,17 @@ def test_a_form_hands_the_scene_to_what_it_connects_and_to_nothing_else(scene, t
     assert type(ui.input) is slicer.qMRMLNodeComboBox
 
 
-@pytest.mark.parametrize(("keywords", "says"), [
-    ({"cls": "qMRMLNodeCombo"}, "no widget class"),
-    ({"prop": '<property name="noneEnable"><bool>true</bool></property>'}, "no property noneEnable"),
-    ({"signal": "mrmlSceneChange(vtkMRMLScene*)"}, "signal"),
-    ({"signal": "mrmlSceneChanged()"}, "signal"),
-    ({"sender": "Formm"}, "no object"),
-    ({"cls": "QLabel"}, "slot"),
-])
+@pytest.mark.parametrize(
+    ("keywords", "says"),
+    [
+        ({"cls": "qMRMLNodeCombo"}, "no widget class"),
+        ({"prop": '<property name="noneEnable"><bool>true</bool></property>'}, "no property noneEnable"),
+        ({"signal": "mrmlSceneChange(vtkMRMLScene*)"}, "signal"),
+        ({"signal": "mrmlSceneChanged()"}, "signal"),
+        ({"sender": "Formm"}, "no object"),
+        ({"cls": "QLabel"}, "slot"),
+    ],
+)
 def test_a_form_with_a_mistake_is_refused(tmp_path, keywords, says):
     with pytest.raises(UiError, match=says):
         load(tmp_path, **keywords)

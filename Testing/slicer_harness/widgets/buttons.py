@@ -104,10 +104,13 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton):
         arrow = QtWidgets.QStyleOption()
         arrow.initFrom(self)
         arrow.rect = QtCore.QRect(6, (heading.height() - ARROW) // 2, ARROW, ARROW)
-        painter.drawPrimitive(QtWidgets.QStyle.PE_IndicatorArrowRight if self._collapsed
-                              else QtWidgets.QStyle.PE_IndicatorArrowDown, arrow)
-        painter.drawText(heading.adjusted(ARROW + 14, 0, 0, 0), QtCore.Qt.AlignVCenter | QtCore.Qt.TextShowMnemonic,
-                         self.text())
+        painter.drawPrimitive(
+            QtWidgets.QStyle.PE_IndicatorArrowRight if self._collapsed else QtWidgets.QStyle.PE_IndicatorArrowDown,
+            arrow,
+        )
+        painter.drawText(
+            heading.adjusted(ARROW + 14, 0, 0, 0), QtCore.Qt.AlignVCenter | QtCore.Qt.TextShowMnemonic, self.text()
+        )
 
 
 class qMRMLCollapsibleButton(ctkCollapsibleButton):
@@ -170,8 +173,11 @@ class ctkColorPickerButton(QtWidgets.QPushButton):
         self.colorChanged.emit(self.property("color"))
         self.colorNameChanged.emit(self.property("colorName"))
 
-    colorName = QtCore.Property(str, lambda self: self.property("color").name(),
-                                lambda self, name: self.setProperty("color", QtGui.QColor(name)) and None)
+    colorName = QtCore.Property(
+        str,
+        lambda self: self.property("color").name(),
+        lambda self, name: self.setProperty("color", QtGui.QColor(name)) and None,
+    )
 
     @invokable
     def setColor(self, colour) -> None:

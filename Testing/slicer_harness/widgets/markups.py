@@ -45,8 +45,9 @@ class qSlicerMarkupsPlaceWidget(qSlicerWidget):
         self._delete.clicked.connect(self.deleteAllPoints)
         self._was_placing = False
 
-    buttonsVisible = QtCore.Property(bool, lambda self: not self._place.isHidden(),
-                                     lambda self, visible: self.setButtonsVisible(visible))
+    buttonsVisible = QtCore.Property(
+        bool, lambda self: not self._place.isHidden(), lambda self, visible: self.setButtonsVisible(visible)
+    )
     deleteAllControlPointsOptionVisible = stored(bool, True)
     unsetLastControlPointOptionVisible = stored(bool, False)
     unsetAllControlPointsOptionVisible = stored(bool, False)
@@ -54,10 +55,12 @@ class qSlicerMarkupsPlaceWidget(qSlicerWidget):
     placeModePersistency = stored(bool, False)
     nodeColor = stored(QtGui.QColor, QtGui.QColor())
     defaultNodeColor = stored(QtGui.QColor, QtGui.QColor())
-    currentNodeActive = QtCore.Property(bool, lambda self: self._is_active(),
-                                        lambda self, active: self.setCurrentNodeActive(active))
-    placeModeEnabled = QtCore.Property(bool, lambda self: self._is_placing(),
-                                       lambda self, on: self.setPlaceModeEnabled(on))
+    currentNodeActive = QtCore.Property(
+        bool, lambda self: self._is_active(), lambda self, active: self.setCurrentNodeActive(active)
+    )
+    placeModeEnabled = QtCore.Property(
+        bool, lambda self: self._is_placing(), lambda self, on: self.setPlaceModeEnabled(on)
+    )
 
     @invokable
     def setMRMLScene(self, scene) -> None:
@@ -111,7 +114,8 @@ class qSlicerMarkupsPlaceWidget(qSlicerWidget):
         if on:
             self.setCurrentNodeActive(True)
             interaction.SetPlaceModePersistence(
-                1 if self.property("placeMultipleMarkups") is self.ForcePlaceMultipleMarkups else 0)
+                1 if self.property("placeMultipleMarkups") is self.ForcePlaceMultipleMarkups else 0
+            )
             interaction.SetCurrentInteractionMode(interaction.Place)
         elif self._is_placing():
             interaction.SetCurrentInteractionMode(interaction.ViewTransform)

@@ -76,8 +76,11 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         self._refresh()
 
     nodeTypes = QtCore.Property("QStringList", lambda self: list(self._types), _set_types)
-    currentNodeID = QtCore.Property(str, lambda self: self._current.GetID() if self._current else "",
-                                    lambda self, identifier: self.setCurrentNodeID(identifier))
+    currentNodeID = QtCore.Property(
+        str,
+        lambda self: self._current.GetID() if self._current else "",
+        lambda self, identifier: self.setCurrentNodeID(identifier),
+    )
 
     @invokable
     def mrmlScene(self):
@@ -168,17 +171,24 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         if node.GetHideFromEditors() and not self.property("showHidden"):
             return False
         if node.GetClassName() not in self._types and (
-                not self.property("showChildNodeTypes")
-                or any(node.IsA(kind) for kind in self.property("hideChildNodeTypes"))):
+            not self.property("showChildNodeTypes")
+            or any(node.IsA(kind) for kind in self.property("hideChildNodeTypes"))
+        ):
             return False
-        return all(node.GetAttribute(name) is not None and value in (None, node.GetAttribute(name))
-                   for kind, name, value in self._attributes if node.IsA(kind))
+        return all(
+            node.GetAttribute(name) is not None and value in (None, node.GetAttribute(name))
+            for kind, name, value in self._attributes
+            if node.IsA(kind)
+        )
 
     def _refresh(self, wanted: str | None = None, gone=None) -> None:
         """List the nodes anew. The chosen one stays; when it is gone, its neighbour takes its place."""
         before = list(self._nodes)
-        self._nodes = [] if self._scene is None else [
-            node for node in self._scene.GetNodes() if node is not gone and self._offers(node)]
+        self._nodes = (
+            []
+            if self._scene is None
+            else [node for node in self._scene.GetNodes() if node is not gone and self._offers(node)]
+        )
         if wanted:
             current = next((node for node in self._nodes if node.GetID() == wanted), None)
         elif self._current in self._nodes:
@@ -224,9 +234,12 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         self._filling = False
         if node is not self._current:
             self._current = node
-            for signal, value in ((self.currentNodeChanged, node), (self.currentNodeValidityChanged, node is not None),
-                                  (self.currentNodeIDChanged, node.GetID() if node is not None else "")):
-                if shiboken6.isValid(self):      # a slot may have deleted the panel
+            for signal, value in (
+                (self.currentNodeChanged, node),
+                (self.currentNodeValidityChanged, node is not None),
+                (self.currentNodeIDChanged, node.GetID() if node is not None else ""),
+            ):
+                if shiboken6.isValid(self):  # a slot may have deleted the panel
                     signal.emit(value)
 
     def _about_to_remove(self, node) -> None:

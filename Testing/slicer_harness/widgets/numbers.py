@@ -174,10 +174,12 @@ class ctkDoubleSlider(QtWidgets.QWidget):
         self._step = step
         self._rescale()
 
-    minimum = QtCore.Property(float, lambda self: self._limits[0],
-                              lambda self, value: self._set_limits(value, max(value, self._limits[1])))
-    maximum = QtCore.Property(float, lambda self: self._limits[1],
-                              lambda self, value: self._set_limits(min(value, self._limits[0]), value))
+    minimum = QtCore.Property(
+        float, lambda self: self._limits[0], lambda self, value: self._set_limits(value, max(value, self._limits[1]))
+    )
+    maximum = QtCore.Property(
+        float, lambda self: self._limits[1], lambda self, value: self._set_limits(min(value, self._limits[0]), value)
+    )
     value = QtCore.Property(float, lambda self: self._value, setValue)
     sliderPosition = QtCore.Property(float, lambda self: self._value, setValue)
     singleStep = QtCore.Property(float, lambda self: self._step, _set_step)
@@ -187,8 +189,11 @@ class ctkDoubleSlider(QtWidgets.QWidget):
     handleToolTip = stored(str, "")
     invertedAppearance = passed(bool, "_slider", "invertedAppearance")
     invertedControls = passed(bool, "_slider", "invertedControls")
-    orientation = QtCore.Property(QtCore.Qt.Orientation, lambda self: self._slider.orientation(),
-                                  lambda self, value: self._slider.setOrientation(value))
+    orientation = QtCore.Property(
+        QtCore.Qt.Orientation,
+        lambda self: self._slider.orientation(),
+        lambda self, value: self._slider.setOrientation(value),
+    )
 
     @invokable
     def setOrientation(self, orientation) -> None:
@@ -279,10 +284,12 @@ class ctkSliderWidget(QtWidgets.QWidget):
         self._box.setProperty("singleStep", step)
         self._quiet = False
 
-    minimum = QtCore.Property(float, lambda self: self._slider.property("minimum"),
-                              lambda self, value: self._limit("minimum", value))
-    maximum = QtCore.Property(float, lambda self: self._slider.property("maximum"),
-                              lambda self, value: self._limit("maximum", value))
+    minimum = QtCore.Property(
+        float, lambda self: self._slider.property("minimum"), lambda self, value: self._limit("minimum", value)
+    )
+    maximum = QtCore.Property(
+        float, lambda self: self._slider.property("maximum"), lambda self, value: self._limit("maximum", value)
+    )
     value = QtCore.Property(float, lambda self: self._box.property("value"), setValue)
     decimals = QtCore.Property(int, lambda self: self._box.property("decimals"), setDecimals)
     singleStep = QtCore.Property(float, lambda self: self._slider.property("singleStep"), _set_step)

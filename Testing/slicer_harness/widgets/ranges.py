@@ -69,10 +69,12 @@ class _Range(QtWidgets.QWidget):
     def setMaximumValue(self, value: float) -> None:
         self.setValues(min(value, self._values[0]), value)
 
-    minimum = QtCore.Property(float, lambda self: self._limits[0],
-                              lambda self, value: self.setRange(value, self._limits[1]))
-    maximum = QtCore.Property(float, lambda self: self._limits[1],
-                              lambda self, value: self.setRange(self._limits[0], value))
+    minimum = QtCore.Property(
+        float, lambda self: self._limits[0], lambda self, value: self.setRange(value, self._limits[1])
+    )
+    maximum = QtCore.Property(
+        float, lambda self: self._limits[1], lambda self, value: self.setRange(self._limits[0], value)
+    )
     minimumValue = QtCore.Property(float, lambda self: self._values[0], setMinimumValue)
     maximumValue = QtCore.Property(float, lambda self: self._values[1], setMaximumValue)
     singleStep = stored(float, 1.0)

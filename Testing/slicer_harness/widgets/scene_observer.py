@@ -61,8 +61,10 @@ class SceneObserver:
                 about_to_remove(node)
 
         added.CallDataType = removed.CallDataType = vtk.VTK_OBJECT
-        self._tags = [scene.AddObserver(scene.NodeAddedEvent, added),
-                      scene.AddObserver(scene.NodeAboutToBeRemovedEvent, removed)]
+        self._tags = [
+            scene.AddObserver(scene.NodeAddedEvent, added),
+            scene.AddObserver(scene.NodeAboutToBeRemovedEvent, removed),
+        ]
         for event in (scene.EndBatchProcessEvent, scene.EndImportEvent, scene.EndCloseEvent, scene.EndRestoreEvent):
             self._tags.append(scene.AddObserver(event, self._changed))
         for node in scene.GetNodes():
@@ -102,5 +104,8 @@ class SceneObserver:
 
 def _listed(node) -> tuple:
     """What decides whether and how a node is listed."""
-    return (node.GetName(), node.GetHideFromEditors(),
-            tuple((name, node.GetAttribute(name)) for name in node.GetAttributeNames()))
+    return (
+        node.GetName(),
+        node.GetHideFromEditors(),
+        tuple((name, node.GetAttribute(name)) for name in node.GetAttributeNames()),
+    )

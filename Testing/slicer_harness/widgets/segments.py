@@ -43,12 +43,14 @@ class qMRMLSegmentSelectorWidget(qMRMLWidget):
         self._nodes_box.currentNodeValidityChanged.connect(self.currentNodeValidityChanged)
         self._segments.currentIndexChanged.connect(self._on_segment)
 
-    noneEnabled = QtCore.Property(bool, lambda self: self._nodes_box.property("noneEnabled"),
-                                  lambda self, enabled: self._set_none(enabled))
+    noneEnabled = QtCore.Property(
+        bool, lambda self: self._nodes_box.property("noneEnabled"), lambda self, enabled: self._set_none(enabled)
+    )
     editEnabled = passed(bool, "_nodes_box", "editEnabled")
     selectNodeUponCreation = passed(bool, "_nodes_box", "selectNodeUponCreation")
     segmentationNodeSelectorVisible = QtCore.Property(
-        bool, lambda self: self._nodes_box.isVisible(), lambda self, visible: self._nodes_box.setVisible(visible))
+        bool, lambda self: self._nodes_box.isVisible(), lambda self, visible: self._nodes_box.setVisible(visible)
+    )
     horizontalLayout = stored(bool, False, "_lay_out")
     multiSelection = QtCore.Property(bool, lambda self: False, lambda self, several: self._refuse(several))
 
@@ -109,8 +111,9 @@ class qMRMLSegmentSelectorWidget(qMRMLWidget):
         if node is not None:
             import slicer
 
-            self._tags += [node.AddObserver(getattr(slicer.vtkSegmentation, event), weakly(self._fill))
-                           for event in EVENTS]
+            self._tags += [
+                node.AddObserver(getattr(slicer.vtkSegmentation, event), weakly(self._fill)) for event in EVENTS
+            ]
         self._fill()
 
     def _fill(self) -> None:

@@ -65,8 +65,13 @@ class qMRMLTableView(QtWidgets.QTableView):
         table = self._node.GetTable() if self._node is not None else None
         if table is None:
             return
-        model.setHorizontalHeaderLabels([table.GetColumnName(column) or ""
-                                         for column in range(table.GetNumberOfColumns())])
+        model.setHorizontalHeaderLabels(
+            [table.GetColumnName(column) or "" for column in range(table.GetNumberOfColumns())]
+        )
         for row in range(table.GetNumberOfRows()):
-            model.appendRow([QtGui.QStandardItem(self._node.GetCellText(row, column))
-                             for column in range(table.GetNumberOfColumns())])
+            model.appendRow(
+                [
+                    QtGui.QStandardItem(self._node.GetCellText(row, column))
+                    for column in range(table.GetNumberOfColumns())
+                ]
+            )

@@ -16,11 +16,13 @@ class ctkComboBox(QtWidgets.QComboBox):
     elideMode = stored(int, 0)
     scrollWheelEffect = stored(int, 1)
 
-    defaultText = QtCore.Property(str, lambda self: self.placeholderText(),
-                                  lambda self, text: self.setPlaceholderText(text))
+    defaultText = QtCore.Property(
+        str, lambda self: self.placeholderText(), lambda self, text: self.setPlaceholderText(text)
+    )
     forceDefault = stored(bool, False)
-    currentUserDataAsString = QtCore.Property(str, lambda self: str(self.currentData() or ""),
-                                              lambda self, data: self.setCurrentUserDataAsString(data))
+    currentUserDataAsString = QtCore.Property(
+        str, lambda self: str(self.currentData() or ""), lambda self, data: self.setCurrentUserDataAsString(data)
+    )
 
     @invokable
     def setCurrentUserDataAsString(self, data: str) -> None:
@@ -95,10 +97,12 @@ class ctkPathLineEdit(QtWidgets.QWidget):
     minimumContentsLength = stored(int, 17)
     sizeAdjustPolicy = stored(int, 2)
     showHistoryButton = stored(bool, True)
-    showBrowseButton = QtCore.Property(bool, lambda self: not self._browse.isHidden(),
-                                       lambda self, visible: self._browse.setVisible(visible))
-    currentPath = QtCore.Property(str, lambda self: self._combo.currentText(),
-                                  lambda self, path: self.setCurrentPath(path))
+    showBrowseButton = QtCore.Property(
+        bool, lambda self: not self._browse.isHidden(), lambda self, visible: self._browse.setVisible(visible)
+    )
+    currentPath = QtCore.Property(
+        str, lambda self: self._combo.currentText(), lambda self, path: self.setCurrentPath(path)
+    )
 
     @invokable
     def setCurrentPath(self, path: str) -> None:

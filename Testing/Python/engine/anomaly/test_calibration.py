@@ -20,7 +20,7 @@ from FAAnomalyLib.anomaly.calibration import (
     load_calibration,
     save_calibration,
 )
-from FAAnomalyLib.anomaly.residual_maps import DRAWN, FIRST, YARDSTICK
+from FAAnomalyLib.anomaly.residual_maps import REFERENCE_KEYS, REGION_KEYS, SCREENING_KEYS
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.models.manifest import read_manifest
 from support import tiny_brain as tb
@@ -28,12 +28,12 @@ from support import tiny_brain as tb
 BUNDLED = Path(__file__).resolve().parents[4] / "Resources" / "Models"
 SHAPE = (6, 5, 4)
 EVERYWHERE = np.ones(SHAPE, bool)
-PLAIN = {key: (0.0, 1.0) for key in FIRST}
+PLAIN = {key: (0.0, 1.0) for key in SCREENING_KEYS}
 """A yardstick that leaves maps as they are."""
 
 
-def combined(maps: dict, known: Calibration | None = None, judged: np.ndarray = EVERYWHERE) -> dict:
-    return (known or Calibration()).combined(maps, judged, PLAIN)
+def combined(maps: dict, known: Calibration | None = None, analysed: np.ndarray = EVERYWHERE) -> dict:
+    return (known or Calibration()).combined(maps, analysed, PLAIN)
 
 
 # ---- sums of maps
@@ -41,39 +41,39 @@ def combined(maps: dict, known: Calibration | None = None, judged: np.ndarray = 
 
 def test_every_map_is_part_of_a_sum_and_every_sum_of_maps_of_one_scale():
     used = [key for parts in COMBINATIONS.values() for key in parts]
-    assert sorted(used) == sorted(FIRST)
+    assert sorted(used) == sorted(SCREENING_KEYS)
     assert all(len({sigma for _, sigma in parts}) == 1 for parts in COMBINATIONS.values())
     assert set(UNCALIBRATED) == set(COMBINATIONS)
 
 
 def test_sums_are_weighted_as_they_say():
     rng = np.random.default_rng(0)
-    maps = {key: rng.uniform(-9.0, 9.0, SHAPE).astype(np.float32) for key in FIRST}
+    maps = {key: rng.uniform(-9.0, 9.0, SHAPE).astype(np.float32) for key in SCREENING_KEYS}
     found = combined(maps)
     assert list(found) == list(COMBINATIONS)
     for name, parts in COMBINATIONS.items():
-        np.testing.assert_allclose(found[name], sum(w * maps[key] for key, w in parts.items()), rtol=1e-5,
-                                   atol=1e-5)
+        np.testing.assert_allclose(found[name], sum(w * maps[key] for key, w in parts.items()), rtol=1e-5, atol=1e-5)
 
 
 def test_each_map_is_standardised_by_subject_place_and_nowhere_but_where_judged():
     known = tb.calibration(shape=SHAPE)
-    judged = np.random.default_rng(3).random(SHAPE) < 0.5
-    key = FIRST[1]
+    analysed = np.random.default_rng(3).random(SHAPE) < 0.5
+    key = SCREENING_KEYS[1]
     values = np.random.default_rng(4).normal(0.02, 0.03, SHAPE).astype(np.float32)
     expected = ((values - 0.01) / 0.04 - known.bias[key]) / known.spread[key]
-    found = known.standardised(key, values, judged, (0.01, 0.04))
-    np.testing.assert_allclose(found[judged], expected[judged], rtol=1e-4, atol=1e-5)
-    assert found.dtype == np.float32 and judged.any() and not found[~judged].any()
+    found = known.standardised(key, values, analysed, (0.01, 0.04))
+    np.testing.assert_allclose(found[analysed], expected[analysed], rtol=1e-4, atol=1e-5)
+    assert found.dtype == np.float32 and analysed.any() and not found[~analysed].any()
 
 
 def test_every_map_has_its_own_yardstick_in_a_sum():
-    maps = {key: np.full(SHAPE, 0.03, np.float32) for key in FIRST}
-    yardstick = {key: (0.01, 0.02 + 0.01 * number) for number, key in enumerate(FIRST)}
-    found = Calibration().combined(maps, EVERYWHERE, yardstick)
+    maps = {key: np.full(SHAPE, 0.03, np.float32) for key in SCREENING_KEYS}
+    subject_scale = {key: (0.01, 0.02 + 0.01 * number) for number, key in enumerate(SCREENING_KEYS)}
+    found = Calibration().combined(maps, EVERYWHERE, subject_scale)
     for name, parts in COMBINATIONS.items():
-        np.testing.assert_allclose(found[name], sum(w * 0.02 / yardstick[key][1] for key, w in parts.items()),
-                                   rtol=1e-4)
+        np.testing.assert_allclose(
+            found[name], sum(w * 0.02 / subject_scale[key][1] for key, w in parts.items()), rtol=1e-4
+        )
 
 
 # ---- drawn regions
@@ -82,21 +82,21 @@ def test_every_map_has_its_own_yardstick_in_a_sum():
 def drawn_maps(seed: int = 0) -> dict:
     """As a region that is all lesion: far from 0 and flat."""
     rng = np.random.default_rng(seed)
-    return {key: rng.normal(-0.2, 0.001, SHAPE).astype(np.float32) for key in DRAWN}
+    return {key: rng.normal(-0.2, 0.001, SHAPE).astype(np.float32) for key in REGION_KEYS}
 
 
 def test_a_drawn_region_is_measured_by_the_populations_yardstick():
     known, maps = tb.calibration(shape=SHAPE), drawn_maps()
-    judged = np.random.default_rng(5).random(SHAPE) < 0.5
-    found = known.drawn(maps, judged)
-    assert list(found) == [drawn_name(sigma) for _, sigma in DRAWN] and len(found) == len(DRAWN)
-    for key in DRAWN:
-        whose = YARDSTICK[key]
+    analysed = np.random.default_rng(5).random(SHAPE) < 0.5
+    found = known.drawn(maps, analysed)
+    assert list(found) == [drawn_name(sigma) for _, sigma in REGION_KEYS] and len(found) == len(REGION_KEYS)
+    for key in REGION_KEYS:
+        whose = REFERENCE_KEYS[key]
         expected = (maps[key] / known.subject[whose] - known.bias[whose]) / known.spread[whose]
-        np.testing.assert_allclose(found[drawn_name(key[1])][judged], expected[judged], rtol=1e-4)
-        assert not found[drawn_name(key[1])][~judged].any()
+        np.testing.assert_allclose(found[drawn_name(key[1])][analysed], expected[analysed], rtol=1e-4)
+        assert not found[drawn_name(key[1])][~analysed].any()
     # The population's spreads differ, so that a mixed up one is found out.
-    assert len({known.subject[YARDSTICK[key]] for key in DRAWN}) == len(DRAWN)
+    assert len({known.subject[REFERENCE_KEYS[key]] for key in REGION_KEYS}) == len(REGION_KEYS)
 
 
 def test_its_own_yardstick_serves_where_no_population_is_known():
@@ -117,12 +117,14 @@ def test_its_own_yardstick_serves_where_no_population_is_known():
 def test_every_maps_own_limit_is_the_unit_and_the_strongest_is_taken_with_its_sign():
     names = list(COMBINATIONS)[:2]
     known = Calibration(limits={names[0]: (10.0, 20.0), names[1]: (5.0, 4.0)})
-    maps = {names[0]: np.array([10.0, -20.0, 2.0, -10.0, 0.0], np.float32),
-            names[1]: np.array([2.0, -1.0, 5.0, 5.0, 0.0], np.float32)}
+    maps = {
+        names[0]: np.array([10.0, -20.0, 2.0, -10.0, 0.0], np.float32),
+        names[1]: np.array([2.0, -1.0, 5.0, 5.0, 0.0], np.float32),
+    }
     np.testing.assert_allclose(known.strongest(maps), [UNIT, -UNIT, UNIT, UNIT, 0.0])
     # Without limits a typical one stands for each.
-    alone = Calibration().strongest({names[0]: np.array([UNCALIBRATED[names[0]]], np.float32)})
-    np.testing.assert_allclose(alone, UNIT)
+    one_sided = Calibration().strongest({names[0]: np.array([UNCALIBRATED[names[0]]], np.float32)})
+    np.testing.assert_allclose(one_sided, UNIT)
 
 
 def test_the_normal_scale_goes_on_straight_beyond_its_table():
@@ -151,7 +153,7 @@ def test_a_saved_calibration_comes_back(stored):
     np.testing.assert_array_equal(found.normal, known.normal)
     where = calibrated_voxels(known)
     assert where.any() and not where.all()
-    for key in FIRST:
+    for key in SCREENING_KEYS:
         for name, elsewhere in (("bias", 0.0), ("spread", 1.0)):
             back, before = getattr(found, name)[key], getattr(known, name)[key]
             assert back.dtype == np.float32 and (back[~where] == elsewhere).all()
@@ -164,9 +166,16 @@ def test_a_model_without_a_calibration_has_an_empty_one(tmp_path):
         assert found.people == 0 and not found.bias and not found.limits and found.normal is None
 
 
-@pytest.mark.parametrize(("how", "words"), [
-    ("absent", "is missing"), ("altered", "altered or damaged"), ("of other maps", "does not fit this version"),
-    ("no archive", "does not fit this version"), ("half", "does not fit this version")])
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ("absent", "is missing"),
+        ("altered", "altered or damaged"),
+        ("of other maps", "does not fit this version"),
+        ("no archive", "does not fit this version"),
+        ("half", "does not fit this version"),
+    ],
+)
 def test_a_calibration_that_is_not_the_models_is_refused(stored, how, words):
     known, folder, manifest = stored
     path = folder / FILE
@@ -194,9 +203,9 @@ def test_a_calibration_that_is_not_the_models_is_refused(stored, how, words):
 
 def test_every_bundled_calibration_fits_this_version():
     """Another set of maps loses every calibration that was made before."""
-    names = {*COMBINATIONS, *(drawn_name(sigma) for _, sigma in DRAWN)}
+    names = {*COMBINATIONS, *(drawn_name(sigma) for _, sigma in REGION_KEYS)}
     for folder in sorted(path.parent for path in BUNDLED.glob(f"*/{FILE}")):
         manifest = read_manifest(folder)
         found = load_calibration(folder, manifest)
         assert found.people == manifest["calibration"]["people"] > 0 and set(found.limits) == names
-        assert found.bias[FIRST[0]].shape == tuple(manifest["grid"]["shape"])
+        assert found.bias[SCREENING_KEYS[0]].shape == tuple(manifest["grid"]["shape"])

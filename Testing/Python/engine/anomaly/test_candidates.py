@@ -10,23 +10,23 @@ from scipy import ndimage
 
 from FAAnomalyLib.anomaly.calibration import UNIT, Calibration
 from FAAnomalyLib.anomaly.candidates import (
+    CANDIDATE_DILATION_MM,
+    CANDIDATE_SHARE,
     EDGE_MM,
-    LEAST_SUSPECT_ML,
-    MOST_HIDDEN,
-    SUSPECT_DILATION_MM,
-    SUSPECT_SHARE,
-    first_look,
-    judged_mask,
-    suspects,
+    MAX_HIDDEN_SHARE,
+    MIN_CANDIDATE_ML,
+    analysis_mask,
+    candidate_mask,
+    screen,
 )
-from FAAnomalyLib.anomaly.residual_maps import FIRST
-from FAAnomalyLib.preprocessing.template import Prior
+from FAAnomalyLib.anomaly.residual_maps import SCREENING_KEYS
+from FAAnomalyLib.preprocessing.template import TemplatePriors
 
 SHAPE = (40, 48, 40)
 MM = 2.0
 SD = 0.05
 CENTRE = (19.5, 23.5, 19.5)
-LEVEL = SUSPECT_SHARE * UNIT
+LEVEL = CANDIDATE_SHARE * UNIT
 
 
 def ball(centre, radius: float) -> np.ndarray:
@@ -36,42 +36,43 @@ def ball(centre, radius: float) -> np.ndarray:
 BALL = ball(CENTRE, 18.0)
 
 
-def look(lesion: np.ndarray | None = None, change: float = 0.0, judged: np.ndarray = BALL):
+def look(lesion: np.ndarray | None = None, change: float = 0.0, analysed: np.ndarray = BALL):
     """First look at pure noise about the template, with a change in *lesion*; without a calibration."""
     rng = np.random.default_rng(0)
-    prior = Prior(*(np.full(SHAPE, 0.4, np.float32) + ndimage.gaussian_filter(rng.normal(0, 0.3, SHAPE), 2)
-                    for _ in range(3)))
+    priors = TemplatePriors(
+        *(np.full(SHAPE, 0.4, np.float32) + ndimage.gaussian_filter(rng.normal(0, 0.3, SHAPE), 2) for _ in range(3))
+    )
     residual = rng.normal(0.0, SD, SHAPE)
     if lesion is not None:
         residual = residual + change * lesion
-    fa = (prior.fa + residual).astype(np.float32)
+    fa = (priors.fa + residual).astype(np.float32)
     both = (residual.astype(np.float32), np.full(SHAPE, SD**2, np.float32))
-    return first_look(fa, prior, judged, both, both, MM, Calibration())
+    return screen(fa, priors, analysed, both, both, MM, Calibration())
 
 
 def test_judged_is_filled_white_matter_away_from_the_edge():
     brain = BALL.copy()
     white, covered = np.ones(SHAPE, np.float32), np.ones(SHAPE, bool)
     white[20], covered[:, 24] = 0.4, False
-    judged = judged_mask(brain, white, covered, MM)
-    assert not judged[20].any() and not judged[:, 24].any()
+    analysed = analysis_mask(brain, white, covered, MM)
+    assert not analysed[20].any() and not analysed[:, 24].any()
     depth = ndimage.distance_transform_edt(brain) * MM
-    assert depth[judged].min() >= EDGE_MM
-    assert judged.sum() == (brain & (depth >= EDGE_MM) & (white > 0.5) & covered).sum()
+    assert depth[analysed].min() >= EDGE_MM
+    assert analysed.sum() == (brain & (depth >= EDGE_MM) & (white > 0.5) & covered).sum()
 
 
 @pytest.mark.parametrize("corner", [(16, 20, 9), (10, 14, 6), (0, 0, 0), (25, 20, 14)])
 def test_a_small_hole_is_judged_where_it_would_be_in_the_whole(corner):
     white, covered = np.ones(SHAPE, np.float32), np.zeros(SHAPE, bool)
     covered[tuple(slice(c, c + 7) for c in corner)] = True
-    whole = judged_mask(BALL, white, np.ones(SHAPE, bool), MM)
-    np.testing.assert_array_equal(judged_mask(BALL, white, covered, MM), whole & covered)
+    whole = analysis_mask(BALL, white, np.ones(SHAPE, bool), MM)
+    np.testing.assert_array_equal(analysis_mask(BALL, white, covered, MM), whole & covered)
 
 
 def test_the_yardstick_is_the_subjects_own():
     first = look()
-    assert set(first.yardstick) == set(FIRST) and first.judged is BALL
-    for key, (centre, spread) in first.yardstick.items():
+    assert set(first.subject_scale) == set(SCREENING_KEYS) and first.analysed is BALL
+    for key, (centre, spread) in first.subject_scale.items():
         assert abs(centre) < 0.02 and 0 < spread < SD, key
     assert first.maps
     for z in first.maps.values():
@@ -82,9 +83,9 @@ def test_a_lesion_hardly_moves_the_yardstick():
     lesion = BALL & ball((20, 24, 12), 6.0)
     assert lesion.sum() == pytest.approx(0.037 * BALL.sum(), rel=0.1)
     plain, ill = look(), look(lesion, -0.15)
-    for key in FIRST:
-        assert ill.yardstick[key][1] < 4.0 * plain.yardstick[key][1], key
-        assert abs(ill.yardstick[key][0] - plain.yardstick[key][0]) < 0.05 * 0.15, key
+    for key in SCREENING_KEYS:
+        assert ill.subject_scale[key][1] < 4.0 * plain.subject_scale[key][1], key
+        assert abs(ill.subject_scale[key][0] - plain.subject_scale[key][0]) < 0.05 * 0.15, key
     strongest = Calibration().strongest(ill.maps)
     assert (strongest[lesion] < -LEVEL).mean() > 0.5
     assert np.abs(Calibration().strongest(plain.maps)).max() < 2 * LEVEL
@@ -94,9 +95,9 @@ def test_nothing_to_judge_is_no_deviation():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         nowhere = np.zeros(SHAPE, bool)
-        first = look(judged=nowhere)
+        first = look(analysed=nowhere)
         assert all(not z.any() for z in first.maps.values())
-        assert not suspects(np.zeros(SHAPE, np.float32), MM, nowhere).any()
+        assert not candidate_mask(np.zeros(SHAPE, np.float32), MM, nowhere).any()
 
 
 # ---- suspects
@@ -113,32 +114,35 @@ def statistic(*parts: tuple[np.ndarray, float]) -> np.ndarray:
 @pytest.mark.parametrize("centre", [(20, 24, 20), (1, 2, 38)])
 def test_suspects_are_hidden_whole_with_a_margin(sign, centre):
     lesion = ball(centre, 5)
-    hidden = suspects(statistic((lesion, sign * 1.1 * LEVEL)), MM, BALL)
+    hidden = candidate_mask(statistic((lesion, sign * 1.1 * LEVEL)), MM, BALL)
     away = ndimage.distance_transform_edt(~lesion, sampling=MM)
-    np.testing.assert_array_equal(hidden, away <= SUSPECT_DILATION_MM)
+    np.testing.assert_array_equal(hidden, away <= CANDIDATE_DILATION_MM)
     assert hidden[lesion].all()
 
 
 def test_below_the_level_or_too_small_nothing_is_suspect():
     lesion = ball((20, 24, 20), 5)
-    assert not suspects(statistic((lesion, 0.99 * LEVEL)), MM, BALL).any()
-    fewest = int(np.ceil(LEAST_SUSPECT_ML * 1000 / MM**3))
+    assert not candidate_mask(statistic((lesion, 0.99 * LEVEL)), MM, BALL).any()
+    fewest = int(np.ceil(MIN_CANDIDATE_ML * 1000 / MM**3))
     speck = np.zeros(SHAPE, bool)
     speck[20, 24, 1:fewest] = True
-    assert speck.sum() == fewest - 1 and not suspects(statistic((speck, 9 * LEVEL)), MM, BALL).any()
+    assert speck.sum() == fewest - 1 and not candidate_mask(statistic((speck, 9 * LEVEL)), MM, BALL).any()
     speck[20, 24, fewest] = True
-    assert suspects(statistic((speck, 9 * LEVEL)), MM, BALL).any()
+    assert candidate_mask(statistic((speck, 9 * LEVEL)), MM, BALL).any()
     # What is too small on this grid is large enough on a coarser one.
     speck[20, 24, fewest] = False
-    assert suspects(statistic((speck, 9 * LEVEL)), 2 * MM, BALL).any()
+    assert candidate_mask(statistic((speck, 9 * LEVEL)), 2 * MM, BALL).any()
 
 
 def test_the_tails_are_suspects_of_their_own():
     """An increase beside a decrease must not be averaged or joined away."""
     up, down = ball((14, 24, 20), 4), ball((26, 24, 20), 4)
-    both = suspects(statistic((up, 2 * LEVEL), (down, -2 * LEVEL)), MM, BALL)
-    alone = [suspects(statistic((up, 2 * LEVEL)), MM, BALL), suspects(statistic((down, -2 * LEVEL)), MM, BALL)]
-    np.testing.assert_array_equal(both, alone[0] | alone[1])
+    both = candidate_mask(statistic((up, 2 * LEVEL), (down, -2 * LEVEL)), MM, BALL)
+    one_sided = [
+        candidate_mask(statistic((up, 2 * LEVEL)), MM, BALL),
+        candidate_mask(statistic((down, -2 * LEVEL)), MM, BALL),
+    ]
+    np.testing.assert_array_equal(both, one_sided[0] | one_sided[1])
 
 
 def test_the_strongest_are_hidden_first_and_context_remains():
@@ -146,8 +150,8 @@ def test_the_strongest_are_hidden_first_and_context_remains():
     parts = []
     for number, centre in enumerate(np.stack(np.meshgrid([8, 20, 32], [8, 24, 40], [8, 20, 32]), -1).reshape(-1, 3)):
         parts.append((ball(centre, 4), float(rng.choice([-1, 1]) * LEVEL * (1.1 + 0.1 * number))))
-    hidden = suspects(statistic(*parts), MM, BALL)
-    assert 0.3 * MOST_HIDDEN < (hidden & BALL).sum() / BALL.sum() <= MOST_HIDDEN
+    hidden = candidate_mask(statistic(*parts), MM, BALL)
+    assert 0.3 * MAX_HIDDEN_SHARE < (hidden & BALL).sum() / BALL.sum() <= MAX_HIDDEN_SHARE
     order = sorted(parts, key=lambda part: -abs(part[1]))
     whole = [bool(hidden[where].all()) for where, _ in order]
     assert whole[0] and not whole[-1]
@@ -156,5 +160,5 @@ def test_the_strongest_are_hidden_first_and_context_remains():
 
 def test_one_suspect_is_hidden_however_large():
     huge = ball(CENTRE, 15)
-    assert (huge & BALL).sum() > MOST_HIDDEN * BALL.sum()
-    assert suspects(statistic((huge, 2 * LEVEL)), MM, BALL)[huge].all()
+    assert (huge & BALL).sum() > MAX_HIDDEN_SHARE * BALL.sum()
+    assert candidate_mask(statistic((huge, 2 * LEVEL)), MM, BALL)[huge].all()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from FAAnomalyLib.anomaly.contralateral import less_the_other_side, partners
+from FAAnomalyLib.anomaly.contralateral import contralateral_coordinates, contralateral_difference
 
 SHAPE = (36, 44, 40)
 """No two axes alike: one that is taken for another does not go unseen."""
@@ -23,25 +23,27 @@ def displacement(largest: float, seed: int = 0) -> np.ndarray:
 
 def test_without_a_deformation_it_is_the_straight_mirror_image():
     values = np.random.default_rng(1).standard_normal(SHAPE).astype(np.float32)
-    np.testing.assert_array_equal(less_the_other_side(values, EVERYWHERE, partners(SHAPE)), values - values[::-1])
-    still = partners(SHAPE, np.zeros((3, *SHAPE), np.float32))
-    np.testing.assert_allclose(still, partners(SHAPE), atol=1e-5)
+    np.testing.assert_array_equal(
+        contralateral_difference(values, EVERYWHERE, contralateral_coordinates(SHAPE)), values - values[::-1]
+    )
+    still = contralateral_coordinates(SHAPE, np.zeros((3, *SHAPE), np.float32))
+    np.testing.assert_allclose(still, contralateral_coordinates(SHAPE), atol=1e-5)
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_partners_are_mirror_images_in_the_template(seed):
     """x + u(x) and x' + u(x') are mirror images of each other: what the name says, of every voxel."""
     u = displacement(2.5, seed)
-    there = partners(SHAPE, u)
+    there = contralateral_coordinates(SHAPE, u)
     at_partner = np.stack([ndimage.map_coordinates(part, there, order=1, mode="nearest") for part in u])
     here = np.indices(SHAPE) + u
     here[0] = SHAPE[0] - 1 - here[0]
     assert np.abs(there + at_partner - here)[:, INNER].max() < 0.05
-    assert np.abs(there - partners(SHAPE))[:, INNER].max() > 1.0
+    assert np.abs(there - contralateral_coordinates(SHAPE))[:, INNER].max() > 1.0
 
 
 def test_the_partners_partner_is_where_one_began():
-    there = partners(SHAPE, displacement(2.5))
+    there = contralateral_coordinates(SHAPE, displacement(2.5))
     back = np.stack([ndimage.map_coordinates(part, there, order=1, mode="nearest") for part in there])
     assert np.abs(back - np.indices(SHAPE))[:, INNER].max() < 0.2
 
@@ -52,17 +54,17 @@ def test_a_brain_that_is_a_bent_symmetric_one_has_no_asymmetry():
     image = ndimage.gaussian_filter(np.random.default_rng(2).standard_normal(SHAPE), 2.0)
     symmetric = image + image[::-1]
     brain = ndimage.map_coordinates(symmetric, np.indices(SHAPE) + u, order=1, mode="nearest").astype(np.float32)
-    found = less_the_other_side(brain, EVERYWHERE, partners(SHAPE, u))[INNER]
-    straight = less_the_other_side(brain, EVERYWHERE, partners(SHAPE))[INNER]
+    found = contralateral_difference(brain, EVERYWHERE, contralateral_coordinates(SHAPE, u))[INNER]
+    straight = contralateral_difference(brain, EVERYWHERE, contralateral_coordinates(SHAPE))[INNER]
     assert found.std() < 0.15 * straight.std()
 
 
 def test_without_a_judged_partner_nothing_is_said():
     values = np.ones(SHAPE, np.float32)
-    judged = EVERYWHERE.copy()
-    judged[:18] = False
-    judged[18:20, 20, 20] = False
-    assert not less_the_other_side(values, judged, partners(SHAPE)).any()
+    analysed = EVERYWHERE.copy()
+    analysed[:18] = False
+    analysed[18:20, 20, 20] = False
+    assert not contralateral_difference(values, analysed, contralateral_coordinates(SHAPE)).any()
     whole = np.arange(np.prod(SHAPE), dtype=np.float32).reshape(SHAPE)
-    found = less_the_other_side(whole, EVERYWHERE & INNER, partners(SHAPE))
+    found = contralateral_difference(whole, EVERYWHERE & INNER, contralateral_coordinates(SHAPE))
     assert not found[~INNER].any() and found[INNER].any() and found.dtype == np.float32

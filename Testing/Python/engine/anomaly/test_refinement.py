@@ -10,11 +10,11 @@ from scipy import ndimage
 
 from FAAnomalyLib.anomaly import refinement as second_look
 from FAAnomalyLib.anomaly.calibration import COMBINATIONS, Calibration
-from FAAnomalyLib.anomaly.candidates import first_look, judged_mask, suspects
-from FAAnomalyLib.anomaly.refinement import look_again
-from FAAnomalyLib.anomaly.scoring import small_and_large
+from FAAnomalyLib.anomaly.candidates import analysis_mask, candidate_mask, screen
+from FAAnomalyLib.anomaly.refinement import refill_candidates
+from FAAnomalyLib.anomaly.scoring import small_and_large_residuals
 from FAAnomalyLib.errors import FAError
-from FAAnomalyLib.inpainting.fusion import Filled, combine
+from FAAnomalyLib.inpainting.fusion import Inpainted, fuse_passes
 from FAAnomalyLib.inpainting.volume_inpainter import Sampling
 from support import tiny_brain as tb
 
@@ -25,72 +25,79 @@ UNCALIBRATED = Calibration()
 class Looked:
     """A head after its first look, and what a second look needs."""
 
-    def __init__(self, filler, change: float = 0.0) -> None:
-        self.filler, self.prepared = filler, tb.prepared(*tb.head(1, change))
-        self.by_size = tb.roamed(self.prepared, filler)
-        prior = self.prepared.space.prior
-        judged = judged_mask(self.prepared.brain, prior.white_matter, self.by_size[16].covered, tb.MM)
-        residuals = small_and_large(self.prepared.fa, self.by_size)
-        self.first = first_look(self.prepared.fa, prior, judged, *residuals, tb.MM, UNCALIBRATED)
+    def __init__(self, inpainter, change: float = 0.0) -> None:
+        self.inpainter, self.prepared = inpainter, tb.prepared(*tb.head(1, change))
+        self.by_size = tb.roamed(self.prepared, inpainter)
+        priors = self.prepared.grid.priors
+        analysed = analysis_mask(self.prepared.brain, priors.white_matter, self.by_size[16].covered, tb.MM)
+        residuals = small_and_large_residuals(self.prepared.fa, self.by_size)
+        self.first = screen(self.prepared.fa, priors, analysed, *residuals, tb.MM, UNCALIBRATED)
 
-    def again(self, on_progress=None, **other) -> Filled | None:
-        given = {"filler": self.filler, "prepared": self.prepared, "first": self.first,
-                 "calibration": UNCALIBRATED, "sampling": Sampling(), "on_progress": on_progress, **other}
-        return look_again(**given)
-
-
-@pytest.fixture(scope="module")
-def filler():
-    return tb.filler()
-
-
-@pytest.fixture(scope="module")
-def ill(filler) -> Looked:
-    return Looked(filler, CHANGE)
+    def again(self, on_progress=None, **other) -> Inpainted | None:
+        given = {
+            "filler": self.inpainter,
+            "prepared": self.prepared,
+            "first": self.first,
+            "calibration": UNCALIBRATED,
+            "sampling": Sampling(),
+            "on_progress": on_progress,
+            **other,
+        }
+        return refill_candidates(**given)
 
 
 @pytest.fixture(scope="module")
-def well(filler) -> Looked:
-    return Looked(filler)
+def inpainter():
+    return tb.inpainter()
 
 
 @pytest.fixture(scope="module")
-def found(ill) -> Filled:
+def ill(inpainter) -> Looked:
+    return Looked(inpainter, CHANGE)
+
+
+@pytest.fixture(scope="module")
+def well(inpainter) -> Looked:
+    return Looked(inpainter)
+
+
+@pytest.fixture(scope="module")
+def found(ill) -> Inpainted:
     return ill.again()
 
 
 class Fills(list):
-    """What the network was asked to fill: (FA, hole, prior, answer); ``calls`` counts the network's calls."""
+    """What the network was asked to fill: (FA, hole, priors, answer); ``calls`` counts the network's calls."""
 
     calls = 0
 
 
 @pytest.fixture
-def fills(filler, monkeypatch) -> Fills:
-    made, fill = Fills(), type(filler).fill
+def fills(inpainter, monkeypatch) -> Fills:
+    made, fill = Fills(), type(inpainter).fill
 
-    def watched(self, fa, hole, sampling, on_step=None, prior=None):
+    def watched(self, fa, hole, sampling, on_step=None, priors=None):
         # As the real one does: told before every call, which may raise.
         def told(done, total):
             if on_step is not None:
                 on_step(done, total)
             made.calls += 1
 
-        answer = fill(self, fa, hole, sampling, told, prior)
-        made.append((fa.copy(), hole.copy(), prior, answer))
+        answer = fill(self, fa, hole, sampling, told, priors)
+        made.append((fa.copy(), hole.copy(), priors, answer))
         return answer
 
-    monkeypatch.setattr(type(filler), "fill", watched)
+    monkeypatch.setattr(type(inpainter), "fill", watched)
     return made
 
 
 @pytest.fixture
 def bends(monkeypatch) -> list:
-    """What the template was bent by: (prior, FA, result)."""
-    made, bend = [], second_look.bend
+    """What the template was bent by: (priors, FA, result)."""
+    made, warp_template = [], second_look.warp_template
 
-    def watched(prior, fa, spacing_mm):
-        made.append((prior, fa, bend(prior, fa, spacing_mm)))
+    def watched(priors, fa, spacing_mm):
+        made.append((priors, fa, warp_template(priors, fa, spacing_mm)))
         return made[-1][2]
 
     monkeypatch.setattr(second_look, "bend", watched)
@@ -101,9 +108,9 @@ def bends(monkeypatch) -> list:
 
 
 def test_the_suspects_are_hidden_whole(ill, found):
-    asked = suspects(UNCALIBRATED.strongest(ill.first.maps), tb.MM, ill.first.judged)
+    asked = candidate_mask(UNCALIBRATED.strongest(ill.first.maps), tb.MM, ill.first.analysed)
     np.testing.assert_array_equal(found.covered, asked & ill.prepared.brain)
-    lesion = tb.ball() & ill.first.judged
+    lesion = tb.ball() & ill.first.analysed
     assert lesion.sum() > 50 and found.covered[lesion].mean() > 0.95
     assert found.covered.sum() < 0.1 * ill.prepared.brain.sum()
 
@@ -157,7 +164,7 @@ def test_the_voxels_of_a_suspect_do_not_reach_what_fills_it(ill, found):
 def test_through_the_template_bent_at_first_hardly_anything_of_them_gets_through(ill, found):
     healthy, brain = tb.head(1)
     rebent = tb.prepared(np.where(found.covered, healthy, ill.prepared.fa).astype(np.float32), brain)
-    assert np.abs(rebent.space.prior.fa - ill.prepared.space.prior.fa).max() > 0.01
+    assert np.abs(rebent.grid.priors.fa - ill.prepared.grid.priors.fa).max() > 0.01
     through = np.abs(ill.again(prepared=rebent).mean - found.mean)[found.covered & tb.ball()]
     assert through.mean() < 0.05 * CHANGE
 
@@ -165,9 +172,9 @@ def test_through_the_template_bent_at_first_hardly_anything_of_them_gets_through
 def test_the_template_is_bent_by_what_fills_a_suspect_not_by_the_suspect(ill, fills, bends):
     found = ill.again()
     (_, _, before, (guess, _, _)), (_, _, after, _) = fills
-    ((prior, fa, bent),) = bends
-    assert before is ill.prepared.space.prior and after is bent
-    assert prior is ill.prepared.space.template.prior, "a bent template was bent once more"
+    ((priors, fa, warped),) = bends
+    assert before is ill.prepared.grid.priors and after is warped
+    assert priors is ill.prepared.grid.template.priors, "a bent template was bent once more"
     np.testing.assert_array_equal(fa[~found.covered], ill.prepared.fa[~found.covered])
     np.testing.assert_allclose(fa[found.covered], guess, atol=1e-6)
     lesion = found.covered & tb.ball()
@@ -178,8 +185,8 @@ def test_it_leaks_less_than_the_first_look(ill, well, found):
     """A change that is its own surroundings is partly repeated by the first look, hardly by the second."""
     plain = well.again(first=ill.first)
     np.testing.assert_array_equal(plain.covered, found.covered)
-    first_looks = [combine(look.by_size.values(), tb.SHAPE) for look in (ill, well)]
-    lesion = tb.ball() & ill.first.judged & found.covered
+    first_looks = [fuse_passes(look.by_size.values(), tb.SHAPE) for look in (ill, well)]
+    lesion = tb.ball() & ill.first.analysed & found.covered
     first, second = (float((a.mean - b.mean)[lesion].mean()) / CHANGE for a, b in (first_looks, (found, plain)))
     assert first > 0.15 and abs(second) < 0.5 * first
 

@@ -8,14 +8,20 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from FAAnomalyLib.anomaly.regions import LEAST_REGION_ML, find_regions, sought
+from FAAnomalyLib.anomaly.regions import MIN_REGION_ML, find_regions, restrict_to_signs
 from FAAnomalyLib.volume import Volume
 from support import synthetic_brain as sb
 
 SHAPE = (40, 48, 40)
-AFFINES = {"anisotropic": np.diag([1.7, 1.7, 3.0, 1.0]),
-           "oblique, left-handed": np.block([[sb.rotation(20, -10, 15) @ np.diag([-2.0, 2.0, 2.5]),
-                                              np.array([[30.0], [-12.0], [7.0]])], [np.zeros((1, 3)), 1]])}
+AFFINES = {
+    "anisotropic": np.diag([1.7, 1.7, 3.0, 1.0]),
+    "oblique, left-handed": np.block(
+        [
+            [sb.rotation(20, -10, 15) @ np.diag([-2.0, 2.0, 2.5]), np.array([[30.0], [-12.0], [7.0]])],
+            [np.zeros((1, 3)), 1],
+        ]
+    ),
+}
 
 
 def ball(centre, radius: float, spacing=(1.0, 1.0, 1.0)) -> np.ndarray:
@@ -44,11 +50,13 @@ def test_both_tails_are_found_where_they_were_planted(affine):
     z = np.random.default_rng(0).normal(0.0, 0.5, SHAPE)
     z += 12.0 * ball(bright, 7.0, spacing=spacing) - 9.0 * ball(dark, 9.0, spacing=spacing)
     difference = 0.2 * ball(bright, 7.0, spacing=spacing) - 0.1 * ball(dark, 9.0, spacing=spacing)
-    segmentation, regions = find_regions(Volume(z.astype(np.float32), affine),
-                                         Volume(difference.astype(np.float32), affine), 4.5)
+    segmentation, regions = find_regions(
+        Volume(z.astype(np.float32), affine), Volume(difference.astype(np.float32), affine), 4.5
+    )
     assert [(r.label, r.sign) for r in regions] == [(1, "increased"), (2, "decreased")]
-    for region, centre, radius, change, label in zip(regions, (bright, dark), (7.0, 9.0), (0.2, -0.1), (1, 2),
-                                                     strict=True):
+    for region, centre, radius, change, label in zip(
+        regions, (bright, dark), (7.0, 9.0), (0.2, -0.1), (1, 2), strict=True
+    ):
         truth = ball(centre, radius, spacing=spacing)
         world = (affine @ [*centre, 1.0])[:3]
         assert np.linalg.norm(np.subtract(region.centroid_ras, world)) < spacing.min()
@@ -127,7 +135,7 @@ def test_a_weak_neighbour_does_not_take_the_slopes_of_a_strong_one():
 
     strong, weak = (12, 24, 20), (25, 24, 20)
     z = np.maximum(hill(strong, 20.0, 5.0), hill(weak, 9.0, 4.0))
-    assert 4.5 < z[strong[0]:weak[0], 24, 20].min() < 7.0, "they do not touch as they should"
+    assert 4.5 < z[strong[0] : weak[0], 24, 20].min() < 7.0, "they do not touch as they should"
     _, regions = regions_of(z, 7.0)
     assert [r.peak_z for r in regions] == pytest.approx([20.0, 9.0])
     for region, centre in zip(regions, (strong, weak), strict=True):
@@ -167,19 +175,26 @@ def test_no_voxel_belongs_to_two_regions():
 def test_each_tail_has_its_own_threshold():
     z = np.zeros(SHAPE)
     z[5:9, 5:9, 5:9], z[20:24, 5:9, 5:9] = 5.0, -5.0
-    for threshold, signs in (((4.0, 6.0), ["increased"]), ((6.0, 4.0), ["decreased"]), ((6.0, 6.0), []),
-                             (4.0, ["decreased", "increased"])):
+    for threshold, signs in (
+        ((4.0, 6.0), ["increased"]),
+        ((6.0, 4.0), ["decreased"]),
+        ((6.0, 6.0), []),
+        (4.0, ["decreased", "increased"]),
+    ):
         assert sorted(r.sign for r in regions_of(z, threshold)[1]) == signs
 
 
 def test_one_sign_alone_is_sought():
     z = np.zeros(SHAPE)
     z[5:9, 5:9, 5:9], z[20:24, 5:9, 5:9] = 5.0, -5.0
-    for signs, found in (("both", ["decreased", "increased"]), ("increased", ["increased"]),
-                         ("decreased", ["decreased"])):
-        assert sorted(r.sign for r in regions_of(z, sought((4.0, 4.0), signs))[1]) == found
+    for signs, found in (
+        ("both", ["decreased", "increased"]),
+        ("increased", ["increased"]),
+        ("decreased", ["decreased"]),
+    ):
+        assert sorted(r.sign for r in regions_of(z, restrict_to_signs((4.0, 4.0), signs))[1]) == found
     with pytest.raises(ValueError, match="signs 'up' is none of"):
-        sought((4.0, 4.0), "up")
+        restrict_to_signs((4.0, 4.0), "up")
 
 
 def test_threshold_is_exclusive_and_regions_are_ordered_by_their_peak():
@@ -190,10 +205,10 @@ def test_threshold_is_exclusive_and_regions_are_ordered_by_their_peak():
 
 
 def test_specks_below_the_least_size_are_no_regions():
-    fewest = int(np.ceil(LEAST_REGION_ML * 1000 / 8.0))
+    fewest = int(np.ceil(MIN_REGION_ML * 1000 / 8.0))
     z = np.zeros(SHAPE)
-    z[5, 5, 5:5 + fewest] = 9.0
-    z[20, 20, 5:5 + fewest - 1] = 9.0
+    z[5, 5, 5 : 5 + fewest] = 9.0
+    z[20, 20, 5 : 5 + fewest - 1] = 9.0
     segmentation, regions = regions_of(z, 4.5)
     assert [r.voxels for r in regions] == [fewest]
     assert segmentation.data.sum() == fewest

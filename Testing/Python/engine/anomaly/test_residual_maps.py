@@ -10,31 +10,31 @@ import pytest
 from scipy import ndimage
 
 from FAAnomalyLib.anomaly.residual_maps import (
-    BORNE_OUT,
-    BORNE_OUT_IN_TRACTS,
-    DRAWN,
-    FIRST,
     INPAINTED_LARGE,
     INPAINTED_SMALL,
-    LARGEST_DEVIATION,
-    LARGEST_PRECISION,
-    LARGEST_RESIDUAL,
-    LEAST_SUPPORT,
+    MAX_DEVIATION,
+    MAX_PRECISION,
+    MAX_RESIDUAL,
+    MIN_SUPPORT,
+    REFERENCE_KEYS,
+    REGION_KEYS,
+    SCREENING_KEYS,
     TEMPLATE,
-    YARDSTICK,
-    centre_and_spread,
-    drawn_evidence,
-    first_evidence,
+    TEMPLATE_MINMOD,
+    TEMPLATE_MINMOD_IN_TRACTS,
+    region_maps,
+    robust_location_and_scale,
+    screening_maps,
     smoothed,
 )
-from FAAnomalyLib.preprocessing.template import Prior
+from FAAnomalyLib.preprocessing.template import TemplatePriors
 
 SHAPE = (40, 48, 44)
 MM = 2.0
 SD = 0.05
 CHANGE = -0.12
-BORNE_OUT_MAPS = [key for key in FIRST if key[0] in (BORNE_OUT, BORNE_OUT_IN_TRACTS)]
-FROM_TEMPLATE = [key for key in FIRST if key[0] == TEMPLATE or key in BORNE_OUT_MAPS]
+BORNE_OUT_MAPS = [key for key in SCREENING_KEYS if key[0] in (TEMPLATE_MINMOD, TEMPLATE_MINMOD_IN_TRACTS)]
+FROM_TEMPLATE = [key for key in SCREENING_KEYS if key[0] == TEMPLATE or key in BORNE_OUT_MAPS]
 PLACE, MIRRORED = (29, 24, 22), (10, 24, 22)
 CENTRE = tuple((n - 1) / 2 for n in SHAPE)
 NOTHING = (np.zeros(SHAPE, np.float32), np.full(SHAPE, SD**2, np.float32))
@@ -42,7 +42,7 @@ NOTHING = (np.zeros(SHAPE, np.float32), np.full(SHAPE, SD**2, np.float32))
 
 
 def largest(key) -> float:
-    return LARGEST_DEVIATION if key in FROM_TEMPLATE else LARGEST_RESIDUAL
+    return MAX_DEVIATION if key in FROM_TEMPLATE else MAX_RESIDUAL
 
 
 def ball(centre, radius: float) -> np.ndarray:
@@ -59,39 +59,45 @@ def smooth(seed: int, sigma: float, size: float) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def template() -> Prior:
+def template() -> TemplatePriors:
     """Not symmetric, so that a source that forgets the template's own sides is found out."""
     fa = np.clip(0.4 + smooth(5, 3.0, 0.1), 0.0, 1.0).astype(np.float32)
-    return Prior(fa, np.ones(SHAPE, np.float32), np.ones(SHAPE, np.float32))
+    return TemplatePriors(fa, np.ones(SHAPE, np.float32), np.ones(SHAPE, np.float32))
 
 
 def at_its_height(change: float, sigma_mm: float) -> float:
     """What a Gaussian of that width leaves of a change in the middle of the lesion."""
     share = ndimage.gaussian_filter(LESION.astype(np.float64), sigma_mm / MM)[PLACE]
-    return pytest.approx(change * share / (1.0 + LEAST_SUPPORT), rel=0.1, abs=0.01)
+    return pytest.approx(change * share / (1.0 + MIN_SUPPORT), rel=0.1, abs=0.01)
 
 
-def evidence(template: Prior, lesion: float = 0.0, judged: np.ndarray = BALL, gain: float = 1.0, offset: float = 0.0,
-             noise: float = SD):
+def evidence(
+    template: TemplatePriors,
+    lesion: float = 0.0,
+    analysed: np.ndarray = BALL,
+    gain: float = 1.0,
+    offset: float = 0.0,
+    noise: float = SD,
+):
     """Maps of a brain like the template, whose inpainted contents are the template's (an inpainter that knows)."""
     rng = np.random.default_rng(0)
     healthy = gain * template.fa + offset
     fa = (healthy + rng.normal(0.0, noise, SHAPE) + lesion * LESION).astype(np.float32)
     variance = np.full(SHAPE, SD**2, np.float32)
     residual = (fa - healthy).astype(np.float32)
-    return first_evidence(fa, template, judged, (residual, variance), (0.5 * residual, variance), MM)
+    return screening_maps(fa, template, analysed, (residual, variance), (0.5 * residual, variance), MM)
 
 
 def test_every_map_is_there_and_says_nothing_where_nothing_is_judged(template):
     maps = evidence(template, CHANGE)
-    assert tuple(maps) == FIRST
+    assert tuple(maps) == SCREENING_KEYS
     for values in maps.values():
         assert values.dtype == np.float32 and values.shape == SHAPE and np.isfinite(values).all()
         assert not values[~BALL].any() and values[BALL].std() > 0
 
 
 @pytest.mark.parametrize("change", [CHANGE, -CHANGE])
-@pytest.mark.parametrize("key", FIRST, ids=str)
+@pytest.mark.parametrize("key", SCREENING_KEYS, ids=str)
 def test_each_map_shows_a_planted_change_at_about_its_height(template, key, change):
     maps, healthy = evidence(template, change, noise=0.01), evidence(template, noise=0.01)
     # The large holes were told half of it.
@@ -115,7 +121,7 @@ def test_what_both_sides_have_is_not_borne_out(template, key):
     """What the template misses on both sides of a healthy brain; a symmetric lesion, too, is left to the others."""
     rng = np.random.default_rng(0)
     fa = (template.fa + rng.normal(0.0, 0.01, SHAPE) + CHANGE * (LESION | LESION[::-1])).astype(np.float32)
-    maps = first_evidence(fa, template, BALL, NOTHING, NOTHING, MM)
+    maps = screening_maps(fa, template, BALL, NOTHING, NOTHING, MM)
     assert abs(maps[key][PLACE]) < 0.02 < 0.05 < abs(maps[TEMPLATE, 8.0][PLACE])
 
 
@@ -123,8 +129,17 @@ def test_the_weaker_of_the_two_counts(template):
     """Half of the change on the other side as well: half of it is left."""
     rng = np.random.default_rng(0)
     healthy = template.fa + rng.normal(0.0, 0.01, SHAPE)
-    shown = [first_evidence((healthy + CHANGE * (LESION + share * LESION[::-1])).astype(np.float32), template, BALL,
-                            NOTHING, NOTHING, MM)[BORNE_OUT_IN_TRACTS, 5.0][PLACE] for share in (0.0, 0.5, 1.0)]
+    shown = [
+        screening_maps(
+            (healthy + CHANGE * (LESION + share * LESION[::-1])).astype(np.float32),
+            template,
+            BALL,
+            NOTHING,
+            NOTHING,
+            MM,
+        )[TEMPLATE_MINMOD_IN_TRACTS, 5.0][PLACE]
+        for share in (0.0, 0.5, 1.0)
+    ]
     assert shown[1] == pytest.approx(0.5 * shown[0], rel=0.2) and abs(shown[2]) < 0.1 * abs(shown[0])
 
 
@@ -136,10 +151,12 @@ def test_the_other_side_is_found_through_the_bent_template(template):
     partner_of_lesion = np.roll(LESION[::-1], -4, axis=1)
     flat = replace(template, fa=0.4 + 1e-3 * template.fa)
     fa = (0.4 + rng.normal(0.0, 0.01, SHAPE) + CHANGE * (LESION | partner_of_lesion)).astype(np.float32)
-    straight, bent = (first_evidence(fa, prior, BALL, NOTHING, NOTHING, MM)[BORNE_OUT_IN_TRACTS, 5.0]
-                      for prior in (flat, replace(flat, displacement=away)))
+    straight, warped = (
+        screening_maps(fa, priors, BALL, NOTHING, NOTHING, MM)[TEMPLATE_MINMOD_IN_TRACTS, 5.0]
+        for priors in (flat, replace(flat, displacement=away))
+    )
     # The same change on both sides: with the right partner nothing is left of it.
-    assert np.abs(bent).max() < 0.25 * np.abs(straight).max()
+    assert np.abs(warped).max() < 0.25 * np.abs(straight).max()
 
 
 def test_the_templates_own_sides_are_no_change(template):
@@ -157,20 +174,20 @@ def test_a_tracts_core_counts_more_than_its_rim(template):
     shown = {}
     for name, where in (("core", core), ("rim", ~core)):
         fa = (tract.fa + rng.normal(0.0, 0.01, SHAPE) + CHANGE * (LESION & where)).astype(np.float32)
-        maps = first_evidence(fa, tract, BALL, NOTHING, NOTHING, MM)
-        shown[name] = {key: maps[key][PLACE] for key in ((BORNE_OUT, 8.0), (BORNE_OUT_IN_TRACTS, 5.0))}
-    assert shown["core"][BORNE_OUT, 8.0] == pytest.approx(shown["rim"][BORNE_OUT, 8.0], rel=0.1)
+        maps = screening_maps(fa, tract, BALL, NOTHING, NOTHING, MM)
+        shown[name] = {key: maps[key][PLACE] for key in ((TEMPLATE_MINMOD, 8.0), (TEMPLATE_MINMOD_IN_TRACTS, 5.0))}
+    assert shown["core"][TEMPLATE_MINMOD, 8.0] == pytest.approx(shown["rim"][TEMPLATE_MINMOD, 8.0], rel=0.1)
     # Precision goes with the square of FA.
-    ratio = shown["core"][BORNE_OUT_IN_TRACTS, 5.0] / shown["rim"][BORNE_OUT_IN_TRACTS, 5.0]
+    ratio = shown["core"][TEMPLATE_MINMOD_IN_TRACTS, 5.0] / shown["rim"][TEMPLATE_MINMOD_IN_TRACTS, 5.0]
     assert ratio == pytest.approx(4.0, rel=0.15)
 
 
 def test_where_the_mirrored_place_is_not_judged_the_other_side_is_silent(template):
-    judged = BALL.copy()
-    judged[:20] = False
-    maps = evidence(template, CHANGE, judged)
+    analysed = BALL.copy()
+    analysed[:20] = False
+    maps = evidence(template, CHANGE, analysed)
     assert all(not maps[key].any() for key in BORNE_OUT_MAPS)
-    assert all(maps[key].any() for key in FIRST if key not in BORNE_OUT_MAPS)
+    assert all(maps[key].any() for key in SCREENING_KEYS if key not in BORNE_OUT_MAPS)
 
 
 def test_another_scanners_gain_and_offset_are_no_change(template):
@@ -188,15 +205,16 @@ def test_the_sources_are_not_mixed_up(template):
     fa = template.fa.copy()
     speaking = {INPAINTED_SMALL: (CHANGE * LESION, none), INPAINTED_LARGE: (none, CHANGE * LESION)}
     for name, (small, large) in speaking.items():
-        maps = first_evidence(fa, template, BALL, (small.astype(np.float32), variance),
-                              (large.astype(np.float32), variance), MM)
+        maps = screening_maps(
+            fa, template, BALL, (small.astype(np.float32), variance), (large.astype(np.float32), variance), MM
+        )
         assert {key[0] for key, values in maps.items() if np.abs(values).max() > 0.01} == {name}
 
 
 def test_wider_kernels_take_more_noise_away(template):
     maps = evidence(template)
-    for name in {name for name, _ in FIRST}:
-        spreads = [maps[key][BALL].std() for key in sorted(k for k in FIRST if k[0] == name)]
+    for name in {name for name, _ in SCREENING_KEYS}:
+        spreads = [maps[key][BALL].std() for key in sorted(k for k in SCREENING_KEYS if k[0] == name)]
         assert spreads == sorted(spreads, reverse=True)
 
 
@@ -222,7 +240,7 @@ def test_no_voxel_is_so_sure_that_it_speaks_for_all():
     residual[place], variance[place] = 0.2, 1e-12
     found = smoothed(residual, variance, BALL, 2.5)[place]
     plain = smoothed(residual, np.full(SHAPE, 0.01, np.float32), BALL, 2.5)[place]
-    assert plain < found < 1.5 * LARGEST_PRECISION * plain < 0.04
+    assert plain < found < 1.5 * MAX_PRECISION * plain < 0.04
 
 
 def test_without_a_variance_all_voxels_are_equally_sure():
@@ -267,7 +285,7 @@ def test_one_wild_voxel_counts_no_more_than_the_largest_residual(sign):
     variance = np.full(SHAPE, SD**2, np.float32)
     maps = []
     for height in (0.0, 0.5, 1.0, 2.0, 10.0):
-        residual[PLACE] = sign * height * LARGEST_RESIDUAL
+        residual[PLACE] = sign * height * MAX_RESIDUAL
         maps.append(smoothed(residual, variance, BALL, 1.5))
     none, half, largest = (values[PLACE] for values in maps[:3])
     assert sign * (largest - half) == pytest.approx(sign * (half - none), rel=1e-3) and sign * (half - none) > 0
@@ -275,7 +293,7 @@ def test_one_wild_voxel_counts_no_more_than_the_largest_residual(sign):
         np.testing.assert_array_equal(values, maps[2])
 
 
-@pytest.mark.parametrize("key", FIRST, ids=str)
+@pytest.mark.parametrize("key", SCREENING_KEYS, ids=str)
 def test_a_wild_voxel_of_the_brain_is_bounded_in_every_map(template, key):
     """A tract's edge a voxel off its place must not rule its surroundings, whoever predicts."""
     variance = np.full(SHAPE, SD**2, np.float32)
@@ -284,15 +302,15 @@ def test_a_wild_voxel_of_the_brain_is_bounded_in_every_map(template, key):
         fa = template.fa.copy()
         fa[PLACE] += wild
         residual = (fa - template.fa).astype(np.float32)
-        shown.append(first_evidence(fa, template, BALL, (residual, variance), (residual, variance), MM)[key])
+        shown.append(screening_maps(fa, template, BALL, (residual, variance), (residual, variance), MM)[key])
     kernel = ndimage.gaussian_filter(np.eye(1, 41, 20)[0], key[1] / MM).max() ** 3
     most = np.abs(shown[1] - shown[0]).max()
-    assert most == pytest.approx(largest(key) * kernel / (1.0 + LEAST_SUPPORT), rel=0.15, abs=1e-4)
+    assert most == pytest.approx(largest(key) * kernel / (1.0 + MIN_SUPPORT), rel=0.15, abs=1e-4)
     assert most < 0.5 * 0.8 * kernel
 
 
 @pytest.mark.parametrize("sign", [1, -1])
-@pytest.mark.parametrize("key", [key for key in FIRST if key[0] != INPAINTED_LARGE], ids=str)
+@pytest.mark.parametrize("key", [key for key in SCREENING_KEYS if key[0] != INPAINTED_LARGE], ids=str)
 def test_a_change_of_that_size_in_all_voxels_is_seen_whole(template, key, sign):
     healthy = evidence(template, noise=0.01)[key]
     shown = evidence(template, sign * largest(key), noise=0.01)[key] - healthy
@@ -308,23 +326,29 @@ def test_a_change_of_that_size_in_all_voxels_is_seen_whole(template, key, sign):
 def test_a_drawn_region_is_smoothed_as_its_yardsticks_are():
     residual = (np.random.default_rng(0).normal(0.0, SD, SHAPE) + CHANGE * LESION).astype(np.float32)
     variance = np.full(SHAPE, SD**2, np.float32)
-    maps = drawn_evidence((residual, variance), BALL, MM)
-    assert tuple(maps) == DRAWN and set(YARDSTICK) == set(DRAWN) and set(YARDSTICK.values()) <= set(FIRST)
+    maps = region_maps((residual, variance), BALL, MM)
+    assert (
+        tuple(maps) == REGION_KEYS
+        and set(REFERENCE_KEYS) == set(REGION_KEYS)
+        and set(REFERENCE_KEYS.values()) <= set(SCREENING_KEYS)
+    )
     for key, values in maps.items():
-        assert YARDSTICK[key][1] == key[1]
+        assert REFERENCE_KEYS[key][1] == key[1]
         np.testing.assert_array_equal(values, smoothed(residual, variance, BALL, key[1] / MM))
         assert values[PLACE] == at_its_height(CHANGE, key[1])
 
 
-@pytest.mark.parametrize("key", DRAWN, ids=str)
+@pytest.mark.parametrize("key", REGION_KEYS, ids=str)
 def test_the_grid_round_what_is_judged_changes_nothing(key):
     """Only the box about it is smoothed."""
     residual = np.random.default_rng(0).normal(0.0, SD, SHAPE).astype(np.float32)
-    variance, judged = np.full(SHAPE, SD**2, np.float32), BALL & (np.indices(SHAPE)[0] > 22)
-    wide = [np.pad(part, 30, constant_values=fill) for part, fill in ((residual, 9.0), (variance, np.nan),
-                                                                      (judged, False))]
+    variance, analysed = np.full(SHAPE, SD**2, np.float32), BALL & (np.indices(SHAPE)[0] > 22)
+    wide = [
+        np.pad(part, 30, constant_values=fill)
+        for part, fill in ((residual, 9.0), (variance, np.nan), (analysed, False))
+    ]
     found = smoothed(*wide, key[1] / MM)
-    np.testing.assert_array_equal(found[30:-30, 30:-30, 30:-30], smoothed(residual, variance, judged, key[1] / MM))
+    np.testing.assert_array_equal(found[30:-30, 30:-30, 30:-30], smoothed(residual, variance, analysed, key[1] / MM))
     assert not found[~wide[2]].any()
 
 
@@ -338,7 +362,7 @@ def test_nothing_to_judge_is_no_evidence(template):
 def test_centre_and_spread_are_robust():
     values = np.random.default_rng(1).normal(3.0, 2.0, 20000)
     values[:1000] = 1e6
-    centre, spread = centre_and_spread(values)
+    centre, spread = robust_location_and_scale(values)
     assert centre == pytest.approx(3.0, abs=0.2) and spread == pytest.approx(2.0, abs=0.2)
-    assert centre_and_spread(np.zeros(0)) == (0.0, 1.0)
-    assert centre_and_spread(np.full(9, 0.3))[1] > 0
+    assert robust_location_and_scale(np.zeros(0)) == (0.0, 1.0)
+    assert robust_location_and_scale(np.full(9, 0.3))[1] > 0

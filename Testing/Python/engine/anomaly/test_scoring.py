@@ -9,10 +9,16 @@ import pytest
 
 from FAAnomalyLib.anomaly import scoring as judgement
 from FAAnomalyLib.anomaly.calibration import Calibration
-from FAAnomalyLib.anomaly.scoring import Judgement, judge_brain, judge_region, residual_of, small_and_large
-from FAAnomalyLib.inpainting.fusion import Filled
-from FAAnomalyLib.inpainting.masks import from_mask
-from FAAnomalyLib.inpainting.pass_runner import roam
+from FAAnomalyLib.anomaly.scoring import (
+    Scores,
+    residual_and_variance,
+    score_brain,
+    score_region,
+    small_and_large_residuals,
+)
+from FAAnomalyLib.inpainting.fusion import Inpainted
+from FAAnomalyLib.inpainting.masks import pass_from_mask
+from FAAnomalyLib.inpainting.pass_runner import inpaint_passes
 from FAAnomalyLib.inpainting.volume_inpainter import Sampling
 from support import tiny_brain as tb
 
@@ -20,39 +26,39 @@ CHANGE = -0.25
 
 
 @pytest.fixture(scope="module")
-def filler():
-    return tb.filler()
+def inpainter():
+    return tb.inpainter()
 
 
-def judged(filler, change: float, calibration: Calibration | None = None, sizes=None) -> Judgement:
+def analysed(inpainter, change: float, calibration: Calibration | None = None, sizes=None) -> Scores:
     prepared = tb.prepared(*tb.head(1, change))
-    by_size = tb.roamed(prepared, filler)
+    by_size = tb.roamed(prepared, inpainter)
     if sizes:
         by_size = {size: by_size[size] for size in sizes}
-    return judge_brain(filler, prepared, by_size, calibration or Calibration(), Sampling())
+    return score_brain(inpainter, prepared, by_size, calibration or Calibration(), Sampling())
 
 
 @pytest.fixture(scope="module")
-def ill(filler) -> Judgement:
-    return judged(filler, CHANGE, tb.WIDE)
+def ill(inpainter) -> Scores:
+    return analysed(inpainter, CHANGE, tb.WIDE)
 
 
 @pytest.fixture(scope="module")
-def healthy(filler) -> Judgement:
-    return judged(filler, 0.0, tb.WIDE)
+def healthy(inpainter) -> Scores:
+    return analysed(inpainter, 0.0, tb.WIDE)
 
 
 # ---- a whole brain
 
 
 def test_a_change_stands_out_with_its_sign(ill, healthy):
-    lesion = tb.ball() & ill.judged
+    lesion = tb.ball() & ill.analysed
     assert lesion.sum() > 50
     assert ill.z[lesion].mean() < 2.0 * healthy.z.min()
     assert (ill.z[lesion] < healthy.z.min()).mean() > 0.8
     for one in (ill, healthy):
         assert one.z.dtype == np.float32 and one.z.shape == tb.SHAPE and np.isfinite(one.z).all()
-        assert not one.z[~one.judged].any() and one.z[one.judged].any()
+        assert not one.z[~one.analysed].any() and one.z[one.analysed].any()
 
 
 def test_what_it_took_is_told(ill, healthy):
@@ -60,17 +66,17 @@ def test_what_it_took_is_told(ill, healthy):
     assert ill.filled.evaluations == healthy.filled.evaluations + 2
 
 
-def test_the_second_looks_filling_stands_where_it_hid_something(filler, monkeypatch):
+def test_the_second_looks_filling_stands_where_it_hid_something(inpainter, monkeypatch):
     looks = []
-    look_again = judgement.look_again
-    monkeypatch.setattr(judgement, "look_again", lambda *a: looks.append(look_again(*a)) or looks[-1])
+    refill_candidates = judgement.refill_candidates
+    monkeypatch.setattr(judgement, "refill_candidates", lambda *a: looks.append(refill_candidates(*a)) or looks[-1])
     prepared = tb.prepared(*tb.head(1, CHANGE))
-    by_size = tb.roamed(prepared, filler)
-    found = judge_brain(filler, prepared, by_size, Calibration(), Sampling())
+    by_size = tb.roamed(prepared, inpainter)
+    found = score_brain(inpainter, prepared, by_size, Calibration(), Sampling())
     (again,) = looks
     hole = again.covered
-    first = judgement.combine(by_size.values(), tb.SHAPE)
-    assert hole.any() and found.hidden_share == (hole & found.judged).sum() / found.judged.sum()
+    first = judgement.fuse_passes(by_size.values(), tb.SHAPE)
+    assert hole.any() and found.hidden_share == (hole & found.analysed).sum() / found.analysed.sum()
     assert found.filled.evaluations == first.evaluations + again.evaluations
     for name in ("mean", "variance"):
         values = getattr(found.filled, name)
@@ -78,50 +84,50 @@ def test_the_second_looks_filling_stands_where_it_hid_something(filler, monkeypa
         np.testing.assert_array_equal(values[~hole], getattr(first, name)[~hole])
     np.testing.assert_array_equal(found.filled.covered, first.covered | hole)
     # Where a lesion was, healthy tissue is shown.
-    lesion = tb.ball() & found.judged
+    lesion = tb.ball() & found.analysed
     truth = tb.head(1)[0]
     assert abs((found.filled.mean - truth)[lesion].mean()) < 0.25 * abs(CHANGE)
 
 
-def test_the_second_look_has_no_say_in_z(filler, ill, monkeypatch):
+def test_the_second_look_has_no_say_in_z(inpainter, ill, monkeypatch):
     """What it fills is shown; whether there is a change was decided before."""
-    wild = Filled(np.full(tb.SHAPE, 0.9, np.float32), np.full(tb.SHAPE, 9.0, np.float32), tb.ball(), 5)
+    wild = Inpainted(np.full(tb.SHAPE, 0.9, np.float32), np.full(tb.SHAPE, 9.0, np.float32), tb.ball(), 5)
     for answer in (None, wild):
-        monkeypatch.setattr(judgement, "look_again", lambda *a, answer=answer: answer)
-        found = judged(filler, CHANGE, tb.WIDE)
+        monkeypatch.setattr(judgement, "refill_candidates", lambda *a, answer=answer: answer)
+        found = analysed(inpainter, CHANGE, tb.WIDE)
         np.testing.assert_array_equal(found.z, ill.z)
-        np.testing.assert_array_equal(found.judged, ill.judged)
+        np.testing.assert_array_equal(found.analysed, ill.analysed)
     assert (found.filled.mean[tb.ball()] == np.float32(0.9)).all()
-    assert found.hidden_share == (tb.ball() & ill.judged).sum() / ill.judged.sum()
+    assert found.hidden_share == (tb.ball() & ill.analysed).sum() / ill.analysed.sum()
 
 
-def test_z_is_the_first_looks_strongest_map_on_the_normal_scale(filler, monkeypatch):
+def test_z_is_the_first_looks_strongest_map_on_the_normal_scale(inpainter, monkeypatch):
     firsts = []
-    first_look = judgement.first_look
-    monkeypatch.setattr(judgement, "first_look", lambda *a: firsts.append(first_look(*a)) or firsts[-1])
+    screen = judgement.screen
+    monkeypatch.setattr(judgement, "screen", lambda *a: firsts.append(screen(*a)) or firsts[-1])
     # Far limits: nobody is suspect, and the statistic lies within the table.
     known = tb.calibration(limit=60.0)
-    found = judged(filler, CHANGE, known)
+    found = analysed(inpainter, CHANGE, known)
     (first,) = firsts
-    np.testing.assert_array_equal(first.judged, found.judged)
+    np.testing.assert_array_equal(first.analysed, found.analysed)
     expected = known.to_normal(known.strongest(first.maps))
-    np.testing.assert_array_equal(found.z[found.judged], expected[found.judged])
-    assert np.abs(expected - known.strongest(first.maps))[found.judged].max() > 0.1, "the table changes nothing"
-    assert expected[~found.judged].any(), "the table leaves 0 at 0: the next line cannot fail"
-    assert not found.z[~found.judged].any(), "0 stands for 'not judged', whatever the table says of 0"
+    np.testing.assert_array_equal(found.z[found.analysed], expected[found.analysed])
+    assert np.abs(expected - known.strongest(first.maps))[found.analysed].max() > 0.1, "the table changes nothing"
+    assert expected[~found.analysed].any(), "the table leaves 0 at 0: the next line cannot fail"
+    assert not found.z[~found.analysed].any(), "0 stands for 'not judged', whatever the table says of 0"
 
 
-def test_the_populations_limits_rule_who_is_suspect(filler):
-    many = judged(filler, CHANGE, tb.calibration(limit=6.0))
-    few = judged(filler, CHANGE, tb.calibration(limit=600.0))
+def test_the_populations_limits_rule_who_is_suspect(inpainter):
+    many = analysed(inpainter, CHANGE, tb.calibration(limit=6.0))
+    few = analysed(inpainter, CHANGE, tb.calibration(limit=600.0))
     assert many.hidden_share > 0.0 and few.hidden_share == 0.0
     assert many.filled.evaluations == few.filled.evaluations + 2
 
 
 @pytest.mark.parametrize("size", [16, 32])
-def test_one_size_of_holes_is_enough(filler, size):
-    found = judged(filler, CHANGE, sizes=(size,))
-    lesion = tb.ball() & found.judged
+def test_one_size_of_holes_is_enough(inpainter, size):
+    found = analysed(inpainter, CHANGE, sizes=(size,))
+    lesion = tb.ball() & found.analysed
     assert found.z[lesion].mean() < -5.0
 
 
@@ -130,34 +136,38 @@ def test_small_and_large_are_told_apart():
     everywhere, variance = np.ones(fa.shape, bool), np.ones(fa.shape, np.float32)
     part = everywhere.copy()
     part[0] = False
-    by_size = {32: Filled(np.full_like(fa, 0.2), variance, everywhere),
-               16: Filled(np.full_like(fa, 0.4), 2 * variance, part)}
-    small, large = small_and_large(fa, by_size)
+    by_size = {
+        32: Inpainted(np.full_like(fa, 0.2), variance, everywhere),
+        16: Inpainted(np.full_like(fa, 0.4), 2 * variance, part),
+    }
+    small, large = small_and_large_residuals(fa, by_size)
     np.testing.assert_allclose(small[0], np.where(part, 0.1, 0.0), atol=1e-6)
     np.testing.assert_allclose(large[0], 0.3, atol=1e-6)
     np.testing.assert_array_equal(small[1], 2 * variance)
-    only = small_and_large(fa, {16: by_size[16]})
+    only = small_and_large_residuals(fa, {16: by_size[16]})
     np.testing.assert_array_equal(only[0][0], only[1][0])
-    assert residual_of(fa, by_size[16])[0].dtype == np.float32
+    assert residual_and_variance(fa, by_size[16])[0].dtype == np.float32
 
 
-def test_nothing_judged_is_nothing_found(filler):
+def test_nothing_judged_is_nothing_found(inpainter):
     prepared = tb.prepared(*tb.head(1, CHANGE))
-    grey = replace(prepared.space.prior, white_matter=np.zeros(tb.SHAPE, np.float32))
-    prepared = replace(prepared, space=replace(prepared.space, bent=grey))
-    found = judge_brain(filler, prepared, tb.roamed(prepared, filler), tb.calibration(), Sampling())
-    assert not found.judged.any() and not found.z.any() and found.hidden_share == 0.0
+    grey = replace(prepared.grid.priors, white_matter=np.zeros(tb.SHAPE, np.float32))
+    prepared = replace(prepared, grid=replace(prepared.grid, warped=grey))
+    found = score_brain(inpainter, prepared, tb.roamed(prepared, inpainter), tb.calibration(), Sampling())
+    assert not found.analysed.any() and not found.z.any() and found.hidden_share == 0.0
 
 
 # ---- one drawn region
 
 
 @pytest.fixture(scope="module")
-def drawn(filler):
+def drawn(inpainter):
     """A hole that is all lesion, filled: where nothing is left that could be its own yardstick."""
     prepared = tb.prepared(*tb.head(1, CHANGE))
     hole = tb.ball() & prepared.brain
-    return prepared, roam(filler, prepared.fa, [from_mask(hole)], Sampling(), prior=prepared.space.prior)
+    return prepared, inpaint_passes(
+        inpainter, prepared.fa, [pass_from_mask(hole)], Sampling(), priors=prepared.grid.priors
+    )
 
 
 def plain_calibration(**other) -> Calibration:
@@ -167,13 +177,13 @@ def plain_calibration(**other) -> Calibration:
 
 def test_a_region_that_is_all_lesion_stands_out_by_the_populations_yardstick(drawn):
     prepared, filled = drawn
-    known = plain_calibration(subject={key: 0.02 for key in tb.FIRST})
-    found = judge_region(prepared, filled, known)
-    lesion = found.judged
+    known = plain_calibration(subject={key: 0.02 for key in tb.SCREENING_KEYS})
+    found = score_region(prepared, filled, known)
+    lesion = found.analysed
     assert lesion.sum() > 50 and not found.z[~lesion].any() and found.filled is filled
     assert np.median(found.z[lesion]) < -5.0
     # Half as large a yardstick, twice the z: the brain itself has no say.
-    halved = judge_region(prepared, filled, plain_calibration(subject={key: 0.01 for key in tb.FIRST}))
+    halved = score_region(prepared, filled, plain_calibration(subject={key: 0.01 for key in tb.SCREENING_KEYS}))
     np.testing.assert_allclose(halved.z, 2.0 * found.z, rtol=1e-5)
 
 
@@ -181,21 +191,21 @@ def test_a_drawn_region_is_measured_by_limits_of_its_own(drawn):
     """No search has chosen it: the limits of a search are not its."""
     prepared, filled = drawn
     known = plain_calibration()
-    found = judge_region(prepared, filled, known)
-    assert found.z.any() and {tb.drawn_name(sigma) for _, sigma in tb.DRAWN} <= set(known.limits)
+    found = score_region(prepared, filled, known)
+    assert found.z.any() and {tb.drawn_name(sigma) for _, sigma in tb.REGION_KEYS} <= set(known.limits)
     others = {name: (99.0, 99.0) for name in known.limits if "drawn" not in name}
-    same = judge_region(prepared, filled, replace(known, limits={**known.limits, **others}))
+    same = score_region(prepared, filled, replace(known, limits={**known.limits, **others}))
     np.testing.assert_array_equal(same.z, found.z)
     doubled = {name: (2 * up, 2 * down) for name, (up, down) in known.limits.items() if "drawn" in name}
-    half = judge_region(prepared, filled, replace(known, limits={**known.limits, **doubled}))
+    half = score_region(prepared, filled, replace(known, limits={**known.limits, **doubled}))
     np.testing.assert_allclose(half.z, found.z / 2.0, rtol=1e-5)
 
 
-def test_an_uncalibrated_model_judges_a_region_too(filler):
+def test_an_uncalibrated_model_judges_a_region_too(inpainter):
     prepared = tb.prepared(*tb.head(1, CHANGE))
     hole = tb.ball(radius_mm=30.0) & prepared.brain
-    filled = roam(filler, prepared.fa, [from_mask(hole)], Sampling(), prior=prepared.space.prior)
-    found = judge_region(prepared, filled, Calibration())
-    lesion = tb.ball() & found.judged
-    assert np.isfinite(found.z).all() and found.z[lesion].mean() < found.z[found.judged & ~tb.ball()].mean() - 0.5
+    filled = inpaint_passes(inpainter, prepared.fa, [pass_from_mask(hole)], Sampling(), priors=prepared.grid.priors)
+    found = score_region(prepared, filled, Calibration())
+    lesion = tb.ball() & found.analysed
+    assert np.isfinite(found.z).all() and found.z[lesion].mean() < found.z[found.analysed & ~tb.ball()].mean() - 0.5
     assert found.hidden_share == 0.0

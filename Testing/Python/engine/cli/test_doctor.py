@@ -42,8 +42,13 @@ def resources(tmp_path):
 
 
 def run_without(blocked, resources, *words):
-    return subprocess.run([sys.executable, "-c", BLOCKER, ",".join(blocked), *words], cwd=ROOT, text=True,
-                          capture_output=True, env={**os.environ, OVERRIDE: str(resources)})
+    return subprocess.run(
+        [sys.executable, "-c", BLOCKER, ",".join(blocked), *words],
+        cwd=ROOT,
+        text=True,
+        capture_output=True,
+        env={**os.environ, OVERRIDE: str(resources)},
+    )
 
 
 def test_without_torch_it_says_so_in_one_line_and_exits_5(resources):
@@ -93,13 +98,16 @@ def test_a_sound_machine_can_run(sound, capsys):
     assert re.search(r"^can run +yes$", out, re.M) and re.search(r"^devices +cuda \(H\), cpu$", out, re.M)
 
 
-@pytest.mark.parametrize(("harm", "says"), [
-    (lambda model: (model / "weights.pt").write_bytes(b"weightz"), "altered or damaged"),
-    (lambda model: (model / "weights.pt").unlink(), "are missing"),
-    (lambda model: (model / "manifest.json").write_text("{"), "manifest of the model"),
-    (lambda model: (model / "manifest.json").write_text("[]"), "does not fit this version"),
-    (lambda model: (model / "manifest.json").unlink(), "no model is bundled"),
-])
+@pytest.mark.parametrize(
+    ("harm", "says"),
+    [
+        (lambda model: (model / "weights.pt").write_bytes(b"weightz"), "altered or damaged"),
+        (lambda model: (model / "weights.pt").unlink(), "are missing"),
+        (lambda model: (model / "manifest.json").write_text("{"), "manifest of the model"),
+        (lambda model: (model / "manifest.json").write_text("[]"), "does not fit this version"),
+        (lambda model: (model / "manifest.json").unlink(), "no model is bundled"),
+    ],
+)
 def test_a_damaged_model_is_told(sound, capsys, harm, says):
     harm(sound / "Models" / "default")
     status, _, err = run_doctor(capsys)
@@ -123,11 +131,11 @@ def test_a_broken_torch_is_told(sound, monkeypatch, capsys):
 
 def test_an_unwritable_temporary_folder_is_told(sound, monkeypatch, capsys):
     def full(*_, **__):
-        raise OSError(28, "No space left on device")
+        raise OSError(28, "No grid left on device")
 
     monkeypatch.setattr(doctor.tempfile, "TemporaryFile", full)
     status, _, err = run_doctor(capsys)
-    assert status == 5 and "No space left" in err
+    assert status == 5 and "No grid left" in err
 
 
 def test_cpu_features(monkeypatch, tmp_path):
@@ -144,9 +152,16 @@ def test_memory(monkeypatch, tmp_path):
     assert machine.memory_gb() == {"total": 16.4, "available": 8.2}
 
 
-@pytest.mark.parametrize(("version", "requirement", "fits"), [
-    ("2.13.0+cpu", "torch>=2.2", True), ("2.2.0", "torch>=2.2", True), ("2.1.2", "torch>=2.2", False),
-    ("1.0", "numpy", True), ("unknown", "torch>=2.2", True)])
+@pytest.mark.parametrize(
+    ("version", "requirement", "fits"),
+    [
+        ("2.13.0+cpu", "torch>=2.2", True),
+        ("2.2.0", "torch>=2.2", True),
+        ("2.1.2", "torch>=2.2", False),
+        ("1.0", "numpy", True),
+        ("unknown", "torch>=2.2", True),
+    ],
+)
 def test_versions_are_compared_as_numbers(version, requirement, fits):
     assert doctor.new_enough(version, requirement) is fits
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from FAAnomalyLib.diffusion.noise_schedule import Schedule, cosine_schedule, linear_schedule
+from FAAnomalyLib.diffusion.noise_schedule import NoiseSchedule, cosine_schedule, linear_schedule
 
 SCHEDULES = {
     "linear": linear_schedule(),
@@ -36,12 +36,8 @@ def test_linear_tables_are_the_listings():
     np.testing.assert_allclose(schedule.betas, betas, rtol=0, atol=0)
     np.testing.assert_allclose(schedule.alphas_cumprod, cumprod, rtol=1e-13)
     np.testing.assert_allclose(schedule.posterior_variance, variance, rtol=1e-9)
-    np.testing.assert_allclose(
-        schedule.posterior_log_variance_clipped, np.log(np.maximum(variance, 1e-20)), rtol=1e-9
-    )
-    np.testing.assert_allclose(
-        schedule.posterior_mean_coef1, betas * np.sqrt(previous) / (1.0 - cumprod), rtol=1e-9
-    )
+    np.testing.assert_allclose(schedule.posterior_log_variance_clipped, np.log(np.maximum(variance, 1e-20)), rtol=1e-9)
+    np.testing.assert_allclose(schedule.posterior_mean_coef1, betas * np.sqrt(previous) / (1.0 - cumprod), rtol=1e-9)
     np.testing.assert_allclose(
         schedule.posterior_mean_coef2, (1.0 - previous) * np.sqrt(alphas) / (1.0 - cumprod), rtol=1e-9
     )
@@ -107,12 +103,12 @@ def test_posterior_is_bayes_rule(schedule):
     last = schedule.timesteps - 1
     for t, s in ((1, 0), (last // 2, last // 3), (last, last - 1), (last, 2), (last - 1, 0)):
         weight, deviation = schedule.forward_coefficients(s, t)
-        prior = 1.0 / schedule.sigma(s) ** 2
+        priors = 1.0 / schedule.sigma(s) ** 2
         likelihood = weight**2 / deviation**2
         expected = (
-            prior * schedule.alpha(s) / (prior + likelihood),
-            weight / deviation**2 / (prior + likelihood),
-            1.0 / (prior + likelihood),
+            priors * schedule.alpha(s) / (priors + likelihood),
+            weight / deviation**2 / (priors + likelihood),
+            1.0 / (priors + likelihood),
         )
         assert schedule.posterior_coefficients(t, s) == pytest.approx(expected, rel=1e-9, abs=1e-12)
     assert schedule.posterior_coefficients(last // 2, -1) == pytest.approx((1.0, 0.0, 0.0))
@@ -141,13 +137,13 @@ def test_a_batch_of_timesteps_is_one_after_another(schedule):
     ]
     for i, step in enumerate(t.tolist()):
         a, b = x0[i : i + 1], noise[i : i + 1]
-        alone = [
+        one_sided = [
             schedule.q_sample(a, step, b),
             schedule.x0_from_eps(a, step, b),
             schedule.v_target(a, b, step),
             schedule.posterior(a, b, step)[0],
         ]
-        for one, all_of_them in zip(alone, together, strict=True):
+        for one, all_of_them in zip(one_sided, together, strict=True):
             torch.testing.assert_close(all_of_them[i : i + 1], one)
     assert schedule.posterior(x0, noise, t)[1].shape == (3, 1, 1, 1, 1)
 
@@ -190,7 +186,7 @@ def test_other_bad_requests_are_refused():
 
 @schedules
 def test_a_manifest_brings_the_schedule_back(schedule):
-    again = Schedule.from_dict(json.loads(json.dumps(schedule.to_dict())))
+    again = NoiseSchedule.from_dict(json.loads(json.dumps(schedule.to_dict())))
     np.testing.assert_array_equal(again.alphas_cumprod, schedule.alphas_cumprod)
     assert again.to_dict() == schedule.to_dict()
 
@@ -207,7 +203,7 @@ def test_a_manifest_brings_the_schedule_back(schedule):
 )
 def test_a_manifest_that_names_no_schedule_is_refused(values):
     with pytest.raises(ValueError):
-        Schedule.from_dict(values)
+        NoiseSchedule.from_dict(values)
 
 
 def test_half_log_snr_has_infinite_ends():

@@ -11,7 +11,7 @@ import torch
 from FAAnomalyLib.diffusion import registry as samplers
 from FAAnomalyLib.diffusion import repaint as replacement
 from FAAnomalyLib.diffusion import samplers as solvers
-from FAAnomalyLib.diffusion.noise_schedule import Schedule, cosine_schedule, linear_schedule
+from FAAnomalyLib.diffusion.noise_schedule import NoiseSchedule, cosine_schedule, linear_schedule
 from FAAnomalyLib.diffusion.registry import SAMPLERS, ddim, ddpm, dpmpp_2m, mean, repaint, replace, thesis
 from FAAnomalyLib.diffusion.repaint import repaint_walk
 from FAAnomalyLib.diffusion.samplers import snr_timesteps, spaced_timesteps
@@ -204,9 +204,9 @@ def pasted_clean(real):
 
 LINEAR = SCHEDULES["linear"]
 MUTANTS = [
-    (Schedule, "posterior_coefficients", swapped, lambda m: test_ddpm_converges_at_first_order(m, LINEAR)),
-    (Schedule, "posterior_coefficients", double_variance, lambda m: test_ddpm_converges_at_first_order(m, LINEAR)),
-    (Schedule, "eps_from_x0", wrong_sign, lambda m: test_ddim_converges_at_first_order(m, LINEAR, "snr")),
+    (NoiseSchedule, "posterior_coefficients", swapped, lambda m: test_ddpm_converges_at_first_order(m, LINEAR)),
+    (NoiseSchedule, "posterior_coefficients", double_variance, lambda m: test_ddpm_converges_at_first_order(m, LINEAR)),
+    (NoiseSchedule, "eps_from_x0", wrong_sign, lambda m: test_ddim_converges_at_first_order(m, LINEAR, "snr")),
     (solvers, "dpmpp_2m_step", slope_backwards, lambda m: test_dpmpp_converges_at_second_order(m, LINEAR)),
     (replacement, "renoise", no_jump_noise, test_more_steps_bring_repaint_nearer_but_not_replace),
     (replacement, "paste", pasted_clean, test_more_steps_bring_repaint_nearer_but_not_replace),

@@ -8,7 +8,7 @@ import torch
 
 from FAAnomalyLib.diffusion import repaint as replacement
 from FAAnomalyLib.diffusion import samplers as solvers
-from FAAnomalyLib.diffusion.noise_schedule import Schedule, cosine_schedule, linear_schedule
+from FAAnomalyLib.diffusion.noise_schedule import NoiseSchedule, cosine_schedule, linear_schedule
 from FAAnomalyLib.diffusion.repaint import paste, renoise, repaint
 from FAAnomalyLib.diffusion.samplers import (
     ddim,
@@ -41,9 +41,7 @@ def close(ours, theirs):
 def in_double(theirs):
     """Their tables, which are float32, computed again in float64 by their own formulas."""
     options = theirs.config
-    betas = torch.linspace(
-        options.beta_start, options.beta_end, options.num_train_timesteps, dtype=torch.float64
-    )
+    betas = torch.linspace(options.beta_start, options.beta_end, options.num_train_timesteps, dtype=torch.float64)
     if options.get("rescale_betas_zero_snr"):
         betas = rescale_zero_terminal_snr(betas)
     theirs.betas, theirs.alphas_cumprod = betas, torch.cumprod(1.0 - betas, 0)
@@ -270,7 +268,7 @@ def half_the_lambda(real):
     return lambda self, t: 0.5 * real(self, t) if t == 49 else real(self, t)
 
 
-POSTERIOR, HERE = (Schedule, "posterior_coefficients"), sys.modules[__name__]
+POSTERIOR, HERE = (NoiseSchedule, "posterior_coefficients"), sys.modules[__name__]
 MUTANTS = [
     (*POSTERIOR, swapped, lambda: test_ddpm_step("v", False)),
     (*POSTERIOR, noisier, lambda: test_ddpm_step("eps", True)),
@@ -282,7 +280,7 @@ MUTANTS = [
     (HERE, "paste", paste_one_late, test_repaint_step),
     (HERE, "dpmpp_2m_step", without_slope, test_dpmpp_2m_steps),
     (solvers, "dpmpp_2m_step", without_slope, test_whole_dpmpp_run),
-    (Schedule, "half_log_snr", half_the_lambda, test_dpmpp_2m_steps),
+    (NoiseSchedule, "half_log_snr", half_the_lambda, test_dpmpp_2m_steps),
 ]
 
 

@@ -35,10 +35,10 @@ def field(shape, seed):
 
 @pytest.fixture
 def scene():
-    """FA map, hole with several cubes (some at the border) and prior."""
+    """FA map, hole with several cubes (some at the border) and priors."""
     shape = (24, 28, 20)
-    prior = SomePrior(field(shape, 1), field(shape, 2), (field(shape, 3) > 0.3).astype(np.float32))
-    return field(shape, 0), interleaved(prior.brain, (5, 4, 6))[0], prior
+    priors = SomePrior(field(shape, 1), field(shape, 2), (field(shape, 3) > 0.3).astype(np.float32))
+    return field(shape, 0), interleaved(priors.brain, (5, 4, 6))[0], priors
 
 
 def poly(shape, function):
@@ -49,9 +49,9 @@ def poly(shape, function):
 
 @pytest.mark.parametrize("method", METHODS, ids=NAMES)
 def test_protocol(method, scene):
-    fa, hole, prior = scene
+    fa, hole, priors = scene
     before = fa.copy()
-    result = method.fill(fa, hole, prior)
+    result = method.fill(fa, hole, priors)
     assert isinstance(method, Baseline)
     assert result.dtype == np.float32 and result.shape == fa.shape and result is not fa
     assert (result[~hole].view(np.uint32) == fa[~hole].view(np.uint32)).all()
@@ -61,74 +61,77 @@ def test_protocol(method, scene):
 
 @pytest.mark.parametrize("method", METHODS, ids=NAMES)
 def test_the_hidden_voxels_are_never_looked_at(method, scene):
-    fa, hole, prior = scene
-    expected = method.fill(fa, hole, prior)
+    fa, hole, priors = scene
+    expected = method.fill(fa, hole, priors)
     for poison in (0.0, 1.0, np.nan, np.inf):
         poisoned = fa.copy()
         poisoned[hole] = poison
-        np.testing.assert_array_equal(method.fill(poisoned, hole, prior), expected)
+        np.testing.assert_array_equal(method.fill(poisoned, hole, priors), expected)
 
 
 @pytest.mark.parametrize("method", METHODS, ids=NAMES)
 def test_an_empty_hole_changes_nothing(method, scene):
-    fa, hole, prior = scene
-    np.testing.assert_array_equal(method.fill(fa, np.zeros_like(hole), prior), fa)
+    fa, hole, priors = scene
+    np.testing.assert_array_equal(method.fill(fa, np.zeros_like(hole), priors), fa)
 
 
 @pytest.mark.parametrize("method", METHODS, ids=NAMES)
 def test_no_context_and_wrong_shapes_are_refused(method, scene):
-    fa, hole, prior = scene
+    fa, hole, priors = scene
     with pytest.raises(FAError) as caught:
-        method.fill(fa, np.ones_like(hole), prior)
+        method.fill(fa, np.ones_like(hole), priors)
     assert caught.value.code == "bad-request"
     with pytest.raises(ValueError):
-        method.fill(fa, hole[1:], prior)
+        method.fill(fa, hole[1:], priors)
     with pytest.raises(ValueError):
-        method.fill(fa, hole.astype(np.uint8), prior)
+        method.fill(fa, hole.astype(np.uint8), priors)
 
 
 def test_mean_is_over_the_white_matter_in_sight(scene):
-    fa, hole, prior = scene
-    result = MeanWhiteMatter().fill(fa, hole, prior)
-    np.testing.assert_allclose(result[hole], fa[(prior.white_matter > 0.5) & ~hole].mean(), rtol=1e-6)
+    fa, hole, priors = scene
+    result = MeanWhiteMatter().fill(fa, hole, priors)
+    np.testing.assert_allclose(result[hole], fa[(priors.white_matter > 0.5) & ~hole].mean(), rtol=1e-6)
 
 
 def test_mean_falls_back_on_the_brain(scene):
-    fa, hole, prior = scene
-    prior.white_matter = np.where(hole, 1.0, 0.0)
-    result = MeanWhiteMatter().fill(fa, hole, prior)
-    np.testing.assert_allclose(result[hole], fa[(prior.brain > 0.5) & ~hole].mean(), rtol=1e-6)
+    fa, hole, priors = scene
+    priors.white_matter = np.where(hole, 1.0, 0.0)
+    result = MeanWhiteMatter().fill(fa, hole, priors)
+    np.testing.assert_allclose(result[hole], fa[(priors.brain > 0.5) & ~hole].mean(), rtol=1e-6)
 
 
 def test_template_recovers_gain_and_offset(scene):
-    _, hole, prior = scene
-    fa = (0.6 * prior.fa + 0.1).astype(np.float32)
-    np.testing.assert_allclose(Template().fill(fa, hole, prior), fa, atol=1e-5)
+    _, hole, priors = scene
+    fa = (0.6 * priors.fa + 0.1).astype(np.float32)
+    np.testing.assert_allclose(Template().fill(fa, hole, priors), fa, atol=1e-5)
 
 
 def test_template_fits_white_matter_only(scene):
-    fa, hole, prior = scene
-    context = (prior.white_matter > 0.5) & ~hole
-    gain, offset = np.polyfit(prior.fa[context].astype(np.float64), fa[context], 1)
-    expected = np.clip(gain * prior.fa[hole] + offset, 0, 1)
-    np.testing.assert_allclose(Template().fill(fa, hole, prior)[hole], expected, atol=1e-5)
+    fa, hole, priors = scene
+    context = (priors.white_matter > 0.5) & ~hole
+    gain, offset = np.polyfit(priors.fa[context].astype(np.float64), fa[context], 1)
+    expected = np.clip(gain * priors.fa[hole] + offset, 0, 1)
+    np.testing.assert_allclose(Template().fill(fa, hole, priors)[hole], expected, atol=1e-5)
 
 
 def test_a_template_without_contrast_gives_the_level(scene):
-    fa, hole, prior = scene
-    prior.fa = np.full_like(fa, 0.4)
-    expected = MeanWhiteMatter().fill(fa, hole, prior)
-    np.testing.assert_allclose(Template().fill(fa, hole, prior), expected, atol=1e-6)
+    fa, hole, priors = scene
+    priors.fa = np.full_like(fa, 0.4)
+    expected = MeanWhiteMatter().fill(fa, hole, priors)
+    np.testing.assert_allclose(Template().fill(fa, hole, priors), expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("function", [
-    lambda x, y, z: x * y,
-    lambda x, y, z: x**2 - y**2,
-    lambda x, y, z: 3 * x - 2 * y + z,
-    lambda x, y, z: x * y * z - 4 * x * z,
-    lambda x, y, z: 2 * z**2 - x**2 - y**2 + x * z,
-    lambda x, y, z: x**3 - 3 * x * y**2,
-])
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x, y, z: x * y,
+        lambda x, y, z: x**2 - y**2,
+        lambda x, y, z: 3 * x - 2 * y + z,
+        lambda x, y, z: x * y * z - 4 * x * z,
+        lambda x, y, z: 2 * z**2 - x**2 - y**2 + x * z,
+        lambda x, y, z: x**3 - 3 * x * y**2,
+    ],
+)
 def test_harmonic_reproduces_harmonic_functions(function):
     shape = (32, 30, 28)
     fa = poly(shape, function)

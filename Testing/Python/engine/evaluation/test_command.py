@@ -9,11 +9,11 @@ import pytest
 
 from FAAnomalyLib.cli import application as cli
 from FAAnomalyLib.errors import FAError
-from FAAnomalyLib.evaluation.cases import Subject
+from FAAnomalyLib.evaluation.cases import EvaluationSubject
 from FAAnomalyLib.evaluation.methods import detector as judges_module
 from FAAnomalyLib.evaluation.methods.detector import DetectorJudge, DetectorJudges, folds_for, seen_in_training
 from FAAnomalyLib.io.volumes import save_volume
-from FAAnomalyLib.preprocessing import model_grid as space
+from FAAnomalyLib.preprocessing import model_grid as grid
 from FAAnomalyLib.preprocessing.affine_registration import Alignment
 from FAAnomalyLib.preprocessing.template import on_grid
 from FAAnomalyLib.result import Result
@@ -55,7 +55,7 @@ class Silent:
 
 @pytest.fixture
 def silent(monkeypatch):
-    monkeypatch.setattr(space, "align", lambda fixed, moving, brain: Alignment(np.eye(4), 0.9, "affine"))
+    monkeypatch.setattr(grid, "align", lambda fixed, moving, brain: Alignment(np.eye(4), 0.9, "affine"))
     monkeypatch.setattr(judges_module, "DetectorJudges", Silent)
 
 
@@ -63,8 +63,27 @@ def test_the_table_is_printed_and_written(silent, data, tmp_path, capsys):
     people = tmp_path / "people.csv"
     people.write_text("file,person\none,A\ntwo,A\n")
     out = tmp_path / "out"
-    assert cli.main(["evaluate", str(data), "-o", str(out), "--people", str(people), "--diameters", "8", "--changes",
-                     "-0.2", "--places", "1", "--subjects", "one"]) == 0
+    assert (
+        cli.main(
+            [
+                "evaluate",
+                str(data),
+                "-o",
+                str(out),
+                "--people",
+                str(people),
+                "--diameters",
+                "8",
+                "--changes",
+                "-0.2",
+                "--places",
+                "1",
+                "--subjects",
+                "one",
+            ]
+        )
+        == 0
+    )
     printed = capsys.readouterr().out
     assert "| FAAnomaly | sphere 8 (10 mm) | -0.2 | 0.00 |" in printed and "One person" in printed
     assert (out / "table.md").read_text() in printed
@@ -75,18 +94,21 @@ def test_the_table_is_printed_and_written(silent, data, tmp_path, capsys):
     assert leak == [pytest.approx(1.0, abs=1e-5)], "this judge returns its input"
 
 
-@pytest.mark.parametrize(("words", "says"), [
-    (["DATA", "-o", "OUT", "--places", "0"], "--places 0 is below 1"),
-    (["DATA", "-o", "OUT", "--changes", "2"], "from -1 to 1"),
-    (["DATA", "-o", "OUT", "--changes", "0"], "from -1 to 1"),
-    (["DATA", "-o", "OUT", "--diameters", "0"], "diameter"),
-    (["DATA", "-o", "OUT", "--subjects", "three"], "There is no subject three"),
-    (["DATA", "-o", "OUT", "--folds", "f.csv", "--model", "m"], "Give one of them"),
-    (["DATA", "-o", "OUT", "--folds", "absent.csv"], "absent.csv cannot be used"),
-    (["DATA", "-o", "OUT", "--lesions", "absent"], "no lesion shapes in absent"),
-    (["ABSENT", "-o", "OUT"], "There is no folder"),
-    (["DATA"], "--output"),
-])
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["DATA", "-o", "OUT", "--places", "0"], "--places 0 is below 1"),
+        (["DATA", "-o", "OUT", "--changes", "2"], "from -1 to 1"),
+        (["DATA", "-o", "OUT", "--changes", "0"], "from -1 to 1"),
+        (["DATA", "-o", "OUT", "--diameters", "0"], "diameter"),
+        (["DATA", "-o", "OUT", "--subjects", "three"], "There is no subject three"),
+        (["DATA", "-o", "OUT", "--folds", "f.csv", "--model", "m"], "Give one of them"),
+        (["DATA", "-o", "OUT", "--folds", "absent.csv"], "absent.csv cannot be used"),
+        (["DATA", "-o", "OUT", "--lesions", "absent"], "no lesion shapes in absent"),
+        (["ABSENT", "-o", "OUT"], "There is no folder"),
+        (["DATA"], "--output"),
+    ],
+)
 def test_what_cannot_be_is_one_line(silent, data, tmp_path, capsys, words, says):
     places = {"DATA": str(data), "OUT": str(tmp_path / "out"), "ABSENT": str(tmp_path / "absent")}
     assert cli.main(["evaluate", *(places.get(word, word) for word in words)]) == 2
@@ -99,15 +121,20 @@ def test_folds_are_read_from_beside_the_table(tmp_path):
     (tmp_path / "fold1" / "model").mkdir(parents=True)
     table = tmp_path / "folds.csv"
     table.write_text("person,model\nA,fold1/model\nB,/elsewhere\n")
-    assert {k: str(v) for k, v in folds_for(table, {"A", "B"}).items()} == {"A": str(tmp_path / "fold1" / "model"),
-                                                                          "B": "/elsewhere"}
+    assert {k: str(v) for k, v in folds_for(table, {"A", "B"}).items()} == {
+        "A": str(tmp_path / "fold1" / "model"),
+        "B": "/elsewhere",
+    }
 
 
-@pytest.mark.parametrize(("content", "says"), [
-    ("person,model\nA,m\n", "names no model for B"),
-    ("person\nA\n", "cannot be used"),
-    ("who,model\nA,m\nB,m\n", "cannot be used"),
-])
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("person,model\nA,m\n", "names no model for B"),
+        ("person\nA\n", "cannot be used"),
+        ("who,model\nA,m\nB,m\n", "cannot be used"),
+    ],
+)
 def test_everybody_needs_a_fold(tmp_path, content, says):
     (tmp_path / "folds.csv").write_text(content)
     with pytest.raises(FAError, match=says):
@@ -124,7 +151,7 @@ def fold(resources, name, trained_on, part="training"):
 def test_each_person_is_judged_by_their_own_model(tmp_path):
     folds = {"A": fold(tmp_path, "without-A", ["b_FA.nii.gz"]), "B": fold(tmp_path, "without-B", ["a_FA.nii.gz"])}
     judges = DetectorJudges("default", folds, "cpu")
-    a, b = (Subject(name, name.upper(), tmp_path / f"{name}_FA.nii.gz") for name in "ab")
+    a, b = (EvaluationSubject(name, name.upper(), tmp_path / f"{name}_FA.nii.gz") for name in "ab")
     assert judges.model_of(a) == folds["A"] and judges.model_of(b) == folds["B"]
     assert judges(a).identity != judges(b).identity and judges(a).identity == judges(a).identity
     assert seen_in_training([a, b], [a, b], judges.model_of) == []
@@ -133,10 +160,12 @@ def test_each_person_is_judged_by_their_own_model(tmp_path):
 @pytest.mark.parametrize("part", ["training", "calibration"])
 def test_another_volume_of_the_same_person_is_no_stranger(tmp_path, part):
     model = fold(tmp_path, "m", ["a2_FA.nii.gz"], part)
-    a1, a2, b = (Subject(name, person, tmp_path / f"{name}_FA.nii.gz")
-                 for name, person in (("a1", "A"), ("a2", "A"), ("b", "B")))
+    a1, a2, b = (
+        EvaluationSubject(name, person, tmp_path / f"{name}_FA.nii.gz")
+        for name, person in (("a1", "A"), ("a2", "A"), ("b", "B"))
+    )
     assert seen_in_training([a1, b], [a1, a2, b], lambda subject: model) == [a1]
-    own = [Subject(s.name, s.name, s.path) for s in (a1, a2, b)]
+    own = [EvaluationSubject(s.name, s.name, s.path) for s in (a1, a2, b)]
     assert seen_in_training([own[0]], own, lambda subject: model) == []
 
 

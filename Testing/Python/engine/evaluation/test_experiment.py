@@ -11,19 +11,19 @@ import pytest
 from FAAnomalyLib.anomaly.regions import find_regions
 from FAAnomalyLib.datasets.cohort import load_subject
 from FAAnomalyLib.errors import FAError
-from FAAnomalyLib.evaluation.cases import Case, Protocol, Subject
+from FAAnomalyLib.evaluation.cases import Case, EvaluationProtocol, EvaluationSubject
 from FAAnomalyLib.evaluation.experiment import evaluate
 from FAAnomalyLib.evaluation.methods.comparators import COMPARATORS
 from FAAnomalyLib.evaluation.metrics.froc import LEVELS
 from FAAnomalyLib.evaluation.planting.lesions import sphere
 from FAAnomalyLib.evaluation.planting.shapes import Shape
 from FAAnomalyLib.evaluation.records import RecordStore
-from FAAnomalyLib.evaluation.rows import ALL_POSITIVE, ALONE, FAANOMALY, SENSITIVE, THESIS_RULE
+from FAAnomalyLib.evaluation.rows import ALL_POSITIVE, FAANOMALY, ONE_SIDED, SENSITIVE, THESIS_RULE
 from FAAnomalyLib.evaluation.subject_study import Study
 from FAAnomalyLib.evaluation.tables.cells import cells, healthy_cells, markdown
 from FAAnomalyLib.evaluation.tables.outcome import FILES, outcome, text_of, write
 from FAAnomalyLib.io.volumes import save_volume
-from FAAnomalyLib.preprocessing import model_grid as space
+from FAAnomalyLib.preprocessing import model_grid as grid
 from FAAnomalyLib.preprocessing.affine_registration import Alignment
 from FAAnomalyLib.preprocessing.template import on_grid
 from FAAnomalyLib.result import Result
@@ -31,7 +31,7 @@ from FAAnomalyLib.runtime.progress import CancelToken
 from FAAnomalyLib.volume import Volume
 from support import synthetic_brain as sb
 
-PROTOCOL = Protocol(diameters=(16,), changes=(0.2, -0.2), places=1, seed=3)
+PROTOCOL = EvaluationProtocol(diameters=(16,), changes=(0.2, -0.2), places=1, seed=3)
 
 
 @pytest.fixture(scope="module")
@@ -43,27 +43,27 @@ def template():
 def aligned():
     """Registration is tested elsewhere; these brains lie in the template's world."""
     patch = pytest.MonkeyPatch()
-    patch.setattr(space, "align", lambda fixed, moving, brain: Alignment(np.eye(4), 0.9, "affine"))
+    patch.setattr(grid, "align", lambda fixed, moving, brain: Alignment(np.eye(4), 0.9, "affine"))
     yield
     patch.undo()
 
 
 @pytest.fixture(scope="module")
-def subjects(tmp_path_factory) -> list[Subject]:
+def subjects(tmp_path_factory) -> list[EvaluationSubject]:
     """Two volumes of person A and one of B."""
     folder, found = tmp_path_factory.mktemp("data"), []
     shape, affine = sb.grid((4.5, 4.5, 4.5))
     for seed, (name, person) in enumerate((("a1", "A"), ("a2", "A"), ("b1", "B"))):
         path = folder / f"{name}_FA.nii.gz"
         save_volume(sb.brain(shape, affine, seed=seed), path)
-        found.append(Subject(name, person, path))
+        found.append(EvaluationSubject(name, person, path))
     return found
 
 
 class Knowing:
     """Knows the healthy brain: reports exactly what differs from it."""
 
-    def __init__(self, subject: Subject, calls: list | None = None) -> None:
+    def __init__(self, subject: EvaluationSubject, calls: list | None = None) -> None:
         self.identity = "knowing"
         self.calls = calls if calls is not None else []
         self.healthy, _ = load_subject(subject.path)
@@ -76,8 +76,14 @@ class Knowing:
         prediction = volume.with_data(self.predict(volume))
         difference = volume.with_data(volume.data - prediction.data)
         z = volume.with_data(10.0 * np.sign(volume.data - self.healthy.data))
-        return Result(volume, prediction, difference, z, *find_regions(z, difference, 3.0),
-                      {"threshold_z": 3.0, "network_evaluations": 7})
+        return Result(
+            volume,
+            prediction,
+            difference,
+            z,
+            *find_regions(z, difference, 3.0),
+            {"threshold_z": 3.0, "network_evaluations": 7},
+        )
 
 
 class Cautious(Knowing):
@@ -86,8 +92,15 @@ class Cautious(Knowing):
     def judge(self, volume):
         known = super().judge(volume)
         empty = replace(known, segmentation=volume.with_data(np.zeros(volume.shape, np.uint8)), regions=[])
-        return replace(empty, provenance={"calibration": {"sensitive_z": {"increased": 5.0, "decreased": 6.0},
-                                                          "alone_z": {"increased": 4.0, "decreased": 20.0}}})
+        return replace(
+            empty,
+            provenance={
+                "calibration": {
+                    "sensitive_z": {"increased": 5.0, "decreased": 6.0},
+                    "alone_z": {"increased": 4.0, "decreased": 20.0},
+                }
+            },
+        )
 
 
 class Repeating(Knowing):
@@ -106,8 +119,9 @@ class Everything(Knowing):
 
 
 def run(folder, subjects, template, judge=Knowing, protocol=PROTOCOL, shapes=(), resume=False, **more):
-    return evaluate(subjects, judge, lambda subject: template, protocol, list(shapes), RecordStore(folder, resume),
-                    **more)
+    return evaluate(
+        subjects, judge, lambda subject: template, protocol, list(shapes), RecordStore(folder, resume), **more
+    )
 
 
 @pytest.fixture(scope="module")
@@ -162,21 +176,23 @@ def test_the_same_map_is_scored_at_its_sensitive_threshold_as_well(tmp_path, sub
     assert healthy["threshold_z"] == [5.0, 6.0]
     # Each sign alone where it was planted; the decrease is not beyond the 20 that this judge asks for.
     for sign, score in (("increased", 1.0), ("decreased", 0.0)):
-        (row,) = of(rows.planted, ALONE[sign])
+        (row,) = of(rows.planted, ONE_SIDED[sign])
         assert (row["found"], row["dice"], row["false_regions"], row["threshold_z"]) == (score, score, 0, [4.0, 20.0])
         assert (row["change"] > 0) == (sign == "increased") and row["found_untouched"] == 0.0
         assert row["free_response"] == [[1.0, 0.0]] * len(LEVELS)
-        assert [one["regions"] for one in of(rows.healthy, ALONE[sign])] == [0]
+        assert [one["regions"] for one in of(rows.healthy, ONE_SIDED[sign])] == [0]
     shown = markdown(cells(rows.planted), healthy_cells(rows.healthy))
-    assert all(shown.count(f"| {method} |") == 2 for method in ALONE.values())
+    assert all(shown.count(f"| {method} |") == 2 for method in ONE_SIDED.values())
     again = run(tmp_path, subjects[:1], template, Cautious, resume=True)
     assert again.healthy == rows.healthy and again.planted == rows.planted
 
 
 def test_comparators_never_set_their_threshold_on_the_same_person(perfect):
     by_person = {row["person"]: row["threshold_z"] for row in of(perfect[0].healthy, "template z-map")}
-    highest = {person: max(row["z_highest"] for row in of(perfect[0].healthy, "template z-map")
-                           if row["person"] == person) for person in "AB"}
+    highest = {
+        person: max(row["z_highest"] for row in of(perfect[0].healthy, "template z-map") if row["person"] == person)
+        for person in "AB"
+    }
     assert by_person["A"][0] == pytest.approx(highest["B"]) and by_person["B"][0] == pytest.approx(highest["A"])
 
 
@@ -227,14 +243,16 @@ def test_the_truth_is_white_matter_of_a_whole_sphere(subjects, template):
 
 
 def ball(name, centre, diameter):
-    grid = Volume(np.zeros((90, 110, 90), np.float32), np.array([[-2.0, 0, 0, 90], [0, 2, 0, -130], [0, 0, 2, -70],
-                                                                [0, 0, 0, 1.0]]))
+    grid = Volume(
+        np.zeros((90, 110, 90), np.float32),
+        np.array([[-2.0, 0, 0, 90], [0, 2, 0, -130], [0, 0, 2, -70], [0, 0, 0, 1.0]]),
+    )
     return Shape(name, grid.with_data(sphere(grid, centre, diameter).astype(np.uint8)), 4.0)
 
 
 def test_lesion_shapes_are_planted_and_those_outside_white_matter_left_out(tmp_path, subjects, template):
     shapes = [ball("inside", sb.DEEP_WHITE_MATTER, 20.0), ball("outside", (80.0, 90.0, 80.0), 20.0)]
-    rows = run(tmp_path, subjects[:1], template, protocol=Protocol(diameters=()), shapes=shapes)
+    rows = run(tmp_path, subjects[:1], template, protocol=EvaluationProtocol(diameters=()), shapes=shapes)
     assert [row["lesion"] for row in rows.left_out] == ["outside"]
     (row,) = of(rows.planted, FAANOMALY)
     assert row["lesion"] == "inside" and row["dice"] == 1.0 and row["change"] == -0.4
@@ -245,26 +263,26 @@ class Stopping(Knowing):
     """Cancels the run at its fifth judgement."""
 
     token: CancelToken
-    judged: list
+    analysed: list
 
     def __init__(self, subject):
-        super().__init__(subject, Stopping.judged)
+        super().__init__(subject, Stopping.analysed)
 
     def judge(self, volume):
-        if len(self.judged) == 4:
+        if len(self.analysed) == 4:
             self.token.cancel()
         return super().judge(volume)
 
 
 def test_a_cancelled_run_goes_on_where_it_stopped(tmp_path, subjects, template, perfect):
-    Stopping.token, Stopping.judged = CancelToken(), []
+    Stopping.token, Stopping.analysed = CancelToken(), []
     with pytest.raises(FAError) as caught:
         run(tmp_path, subjects, template, Stopping, cancel=Stopping.token)
     assert caught.value.code == "cancelled" and "--resume" in str(caught.value) and "\n" not in str(caught.value)
-    before = len(Stopping.judged)
+    before = len(Stopping.analysed)
     Stopping.token = CancelToken()
     rows = run(tmp_path, subjects, template, Stopping, resume=True)
-    assert before < 9 and len(Stopping.judged) == 9, "three untouched and six planted brains, each judged once"
+    assert before < 9 and len(Stopping.analysed) == 9, "three untouched and six planted brains, each judged once"
 
     def timeless(rows):
         return [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
@@ -272,12 +290,12 @@ def test_a_cancelled_run_goes_on_where_it_stopped(tmp_path, subjects, template, 
     assert timeless(rows.planted) == timeless(perfect[0].planted)
     assert timeless(rows.healthy) == timeless(perfect[0].healthy)
     # A finished run is read back, and more places add to it.
-    more = Protocol(PROTOCOL.diameters, PROTOCOL.changes[:1], 2, PROTOCOL.seed)
+    more = EvaluationProtocol(PROTOCOL.diameters, PROTOCOL.changes[:1], 2, PROTOCOL.seed)
     run(tmp_path, subjects, template, Stopping, more, resume=True)
-    assert len(Stopping.judged) == 9 + 3
+    assert len(Stopping.analysed) == 9 + 3
     # Without --resume nothing is believed.
-    run(tmp_path, subjects[:1], template, Stopping, Protocol(diameters=()))
-    assert len(Stopping.judged) == 9 + 3 + 1
+    run(tmp_path, subjects[:1], template, Stopping, EvaluationProtocol(diameters=()))
+    assert len(Stopping.analysed) == 9 + 3 + 1
 
 
 class Another(Knowing):
@@ -290,9 +308,11 @@ class Another(Knowing):
 
 def test_what_earlier_runs_planted_in_the_same_subjects_stands_in_the_table(tmp_path, subjects, template):
     def cases(subjects, changes, resume=True, judge=Knowing):
-        rows = run(tmp_path, subjects, template, judge, Protocol((16,), changes, 1, 3), resume=resume)
-        told = {method: [(row["subject"], row["change"]) for row in of(rows.planted, method)]
-                for method in (FAANOMALY, *COMPARATORS, ALL_POSITIVE)}
+        rows = run(tmp_path, subjects, template, judge, EvaluationProtocol((16,), changes, 1, 3), resume=resume)
+        told = {
+            method: [(row["subject"], row["change"]) for row in of(rows.planted, method)]
+            for method in (FAANOMALY, *COMPARATORS, ALL_POSITIVE)
+        }
         assert len({tuple(told[method]) for method in told}) == 1, "every method has the same ones"
         return sorted(told[FAANOMALY])
 

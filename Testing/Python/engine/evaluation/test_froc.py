@@ -22,7 +22,7 @@ def box(low, high):
 TRUTH = box(3, 9)
 
 
-def judged(z: np.ndarray) -> Result:
+def analysed(z: np.ndarray) -> Result:
     """A result at a threshold beyond everything: it reports nothing itself."""
     z = Volume(z.astype(np.float32), np.diag([2.0, 2.0, 2.0, 1.0]))
     return Result(z, z, z, z, *find_regions(z, z, 100.0))
@@ -30,7 +30,7 @@ def judged(z: np.ndarray) -> Result:
 
 def test_each_level_is_a_threshold_of_its_own():
     z = 3.9 * TRUTH - 3.1 * box(14, 18) + 2.6 * box(24, 29)
-    points = free_response(judged(z), TRUTH, "increased")
+    points = free_response(analysed(z), TRUTH, "increased")
     assert len(points) == len(LEVELS)
     for level, (found, false) in zip(LEVELS, points, strict=True):
         assert found == (level < 3.9), level
@@ -38,16 +38,16 @@ def test_each_level_is_a_threshold_of_its_own():
 
 
 def test_the_other_sign_is_never_found():
-    points = free_response(judged(-5.0 * TRUTH), TRUTH, "increased")
+    points = free_response(analysed(-5.0 * TRUTH), TRUTH, "increased")
     assert all(found == 0 for found, _ in points)
     assert [false for _, false in points] == [float(level < 5.0) for level in LEVELS]
 
 
 def test_for_one_sign_alone_the_other_ones_regions_are_no_price():
     z = -3.9 * TRUTH + 3.1 * box(14, 18) - 2.6 * box(24, 29)
-    both, alone = (free_response(judged(z), TRUTH, "decreased", signs) for signs in ("both", "decreased"))
-    assert [found for found, _ in alone] == [found for found, _ in both] == [float(level < 3.9) for level in LEVELS]
-    for level, (_, price), (_, lower) in zip(LEVELS, both, alone, strict=True):
+    both, one_sided = (free_response(analysed(z), TRUTH, "decreased", signs) for signs in ("both", "decreased"))
+    assert [found for found, _ in one_sided] == [found for found, _ in both] == [float(level < 3.9) for level in LEVELS]
+    for level, (_, price), (_, lower) in zip(LEVELS, both, one_sided, strict=True):
         assert price == (level < 3.1) + (level < 2.6) and lower == (level < 2.6), level
 
 
@@ -70,8 +70,11 @@ def at_price(rows: list[dict]) -> dict | None:
 
 
 def test_the_price_is_read_off_on_the_line_between_two_levels():
-    rows = [{"person": "A", "free_response": falling((1.0, 9.0), (0.8, 3.0), (0.2, 0.0))},
-            {"person": "B", "free_response": falling((1.0, 5.0), (1.0, 2.0), (0.0, 0.5))}, {"person": "C"}]
+    rows = [
+        {"person": "A", "free_response": falling((1.0, 9.0), (0.8, 3.0), (0.2, 0.0))},
+        {"person": "B", "free_response": falling((1.0, 5.0), (1.0, 2.0), (0.0, 0.5))},
+        {"person": "C"},
+    ]
     found = at_price(rows)
     # Means: 2.5 false regions and 0.9 found, then 0.25 and 0.1; one lies a third of the way up.
     assert FALSE_REGIONS == 1.0 and found["mean"] == pytest.approx(0.1 + 0.8 / 3)
@@ -92,4 +95,4 @@ def test_there_may_be_no_such_price():
 
 @pytest.mark.parametrize("sign", ["increased", "decreased"])
 def test_nothing_to_see_is_nothing_found(sign):
-    assert free_response(judged(np.zeros(SHAPE)), TRUTH, sign) == [[0.0, 0.0]] * len(LEVELS)
+    assert free_response(analysed(np.zeros(SHAPE)), TRUTH, sign) == [[0.0, 0.0]] * len(LEVELS)

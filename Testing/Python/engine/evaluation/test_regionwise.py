@@ -19,7 +19,7 @@ def box(low, high):
     return where
 
 
-def judged(z: np.ndarray, threshold: float = 3.0) -> Result:
+def analysed(z: np.ndarray, threshold: float = 3.0) -> Result:
     """A result whose z is given."""
     z = Volume(z.astype(np.float32), AFFINE)
     return Result(z, z, z, z, *find_regions(z, z, threshold))
@@ -29,26 +29,26 @@ LOW, HIGH = box(2, 7), box(14, 20)
 
 
 def test_a_region_of_the_right_sign_in_the_truth_is_a_hit():
-    assert found_and_false(judged(5.0 * LOW), LOW, "increased") == (True, 0)
-    assert found_and_false(judged(-5.0 * LOW), LOW, "decreased") == (True, 0)
+    assert found_and_false(analysed(5.0 * LOW), LOW, "increased") == (True, 0)
+    assert found_and_false(analysed(-5.0 * LOW), LOW, "decreased") == (True, 0)
 
 
 def test_one_voxel_in_common_is_enough():
-    assert found_and_false(judged(5.0 * box(6, 12)), LOW, "increased") == (True, 0)
-    assert found_and_false(judged(5.0 * box(7, 12)), LOW, "increased") == (False, 1)
+    assert found_and_false(analysed(5.0 * box(6, 12)), LOW, "increased") == (True, 0)
+    assert found_and_false(analysed(5.0 * box(7, 12)), LOW, "increased") == (False, 1)
 
 
 def test_the_other_sign_is_false_wherever_it_lies():
-    assert found_and_false(judged(-5.0 * LOW), LOW, "increased") == (False, 1)
-    assert found_and_false(judged(5.0 * LOW - 5.0 * HIGH), LOW, "increased") == (True, 1)
+    assert found_and_false(analysed(-5.0 * LOW), LOW, "increased") == (False, 1)
+    assert found_and_false(analysed(5.0 * LOW - 5.0 * HIGH), LOW, "increased") == (True, 1)
 
 
 def test_nothing_reported_is_nothing_found():
-    assert found_and_false(judged(np.zeros(SHAPE)), LOW, "increased") == (False, 0)
+    assert found_and_false(analysed(np.zeros(SHAPE)), LOW, "increased") == (False, 0)
 
 
 def test_two_regions_in_one_truth_are_two_hits():
-    assert found_and_false(judged(5.0 * LOW + 5.0 * HIGH), LOW | HIGH, "increased") == (True, 0)
+    assert found_and_false(analysed(5.0 * LOW + 5.0 * HIGH), LOW | HIGH, "increased") == (True, 0)
 
 
 def test_a_part_cut_off_from_its_region_still_belongs_to_it():
@@ -56,7 +56,7 @@ def test_a_part_cut_off_from_its_region_still_belongs_to_it():
     z = 10.0 * box(2, 7)
     z[4, 4, 7:14] = 4.0
     z[3:6, 3:6, 14:18] = 6.0
-    result = judged(z)
+    result = analysed(z)
     truth = np.zeros(SHAPE, bool)
     truth[3:6, 3:6, 15:18] = True
     assert len(result.regions) == 1

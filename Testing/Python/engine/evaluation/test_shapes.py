@@ -32,12 +32,15 @@ def world(volume: Volume, where: np.ndarray) -> np.ndarray:
     return np.argwhere(where) @ volume.affine[:3, :3].T + volume.affine[:3, 3]
 
 
-@pytest.mark.parametrize(("spacing", "turn", "codes"), [
-    ((2.0, 2.0, 2.0), 0.0, "RAS"),
-    ((2.0, 2.0, 2.0), 0.0, "LAS"),
-    ((1.7, 1.7, 3.0), 20.0, "RAS"),
-    ((2.5, 2.5, 2.5), -15.0, "PSL"),
-])
+@pytest.mark.parametrize(
+    ("spacing", "turn", "codes"),
+    [
+        ((2.0, 2.0, 2.0), 0.0, "RAS"),
+        ((2.0, 2.0, 2.0), 0.0, "LAS"),
+        ((1.7, 1.7, 3.0), 20.0, "RAS"),
+        ((2.5, 2.5, 2.5), -15.0, "PSL"),
+    ],
+)
 def test_a_shape_lands_at_its_place_in_the_subject(ball, spacing, turn, codes):
     shape, affine = sb.grid(spacing, POSE, x=turn, z=turn / 2)
     subject = sb.stored_as(Volume(np.zeros(shape, np.float32), affine), codes)
@@ -78,17 +81,24 @@ def test_shapes_are_chosen_by_size(tmp_path):
         save_cube(tmp_path / f"{name}.nii.gz", edge)
     measured = find_shapes(tmp_path)
     assert [(s.name, s.volume_ml) for s in measured] == [("lesion-2", pytest.approx(3.375))]
-    (tmp_path / "volumes.csv").write_text("file,size_bin,volume_ml\nlesion-1.nii.gz,medium,2.5\n"
-                                          "lesion-2.nii.gz,large,9\n")
+    (tmp_path / "volumes.csv").write_text(
+        "file,size_bin,volume_ml\nlesion-1.nii.gz,medium,2.5\nlesion-2.nii.gz,large,9\n"
+    )
     assert [(s.name, s.volume_ml) for s in find_shapes(tmp_path)] == [("lesion-1", 2.5)]
 
 
-@pytest.mark.parametrize("spoil", [
-    lambda folder: None,
-    lambda folder: save_cube(folder / "lesion-1.nii.gz", 5),
-    lambda folder: (save_cube(folder / "lesion-1.nii.gz", 15), (folder / "volumes.csv").write_text("file,ml\na,b\n")),
-    lambda folder: (folder / "lesion-1.nii.gz").write_bytes(gzip.compress(b"no volume")),
-])
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda folder: None,
+        lambda folder: save_cube(folder / "lesion-1.nii.gz", 5),
+        lambda folder: (
+            save_cube(folder / "lesion-1.nii.gz", 15),
+            (folder / "volumes.csv").write_text("file,ml\na,b\n"),
+        ),
+        lambda folder: (folder / "lesion-1.nii.gz").write_bytes(gzip.compress(b"no volume")),
+    ],
+)
 def test_a_folder_that_cannot_be_used_is_one_clear_error(tmp_path, spoil):
     spoil(tmp_path)
     with pytest.raises(FAError) as caught:

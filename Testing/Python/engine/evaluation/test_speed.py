@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from FAAnomalyLib.networks.conditional_unet import Inpainter
+from FAAnomalyLib.networks.conditional_unet import ConditionalUNet
 from FAAnomalyLib.networks.conditioning import CONDITION_CHANNELS
 
 CPU = torch.device("cpu")
@@ -24,16 +24,16 @@ def speed():
 
 
 def test_operations_and_seconds_of_the_network(speed):
-    network = Inpainter((16, 32), (1, 1)).eval()
+    network = ConditionalUNet((16, 32), (1, 1)).eval()
     given = torch.zeros(1, 1, 16, 16, 16), torch.zeros(1), torch.zeros(1, CONDITION_CHANNELS, 16, 16, 16)
-    plain = Inpainter.forward
+    plain = ConditionalUNet.forward
     with torch.inference_mode(), speed.Watch(CPU) as watch:
         watch.counting = True
         network(*given)
         watch.counting = False
         network(*given)
         network(*given)
-    assert Inpainter.forward is plain
+    assert ConditionalUNet.forward is plain
     assert watch.calls == 2 and watch.seconds > 0
     every, threes = [], 0
     with torch.inference_mode():
@@ -62,8 +62,12 @@ def test_a_convolution_has_a_rate(speed, monkeypatch):
 
 
 def test_the_ratio_takes_the_thesis_at_its_fastest(speed):
-    found = {"cold": {"seconds": 36.0, "peak_memory_mb": 900}, "warm": {"share_of_peak": 0.6, "peak_memory_mb": 1200},
-             "box": {"seconds": 0.5}, "thesis": {"float32": {"brain_hours": 400.0}, "bfloat16": {"brain_hours": 200.0}}}
+    found = {
+        "cold": {"seconds": 36.0, "peak_memory_mb": 900},
+        "warm": {"share_of_peak": 0.6, "peak_memory_mb": 1200},
+        "box": {"seconds": 0.5},
+        "thesis": {"float32": {"brain_hours": 400.0}, "bfloat16": {"brain_hours": 200.0}},
+    }
     numbers = speed.figures(found)
     assert set(numbers) == set(speed.ASKED)
     assert numbers["ratio to the thesis"] == pytest.approx(200 * 3600 / 36) and numbers["peak memory, GB"] == 1.2

@@ -14,14 +14,17 @@ def booleans(*values):
     return np.array(values, bool)
 
 
-@pytest.mark.parametrize(("scores", "truth", "expected"), [
-    ([0.9, 0.8, 0.7, 0.6], [1, 0, 1, 0], 0.5 * 1 + 0.5 * 2 / 3),
-    ([0.6, 0.7, 0.8, 0.9], [1, 0, 1, 0], 0.5 * 1 / 2 + 0.5 * 2 / 4),
-    ([1.0, 1.0, 0.0, 0.0], [1, 0, 1, 0], 0.5 * 1 / 2 + 0.5 * 2 / 4),
-    ([5.0, 4.0, 3.0, 2.0, 1.0], [1, 1, 0, 0, 0], 1.0),
-    ([-3.0, -1.0, -2.0], [0, 1, 0], 1.0),
-    ([0.0] * 8, [1, 0, 0, 0, 0, 0, 1, 0], 0.25),
-])
+@pytest.mark.parametrize(
+    ("scores", "truth", "expected"),
+    [
+        ([0.9, 0.8, 0.7, 0.6], [1, 0, 1, 0], 0.5 * 1 + 0.5 * 2 / 3),
+        ([0.6, 0.7, 0.8, 0.9], [1, 0, 1, 0], 0.5 * 1 / 2 + 0.5 * 2 / 4),
+        ([1.0, 1.0, 0.0, 0.0], [1, 0, 1, 0], 0.5 * 1 / 2 + 0.5 * 2 / 4),
+        ([5.0, 4.0, 3.0, 2.0, 1.0], [1, 1, 0, 0, 0], 1.0),
+        ([-3.0, -1.0, -2.0], [0, 1, 0], 1.0),
+        ([0.0] * 8, [1, 0, 0, 0, 0, 0, 1, 0], 0.25),
+    ],
+)
 def test_average_precision_by_hand(scores, truth, expected):
     assert average_precision(np.array(scores), booleans(*truth)) == pytest.approx(expected)
 
@@ -57,8 +60,12 @@ def test_overlap_by_hand():
     truth = booleans(1, 1, 1, 1, 0, 0, 0, 0)
     #                      hit, hit, other sign, missed, false, false of the other sign
     segmentation = np.array([2, 2, 1, 0, 2, 1, 0, 0], np.uint8)
-    assert overlap(segmentation, 2, truth) == {"dice": 2 * 2 / (5 + 4), "iou": 2 / (5 + 4 - 2), "sensitivity": 2 / 4,
-                                               "precision": 2 / 5}
+    assert overlap(segmentation, 2, truth) == {
+        "dice": 2 * 2 / (5 + 4),
+        "iou": 2 / (5 + 4 - 2),
+        "sensitivity": 2 / 4,
+        "precision": 2 / 5,
+    }
 
 
 def test_the_other_sign_is_a_miss_and_a_false_positive():
@@ -68,8 +75,12 @@ def test_the_other_sign_is_a_miss_and_a_false_positive():
 
 
 def test_nothing_found_has_no_precision():
-    assert overlap(np.zeros(3, np.uint8), 1, booleans(1, 0, 0)) == {"dice": 0.0, "iou": 0.0, "sensitivity": 0.0,
-                                                                    "precision": None}
+    assert overlap(np.zeros(3, np.uint8), 1, booleans(1, 0, 0)) == {
+        "dice": 0.0,
+        "iou": 0.0,
+        "sensitivity": 0.0,
+        "precision": None,
+    }
 
 
 def test_leakage_is_the_prediction_that_follows_the_change():
@@ -112,6 +123,11 @@ def test_the_interval_is_that_of_the_mean_over_people():
 
 
 def test_one_person_has_no_interval_and_nobody_no_mean():
-    assert mean_over_people([("A", 1.0), ("A", 2.0)]) == {"mean": 1.5, "low": None, "high": None, "people": 1,
-                                                          "cases": 2}
+    assert mean_over_people([("A", 1.0), ("A", 2.0)]) == {
+        "mean": 1.5,
+        "low": None,
+        "high": None,
+        "people": 1,
+        "cases": 2,
+    }
     assert mean_over_people([("A", None)]) is None

@@ -9,7 +9,7 @@ import pytest
 from scipy import ndimage
 
 from FAAnomalyLib.errors import FAError
-from FAAnomalyLib.inpainting.masks import from_mask, hole_edges, interleaved, plan, roaming, shifts, wm_guided
+from FAAnomalyLib.inpainting.masks import hole_edges, interleaved, pass_from_mask, plan, roaming, shifts, wm_guided
 
 EVERYWHERE = np.ones((3, 3, 3), dtype=bool)
 CASES = [
@@ -37,16 +37,19 @@ def boxes(hole):
     return np.array([[(s.start, s.stop) for s in box] for box in ndimage.find_objects(labels)])
 
 
-@pytest.mark.parametrize("mask_size, spacing, edges", [
-    (4, (2, 2, 2), (3, 3, 3)),
-    (8, (2, 2, 2), (5, 5, 5)),
-    (16, (2, 2, 2), (10, 10, 10)),
-    (32, (2, 2, 2), (20, 20, 20)),
-    (16, (1.25, 1.25, 1.25), (16, 16, 16)),
-    (8, (1.72, 1.72, 3.0), (6, 6, 3)),
-    (4, (20, 5, 1), (1, 1, 5)),
-    (4, (2.0000001, 1.9999999, np.float32(2)), (3, 3, 3)),
-])
+@pytest.mark.parametrize(
+    "mask_size, spacing, edges",
+    [
+        (4, (2, 2, 2), (3, 3, 3)),
+        (8, (2, 2, 2), (5, 5, 5)),
+        (16, (2, 2, 2), (10, 10, 10)),
+        (32, (2, 2, 2), (20, 20, 20)),
+        (16, (1.25, 1.25, 1.25), (16, 16, 16)),
+        (8, (1.72, 1.72, 3.0), (6, 6, 3)),
+        (4, (20, 5, 1), (1, 1, 5)),
+        (4, (2.0000001, 1.9999999, np.float32(2)), (3, 3, 3)),
+    ],
+)
 def test_edges_are_the_nearest_whole_number(mask_size, spacing, edges):
     assert hole_edges(mask_size, spacing) == edges
     assert all(type(edge) is int for edge in hole_edges(mask_size, spacing))
@@ -173,10 +176,10 @@ def test_plan_refuses_bad_requests():
 def test_any_mask_is_one_pass():
     mask = np.zeros((5, 6, 7), dtype=np.float32)
     mask[1, 2, 3], mask[4, 5, 6], mask[0, 0, 0] = 1, 3, np.nan
-    region = from_mask(mask)
+    region = pass_from_mask(mask)
     assert region.hole.sum() == 2 and region.hole.dtype == bool and region.mask_size == 0
     with pytest.raises(FAError) as caught:
-        from_mask(np.zeros((5, 6, 7)))
+        pass_from_mask(np.zeros((5, 6, 7)))
     assert caught.value.code == "bad-request"
 
 
@@ -188,8 +191,10 @@ def test_roaming_follows_the_listing():
     fa[8:, 8:16, 8:].flat[:154] = 0  # 30.1 %: skipped
     expected = [
         (i, j, k)
-        for i in range(0, 16, 8) for j in range(0, 24, 8) for k in range(0, 16, 8)
-        if np.count_nonzero(fa[i:i + 8, j:j + 8, k:k + 8] == 0) / 8**3 < 0.3
+        for i in range(0, 16, 8)
+        for j in range(0, 24, 8)
+        for k in range(0, 16, 8)
+        if np.count_nonzero(fa[i : i + 8, j : j + 8, k : k + 8] == 0) / 8**3 < 0.3
     ]
     assert roaming(fa, 8) == expected and (0, 0, 0) in expected and (8, 8, 8) not in expected
 

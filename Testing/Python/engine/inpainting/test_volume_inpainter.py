@@ -9,14 +9,14 @@ import torch
 from FAAnomalyLib.diffusion.noise_schedule import cosine_schedule, linear_schedule
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.inpainting import volume_inpainter as inpainting
-from FAAnomalyLib.inpainting.fusion import combine
-from FAAnomalyLib.inpainting.masks import Pass, from_mask, plan
-from FAAnomalyLib.inpainting.pass_runner import roam, roam_by_size
-from FAAnomalyLib.inpainting.volume_inpainter import FITTING_SAMPLERS, Filler, Sampling
-from FAAnomalyLib.inpainting.window import window_about
-from FAAnomalyLib.networks.conditional_unet import POSTERIOR_SPREAD, Inpainter
+from FAAnomalyLib.inpainting.fusion import fuse_passes
+from FAAnomalyLib.inpainting.masks import Pass, pass_from_mask, plan
+from FAAnomalyLib.inpainting.pass_runner import inpaint_passes, inpaint_passes_by_size
+from FAAnomalyLib.inpainting.volume_inpainter import FITTING_SAMPLERS, Sampling, VolumeInpainter
+from FAAnomalyLib.inpainting.window import network_window
+from FAAnomalyLib.networks.conditional_unet import POSTERIOR_SPREAD, ConditionalUNet
 from FAAnomalyLib.networks.thesis.unet import ThesisUNet
-from FAAnomalyLib.preprocessing.template import Prior
+from FAAnomalyLib.preprocessing.template import TemplatePriors
 from support.random_nets import randomise
 from support.small_inpainter import SHAPE, filler_of, network_calls, small_template
 
@@ -25,13 +25,13 @@ STOCHASTIC = {"ddpm", "repaint", "thesis", "ddim", "dpm++"}
 
 
 @pytest.fixture(scope="module")
-def trained() -> Filler:
+def trained() -> VolumeInpainter:
     """A small hole-trained network with random weights, all of them at work."""
-    return filler_of(randomise(Inpainter((8, 16), (1, 1)), spread=0.5), cosine_schedule())
+    return filler_of(randomise(ConditionalUNet((8, 16), (1, 1)), spread=0.5), cosine_schedule())
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["unconditional", "conditional"])
-def thesis(request) -> Filler:
+def thesis(request) -> VolumeInpainter:
     return filler_of(randomise(ThesisUNet(request.param, (8, 8, 16)), spread=0.5), linear_schedule())
 
 
@@ -71,13 +71,23 @@ def test_the_thesis_networks_never_see_the_hole_either(thesis, fa, hole, sampler
     assert np.isfinite(one[0]).all() and one[0].min() >= 0 and one[0].max() <= 1
 
 
-@pytest.mark.parametrize(("sampler", "steps", "samples", "expected"), [
-    ("mean", 1, 1, 1), ("mean", 1, 3, 3), ("dpm++", 3, 1, 4), ("ddim", 3, 2, 7), ("ddpm", 4, 2, 9),
-    ("repaint", 2, 1, 12), ("repaint", 2, 2, 23)])
+@pytest.mark.parametrize(
+    ("sampler", "steps", "samples", "expected"),
+    [
+        ("mean", 1, 1, 1),
+        ("mean", 1, 3, 3),
+        ("dpm++", 3, 1, 4),
+        ("ddim", 3, 2, 7),
+        ("ddpm", 4, 2, 9),
+        ("repaint", 2, 1, 12),
+        ("repaint", 2, 2, 23),
+    ],
+)
 def test_every_network_call_is_counted_and_announced(trained, fa, hole, monkeypatch, sampler, steps, samples, expected):
     calls, announced = network_calls(trained, monkeypatch), []
-    mean, variance, evaluations = trained.fill(fa, hole, Sampling(sampler, steps, samples, 0),
-                                               lambda done, total: announced.append((done, total)))
+    mean, variance, evaluations = trained.fill(
+        fa, hole, Sampling(sampler, steps, samples, 0), lambda done, total: announced.append((done, total))
+    )
     assert len(calls) == evaluations == expected
     # Progress runs straight from 0 to the end, and a cancelled run is noticed before each call.
     assert announced == [(number, expected) for number in range(expected)]
@@ -129,19 +139,19 @@ def test_samples_of_one_run_differ(trained, fa, hole):
 
 
 def test_a_sampler_that_does_not_fit_is_refused(trained, thesis, fa, hole):
-    for filler, sampler in ((trained, "thesis"), (thesis, "mean"), (thesis, "dpm++"), (thesis, "ddim")):
+    for inpainter, sampler in ((trained, "thesis"), (thesis, "mean"), (thesis, "dpm++"), (thesis, "ddim")):
         with pytest.raises(FAError) as caught:
-            roam(filler, fa, [from_mask(hole)], Sampling(sampler, 2, 1, 0))
+            inpaint_passes(inpainter, fa, [pass_from_mask(hole)], Sampling(sampler, 2, 1, 0))
         assert caught.value.code == "bad-request" and sampler in str(caught.value)
 
 
 def test_a_flat_brain_is_filled_flat(hole):
     """A network whose correction is zero leaves the linear estimate, which continues what surrounds the hole."""
-    network = Inpainter((8, 16), (1, 1))
+    network = ConditionalUNet((8, 16), (1, 1))
     with torch.no_grad():
         network.estimate.copy_(torch.tensor([0.0, 1.0, 0.0, 0.0]))
-    filler = filler_of(network, cosine_schedule())
-    mean, variance, _ = filler.fill(np.full(SHAPE, 0.35, np.float32), hole, Sampling())
+    inpainter = filler_of(network, cosine_schedule())
+    mean, variance, _ = inpainter.fill(np.full(SHAPE, 0.35, np.float32), hole, Sampling())
     np.testing.assert_allclose(mean, 0.35, atol=1e-4)
     # A standard deviation on the scale from -1 to 1 is half as large in FA.
     np.testing.assert_allclose(np.sqrt(variance), POSTERIOR_SPREAD / 2.0, rtol=1e-3)
@@ -149,16 +159,19 @@ def test_a_flat_brain_is_filled_flat(hole):
 
 def test_the_prior_of_the_brain_replaces_the_templates(trained, fa, hole):
     own = trained.template_prior
-    plain, same = (trained.fill(fa, hole, Sampling(), None, prior)[0] for prior in (None, own))
+    plain, same = (trained.fill(fa, hole, Sampling(), None, priors)[0] for priors in (None, own))
     np.testing.assert_array_equal(plain, same)
-    for other in (Prior(1.0 - own.fa, own.white_matter, own.brain), Prior(own.fa, 1.0 - own.white_matter, own.brain)):
+    for other in (
+        TemplatePriors(1.0 - own.fa, own.white_matter, own.brain),
+        TemplatePriors(own.fa, 1.0 - own.white_matter, own.brain),
+    ):
         assert np.abs(trained.fill(fa, hole, Sampling(), None, other)[0] - plain).max() > 1e-3
 
 
 def test_a_thesis_network_is_told_the_white_matter_of_this_brain(thesis, fa, hole):
     own = thesis.template_prior
-    other = Prior(own.fa, 1.0 - own.white_matter, own.brain)
-    one, two = (thesis.fill(fa, hole, Sampling("ddpm", 2, 1, 3), None, prior)[0] for prior in (own, other))
+    other = TemplatePriors(own.fa, 1.0 - own.white_matter, own.brain)
+    one, two = (thesis.fill(fa, hole, Sampling("ddpm", 2, 1, 3), None, priors)[0] for priors in (own, other))
     assert np.array_equal(one, two) != thesis.network.conditional
 
 
@@ -170,21 +183,21 @@ def narrow(monkeypatch) -> None:
     """Windows much smaller than the grid of these tests."""
     monkeypatch.setattr(inpainting, "MARGIN", 3)
     monkeypatch.setattr(inpainting, "WINDOW_STEP", 4)
-    monkeypatch.setattr(inpainting, "LEAST_WINDOW", (8, 8, 8))
+    monkeypatch.setattr(inpainting, "MIN_WINDOW", (8, 8, 8))
 
 
 def test_a_window_holds_the_holes_with_a_margin_and_no_more_than_the_brain_needs(narrow):
     brain, hole = (np.zeros((64, 72, 60), bool) for _ in range(2))
     brain[10:50, 12:60, 8:52] = True
     hole[9:20, 30:34, 40:60] = True  # from outside the brain, through its upper face
-    window = window_about(brain, hole)
+    window = network_window(brain, hole)
     rim = inpainting.RIM
     for axis, (low, high) in enumerate(((10 - rim, 23), (27, 37), (37, 52 + rim))):
         found = window[axis]
         assert found.start <= low and found.stop >= high and found.stop <= brain.shape[axis]
         assert (found.stop - found.start) % 4 == 0 and found.stop - found.start < high - low + 8
     # Holes all over the brain leave nothing out.
-    everything = window_about(brain, brain)
+    everything = network_window(brain, brain)
     assert brain[everything].sum() == brain.sum()
 
 
@@ -194,36 +207,42 @@ def test_a_window_never_leaves_the_grid_and_is_never_smaller_than_a_training_cro
     for corner in rng.integers(0, np.array(shape) - 2, (20, 3)):
         hole = np.zeros(shape, bool)
         hole[tuple(slice(c, c + 2) for c in corner)] = True
-        window = window_about(np.ones(shape, bool), hole)
+        window = network_window(np.ones(shape, bool), hole)
         assert all(0 <= w.start and w.stop <= n for w, n in zip(window, shape, strict=True))
-        assert all(w.stop - w.start >= min(least, n)
-                   for w, least, n in zip(window, inpainting.LEAST_WINDOW, shape, strict=True))
+        assert all(
+            w.stop - w.start >= min(least, n) for w, least, n in zip(window, inpainting.MIN_WINDOW, shape, strict=True)
+        )
         assert hole[window].sum() == hole.sum()
         # A hole beside the brain is filled as well.
-        assert hole[window_about(np.zeros(shape, bool), hole)].sum() == hole.sum()
+        assert hole[network_window(np.zeros(shape, bool), hole)].sum() == hole.sum()
 
 
 @pytest.mark.parametrize("sampler", ["mean", "ddpm"])
 @pytest.mark.parametrize("inside", [0.0, 1.0])
 def test_the_hidden_voxels_do_not_rule_the_window(trained, narrow, fa, monkeypatch, sampler, inside):
     """A hidden voxel of background must not be told by where the network looks."""
-    monkeypatch.setattr(trained, "template_prior", Prior(*(np.zeros(SHAPE, np.float32),) * 3))
+    monkeypatch.setattr(trained, "template_prior", TemplatePriors(*(np.zeros(SHAPE, np.float32),) * 3))
     fa = fa.copy()
     fa[:, 14:] = 0.0
     hole = np.zeros(SHAPE, bool)
     hole[3:7, 9:23, 4:8] = True
     shapes = seen_shapes(trained, monkeypatch)
-    found = [trained.fill(np.where(hole, values, fa).astype(np.float32), hole, Sampling(sampler, 1, 1, 3))
-             for values in (0.5, inside)]
+    found = [
+        trained.fill(np.where(hole, values, fa).astype(np.float32), hole, Sampling(sampler, 1, 1, 3))
+        for values in (0.5, inside)
+    ]
     np.testing.assert_array_equal(found[0][0], found[1][0])
     np.testing.assert_array_equal(found[0][1], found[1][1])
     assert len(set(shapes)) == 1 and np.prod(shapes[0]) < fa.size
 
 
-def seen_shapes(filler: Filler, monkeypatch) -> list:
-    shapes, forward = [], type(filler.network).forward
-    monkeypatch.setattr(type(filler.network), "forward",
-                        lambda self, x, *a: shapes.append(tuple(x.shape[2:])) or forward(self, x, *a))
+def seen_shapes(inpainter: VolumeInpainter, monkeypatch) -> list:
+    shapes, forward = [], type(inpainter.network).forward
+    monkeypatch.setattr(
+        type(inpainter.network),
+        "forward",
+        lambda self, x, *a: shapes.append(tuple(x.shape[2:])) or forward(self, x, *a),
+    )
     return shapes
 
 
@@ -231,7 +250,7 @@ def test_what_lies_beyond_the_window_is_background(trained, narrow, fa, monkeypa
     none = np.zeros(SHAPE, np.float32)
     brain = none.copy()
     brain[2:14, 2:8, 2:14] = 1.0
-    monkeypatch.setattr(trained, "template_prior", Prior(none, none, brain))
+    monkeypatch.setattr(trained, "template_prior", TemplatePriors(none, none, brain))
     hole = np.zeros(SHAPE, bool)
     hole[4:8, 4:23, 4:8] = True  # mostly where there is no brain
     mean, variance, _ = trained.fill(np.where(brain > 0, fa, 0.0), hole, Sampling())
@@ -243,14 +262,17 @@ def test_what_lies_beyond_the_window_is_background(trained, narrow, fa, monkeypa
 
 def test_a_window_gives_what_the_whole_grid_gives(hole, monkeypatch):
     """With a network that looks at one voxel at a time, the window changes no bit of a hole."""
-    filler = filler_of(Inpainter((8, 16), (1, 1)), cosine_schedule())
+    inpainter = filler_of(ConditionalUNet((8, 16), (1, 1)), cosine_schedule())
     fa = np.random.default_rng(1).random(SHAPE, dtype=np.float32)
     for small in (hole, np.roll(hole, (1, -2, 3), (0, 1, 2))):
-        whole = filler.fill(fa, small, Sampling("ddim", 2, 1, 4))
+        whole = inpainter.fill(fa, small, Sampling("ddim", 2, 1, 4))
         with monkeypatch.context() as patch:
-            patch.setattr(inpainting, "window_about", lambda brain, hole: tuple(
-                slice(a.min() // 4 * 4, a.max() // 4 * 4 + 4) for a in np.nonzero(hole)))
-            part = filler.fill(fa, small, Sampling("ddim", 2, 1, 4))
+            patch.setattr(
+                inpainting,
+                "network_window",
+                lambda brain, hole: tuple(slice(a.min() // 4 * 4, a.max() // 4 * 4 + 4) for a in np.nonzero(hole)),
+            )
+            part = inpainter.fill(fa, small, Sampling("ddim", 2, 1, 4))
         np.testing.assert_allclose(part[0], whole[0], atol=1e-6)
 
 
@@ -265,7 +287,7 @@ class Scripted:
 
     def check(self, sampling: Sampling) -> None: ...
 
-    def fill(self, fa, hole, sampling, on_step=None, prior=None):
+    def fill(self, fa, hole, sampling, on_step=None, priors=None):
         mean, variance = self.answers[len(self.seeds)]
         self.seeds.append(sampling.seed)
         for done in range(2):
@@ -279,14 +301,14 @@ def masks(*slices: slice) -> list[Pass]:
     for part in slices:
         mask = np.zeros(SHAPE, bool)
         mask[part] = True
-        made.append(from_mask(mask))
+        made.append(pass_from_mask(mask))
     return made
 
 
 def test_passes_are_weighted_by_their_certainty(fa):
     passes = masks(slice(0, 8), slice(4, 12))
     shares: list[float] = []
-    filled = roam(Scripted((0.2, 0.01), (0.6, 0.03)), fa, passes, Sampling(), shares.append)
+    filled = inpaint_passes(Scripted((0.2, 0.01), (0.6, 0.03)), fa, passes, Sampling(), shares.append)
     np.testing.assert_allclose(filled.mean[0:4], 0.2, atol=1e-6)
     np.testing.assert_allclose(filled.mean[4:8], 0.3, atol=1e-6)
     np.testing.assert_allclose(filled.mean[8:12], 0.6, atol=1e-6)
@@ -300,16 +322,18 @@ def test_passes_are_weighted_by_their_certainty(fa):
 
 def test_sizes_are_kept_apart_and_combined_as_one(fa):
     answers = ((0.2, 0.01), (0.6, 0.03), (0.8, 0.02))
-    passes = [Pass(one.hole, size) for one, size in
-              zip(masks(slice(0, 8), slice(4, 12), slice(6, 16)), (16, 32, 16), strict=True)]
-    apart = roam_by_size(Scripted(*answers), fa, passes, Sampling())
+    passes = [
+        Pass(one.hole, size)
+        for one, size in zip(masks(slice(0, 8), slice(4, 12), slice(6, 16)), (16, 32, 16), strict=True)
+    ]
+    apart = inpaint_passes_by_size(Scripted(*answers), fa, passes, Sampling())
     assert list(apart) == [16, 32]
     np.testing.assert_allclose(apart[32].mean[4:12], 0.6, atol=1e-6)
     np.testing.assert_allclose(apart[16].mean[:6], 0.2, atol=1e-6)
     np.testing.assert_allclose(apart[16].mean[6:8], (0.2 / 0.01 + 0.8 / 0.02) / (1 / 0.01 + 1 / 0.02), atol=1e-6)
     assert not apart[32].covered[:4].any() and not apart[32].covered[12:].any() and apart[16].covered.all()
     assert [apart[size].evaluations for size in (16, 32)] == [4, 2]
-    whole, once = combine(apart.values(), fa.shape), roam(Scripted(*answers), fa, passes, Sampling())
+    whole, once = fuse_passes(apart.values(), fa.shape), inpaint_passes(Scripted(*answers), fa, passes, Sampling())
     np.testing.assert_allclose(whole.mean, once.mean, atol=1e-6)
     np.testing.assert_array_equal(whole.covered, once.covered)
     assert whole.evaluations == once.evaluations == 6
@@ -320,22 +344,24 @@ def test_sizes_are_kept_apart_and_combined_as_one(fa):
 
 def test_every_pass_is_given_the_prior(fa):
     scripted, given = Scripted(*[(0.5, 0.1)] * 2), []
-    prior = small_template().prior
+    priors = small_template().priors
     fill = scripted.fill
-    scripted.fill = lambda fa, hole, sampling, on_step, prior: given.append(prior) or fill(fa, hole, sampling, on_step)
-    roam(scripted, fa, masks(slice(0, 8), slice(4, 12)), Sampling(), prior=prior)
-    assert len(given) == 2 and all(one is prior for one in given)
+    scripted.fill = lambda fa, hole, sampling, on_step, priors: (
+        given.append(priors) or fill(fa, hole, sampling, on_step)
+    )
+    inpaint_passes(scripted, fa, masks(slice(0, 8), slice(4, 12)), Sampling(), priors=priors)
+    assert len(given) == 2 and all(one is priors for one in given)
 
 
 def test_an_unknown_variance_makes_plain_means(fa):
-    filled = roam(Scripted((0.2, np.nan), (0.6, np.nan)), fa, masks(slice(0, 8), slice(4, 12)), Sampling())
+    filled = inpaint_passes(Scripted((0.2, np.nan), (0.6, np.nan)), fa, masks(slice(0, 8), slice(4, 12)), Sampling())
     np.testing.assert_allclose(filled.mean[4:8], 0.4, atol=1e-6)
     assert np.isnan(filled.variance).all() and filled.covered[:12].all()
 
 
 def test_every_pass_has_its_own_noise(fa):
     scripted = Scripted(*[(0.5, 0.1)] * 3)
-    roam(scripted, fa, masks(*[slice(0, 4)] * 3), Sampling(seed=10))
+    inpaint_passes(scripted, fa, masks(*[slice(0, 4)] * 3), Sampling(seed=10))
     assert len(set(scripted.seeds)) == 3 and scripted.seeds[0] == 10
 
 
@@ -343,6 +369,6 @@ def test_a_whole_plan_covers_the_brain(trained, fa):
     brain = np.zeros(SHAPE, bool)
     brain[2:14, 3:21, 2:14] = True
     passes = plan(brain, 8, (2.0, 2.0, 2.0), "cubic")
-    filled = roam(trained, fa, passes, Sampling())
+    filled = inpaint_passes(trained, fa, passes, Sampling())
     assert filled.covered[brain].all() and filled.evaluations == len(passes)
     assert np.isfinite(filled.variance[filled.covered]).all() and (filled.variance[filled.covered] > 0).all()

@@ -12,8 +12,10 @@ from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.io.markups_roi import Roi, box_mask, read_markups_roi
 
 TO_LPS = np.diag([-1.0, -1.0, 1.0])
-SCHEMA = "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/Resources/Schema/" \
-         "markups-schema-v1.0.3.json#"
+SCHEMA = (
+    "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/Resources/Schema/"
+    "markups-schema-v1.0.3.json#"
+)
 
 
 def rotation(seed):
@@ -35,9 +37,21 @@ def write(path, center, axes, size, system="LPS", **more):
     """A file as Slicer writes it, from a box in RAS."""
     if system in ("LPS", 1, "1"):
         center, axes = TO_LPS @ center, TO_LPS @ axes
-    markup = {"type": "ROI", "coordinateSystem": system, "coordinateUnits": "mm", "locked": False,
-              "roiType": "Box", "center": list(center), "orientation": list(np.ravel(axes)), "size": list(size),
-              "insideOut": False, "controlPoints": [], "measurements": [], "display": {"visibility": True}, **more}
+    markup = {
+        "type": "ROI",
+        "coordinateSystem": system,
+        "coordinateUnits": "mm",
+        "locked": False,
+        "roiType": "Box",
+        "center": list(center),
+        "orientation": list(np.ravel(axes)),
+        "size": list(size),
+        "insideOut": False,
+        "controlPoints": [],
+        "measurements": [],
+        "display": {"visibility": True},
+        **more,
+    }
     path.write_text(json.dumps({"@schema": SCHEMA, "markups": [markup]}))
     return path
 
@@ -73,10 +87,27 @@ def test_files_in_either_coordinate_system_mean_the_same_box(tmp_path, system):
 def test_a_file_as_slicer_writes_it(tmp_path):
     # An upright box: Slicer writes LPS, so the first two rows of the orientation are negated.
     path = tmp_path / "R.mrk.json"
-    path.write_text("\ufeff" + json.dumps({"@schema": SCHEMA, "markups": [{
-        "type": "ROI", "coordinateSystem": "LPS", "coordinateUnits": ["mm", "UCUM", "millimeter"],
-        "roiType": "BoundingBox", "center": [-10.0, 20.0, 5.0], "size": [4.0, 6.0, 8.0], "insideOut": True,
-        "orientation": [-1.0, -0.0, -0.0, -0.0, -1.0, -0.0, 0.0, 0.0, 1.0]}]}), encoding="utf-8")
+    path.write_text(
+        "\ufeff"
+        + json.dumps(
+            {
+                "@schema": SCHEMA,
+                "markups": [
+                    {
+                        "type": "ROI",
+                        "coordinateSystem": "LPS",
+                        "coordinateUnits": ["mm", "UCUM", "millimeter"],
+                        "roiType": "BoundingBox",
+                        "center": [-10.0, 20.0, 5.0],
+                        "size": [4.0, 6.0, 8.0],
+                        "insideOut": True,
+                        "orientation": [-1.0, -0.0, -0.0, -0.0, -1.0, -0.0, 0.0, 0.0, 1.0],
+                    }
+                ],
+            }
+        ),
+        encoding="utf-8",
+    )
     roi = read_markups_roi(path)
     np.testing.assert_array_equal(roi.center, (10, -20, 5))
     np.testing.assert_array_equal(roi.axes, np.eye(3))
@@ -102,8 +133,10 @@ def test_file_and_volume_together(tmp_path):
     shape, affine = (20, 22, 18), oblique(5)
     axes = rotation(6)
     center = middle(affine, shape)
-    masks = [box_mask(read_markups_roi(write(tmp_path / "r.mrk.json", center, axes, (12, 9, 20), system)),
-                      shape, affine) for system in ("LPS", "RAS")]
+    masks = [
+        box_mask(read_markups_roi(write(tmp_path / "r.mrk.json", center, axes, (12, 9, 20), system)), shape, affine)
+        for system in ("LPS", "RAS")
+    ]
     assert (masks[0] == masks[1]).all()
     volume = masks[0].sum() * abs(np.linalg.det(affine[:3, :3]))
     assert volume == pytest.approx(12 * 9 * 20, rel=0.1)
@@ -126,30 +159,39 @@ def test_a_box_without_voxels_is_refused():
         box_mask(Roi(np.full(3, 2.5), np.eye(3), np.full(3, 99.0), inside_out=True), (6, 6, 6), affine)
 
 
-@pytest.mark.parametrize("content, words", [
-    ("", "damaged"),
-    ('{"markups": [{"type": "RO', "damaged"),
-    ("[" * 100000, "damaged"),
-    ("[1, 2]", "no markup"),
-    ("{}", "no markup"),
-    ('{"markups": []}', "no markup"),
-    ('{"markups": [3]}', "no markup"),
-    ('{"markups": [{"type": "Fiducial"}]}', "Fiducial"),
-    ('{"markups": [{"center": [0, 0, 0]}]}', "None"),
-    ('{"markups": [{"type": "ROI", "size": [1, 1, 1]}]}', "center"),
-    ('{"markups": [{"type": "ROI", "center": [0, 0, 0]}]}', "size"),
-    ('{"markups": [{"type": "ROI", "center": [0, 0], "size": [1, 1, 1]}]}', "center"),
-    ('{"markups": [{"type": "ROI", "center": [0, "a", 0], "size": [1, 1, 1]}]}', "center"),
-    ('{"markups": [{"type": "ROI", "center": [0, NaN, 0], "size": [1, 1, 1]}]}', "finite"),
-    ('{"markups": [{"type": "ROI", "center": [0, 1' + "0" * 400 + ', 0], "size": [1, 1, 1]}]}', "finite"),
-    ('{"markups": [{"type": "ROI", "center": [0, 0, 0], "size": [1, 0, 1]}]}', "no volume"),
-    ('{"markups": [{"type": "ROI", "center": [0, 0, 0], "size": [1, 1, 1], "orientation": [1, 0]}]}', "orientation"),
-    ('{"markups": [{"type": "ROI", "center": [0, 0, 0], "size": [1, 1, 1], '
-     '"orientation": [0, 0, 0, 0, 0, 0, 0, 0, 0]}]}', "rotation"),
-    ('{"markups": [{"type": "ROI", "coordinateSystem": "IJK", "center": [0, 0, 0], "size": [1, 1, 1]}]}', "IJK"),
-    ('{"markups": [{"type": "ROI", "coordinateUnits": "um", "center": [0, 0, 0], "size": [1, 1, 1]}]}', "um"),
-    ('{"markups": [{"type": "ROI", "insideOut": "no", "center": [0, 0, 0], "size": [1, 1, 1]}]}', "insideOut"),
-])
+@pytest.mark.parametrize(
+    "content, words",
+    [
+        ("", "damaged"),
+        ('{"markups": [{"type": "RO', "damaged"),
+        ("[" * 100000, "damaged"),
+        ("[1, 2]", "no markup"),
+        ("{}", "no markup"),
+        ('{"markups": []}', "no markup"),
+        ('{"markups": [3]}', "no markup"),
+        ('{"markups": [{"type": "Fiducial"}]}', "Fiducial"),
+        ('{"markups": [{"center": [0, 0, 0]}]}', "None"),
+        ('{"markups": [{"type": "ROI", "size": [1, 1, 1]}]}', "center"),
+        ('{"markups": [{"type": "ROI", "center": [0, 0, 0]}]}', "size"),
+        ('{"markups": [{"type": "ROI", "center": [0, 0], "size": [1, 1, 1]}]}', "center"),
+        ('{"markups": [{"type": "ROI", "center": [0, "a", 0], "size": [1, 1, 1]}]}', "center"),
+        ('{"markups": [{"type": "ROI", "center": [0, NaN, 0], "size": [1, 1, 1]}]}', "finite"),
+        ('{"markups": [{"type": "ROI", "center": [0, 1' + "0" * 400 + ', 0], "size": [1, 1, 1]}]}', "finite"),
+        ('{"markups": [{"type": "ROI", "center": [0, 0, 0], "size": [1, 0, 1]}]}', "no volume"),
+        (
+            '{"markups": [{"type": "ROI", "center": [0, 0, 0], "size": [1, 1, 1], "orientation": [1, 0]}]}',
+            "orientation",
+        ),
+        (
+            '{"markups": [{"type": "ROI", "center": [0, 0, 0], "size": [1, 1, 1], '
+            '"orientation": [0, 0, 0, 0, 0, 0, 0, 0, 0]}]}',
+            "rotation",
+        ),
+        ('{"markups": [{"type": "ROI", "coordinateSystem": "IJK", "center": [0, 0, 0], "size": [1, 1, 1]}]}', "IJK"),
+        ('{"markups": [{"type": "ROI", "coordinateUnits": "um", "center": [0, 0, 0], "size": [1, 1, 1]}]}', "um"),
+        ('{"markups": [{"type": "ROI", "insideOut": "no", "center": [0, 0, 0], "size": [1, 1, 1]}]}', "insideOut"),
+    ],
+)
 def test_a_damaged_file_is_one_clear_line(tmp_path, content, words):
     path = tmp_path / "bad.mrk.json"
     path.write_text(content)

@@ -124,8 +124,10 @@ def test_paths_with_spaces_and_accents(tmp_path):
 def test_a_fourth_axis_of_one_is_dropped(tmp_path):
     nibabel.save(nibabel.Nifti1Image(some_data()[..., None], AFFINES["oblique"]), tmp_path / "v.nii")
     image = SimpleITK.ReadImage(str(tmp_path / "v.nii"))
-    SimpleITK.WriteImage(SimpleITK.JoinSeries([image[:, :, :, 0]]) if image.GetDimension() == 4
-                         else SimpleITK.JoinSeries([image]), str(tmp_path / "v.nrrd"))
+    SimpleITK.WriteImage(
+        SimpleITK.JoinSeries([image[:, :, :, 0]]) if image.GetDimension() == 4 else SimpleITK.JoinSeries([image]),
+        str(tmp_path / "v.nrrd"),
+    )
     for name in ("v.nii", "v.nrrd"):
         volume, _ = load_volume(tmp_path / name)
         np.testing.assert_array_equal(volume.data, some_data())
@@ -141,7 +143,7 @@ def test_gzip_is_recognised_by_its_content(tmp_path):
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), RuntimeError("first\nReason: disk full\n")])
+@pytest.mark.parametrize("error", [OSError(28, "No grid left on device"), RuntimeError("first\nReason: disk full\n")])
 def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch, ending, error):
     path = tmp_path / f"volume{ending}"
     save_volume(Volume(some_data(), np.eye(4)), path)
@@ -153,7 +155,7 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch,
 
     for name in ("write_nifti", "write_itk"):
         monkeypatch.setattr(f"FAAnomalyLib.volume.{name}", fails)
-    with pytest.raises(FAError, match="No space left|disk full") as caught:
+    with pytest.raises(FAError, match="No grid left|disk full") as caught:
         save_volume(Volume(some_data() + 1, np.eye(4)), path)
     assert caught.value.code == "bad-input" and path.name in str(caught.value)
     assert path.read_bytes() == before

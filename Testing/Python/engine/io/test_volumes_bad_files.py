@@ -45,7 +45,7 @@ def test_truncated_files_are_refused(tmp_path, capfd, ending, keep):
     save_volume(Volume(some_data(), np.eye(4)), path)
     whole = path.read_bytes()
     count = {"nothing": 0, "two bytes": 2, "part of the header": 60, "half": len(whole) // 2}
-    path.write_bytes(whole[:count.get(keep, len(whole) - 5)])
+    path.write_bytes(whole[: count.get(keep, len(whole) - 5)])
     line = refused(path, capfd)
     assert path.name in line
     assert keep != "nothing" or "empty" in line
@@ -105,12 +105,15 @@ def test_files_without_permission(tmp_path, capfd, monkeypatch, ending):
     assert "Permission denied. Ask for the right" in refused(path, capfd)
 
 
-@pytest.mark.parametrize(("name", "image", "word"), [
-    ("4d.nii.gz", np.zeros((5, 5, 5, 3), np.float32), "(5, 5, 5, 3)"),
-    ("2d.nii", np.zeros((5, 5), np.float32), "3D"),
-    ("complex.nii", np.zeros((5, 5, 5), np.complex64), "complex"),
-    ("rgb.nii", np.zeros((5, 5, 5), [("R", "u1"), ("G", "u1"), ("B", "u1")]), "colours"),
-])
+@pytest.mark.parametrize(
+    ("name", "image", "word"),
+    [
+        ("4d.nii.gz", np.zeros((5, 5, 5, 3), np.float32), "(5, 5, 5, 3)"),
+        ("2d.nii", np.zeros((5, 5), np.float32), "3D"),
+        ("complex.nii", np.zeros((5, 5, 5), np.complex64), "complex"),
+        ("rgb.nii", np.zeros((5, 5, 5), [("R", "u1"), ("G", "u1"), ("B", "u1")]), "colours"),
+    ],
+)
 def test_nifti_of_another_kind_is_refused(tmp_path, capfd, name, image, word):
     nibabel.save(nibabel.Nifti1Image(image, np.eye(4)), tmp_path / name)
     assert word in refused(tmp_path / name, capfd)
@@ -144,23 +147,32 @@ def write_header(path, **fields):
     return path
 
 
-@pytest.mark.parametrize(("rows", "word"), [
-    ([(2, 0.2, 0, 0), (0, 2, 0, 0), (0, 0, 2, 0)], "sheared"),
-    ([(2, 2, 0, 0), (0, 0, 0, 0), (0, 0, 2, 0)], "singular"),
-    ([(0, 0, 0, 0)] * 3, "singular"),
-    ([(np.nan,) * 4] * 3, "finite"),
-    ([(2, 0, 0, np.inf), (0, 2, 0, 0), (0, 0, 2, 0)], "finite"),
-])
+@pytest.mark.parametrize(
+    ("rows", "word"),
+    [
+        ([(2, 0.2, 0, 0), (0, 2, 0, 0), (0, 0, 2, 0)], "sheared"),
+        ([(2, 2, 0, 0), (0, 0, 0, 0), (0, 0, 2, 0)], "singular"),
+        ([(0, 0, 0, 0)] * 3, "singular"),
+        ([(np.nan,) * 4] * 3, "finite"),
+        ([(2, 0, 0, np.inf), (0, 2, 0, 0), (0, 0, 2, 0)], "finite"),
+    ],
+)
 def test_unusable_affines_are_refused(tmp_path, capfd, rows, word):
     path = write_header(tmp_path / "v.nii", qform_code=0, sform_code=1, srow_x=rows[0], srow_y=rows[1], srow_z=rows[2])
     line = refused(path, capfd)
     assert word in line and "v.nii" in line
 
 
-@pytest.mark.parametrize("fields", [
-    {"dim": [3, 32767, 32767, 32767, 1, 1, 1, 1]}, {"dim": [3, -4, 9, 11, 1, 1, 1, 1]},
-    {"dim": [3, 0, 9, 11, 1, 1, 1, 1]}, {"datatype": 999}, {"vox_offset": 100},
-])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"dim": [3, 32767, 32767, 32767, 1, 1, 1, 1]},
+        {"dim": [3, -4, 9, 11, 1, 1, 1, 1]},
+        {"dim": [3, 0, 9, 11, 1, 1, 1, 1]},
+        {"datatype": 999},
+        {"vox_offset": 100},
+    ],
+)
 def test_forged_headers_are_refused_without_noise(tmp_path, capfd, fields):
     refused(write_header(tmp_path / "v.nii", **fields), capfd)
 
@@ -180,8 +192,14 @@ def test_remarks_on_orientation_and_units(tmp_path, capfd):
     assert "disagree" in remarks[0] and volume.affine[0, 3] == 9
     _, remarks = load_volume(write_header(tmp_path / "v.nii", qform_code=0, sform_code=0, pixdim=[1, -2] + [2] * 6))
     assert "left and right" in remarks[0]
-    metres = write_header(tmp_path / "v.nii", xyzt_units=1, sform_code=1, srow_x=[0.002, 0, 0, 0.01],
-                          srow_y=[0, 0.002, 0, 0], srow_z=[0, 0, 0.002, 0])
+    metres = write_header(
+        tmp_path / "v.nii",
+        xyzt_units=1,
+        sform_code=1,
+        srow_x=[0.002, 0, 0, 0.01],
+        srow_y=[0, 0.002, 0, 0],
+        srow_z=[0, 0, 0.002, 0],
+    )
     volume, remarks = load_volume(metres)
     np.testing.assert_allclose(volume.affine[0], [2, 0, 0, 10], atol=1e-5)
     assert "metres" in remarks[0]

@@ -16,10 +16,10 @@ from FAAnomalyLib.models import checkpoints
 from FAAnomalyLib.models.checkpoints import build_network, load_model, load_tensors, save_model
 from FAAnomalyLib.models.manifest import sha256_of
 from FAAnomalyLib.models.registry import delete_model, find_model, list_models, verify_model
-from FAAnomalyLib.networks.conditional_unet import Inpainter
+from FAAnomalyLib.networks.conditional_unet import ConditionalUNet
 from FAAnomalyLib.networks.conditioning import CONDITION_CHANNELS
 from FAAnomalyLib.networks.thesis.unet import ThesisUNet
-from FAAnomalyLib.preprocessing.template import TEMPLATE_FILES, Prior, Template, load_template, on_grid
+from FAAnomalyLib.preprocessing.template import TEMPLATE_FILES, Template, TemplatePriors, load_template, on_grid
 from FAAnomalyLib.training.template_building import save_template
 from FAAnomalyLib.volume import Volume
 from support.random_nets import random, randomise
@@ -30,7 +30,7 @@ REST = {"schedule": {"kind": "cosine"}, "grid": {"shape": [8, 8, 8], "spacing_mm
 
 @pytest.fixture(scope="module")
 def network():
-    return randomise(Inpainter((8, 16), (1, 1)))
+    return randomise(ConditionalUNet((8, 16), (1, 1)))
 
 
 @pytest.fixture
@@ -81,6 +81,7 @@ def seal(folder, **changes):
 
 # --- round trip --------------------------------------------------------------------------------------------------
 
+
 @pytest.mark.parametrize("name", ["inpainter", "unconditional", "conditional"])
 def test_a_saved_model_comes_back(tmp_path, network, name):
     net = network if name == "inpainter" else randomise(ThesisUNet(name == "conditional", (8, 16)))
@@ -88,8 +89,12 @@ def test_a_saved_model_comes_back(tmp_path, network, name):
     assert sorted(p.name for p in (tmp_path / "m").iterdir()) == ["manifest.json", "weights.pt"]
     model = load_model(tmp_path / "m")
     assert model.name == "m" and model.kind == net.config()["kind"]
-    assert model.manifest == {"format": 1, "network": net.config(), **REST,
-                              "sha256": hashlib.sha256((tmp_path / "m" / "weights.pt").read_bytes()).hexdigest()}
+    assert model.manifest == {
+        "format": 1,
+        "network": net.config(),
+        **REST,
+        "sha256": hashlib.sha256((tmp_path / "m" / "weights.pt").read_bytes()).hexdigest(),
+    }
     assert not model.network.training and not any(p.requires_grad for p in model.network.parameters())
     loaded = model.network.state_dict()
     for key, value in net.state_dict().items():
@@ -111,6 +116,7 @@ def test_saving_again_replaces_the_model(model, network):
 
 
 # --- altered, damaged, foreign -----------------------------------------------------------------------------------
+
 
 @pytest.mark.parametrize("place", [0, 0.5, -1])
 def test_one_flipped_byte_and_nothing_is_read(model, monkeypatch, capsys, place):
@@ -147,11 +153,19 @@ def test_code_with_a_true_hash_is_not_run(model, tmp_path, network, how):
     assert not (tmp_path / "intruded").exists()
 
 
-@pytest.mark.parametrize(("content", "words"), [
-    (b"", "are not loaded"), (b"weights", "are not loaded"), ([1, 2], "are not loaded"), ({"a": 1}, "do not fit"),
-    ({"a": torch.ones(2)}, "do not fit"), ("one less", "do not fit"), ("another shape", "do not fit"),
-    ({1: torch.ones(2)}, "do not fit"),
-])
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "are not loaded"),
+        (b"weights", "are not loaded"),
+        ([1, 2], "are not loaded"),
+        ({"a": 1}, "do not fit"),
+        ({"a": torch.ones(2)}, "do not fit"),
+        ("one less", "do not fit"),
+        ("another shape", "do not fit"),
+        ({1: torch.ones(2)}, "do not fit"),
+    ],
+)
 def test_weights_of_something_else(model, network, content, words):
     state = {key: value.half() for key, value in network.state_dict().items()}
     if content == "one less":
@@ -167,17 +181,30 @@ def test_weights_of_something_else(model, network, content, words):
     refused(load_model, "small", words=words)
 
 
-@pytest.mark.parametrize(("text", "words"), [
-    ("", "damaged"), ("{", "damaged"), ("null", "lacks"), ("5", "lacks"), ('"x"', "lacks"), ("[]", "lacks"),
-    ("{}", "lacks format, grid, network, schedule, sha256"), ("[" * 100_000, "damaged"), (b"\xff\xfe{}", "damaged"),
-    ({"format": 2}, "its format is 2"), ({"format": "1"}, "its format is 1"),
-    ({"network": []}, "does not say which network"), ({"network": {}}, "does not say which network"),
-    ({"network": {"kind": "gan"}}, "Unknown network kind 'gan'"), ({"network": {"kind": "inpainter"}}, "KeyError"),
-    ({"network": {"kind": "inpainter", "widths": [7], "blocks": [1]}}, "describe a network"),
-    ({"network": {"kind": "inpainter", "widths": 8, "blocks": 1}}, "describe a network"),
-    ({"network": {"kind": "thesis", "conditional": True}}, "describe a network"),
-    ({"sha256": None}, "altered or damaged"),
-])
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "damaged"),
+        ("{", "damaged"),
+        ("null", "lacks"),
+        ("5", "lacks"),
+        ('"x"', "lacks"),
+        ("[]", "lacks"),
+        ("{}", "lacks format, grid, network, schedule, sha256"),
+        ("[" * 100_000, "damaged"),
+        (b"\xff\xfe{}", "damaged"),
+        ({"format": 2}, "its format is 2"),
+        ({"format": "1"}, "its format is 1"),
+        ({"network": []}, "does not say which network"),
+        ({"network": {}}, "does not say which network"),
+        ({"network": {"kind": "gan"}}, "Unknown network kind 'gan'"),
+        ({"network": {"kind": "inpainter"}}, "KeyError"),
+        ({"network": {"kind": "inpainter", "widths": [7], "blocks": [1]}}, "describe a network"),
+        ({"network": {"kind": "inpainter", "widths": 8, "blocks": 1}}, "describe a network"),
+        ({"network": {"kind": "thesis", "conditional": True}}, "describe a network"),
+        ({"sha256": None}, "altered or damaged"),
+    ],
+)
 def test_a_damaged_manifest(model, monkeypatch, text, words):
     monkeypatch.setattr(torch, "load", never)
     if isinstance(text, dict):
@@ -217,6 +244,7 @@ def test_running_out_of_memory_is_not_called_damage(model, monkeypatch):
 
 # --- finding, listing, deleting ----------------------------------------------------------------------------------
 
+
 def test_models_are_found_by_name_and_by_path(model, resources, tmp_path, monkeypatch):
     refused(find_model, words="no model 'default'")
     assert find_model("small") == model and find_model(model) == model and find_model(str(model)) == model
@@ -230,8 +258,12 @@ def test_models_are_found_by_name_and_by_path(model, resources, tmp_path, monkey
 def test_the_list_says_what_there_is(model):
     (entry,) = list_models()
     assert entry.pop("megabytes") == round((model / "weights.pt").stat().st_size / 1e6, 1)
-    assert entry == {"name": "small", "folder": str(model), "kind": "inpainter",
-                     "sha256": sha256_of(model / "weights.pt")}
+    assert entry == {
+        "name": "small",
+        "folder": str(model),
+        "kind": "inpainter",
+        "sha256": sha256_of(model / "weights.pt"),
+    }
 
 
 def test_only_bundled_models_are_deleted(model, resources, tmp_path, network):
@@ -281,13 +313,14 @@ def test_the_thesis_networks_are_built_from_their_kind():
 
 # --- the template ------------------------------------------------------------------------------------------------
 
+
 def ramps(shape=(20, 24, 18), spacing=2.0, corner=(-19.0, -40.0, -9.0)):
     """A template whose FA, white matter and brain rise along world x, y and z."""
     affine = np.diag([spacing, spacing, spacing, 1.0])
     affine[:3, 3] = corner
     index = np.indices(shape)
     arrays = [(0.5 + 0.005 * (spacing * index[a] + corner[a])).astype(np.float32) for a in range(3)]
-    return Template(Volume(arrays[0], affine), Prior(*arrays))
+    return Template(Volume(arrays[0], affine), TemplatePriors(*arrays))
 
 
 @pytest.mark.parametrize(("shape", "spacing"), [((20, 24, 18), 1.0), ((12, 15, 11), 2.5), ((31, 37, 28), 1.25)])
@@ -301,10 +334,10 @@ def test_another_grid_keeps_world_positions_and_identity(shape, spacing):
     low, high = known.fa.affine[:3, 3], known.fa.affine[:3, 3] + 2.0 * (np.array(known.fa.shape) - 1)
     inside = np.all((world >= low[:, None]) & (world <= high[:, None]), axis=0)
     assert inside.mean() > 0.8
-    for axis, array in enumerate((moved.prior.fa, moved.prior.white_matter, moved.prior.brain)):
+    for axis, array in enumerate((moved.priors.fa, moved.priors.white_matter, moved.priors.brain)):
         assert array.dtype == np.float32
         np.testing.assert_allclose(array.ravel()[inside], 0.5 + 0.005 * world[axis][inside], atol=1e-5)
-    np.testing.assert_array_equal(moved.fa.data, moved.prior.fa)
+    np.testing.assert_array_equal(moved.fa.data, moved.priors.fa)
 
 
 def test_its_own_grid_is_returned_untouched():
@@ -317,11 +350,11 @@ def test_the_identity_survives_storing_and_notices_a_change(tmp_path):
     save_template(known, tmp_path)
     stored = load_template(tmp_path)
     assert stored.sha256 == known.sha256 and stored.fa.same_geometry(known.fa)
-    other = Prior(known.prior.fa, known.prior.white_matter + np.float32(0.002), known.prior.brain)
+    other = TemplatePriors(known.priors.fa, known.priors.white_matter + np.float32(0.002), known.priors.brain)
     assert Template(known.fa, other).sha256 != known.sha256
     shifted = known.fa.affine.copy()
     shifted[0, 3] += 0.001
-    assert Template(Volume(known.fa.data, shifted), known.prior).sha256 != known.sha256
+    assert Template(Volume(known.fa.data, shifted), known.priors).sha256 != known.sha256
 
 
 @pytest.mark.parametrize("name", TEMPLATE_FILES)

@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from FAAnomalyLib.networks.conditional_unet import POSTERIOR_SPREAD, Inpainter, depth_to_space, space_to_depth
+from FAAnomalyLib.networks.conditional_unet import POSTERIOR_SPREAD, ConditionalUNet, depth_to_space, space_to_depth
 from FAAnomalyLib.networks.conditioning import CONDITION_CHANNELS, condition, linear_estimate
 from FAAnomalyLib.networks.push_pull_fill import smooth_fill
 
@@ -19,7 +19,7 @@ def numbers(*shape, seed=0):
 
 def lively(widths=WIDTHS, blocks=BLOCKS, seed=1):
     """A network of which no layer is left at zero."""
-    net = Inpainter(widths, blocks)
+    net = ConditionalUNet(widths, blocks)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for p in net.parameters():
@@ -30,8 +30,8 @@ def lively(widths=WIDTHS, blocks=BLOCKS, seed=1):
 
 def volumes(batch=1):
     x, noise = (numbers(batch, 1, *SHAPE, seed=seed).tanh() for seed in (2, 3))
-    prior, white = numbers(1, 1, *SHAPE, seed=4).tanh(), numbers(1, 1, *SHAPE, seed=5).sigmoid()
-    return x, noise, prior, white
+    priors, white = numbers(1, 1, *SHAPE, seed=4).tanh(), numbers(1, 1, *SHAPE, seed=5).sigmoid()
+    return x, noise, priors, white
 
 
 def hole_at(*boxes):
@@ -44,11 +44,21 @@ def hole_at(*boxes):
 LEFT = ((2, 6), (5, 13), (1, 7))
 RIGHT = ((10, 14), (5, 13), (1, 7))
 MIDLINE = ((5, 10), (5, 13), (1, 7))
-HOLES = {"one side": hole_at(LEFT), "across the midline": hole_at(MIDLINE),
-         "both sides": hole_at(LEFT, RIGHT), "mirrored": hole_at(MIDLINE).flip(2),
-         "everything": torch.ones(1, 1, *SHAPE)}
-OTHER_CONTENT = {"a number": 0.3, "negative": -1.0, "huge": 1e30, "infinite": float("-inf"), "NaN": float("nan"),
-                 "noise": numbers(1, 1, *SHAPE, seed=9)}
+HOLES = {
+    "one side": hole_at(LEFT),
+    "across the midline": hole_at(MIDLINE),
+    "both sides": hole_at(LEFT, RIGHT),
+    "mirrored": hole_at(MIDLINE).flip(2),
+    "everything": torch.ones(1, 1, *SHAPE),
+}
+OTHER_CONTENT = {
+    "a number": 0.3,
+    "negative": -1.0,
+    "huge": 1e30,
+    "infinite": float("-inf"),
+    "NaN": float("nan"),
+    "noise": numbers(1, 1, *SHAPE, seed=9),
+}
 
 
 def same_bits(a, b):
@@ -57,22 +67,22 @@ def same_bits(a, b):
 
 @pytest.mark.parametrize("hole", HOLES.values(), ids=HOLES)
 def test_what_is_hidden_cannot_be_told_from_the_output(hole):
-    net, (x, noise, prior, white) = lively(), volumes()
+    net, (x, noise, priors, white) = lively(), volumes()
     signal = torch.zeros(1)
-    before = condition(x, hole, prior, white)
+    before = condition(x, hole, priors, white)
     expected = net(noise, signal, before)
     for name, content in OTHER_CONTENT.items():
         changed = torch.where(hole > 0, torch.as_tensor(content), x)
         assert not torch.equal(changed, x)
-        after = condition(changed, hole, prior, white)
+        after = condition(changed, hole, priors, white)
         assert same_bits(before, after), name
         assert all(same_bits(a, b) for a, b in zip(expected, net(noise, signal, after), strict=True)), name
 
 
 @pytest.mark.parametrize("hole", HOLES.values(), ids=HOLES)
 def test_noise_outside_the_hole_is_not_looked_at(hole):
-    net, (x, noise, prior, white) = lively(), volumes()
-    given, signal = condition(x, hole, prior, white), torch.tensor([0.4])
+    net, (x, noise, priors, white) = lively(), volumes()
+    given, signal = condition(x, hole, priors, white), torch.tensor([0.4])
     expected = net(noise, signal, given)
     for name, content in OTHER_CONTENT.items():
         got = net(torch.where(hole > 0, noise, torch.as_tensor(content)), signal, given)
@@ -82,30 +92,30 @@ def test_noise_outside_the_hole_is_not_looked_at(hole):
 
 
 def test_what_is_visible_is_looked_at():
-    net, (x, noise, prior, white) = lively(), volumes()
+    net, (x, noise, priors, white) = lively(), volumes()
     hole = HOLES["one side"]
-    expected, _ = net(noise, torch.zeros(1), condition(x, hole, prior, white))
+    expected, _ = net(noise, torch.zeros(1), condition(x, hole, priors, white))
 
     def change(**other):
-        given = {"x": x, "prior_fa": prior, "white_matter": white, **other}
+        given = {"x": x, "prior_fa": priors, "white_matter": white, **other}
         return (net(noise, torch.zeros(1), condition(hole=hole, **given))[0] - expected).abs().max()
 
     assert change(x=torch.where(hole.flip(2) > 0, -x, x)) > 1e-3
-    assert change(prior_fa=-prior) > 1e-3
+    assert change(prior_fa=-priors) > 1e-3
     assert change(white_matter=1.0 - white) > 1e-3
-    assert (net(noise, torch.ones(1), condition(x, hole, prior, white))[0] - expected).abs().max() > 1e-3
+    assert (net(noise, torch.ones(1), condition(x, hole, priors, white))[0] - expected).abs().max() > 1e-3
 
 
 def test_the_condition_holds_what_it_promises():
-    x, _, prior, white = volumes(batch=2)
+    x, _, priors, white = volumes(batch=2)
     hole = HOLES["across the midline"].expand(2, -1, -1, -1, -1)
-    given = condition(x, hole, prior, white)
+    given = condition(x, hole, priors, white)
     assert given.shape == (2, CONDITION_CHANNELS, *SHAPE)
     hidden, filled, mirrored_known, mirror, template, mirror_detail, template_detail, tissue = given[:, :8].split(1, 1)
     assert torch.equal(hidden, hole)
     assert torch.equal(filled[hole == 0], x[hole == 0]) and (filled - x)[hole == 1].abs().max() > 0.1
     assert torch.equal(mirrored_known, 1.0 - hole.flip(2)) and torch.equal(mirror, filled.flip(2))
-    assert torch.equal(template, prior.expand_as(x)) and torch.equal(tissue, 2 * white.expand_as(x) - 1)
+    assert torch.equal(template, priors.expand_as(x)) and torch.equal(tissue, 2 * white.expand_as(x) - 1)
     for detail, source in ((mirror_detail, mirror), (template_detail, template)):
         torch.testing.assert_close(detail, source - smooth_fill(source, 1.0 - hole))
         assert not detail[hole == 0].any() and detail[hole == 1].abs().max() > 0.1
@@ -116,12 +126,12 @@ def test_the_condition_holds_what_it_promises():
 
 
 def test_a_symmetric_brain_is_known_from_its_mirror_image():
-    x, _, prior, white = volumes()
+    x, _, priors, white = volumes()
     x, hole = (x + x.flip(2)) / 2, HOLES["one side"]
-    given = condition(x, hole, prior, white)
+    given = condition(x, hole, priors, white)
     torch.testing.assert_close(linear_estimate(given, (0.0, 1.0, 1.0, 0.0)), x, atol=1e-5, rtol=0)
-    given = condition(prior, hole, prior, white)
-    torch.testing.assert_close(linear_estimate(given, (0.0, 1.0, 0.0, 1.0)), prior, atol=1e-5, rtol=0)
+    given = condition(priors, hole, priors, white)
+    torch.testing.assert_close(linear_estimate(given, (0.0, 1.0, 0.0, 1.0)), priors, atol=1e-5, rtol=0)
     assert linear_estimate(given, (0.5, 0.0, 0.0, 0.0)).unique().tolist() == [0.5]
 
 
@@ -151,23 +161,24 @@ def test_the_smooth_fill_continues_a_slope():
 @pytest.mark.parametrize("shape", [(8, 8, 8), (4, 12, 8)])
 def test_shapes_and_finiteness(batch, shape):
     net = lively()
-    v, log_variance = net(100.0 * numbers(batch, 1, *shape), torch.rand(batch),
-                          numbers(batch, CONDITION_CHANNELS, *shape))
+    v, log_variance = net(
+        100.0 * numbers(batch, 1, *shape), torch.rand(batch), numbers(batch, CONDITION_CHANNELS, *shape)
+    )
     for out in (v, log_variance):
         assert out.shape == (batch, 1, *shape) and out.dtype == torch.float32 and out.isfinite().all()
 
 
 def test_the_log_variance_is_bounded():
-    net, (x, noise, prior, white) = lively(), volumes()
+    net, (x, noise, priors, white) = lively(), volumes()
     for wild in (1e4, -1e4):
         net.fine.out.bias[1] = wild
-        _, log_variance = net(noise, torch.zeros(1), condition(x, HOLES["one side"], prior, white))
+        _, log_variance = net(noise, torch.zeros(1), condition(x, HOLES["one side"], priors, white))
         assert -10.0 <= log_variance.min() and log_variance.max() <= 4.0
 
 
 def test_half_precision_gives_float32_near_the_full_result():
-    net, (x, noise, prior, white) = lively(), volumes()
-    given = condition(x, HOLES["one side"], prior, white)
+    net, (x, noise, priors, white) = lively(), volumes()
+    given = condition(x, HOLES["one side"], priors, white)
     full, _ = net(noise, torch.zeros(1), given)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         half, _ = net(noise, torch.zeros(1), given)
@@ -175,8 +186,8 @@ def test_half_precision_gives_float32_near_the_full_result():
 
 
 def test_batch_items_and_noise_levels_are_kept_apart():
-    net, (x, noise, prior, white) = lively(), volumes(batch=2)
-    given = condition(x, torch.cat([HOLES["one side"], HOLES["across the midline"]]), prior, white)
+    net, (x, noise, priors, white) = lively(), volumes(batch=2)
+    given = condition(x, torch.cat([HOLES["one side"], HOLES["across the midline"]]), priors, white)
     signal = torch.tensor([0.0, 0.7])
     both, _ = net(noise, signal, given)
     second, _ = net(noise[1:], signal[1:], given[1:])
@@ -187,10 +198,10 @@ def test_batch_items_and_noise_levels_are_kept_apart():
 
 @pytest.mark.parametrize("alpha", [0.0, 0.3, 0.9, 1.0])
 def test_a_new_network_is_the_posterior_of_its_linear_estimate(alpha):
-    x, noise, prior, white = volumes()
+    x, noise, priors, white = volumes()
     hole = HOLES["one side"]
-    given = condition(x, hole, prior, white)
-    v, log_variance = Inpainter(WIDTHS, BLOCKS)(noise, torch.tensor([alpha]), given)
+    given = condition(x, hole, priors, white)
+    v, log_variance = ConditionalUNet(WIDTHS, BLOCKS)(noise, torch.tensor([alpha]), given)
     # E[x0 | x_t] of two Gaussians, with x0 = alpha x_t - sigma v.
     sigma, spread, mean = (1 - alpha**2) ** 0.5, POSTERIOR_SPREAD**2, linear_estimate(given)
     posterior = (alpha * spread * noise + sigma**2 * mean) / (alpha**2 * spread + sigma**2)
@@ -225,7 +236,7 @@ def test_only_multiples_of_the_divisor_are_taken(widths):
 
 def test_config_rebuilds_the_network():
     net = lively((16, 32, 48), (2, 1, 3))
-    again = Inpainter.from_config(json.loads(json.dumps(net.config())))
+    again = ConditionalUNet.from_config(json.loads(json.dumps(net.config())))
     again.load_state_dict(net.state_dict())
     x, given = numbers(1, 1, 8, 8, 8), numbers(1, CONDITION_CHANNELS, 8, 8, 8)
     with torch.no_grad():

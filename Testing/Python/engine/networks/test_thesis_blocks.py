@@ -31,6 +31,7 @@ def arrays(module):
 
 # --- the listing's formulas in numpy; tokens are rows (N, C) ---------------------------------------------------
 
+
 def tokens(x):
     return x[0].double().numpy().reshape(x.shape[1], -1).T
 
@@ -50,16 +51,17 @@ def np_group_norm(a, p, name, groups, epsilon):
     out = np.empty_like(a)
     size = a.shape[1] // groups
     for g in range(groups):
-        part = a[:, g * size:(g + 1) * size]
-        out[:, g * size:(g + 1) * size] = (part - part.mean()) / math.sqrt(part.var() + epsilon)
+        part = a[:, g * size : (g + 1) * size]
+        out[:, g * size : (g + 1) * size] = (part - part.mean()) / math.sqrt(part.var() + epsilon)
     return out * p[f"{name}.weight"] + p[f"{name}.bias"]
 
 
 def np_attention(q, k, v):
     out = np.zeros((len(q), v.shape[1]))
     for i in range(len(q)):
-        scores = [math.exp(sum(q[i, c] * k[j, c] for c in range(q.shape[1])) / math.sqrt(q.shape[1]))
-                  for j in range(len(k))]
+        scores = [
+            math.exp(sum(q[i, c] * k[j, c] for c in range(q.shape[1])) / math.sqrt(q.shape[1])) for j in range(len(k))
+        ]
         for j in range(len(k)):
             out[i] += scores[j] / sum(scores) * v[j]
     return out
@@ -72,8 +74,9 @@ def np_self_attention(a, p, at=""):
 
 def np_cross_attention(a, context, p, groups, at=""):
     a = np_group_norm(a, p, f"{at}norm", groups, 1e-3)
-    mixed = np_attention(pointwise(a, p, f"{at}query"), pointwise(context, p, f"{at}key"),
-                         pointwise(context, p, f"{at}value"))
+    mixed = np_attention(
+        pointwise(a, p, f"{at}query"), pointwise(context, p, f"{at}key"), pointwise(context, p, f"{at}value")
+    )
     return a + pointwise(mixed, p, f"{at}proj")
 
 
@@ -106,6 +109,7 @@ def np_conv(x, weight, bias, stride=1):
 
 # --- blocks ------------------------------------------------------------------------------------------------------
 
+
 def test_self_attention_is_the_listings():
     block, x = randomise(AttentionBlock(4), spread=2.0), random(1, 4, 2, 3, 2)
     expected = np_self_attention(tokens(x), arrays(block))
@@ -116,8 +120,11 @@ def test_self_attention_is_the_listings():
 
 def test_cross_attention_adds_to_the_normed_input():
     # A small input, so that the epsilon of 1e-3 weighs.
-    block, x, context = randomise(CrossAttentionBlock(8), spread=2.0), 0.05 * random(1, 8, 2, 3, 2), random(
-        1, 1, 1, 2, 2)
+    block, x, context = (
+        randomise(CrossAttentionBlock(8), spread=2.0),
+        0.05 * random(1, 8, 2, 3, 2),
+        random(1, 1, 1, 2, 2),
+    )
     close(block(x, context), np_cross_attention(tokens(x), tokens(context), arrays(block), groups=2))
 
 
@@ -154,8 +161,9 @@ def test_upsample_repeats_voxels_before_the_convolution():
     block, x = randomise(UpSample(2)), random(1, 2, 2, 3, 1)
     p = arrays(block)
     repeated = x[0].double().numpy().repeat(2, 1).repeat(2, 2).repeat(2, 3)
-    np.testing.assert_allclose(block(x)[0].detach().numpy(), np_conv(repeated, p["conv.weight"], p["conv.bias"]),
-                               atol=1e-5)
+    np.testing.assert_allclose(
+        block(x)[0].detach().numpy(), np_conv(repeated, p["conv.weight"], p["conv.bias"]), atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("in_channels", [16, 8])

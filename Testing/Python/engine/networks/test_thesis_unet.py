@@ -162,27 +162,33 @@ def test_config_rebuilds_the_net(conditional):
         assert torch.equal(net(x, t, mask), again(x, t, mask))
 
 
-@pytest.mark.parametrize("config", [
-    {"kind": "inpainter", "conditional": True, "widths": [8, 16]},
-    {"kind": "thesis", "widths": [8, 16]},
-    {"kind": "thesis", "conditional": True, "widths": [8, 16], "depth": 3},
-    {"kind": "thesis", "conditional": True, "widths": [8, 12]},
-    {"kind": "thesis", "conditional": True, "widths": [8]},
-])
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"kind": "inpainter", "conditional": True, "widths": [8, 16]},
+        {"kind": "thesis", "widths": [8, 16]},
+        {"kind": "thesis", "conditional": True, "widths": [8, 16], "depth": 3},
+        {"kind": "thesis", "conditional": True, "widths": [8, 12]},
+        {"kind": "thesis", "conditional": True, "widths": [8]},
+    ],
+)
 def test_strange_configs_are_refused(config):
     with pytest.raises(ValueError):
         ThesisUNet.from_config(config)
 
 
-@pytest.mark.parametrize(("conditional", "shape", "steps", "mask_shape"), [
-    (False, (1, 1, 3, 4, 4), 1, None),
-    (False, (1, 2, 4, 4, 4), 1, None),
-    (False, (1, 4, 4, 4), 1, None),
-    (False, (1, 1, 4, 4, 4), 2, None),
-    (False, (1, 1, 4, 4, 4), 1, (1, 1, 4, 4, 4)),
-    (True, (1, 1, 4, 4, 4), 1, None),
-    (True, (1, 1, 4, 4, 4), 1, (1, 1, 8, 8, 8)),
-])
+@pytest.mark.parametrize(
+    ("conditional", "shape", "steps", "mask_shape"),
+    [
+        (False, (1, 1, 3, 4, 4), 1, None),
+        (False, (1, 2, 4, 4, 4), 1, None),
+        (False, (1, 4, 4, 4), 1, None),
+        (False, (1, 1, 4, 4, 4), 2, None),
+        (False, (1, 1, 4, 4, 4), 1, (1, 1, 4, 4, 4)),
+        (True, (1, 1, 4, 4, 4), 1, None),
+        (True, (1, 1, 4, 4, 4), 1, (1, 1, 8, 8, 8)),
+    ],
+)
 def test_wrong_inputs_are_refused(conditional, shape, steps, mask_shape):
     net = ThesisUNet(conditional, widths=(8, 16))
     mask = None if mask_shape is None else torch.ones(mask_shape)

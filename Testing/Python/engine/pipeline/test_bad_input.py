@@ -90,7 +90,7 @@ def text(folder, good):
 def truncated(folder, good):
     nifti(folder / "whole.nii.gz", good.data, good.affine)
     whole = (folder / "whole.nii.gz").read_bytes()
-    (folder / "a.nii.gz").write_bytes(whole[:len(whole) // 2])
+    (folder / "a.nii.gz").write_bytes(whole[: len(whole) // 2])
     return [str(folder / "a.nii.gz")]
 
 
@@ -100,19 +100,31 @@ def truncated_inside(folder, good):
     return [str(folder / "a.nii.gz")]
 
 
-WORDS = {missing: "no file", directory: "folder", four_d: "not one 3D volume", all_zero: "empty",
-         nan_only: "no numbers", thousandfold: "--scale 1000", tiny: "8 x 8 x 8", sheared: "sheared",
-         singular: "singular", other_mask: "20 x 20 x 20", other_region: "(20, 20, 20)", text: "text file",
-         truncated: "ends too early",
-         truncated_inside: "before its last voxel"}
+WORDS = {
+    missing: "no file",
+    directory: "folder",
+    four_d: "not one 3D volume",
+    all_zero: "empty",
+    nan_only: "no numbers",
+    thousandfold: "--scale 1000",
+    tiny: "8 x 8 x 8",
+    sheared: "sheared",
+    singular: "singular",
+    other_mask: "20 x 20 x 20",
+    other_region: "(20, 20, 20)",
+    text: "text file",
+    truncated: "ends too early",
+    truncated_inside: "before its last voxel",
+}
 
 
 @pytest.mark.parametrize("make", WORDS, ids=lambda make: make.__name__)
 def test_bad_input_is_one_line_exit_2_and_nothing_written(make, good, model, tmp_path, capfd):
     arguments = make(tmp_path, good)
     before = sorted(p.name for p in tmp_path.iterdir())
-    status = cli.main(["detect", *arguments, "-o", str(tmp_path / "out" / "deeper"), "--model", str(model),
-                       "--device", "cpu"])
+    status = cli.main(
+        ["detect", *arguments, "-o", str(tmp_path / "out" / "deeper"), "--model", str(model), "--device", "cpu"]
+    )
     printed = capfd.readouterr()
     assert status == 2, printed.err
     assert printed.out == "" and printed.err.endswith("\n") and printed.err.count("\n") == 1, printed.err
@@ -126,8 +138,18 @@ def test_altered_weights_are_refused_by_their_hash(good, tmp_path, capfd):
     weights = bytearray((model / "weights.pt").read_bytes())
     weights[len(weights) // 2] ^= 1
     (model / "weights.pt").write_bytes(weights)
-    status = cli.main(["detect", *nifti(tmp_path / "a.nii.gz", good.data, good.affine), "-o", str(tmp_path / "out"),
-                       "--model", str(model), "--device", "cpu"])
+    status = cli.main(
+        [
+            "detect",
+            *nifti(tmp_path / "a.nii.gz", good.data, good.affine),
+            "-o",
+            str(tmp_path / "out"),
+            "--model",
+            str(model),
+            "--device",
+            "cpu",
+        ]
+    )
     err = capfd.readouterr().err
     # Reading the map went well and was reported before.
     assert status == 5 and err.count("faanomaly:") == 1 and "SHA-256" in err.splitlines()[-1]

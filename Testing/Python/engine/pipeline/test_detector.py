@@ -17,7 +17,7 @@ from FAAnomalyLib.pipeline import detector as detector_module
 from FAAnomalyLib.pipeline.detector import STAGES, Detector
 from FAAnomalyLib.pipeline.jobs import run_job
 from FAAnomalyLib.preprocessing.affine_registration import Alignment
-from FAAnomalyLib.preprocessing.model_grid import ModelSpace, Prepared, prepare
+from FAAnomalyLib.preprocessing.model_grid import ModelGrid, PreparedSubject, prepare
 from FAAnomalyLib.reporting.result_files import RESULT_FILES
 from FAAnomalyLib.request import DetectRequest
 from FAAnomalyLib.result import Result
@@ -74,9 +74,11 @@ def engine(aligned_once) -> Detector:
 @pytest.fixture(scope="module")
 def run(engine, brain, model):
     """``run(**options)`` judges the brain."""
+
     def judge(method: str = "detect", hole=None, progress=None, cancel=None, **options) -> Result:
         request = DetectRequest(**{"input": "brain", "model": str(model), "device": "cpu", **options})
         return run_job(method, request, lambda: engine, volume=brain, hole=hole, progress=progress, cancel=cancel)
+
     return judge
 
 
@@ -134,9 +136,23 @@ def test_provenance_tells_everything_in_strict_json(whole, brain, model):
     written = json.loads((folder / "result.json").read_text())
     # Of a model without a calibration.
     assert written["calibration"]["sensitive_z"] == {"increased": 6.0, "decreased": 6.0}
-    assert {"faanomaly", "input_sha256", "request", "threshold_z", "model", "registration", "passes",
-            "network_evaluations", "seconds", "device", "dtype", "peak_memory_mb", "warnings", "versions",
-            "regions"} <= set(written)
+    assert {
+        "faanomaly",
+        "input_sha256",
+        "request",
+        "threshold_z",
+        "model",
+        "registration",
+        "passes",
+        "network_evaluations",
+        "seconds",
+        "device",
+        "dtype",
+        "peak_memory_mb",
+        "warnings",
+        "versions",
+        "regions",
+    } <= set(written)
     assert written["model"]["sha256"] == json.loads((model / "manifest.json").read_text())["sha256"]
     assert written["request"]["seed"] == 0 and written["request"]["sampler"] == "mean"
     assert set(written["seconds"]) == set(STAGES) and written["drawn_ml"] is None
@@ -150,16 +166,20 @@ def test_provenance_tells_everything_in_strict_json(whole, brain, model):
 
 
 def test_thresholds_are_the_calibrations_and_for_one_sign_alone_its_own(engine, run, coarse, drawn, monkeypatch):
-    judged = run("inpaint", hole=drawn, model=coarse)
-    known = Calibration(threshold=(7.0, 7.5), sensitive=(6.0, 6.5), alone=(1.5, 0.5), people=5)
+    analysed = run("inpaint", hole=drawn, model=coarse)
+    known = Calibration(threshold=(7.0, 7.5), sensitive=(6.0, 6.5), one_sided=(1.5, 0.5), people=5)
     monkeypatch.setattr(engine, "_engine", replace(engine._engine, calibration=known))
-    for threshold, signs, limits in (("auto", "both", (7.0, 7.5)), ("sensitive", "both", (6.0, 6.5)),
-                                     ("sensitive", "increased", (1.5, 0.5)), ("sensitive", "decreased", (1.5, 0.5))):
+    for threshold, signs, limits in (
+        ("auto", "both", (7.0, 7.5)),
+        ("sensitive", "both", (6.0, 6.5)),
+        ("sensitive", "increased", (1.5, 0.5)),
+        ("sensitive", "decreased", (1.5, 0.5)),
+    ):
         found = run("inpaint", hole=drawn, model=coarse, threshold=threshold, signs=signs)
         told = found.provenance
         assert told["threshold_z"] == dict(zip(("increased", "decreased"), limits, strict=True))
         assert told["request"]["signs"] == signs and told["calibration"]["alone_z"]["decreased"] == 0.5
-        np.testing.assert_array_equal(found.z_map.data, judged.z_map.data)
+        np.testing.assert_array_equal(found.z_map.data, analysed.z_map.data)
         if signs != "both":
             assert {region.sign for region in found.regions} == {signs}
             assert set(np.unique(found.segmentation.data)) == {0, {"increased": 1, "decreased": 2}[signs]}
@@ -172,8 +192,9 @@ def test_progress_runs_forward_through_every_stage(whole):
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_does_not(run, coarse, drawn):
-    first, again, other = (run("inpaint", hole=drawn, model=coarse, sampler="ddpm", steps=2, seed=seed)
-                           for seed in (0, 0, 1))
+    first, again, other = (
+        run("inpaint", hole=drawn, model=coarse, sampler="ddpm", steps=2, seed=seed) for seed in (0, 0, 1)
+    )
     for name, volume in first.volumes().items():
         np.testing.assert_array_equal(again.volumes()[name].data, volume.data)
     assert again.regions == first.regions
@@ -249,15 +270,15 @@ def test_a_region_that_is_all_lesion_is_still_judged(run, brain, drawn):
 def test_what_lies_in_a_drawn_region_does_not_rule_what_is_shown_instead(spacing):
     """Interpolation and smoothing carry a voxel's value beyond its place; the hidden part must reach as far."""
     volume = sb.brain(*sb.grid(spacing, POSE, x=10), POSE, lesion=LESION)
-    space = ModelSpace(volume, sb.template(), Alignment(POSE, 1.0, "affine"))
+    grid = ModelGrid(volume, sb.template(), Alignment(POSE, 1.0, "affine"))
     centre = np.linalg.inv(volume.affine) @ [*sb.lesion_centre(POSE, LESION), 1.0]
     drawn = np.zeros(volume.shape, bool)
     reach = np.round(12.0 / volume.spacing)
     drawn[tuple(slice(int(c - r), int(c + r) + 1) for c, r in zip(centre[:3], reach, strict=True))] = True
-    brain = sb.template().prior.brain > 0.5
-    prepared = Prepared(space, space.to_model(volume.data), brain, volume.data > 0, [])
+    brain = sb.template().priors.brain > 0.5
+    prepared = PreparedSubject(grid, grid.to_model(volume.data), brain, volume.data > 0, [])
     hidden = detector_module._passes(prepared, DetectRequest(input="brain"), drawn)[0].hole
     changed = np.where(drawn, 1.0 - volume.data, volume.data).astype(np.float32)
-    leak = np.abs(space.to_model(changed) - prepared.fa)
+    leak = np.abs(grid.to_model(changed) - prepared.fa)
     assert leak[hidden].max() > 0.3, "nothing was changed that could leak"
     assert leak[brain & ~hidden].max() < 0.01

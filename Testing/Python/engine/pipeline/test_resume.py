@@ -11,10 +11,10 @@ import pytest
 from FAAnomalyLib.diffusion.noise_schedule import cosine_schedule
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.inpainting.masks import plan
-from FAAnomalyLib.inpainting.pass_runner import roam
+from FAAnomalyLib.inpainting.pass_runner import inpaint_passes
 from FAAnomalyLib.inpainting.volume_inpainter import Sampling
-from FAAnomalyLib.io.pass_cache import PassStore
-from FAAnomalyLib.networks.conditional_unet import Inpainter
+from FAAnomalyLib.io.pass_cache import PassCache
+from FAAnomalyLib.networks.conditional_unet import ConditionalUNet
 from support.small_inpainter import SHAPE, filler_of, network_calls
 
 SAMPLING = Sampling("ddpm", 2, 1, 5)
@@ -23,10 +23,10 @@ CALLS = 3
 
 
 @pytest.fixture(scope="module")
-def filler():
+def inpainter():
     from support.random_nets import randomise
 
-    return filler_of(randomise(Inpainter((8, 16), (1, 1)), spread=0.5), cosine_schedule())
+    return filler_of(randomise(ConditionalUNet((8, 16), (1, 1)), spread=0.5), cosine_schedule())
 
 
 @pytest.fixture(scope="module")
@@ -40,27 +40,28 @@ def passes():
 
 
 @pytest.fixture(scope="module")
-def whole(filler, fa, passes):
-    return roam(filler, fa, passes, SAMPLING)
+def whole(inpainter, fa, passes):
+    return inpaint_passes(inpainter, fa, passes, SAMPLING)
 
 
-def interrupted(filler, fa, passes, store: PassStore, after: int) -> None:
+def interrupted(inpainter, fa, passes, store: PassCache, after: int) -> None:
     """Run until pass *after* has begun its second call."""
+
     def stop(share: float) -> None:
         if share > (after + 0.1) / len(passes):
             raise FAError("cancelled", "Cancelled", "", "")
 
     with pytest.raises(FAError):
-        roam(filler, fa, passes, SAMPLING, stop, store)
+        inpaint_passes(inpainter, fa, passes, SAMPLING, stop, store)
 
 
 @pytest.mark.parametrize("after", [0, 1, 4, 7])
-def test_an_interrupted_run_ends_with_the_same_bits(filler, fa, passes, whole, tmp_path, monkeypatch, after):
-    interrupted(filler, fa, passes, PassStore(tmp_path, "this run", resume=False), after)
-    store = PassStore(tmp_path, "this run", resume=True)
+def test_an_interrupted_run_ends_with_the_same_bits(inpainter, fa, passes, whole, tmp_path, monkeypatch, after):
+    interrupted(inpainter, fa, passes, PassCache(tmp_path, "this run", resume=False), after)
+    store = PassCache(tmp_path, "this run", resume=True)
     assert len(store) == after
-    calls = network_calls(filler, monkeypatch)
-    found = roam(filler, fa, passes, SAMPLING, store=store)
+    calls = network_calls(inpainter, monkeypatch)
+    found = inpaint_passes(inpainter, fa, passes, SAMPLING, store=store)
     assert len(calls) == found.evaluations == CALLS * (len(passes) - after)
     np.testing.assert_array_equal(found.mean, whole.mean)
     np.testing.assert_array_equal(found.variance, whole.variance)
@@ -68,44 +69,44 @@ def test_an_interrupted_run_ends_with_the_same_bits(filler, fa, passes, whole, t
     assert len(store) == len(passes)
 
 
-def test_a_store_changes_no_bit_of_a_run_that_is_not_interrupted(filler, fa, passes, whole, tmp_path):
-    found = roam(filler, fa, passes, SAMPLING, store=PassStore(tmp_path, "this run", resume=False))
+def test_a_store_changes_no_bit_of_a_run_that_is_not_interrupted(inpainter, fa, passes, whole, tmp_path):
+    found = inpaint_passes(inpainter, fa, passes, SAMPLING, store=PassCache(tmp_path, "this run", resume=False))
     np.testing.assert_array_equal(found.mean, whole.mean)
     np.testing.assert_array_equal(found.variance, whole.variance)
 
 
-def test_passes_of_another_run_are_not_used(filler, fa, passes, tmp_path):
-    interrupted(filler, fa, passes, PassStore(tmp_path, "one run", resume=False), 3)
-    assert len(PassStore(tmp_path, "another run", resume=True)) == 0
-    assert len(PassStore(tmp_path, "one run", resume=True)) == 3
+def test_passes_of_another_run_are_not_used(inpainter, fa, passes, tmp_path):
+    interrupted(inpainter, fa, passes, PassCache(tmp_path, "one run", resume=False), 3)
+    assert len(PassCache(tmp_path, "another run", resume=True)) == 0
+    assert len(PassCache(tmp_path, "one run", resume=True)) == 3
     # Who does not ask to resume starts afresh.
-    assert len(PassStore(tmp_path, "one run", resume=False)) == 0
-    assert len(PassStore(tmp_path, "one run", resume=True)) == 0
+    assert len(PassCache(tmp_path, "one run", resume=False)) == 0
+    assert len(PassCache(tmp_path, "one run", resume=True)) == 0
 
 
 @pytest.mark.parametrize("damage", [b"", b"\x93NUMPY", b"no numbers at all"])
-def test_a_damaged_pass_is_run_again(filler, fa, passes, whole, tmp_path, damage):
-    store = PassStore(tmp_path, "this run", resume=False)
-    interrupted(filler, fa, passes, store, 2)
+def test_a_damaged_pass_is_run_again(inpainter, fa, passes, whole, tmp_path, damage):
+    store = PassCache(tmp_path, "this run", resume=False)
+    interrupted(inpainter, fa, passes, store, 2)
     (store.folder / "1.npy").write_bytes(damage)
-    found = roam(filler, fa, passes, SAMPLING, store=PassStore(tmp_path, "this run", resume=True))
+    found = inpaint_passes(inpainter, fa, passes, SAMPLING, store=PassCache(tmp_path, "this run", resume=True))
     assert found.evaluations == CALLS * (len(passes) - 1)
     np.testing.assert_array_equal(found.mean, whole.mean)
 
 
 def test_a_full_disk_is_one_clear_line(tmp_path, monkeypatch):
-    store = PassStore(tmp_path, "this run", resume=False)
+    store = PassCache(tmp_path, "this run", resume=False)
     numbers = np.zeros(5, np.float32)
     store.write(0, numbers, numbers)
 
     def full(path, array):
         Path(path).write_bytes(b"half")
-        raise OSError(errno.ENOSPC, "No space left on device")
+        raise OSError(errno.ENOSPC, "No grid left on device")
 
     monkeypatch.setattr(np, "save", full)
     with pytest.raises(FAError) as caught:
         store.write(1, numbers, numbers)
-    assert "No space left" in str(caught.value) and "--resume" in str(caught.value)
+    assert "No grid left" in str(caught.value) and "--resume" in str(caught.value)
     assert "\n" not in str(caught.value)
     assert [p.name for p in store.folder.iterdir()] == ["0.npy"] and len(store) == 1
 
@@ -113,12 +114,12 @@ def test_a_full_disk_is_one_clear_line(tmp_path, monkeypatch):
 def test_a_file_in_the_way_is_one_clear_line(tmp_path):
     (tmp_path / ".passes").write_text("not a folder")
     with pytest.raises(FAError) as caught:
-        PassStore(tmp_path, "this run", resume=True).write(0, np.zeros(5), np.zeros(5))
+        PassCache(tmp_path, "this run", resume=True).write(0, np.zeros(5), np.zeros(5))
     assert caught.value.code == "bad-input"
 
 
 def test_removing_leaves_nothing_behind(tmp_path):
-    store = PassStore(tmp_path, "this run", resume=False)
+    store = PassCache(tmp_path, "this run", resume=False)
     store.write(0, np.zeros(5), np.zeros(5))
     store.remove()
     assert list(tmp_path.iterdir()) == []

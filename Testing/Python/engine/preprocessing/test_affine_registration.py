@@ -8,8 +8,8 @@ from scipy import ndimage
 
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.preprocessing import affine_registration as registration
-from FAAnomalyLib.preprocessing.affine_registration import align
-from FAAnomalyLib.preprocessing.model_grid import Prepared, prepare
+from FAAnomalyLib.preprocessing.affine_registration import register_affine
+from FAAnomalyLib.preprocessing.model_grid import PreparedSubject, prepare
 from FAAnomalyLib.preprocessing.template import on_grid
 from FAAnomalyLib.volume import Volume
 from support import synthetic_brain as sb
@@ -26,7 +26,7 @@ def subject(matrix: np.ndarray, **options) -> Volume:
 
 
 def found_by_align(volume: Volume) -> registration.Alignment:
-    return align(sb.template().fa, volume, sb.template().prior.brain > 0.5)
+    return register_affine(sb.template().fa, volume, sb.template().priors.brain > 0.5)
 
 
 @pytest.mark.parametrize("matrix", POSES.values(), ids=POSES.keys())
@@ -44,7 +44,7 @@ def test_an_individual_is_found_within_a_millimetre():
 
 
 @pytest.fixture(scope="module")
-def upright() -> tuple[Volume, Prepared]:
+def upright() -> tuple[Volume, PreparedSubject]:
     volume = subject(sb.head(x=8.0, z=-6.0))
     return volume, prepare(volume, sb.template())
 
@@ -55,7 +55,7 @@ def test_storage_changes_nothing(upright, codes):
     stored = sb.stored_as(volume, codes)
     assert stored.shape != volume.shape or codes == "LAS"
     found = prepare(stored, sb.template())
-    np.testing.assert_allclose(found.space.alignment.matrix, expected.space.alignment.matrix, atol=1e-6)
+    np.testing.assert_allclose(found.grid.alignment.matrix, expected.grid.alignment.matrix, atol=1e-6)
     np.testing.assert_allclose(found.fa, expected.fa, atol=1e-5)
     np.testing.assert_array_equal(found.brain, expected.brain)
     # The way back ends in the storage that it began in.
@@ -65,9 +65,10 @@ def test_storage_changes_nothing(upright, codes):
 
 def test_prepared_fa_is_the_brain_on_the_model_grid(upright):
     volume, prepared = upright
-    truth = sb.brain(prepared.fa.shape, prepared.space.alignment.matrix @ sb.template().fa.affine,
-                     sb.head(x=8.0, z=-6.0))
-    inside = prepared.brain & (sb.template().prior.brain > 0.9)
+    truth = sb.brain(
+        prepared.fa.shape, prepared.grid.alignment.matrix @ sb.template().fa.affine, sb.head(x=8.0, z=-6.0)
+    )
+    inside = prepared.brain & (sb.template().priors.brain > 0.9)
     assert np.corrcoef(prepared.fa[inside], truth.data[inside])[0, 1] > 0.97
     assert (prepared.fa[~prepared.brain] == 0).all()
     assert prepared.fa.dtype == np.float32 and prepared.fa.min() >= 0 and prepared.fa.max() <= 1
@@ -94,7 +95,7 @@ def test_a_head_on_its_side_is_found_from_another_start():
     matrix = sb.head(z=95.0)
     shape, affine = sb.grid((3.0, 3.0, 3.0), matrix)
     coarse = on_grid(sb.template(), (40, 48, 40), 4.0)
-    found = align(coarse.fa, sb.brain(shape, affine, matrix, variation=0.05), coarse.prior.brain > 0.5)
+    found = register_affine(coarse.fa, sb.brain(shape, affine, matrix, variation=0.05), coarse.priors.brain > 0.5)
     assert found.method == "affine from another start"
     assert sb.misplacement_mm(found.matrix, matrix).mean() < 1.0
 
@@ -105,7 +106,9 @@ def test_a_thin_slab_is_refused_for_what_it_is():
     affine[:3, 3] += (whole.shape[2] - 14) * affine[:3, 2]
     coarse = on_grid(sb.template(), (40, 48, 40), 4.0)
     with pytest.raises(FAError) as caught:
-        align(coarse.fa, Volume(np.ascontiguousarray(whole.data[:, :, -14:]), affine), coarse.prior.brain > 0.5)
+        register_affine(
+            coarse.fa, Volume(np.ascontiguousarray(whole.data[:, :, -14:]), affine), coarse.priors.brain > 0.5
+        )
     assert "less than a fifth" in str(caught.value)
 
 
@@ -127,8 +130,13 @@ def ball() -> Volume:
     return Volume(np.clip(fa, 0.0, 1.0).astype(np.float32), np.diag([2.5, 2.5, 2.5, 1.0]))
 
 
-WRONG = {"upside down": lambda: turned((0, 2)), "head first": lambda: turned((1, 2)),
-         "back to front": lambda: turned((0, 1)), "noise": noise, "bright ball": ball}
+WRONG = {
+    "upside down": lambda: turned((0, 2)),
+    "head first": lambda: turned((1, 2)),
+    "back to front": lambda: turned((0, 1)),
+    "noise": noise,
+    "bright ball": ball,
+}
 
 
 @pytest.mark.parametrize("make", WRONG.values(), ids=WRONG.keys())

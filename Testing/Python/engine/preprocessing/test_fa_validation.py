@@ -5,7 +5,7 @@ import pytest
 from scipy import ndimage
 
 from FAAnomalyLib.errors import FAError
-from FAAnomalyLib.preprocessing.fa_validation import check_brain_mask, check_fa
+from FAAnomalyLib.preprocessing.fa_validation import validate_brain_mask, validate_fa
 from FAAnomalyLib.volume import Volume
 
 SPACING = np.diag([4.0, 4.0, 4.0, 1.0])
@@ -28,7 +28,7 @@ def changed(change):
 
 def refused(volume, *args):
     with pytest.raises(FAError) as caught:
-        check_fa(volume, *args)
+        validate_fa(volume, *args)
     assert caught.value.code == "bad-input"
     assert caught.value.what and caught.value.why and caught.value.fix and "\n" not in str(caught.value)
     return str(caught.value)
@@ -41,7 +41,7 @@ def some_inside(count, seed=3):
 
 def test_a_good_map_passes_untouched():
     volume = brain()
-    clean, remarks = check_fa(volume)
+    clean, remarks = validate_fa(volume)
     assert remarks == []
     assert clean.data.dtype == np.float32 and clean.data is not volume.data
     np.testing.assert_array_equal(clean.data, volume.data)
@@ -51,12 +51,13 @@ def test_a_good_map_passes_untouched():
 def test_the_input_is_not_changed():
     volume = changed(lambda d: d.__setitem__(some_inside(9), np.nan))
     before = volume.data.copy()
-    check_fa(volume)
+    validate_fa(volume)
     np.testing.assert_array_equal(volume.data, before)
 
 
-@pytest.mark.parametrize(("value", "word"), [(0.0, "empty"), (0.4, "constant"), (np.nan, "no numbers"),
-                                             (np.inf, "no numbers")])
+@pytest.mark.parametrize(
+    ("value", "word"), [(0.0, "empty"), (0.4, "constant"), (np.nan, "no numbers"), (np.inf, "no numbers")]
+)
 def test_volumes_without_content_are_refused(value, word):
     assert word in refused(Volume(np.full((40, 40, 40), value, np.float32), SPACING))
 
@@ -74,7 +75,7 @@ def test_scattered_holes_in_the_brain_are_filled_from_their_neighbours():
     for bad in (np.nan, np.inf, -np.inf):
         broken = smooth.data.copy()
         broken[where] = bad
-        clean, remarks = check_fa(smooth.with_data(broken))
+        clean, remarks = validate_fa(smooth.with_data(broken))
         assert any("300 voxels inside the brain" in r for r in remarks)
         np.testing.assert_allclose(clean.data[where], 0.303, atol=0.01)
         untouched = np.isfinite(broken)
@@ -86,13 +87,13 @@ def test_a_clump_of_holes_is_filled_to_its_middle():
         data[data > 0] = 0.3 + 0.01 * data[data > 0]
         data[18:23, 20:25, 16:21] = np.nan
 
-    clean, remarks = check_fa(changed(change))
+    clean, remarks = validate_fa(changed(change))
     assert any("125 voxels inside the brain" in r for r in remarks)
     np.testing.assert_allclose(clean.data[18:23, 20:25, 16:21], 0.303, atol=0.01)
 
 
 def test_a_background_of_nan_becomes_zero():
-    clean, remarks = check_fa(changed(lambda d: d.__setitem__(d == 0, np.nan)))
+    clean, remarks = validate_fa(changed(lambda d: d.__setitem__(d == 0, np.nan)))
     np.testing.assert_array_equal(clean.data, brain().data)
     assert len(remarks) == 1 and "outside the brain" in remarks[0]
 
@@ -104,7 +105,7 @@ def test_too_many_holes_are_refused():
 
 
 def test_values_above_one_at_the_rim_are_clipped():
-    clean, remarks = check_fa(changed(lambda d: d.__setitem__(some_inside(150), 1.4)))
+    clean, remarks = validate_fa(changed(lambda d: d.__setitem__(some_inside(150), 1.4)))
     assert clean.data.max() == 1.0
     assert any("150 voxels above 1 (up to 1.40)" in r for r in remarks)
 
@@ -114,13 +115,13 @@ def test_many_values_above_one_are_refused():
 
 
 def test_single_wild_values_are_replaced():
-    clean, remarks = check_fa(changed(lambda d: d.__setitem__(some_inside(8), 1e30)))
+    clean, remarks = validate_fa(changed(lambda d: d.__setitem__(some_inside(8), 1e30)))
     assert 0 < clean.data[some_inside(8)].max() < 0.8
     assert any("8 voxels inside" in r for r in remarks)
 
 
 def test_slightly_negative_values_are_clipped():
-    clean, remarks = check_fa(changed(lambda d: d.__setitem__(some_inside(50), -0.01)))
+    clean, remarks = validate_fa(changed(lambda d: d.__setitem__(some_inside(50), -0.01)))
     assert clean.data.min() == 0.0
     assert any("50 voxels below 0" in r for r in remarks)
 
@@ -138,15 +139,15 @@ def test_other_scales_are_named_found_and_undone(scale, whole_numbers):
     volume = brain().with_data(np.round(data) if whole_numbers else data)
     line = refused(volume)
     assert f"FA times {scale}" in line and f"--scale {scale}" in line
-    given, _ = check_fa(volume, float(scale))
-    found, remarks = check_fa(volume, "auto")
+    given, _ = validate_fa(volume, float(scale))
+    found, remarks = validate_fa(volume, "auto")
     np.testing.assert_allclose(found.data, brain().data, atol=0.51 / scale if whole_numbers else 1e-6)
     np.testing.assert_array_equal(given.data, found.data)
     assert any(f"FA times {scale}" in r for r in remarks)
 
 
 def test_auto_leaves_fa_alone():
-    clean, remarks = check_fa(brain(), "auto")
+    clean, remarks = validate_fa(brain(), "auto")
     assert remarks == []
     np.testing.assert_array_equal(clean.data, brain().data)
 
@@ -156,7 +157,7 @@ def test_a_wrong_scale_is_refused():
     refused(brain().with_data(brain().data * 37), "auto")
     for scale in (0, -5, np.nan, np.inf, True, "many"):
         with pytest.raises(FAError) as caught:
-            check_fa(brain(), scale)
+            validate_fa(brain(), scale)
         assert caught.value.code == "bad-request"
 
 
@@ -181,26 +182,29 @@ def test_volumes_too_small_for_a_brain_are_refused():
 
 def test_large_voxels_are_refused():
     assert "too large" in refused(Volume(brain().data, np.diag([4, 4, 5.1, 1])))
-    check_fa(Volume(brain().data, np.diag([4, 4, 5, 1])))
+    validate_fa(Volume(brain().data, np.diag([4, 4, 5, 1])))
 
 
 def test_colours_and_complex_numbers_are_refused():
     refused(Volume(np.zeros((40, 40, 40), np.complex64), SPACING))
 
 
-@pytest.mark.parametrize("change", [
-    lambda d: d * 0.003,  # a mean diffusivity
-    lambda d: np.where(d > 0, np.clip(0.55 + 0.5 * d, 0, 1), 0),  # a T1 brought to 0..1
-])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda d: d * 0.003,  # a mean diffusivity
+        lambda d: np.where(d > 0, np.clip(0.55 + 0.5 * d, 0, 1), 0),  # a T1 brought to 0..1
+    ],
+)
 def test_doubtful_maps_pass_with_a_remark(change):
-    _, remarks = check_fa(brain().with_data(change(brain().data).astype(np.float32)))
+    _, remarks = validate_fa(brain().with_data(change(brain().data).astype(np.float32)))
     assert any("may not be an FA map" in r for r in remarks)
 
 
 def test_real_maps_pass(shared):
     from FAAnomalyLib.io.volumes import load_volume
 
-    clean, remarks = check_fa(load_volume(shared / "fa" / "btc_con02_FA.nii.gz")[0])
+    clean, remarks = validate_fa(load_volume(shared / "fa" / "btc_con02_FA.nii.gz")[0])
     assert remarks == [] and clean.data.max() == 1.0
 
 
@@ -208,7 +212,7 @@ def test_a_brain_mask_counts_above_one_half():
     volume = brain()
     inside = volume.data > 0
     for data in (inside, inside * 255.0, np.where(inside, 0.7, 0.3), np.where(inside, 1.0, np.nan)):
-        mask = check_brain_mask(Volume(np.asarray(data), SPACING), volume)
+        mask = validate_brain_mask(Volume(np.asarray(data), SPACING), volume)
         assert mask.dtype == bool
         np.testing.assert_array_equal(mask, inside)
 
@@ -228,5 +232,5 @@ def test_brain_masks_that_do_not_fit_are_refused():
     }
     for word, mask in cases.items():
         with pytest.raises(FAError, match=word) as caught:
-            check_brain_mask(mask, volume)
+            validate_brain_mask(mask, volume)
         assert caught.value.code == "bad-input"

@@ -11,11 +11,11 @@ import pytest
 import SimpleITK as sitk
 from scipy import ndimage
 
-from FAAnomalyLib.geometry.bounding_box import box_about
+from FAAnomalyLib.geometry.bounding_box import bounding_box
 from FAAnomalyLib.io.volume_codecs import LPS_TO_RAS
 from FAAnomalyLib.io.volumes import to_itk
 from FAAnomalyLib.preprocessing.affine_registration import Alignment, nearest_canonical
-from FAAnomalyLib.preprocessing.model_grid import ModelSpace, find_brain, symmetric_grid
+from FAAnomalyLib.preprocessing.model_grid import ModelGrid, find_brain_mask, symmetric_grid
 from FAAnomalyLib.preprocessing.template import on_grid
 from FAAnomalyLib.volume import Volume
 from support import synthetic_brain as sb
@@ -26,8 +26,12 @@ TILTED = sb.head(x=8, y=-5, z=12)
 
 def subject_grids() -> dict[str, tuple[tuple, np.ndarray]]:
     """Grids of every kind that hold the whole head."""
-    grids = {"RAS": sb.grid(matrix=TILTED), "oblique": sb.grid(matrix=TILTED, x=20, z=-15),
-             "anisotropic": sb.grid((1.7, 1.7, 3.0), TILTED), "fine": sb.grid((1.4, 1.4, 1.4), TILTED)}
+    grids = {
+        "RAS": sb.grid(matrix=TILTED),
+        "oblique": sb.grid(matrix=TILTED, x=20, z=-15),
+        "anisotropic": sb.grid((1.7, 1.7, 3.0), TILTED),
+        "fine": sb.grid((1.4, 1.4, 1.4), TILTED),
+    }
     for name, codes in (("LAS", "LAS"), ("left-handed oblique", "RPS"), ("permuted", "PIR")):
         shape, affine = grids["oblique" if "oblique" in name else "RAS"]
         turned = sb.stored_as(Volume(np.zeros(shape, np.uint8), affine), codes)
@@ -39,10 +43,10 @@ GRIDS = subject_grids()
 any_grid = pytest.mark.parametrize("grid", GRIDS.values(), ids=GRIDS.keys())
 
 
-def space_of(volume: Volume, spacing: float = 4.0) -> ModelSpace:
-    """A space whose alignment is known, on a coarse model grid."""
+def space_of(volume: Volume, spacing: float = 4.0) -> ModelGrid:
+    """A grid whose alignment is known, on a coarse model grid."""
     shape = tuple(int(160 / spacing) if n == 80 else int(192 / spacing) for n in (80, 96, 80))
-    return ModelSpace(volume, on_grid(sb.template(), shape, spacing), Alignment(TILTED, 1.0, "affine"))
+    return ModelGrid(volume, on_grid(sb.template(), shape, spacing), Alignment(TILTED, 1.0, "affine"))
 
 
 def places(shape: tuple, affine: np.ndarray) -> np.ndarray:
@@ -73,9 +77,9 @@ def test_nearest_canonical_is_nibabels(codes, degrees):
 @any_grid
 def test_every_model_voxel_shows_its_own_place(grid):
     shape, affine = grid
-    space = space_of(Volume(np.zeros(shape, np.float32), affine))
-    expected = carried(TILTED, places(space.template.fa.shape, space.template.fa.affine))
-    inside = space.to_model(np.ones(shape), order=1) > 0.999
+    grid = space_of(Volume(np.zeros(shape, np.float32), affine))
+    expected = carried(TILTED, places(grid.template.fa.shape, grid.template.fa.affine))
+    inside = grid.to_model(np.ones(shape), order=1) > 0.999
     voxel = np.linalg.inv(affine)
     index = carried(voxel, expected)
     # Smoothing and cubic interpolation see 8 mm beyond a place; nearer to the border a ramp bends.
@@ -84,33 +88,34 @@ def test_every_model_voxel_shows_its_own_place(grid):
     assert deep.sum() > 10000
     for axis, ramp in enumerate(places(shape, affine)):
         for order in (1, 3):
-            assert np.abs(space.to_model(ramp, order)[deep] - expected[axis][deep]).max() < 0.05
+            assert np.abs(grid.to_model(ramp, order)[deep] - expected[axis][deep]).max() < 0.05
 
 
 @any_grid
 def test_every_native_voxel_gets_what_lies_at_its_own_place(grid):
     shape, affine = grid
-    space = space_of(Volume(np.zeros(shape, np.float32), affine))
-    model = space.template.fa
+    grid = space_of(Volume(np.zeros(shape, np.float32), affine))
+    model = grid.template.fa
     expected = carried(np.linalg.inv(TILTED), places(shape, affine))
     index = carried(np.linalg.inv(model.affine), expected)
     for axis, ramp in enumerate(places(model.shape, model.affine)):
         for order, margin in ((1, 0.01), (3, 6.0)):
-            inside = np.all([(i >= margin) & (i <= n - 1 - margin) for i, n in zip(index, model.shape, strict=True)],
-                            axis=0)
+            inside = np.all(
+                [(i >= margin) & (i <= n - 1 - margin) for i, n in zip(index, model.shape, strict=True)], axis=0
+            )
             assert inside.sum() > 10000
-            assert np.abs(space.to_native(ramp, order)[inside] - expected[axis][inside]).max() < 0.05
+            assert np.abs(grid.to_native(ramp, order)[inside] - expected[axis][inside]).max() < 0.05
 
 
 @any_grid
 @pytest.mark.parametrize("order", [0, 1, 3])
 def test_a_part_of_the_native_grid_gets_what_it_gets_in_the_whole(grid, order):
     shape, affine = grid
-    space = space_of(Volume(np.zeros(shape, np.float32), affine))
+    grid = space_of(Volume(np.zeros(shape, np.float32), affine))
     where = np.zeros(shape, bool)
     where[tuple(slice(n // 3, n // 2 + 2) for n in shape)] = True
-    fa = space.template.fa.data
-    whole, part = space.to_native(fa, order), space.to_native(fa, order, box_about(where))
+    fa = grid.template.fa.data
+    whole, part = grid.to_native(fa, order), grid.to_native(fa, order, bounding_box(where))
     assert np.ptp(whole[where]) > 0.2 and part.shape == whole.shape
     np.testing.assert_allclose(part[where], whole[where], atol=1e-6 if order else 0)
     assert not part[~where].any()
@@ -122,11 +127,11 @@ def test_every_model_voxel_that_a_region_reaches_is_found(grid, scale):
     """Whatever the head's size in the template's world: what is sought in a part is what the whole would show."""
     shape, affine = grid
     plain = space_of(Volume(np.zeros(shape, np.float32), affine))
-    space = replace(plain, alignment=Alignment(TILTED @ np.diag([scale, scale, scale, 1.0]), 1.0, "affine"))
+    grid = replace(plain, alignment=Alignment(TILTED @ np.diag([scale, scale, scale, 1.0]), 1.0, "affine"))
     for low, high in ((0.4, 0.55), (0.5, 0.5), (0.0, 0.1)):
         mask = np.zeros(shape, bool)
         mask[tuple(slice(int(low * n), int(high * n) + 1) for n in shape)] = True
-        touched, reached = space.voxels_touching(mask), space.to_model(mask, order=1) > 0.01
+        touched, reached = grid.voxels_touching(mask), grid.to_model(mask, order=1) > 0.01
         assert touched[reached].all()
         assert touched.any() and reached.any() or low != 0.4, "of one small voxel, or at the rim, there may be none"
 
@@ -135,7 +140,7 @@ def test_every_model_voxel_that_a_region_reaches_is_found(grid, scale):
 def test_both_ways_agree_with_simpleitk(name):
     shape, affine = GRIDS[name]
     native = sb.brain(shape, affine, TILTED)
-    space = space_of(native, spacing=2.0)
+    grid = space_of(native, spacing=2.0)
     lps = LPS_TO_RAS @ TILTED @ LPS_TO_RAS
     transform = sitk.AffineTransform(lps[:3, :3].ravel().tolist(), lps[:3, 3].tolist())
 
@@ -143,10 +148,10 @@ def test_both_ways_agree_with_simpleitk(name):
         image = sitk.Resample(to_itk(source), to_itk(target), way, sitk.sitkLinear, 0.0)
         return sitk.GetArrayFromImage(image).transpose(2, 1, 0)
 
-    target = space.template.fa
+    target = grid.template.fa
     # Between the last voxel's centre and its face ITK still has a value; FA is 0 there.
     target = target.with_data(np.pad(target.data[1:-1, 1:-1, 1:-1], 1))
-    to_model, to_native = space.to_model(native.data, order=1), space.to_native(target.data)
+    to_model, to_native = grid.to_model(native.data, order=1), grid.to_native(target.data)
     assert to_model.max() > 0.6 and to_native.max() > 0.6
     np.testing.assert_allclose(to_model, resampled(native, target, transform), atol=2e-4)
     np.testing.assert_allclose(to_native, resampled(target, native, transform.GetInverse()), atol=2e-4)
@@ -169,9 +174,9 @@ def test_a_template_on_another_grid_keeps_its_place():
 @any_grid
 def test_a_mask_comes_back_to_the_voxels_whose_centre_it_holds(grid):
     shape, affine = grid
-    space = space_of(Volume(np.zeros(shape, np.float32), affine))
-    mask = np.random.default_rng(0).random(space.template.fa.shape) > 0.5
-    index = carried(np.linalg.inv(TILTED @ space.template.fa.affine), places(shape, affine))
+    grid = space_of(Volume(np.zeros(shape, np.float32), affine))
+    mask = np.random.default_rng(0).random(grid.template.fa.shape) > 0.5
+    index = carried(np.linalg.inv(TILTED @ grid.template.fa.affine), places(shape, affine))
     nearest = np.round(index).astype(int)
     # Beyond the outermost centres nothing is known, be it half a voxel.
     within = np.all([(i >= 0) & (i <= size - 1) for i, size in zip(index, mask.shape, strict=True)], axis=0)
@@ -180,7 +185,7 @@ def test_a_mask_comes_back_to_the_voxels_whose_centre_it_holds(grid):
     # A centre on the face of two voxels may go to either.
     clear = np.all(np.abs(index - np.floor(index) - 0.5) > 1e-3, axis=0)
     assert within.mean() > 0.5
-    np.testing.assert_array_equal(space.mask_to_native(mask)[clear], expected[clear])
+    np.testing.assert_array_equal(grid.mask_to_native(mask)[clear], expected[clear])
 
 
 def main_piece(mask: np.ndarray) -> np.ndarray:
@@ -192,16 +197,16 @@ def main_piece(mask: np.ndarray) -> np.ndarray:
 def test_find_brain_keeps_a_stripped_outline_and_cuts_noise_off():
     shape, affine = GRIDS["RAS"]
     brain = sb.brain(shape, affine, TILTED)
-    space = space_of(brain, spacing=2.0)
+    grid = space_of(brain, spacing=2.0)
     outline = main_piece(brain.data > 0)
     punched = brain.data.copy()
     middle = tuple(np.argwhere(outline).mean(0).astype(int))
     punched[middle] = 0.0
-    np.testing.assert_array_equal(find_brain(brain.with_data(punched), space), outline)
+    np.testing.assert_array_equal(find_brain_mask(brain.with_data(punched), grid), outline)
 
     air = np.random.default_rng(0).uniform(0.01, 0.3, shape).astype(np.float32)
     unstripped = brain.with_data(np.where(outline, brain.data, air))
-    found = find_brain(unstripped, space)
+    found = find_brain_mask(unstripped, grid)
     assert found[outline].all()
     away = ndimage.distance_transform_edt(brain.data == 0, sampling=brain.spacing)
     assert not found[away > 16.0].any()
@@ -210,10 +215,10 @@ def test_find_brain_keeps_a_stripped_outline_and_cuts_noise_off():
 def test_find_brain_drops_what_lies_apart():
     shape, affine = GRIDS["RAS"]
     brain = sb.brain(shape, affine, TILTED)
-    space = space_of(brain, spacing=2.0)
+    grid = space_of(brain, spacing=2.0)
     outline = main_piece(brain.data > 0)
     rim = ndimage.distance_transform_edt(~outline)
     speck = np.zeros(shape, bool)
     speck[tuple(np.argwhere((rim >= 2) & (rim < 2.2))[0])] = True
-    found = find_brain(brain.with_data(np.where(speck, 0.3, brain.data).astype(np.float32)), space)
+    found = find_brain_mask(brain.with_data(np.where(speck, 0.3, brain.data).astype(np.float32)), grid)
     np.testing.assert_array_equal(found, outline)

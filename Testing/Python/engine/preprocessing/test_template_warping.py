@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from FAAnomalyLib.preprocessing.template import Prior, on_grid
-from FAAnomalyLib.preprocessing.template_warping import bend
+from FAAnomalyLib.preprocessing.template import TemplatePriors, on_grid
+from FAAnomalyLib.preprocessing.template_warping import warp_template
 from support import synthetic_brain as sb
 
 SHAPE, MM = (40, 52, 44), 4.0
@@ -15,8 +15,8 @@ SHAPE, MM = (40, 52, 44), 4.0
 
 
 @pytest.fixture(scope="module")
-def prior() -> Prior:
-    return on_grid(sb.template(), SHAPE, MM).prior
+def priors() -> TemplatePriors:
+    return on_grid(sb.template(), SHAPE, MM).priors
 
 
 def warp(array: np.ndarray, largest_mm: float, seed: int = 0) -> np.ndarray:
@@ -27,9 +27,9 @@ def warp(array: np.ndarray, largest_mm: float, seed: int = 0) -> np.ndarray:
     return ndimage.map_coordinates(array, np.indices(SHAPE) + away, order=1)
 
 
-def miss(a: np.ndarray, b: np.ndarray, prior: Prior) -> float:
+def miss(a: np.ndarray, b: np.ndarray, priors: TemplatePriors) -> float:
     """Root mean squared difference in the brain."""
-    return float(np.sqrt(((a - b)[prior.brain > 0.5] ** 2).mean()))
+    return float(np.sqrt(((a - b)[priors.brain > 0.5] ** 2).mean()))
 
 
 def overlap(a: np.ndarray, b: np.ndarray) -> float:
@@ -37,66 +37,70 @@ def overlap(a: np.ndarray, b: np.ndarray) -> float:
     return 2.0 * (a & b).sum() / (a.sum() + b.sum())
 
 
-def test_a_brain_like_the_template_bends_nothing(prior):
-    same = bend(prior, prior.fa, MM)
+def test_a_brain_like_the_template_bends_nothing(priors):
+    same = warp_template(priors, priors.fa, MM)
     for name in ("fa", "white_matter", "brain"):
-        np.testing.assert_allclose(getattr(same, name), getattr(prior, name), atol=0.02)
+        np.testing.assert_allclose(getattr(same, name), getattr(priors, name), atol=0.02)
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_smooth_deformation_is_largely_undone_for_all_that_is_known_of_a_place(prior, seed):
-    fa = warp(prior.fa, 8.0, seed)
-    bent = bend(prior, fa, MM)
-    assert miss(bent.fa, fa, prior) < 0.75 * miss(prior.fa, fa, prior)
+def test_a_smooth_deformation_is_largely_undone_for_all_that_is_known_of_a_place(priors, seed):
+    fa = warp(priors.fa, 8.0, seed)
+    warped = warp_template(priors, fa, MM)
+    assert miss(warped.fa, fa, priors) < 0.75 * miss(priors.fa, fa, priors)
     # White matter and brain are carried by what FA showed.
-    white = warp(prior.white_matter, 8.0, seed)
-    assert 1.0 - overlap(bent.white_matter, white) < 0.75 * (1.0 - overlap(prior.white_matter, white))
-    brain = warp(prior.brain, 8.0, seed)
-    assert miss(bent.brain, brain, prior) < 0.75 * miss(prior.brain, brain, prior)
+    white = warp(priors.white_matter, 8.0, seed)
+    assert 1.0 - overlap(warped.white_matter, white) < 0.75 * (1.0 - overlap(priors.white_matter, white))
+    brain = warp(priors.brain, 8.0, seed)
+    assert miss(warped.brain, brain, priors) < 0.75 * miss(priors.brain, brain, priors)
 
 
 @pytest.mark.parametrize("axis", range(3))
-def test_a_shift_is_followed_along_its_own_axis(prior, axis):
-    shifted = bend(prior, np.roll(prior.fa, 2, axis), MM)
-    moved = np.subtract(*(ndimage.center_of_mass(one.brain) for one in (shifted, prior)))
+def test_a_shift_is_followed_along_its_own_axis(priors, axis):
+    shifted = warp_template(priors, np.roll(priors.fa, 2, axis), MM)
+    moved = np.subtract(*(ndimage.center_of_mass(one.brain) for one in (shifted, priors)))
     expected = np.zeros(3)
     expected[axis] = 2.0
     np.testing.assert_allclose(moved, expected, atol=0.25)
 
 
-def test_every_prior_is_float32_between_0_and_1_and_the_template_stays_as_it_is(prior):
-    before = [array.copy() for array in (prior.fa, prior.white_matter, prior.brain)]
-    noisy = np.clip(warp(prior.fa, 12.0) + np.random.default_rng(1).normal(0, 0.1, SHAPE), 0, 1)
-    bent = bend(prior, noisy.astype(np.float32), MM)
-    for array, old, kept in zip((bent.fa, bent.white_matter, bent.brain),
-                                (prior.fa, prior.white_matter, prior.brain), before, strict=True):
+def test_every_prior_is_float32_between_0_and_1_and_the_template_stays_as_it_is(priors):
+    before = [array.copy() for array in (priors.fa, priors.white_matter, priors.brain)]
+    noisy = np.clip(warp(priors.fa, 12.0) + np.random.default_rng(1).normal(0, 0.1, SHAPE), 0, 1)
+    warped = warp_template(priors, noisy.astype(np.float32), MM)
+    for array, old, kept in zip(
+        (warped.fa, warped.white_matter, warped.brain),
+        (priors.fa, priors.white_matter, priors.brain),
+        before,
+        strict=True,
+    ):
         assert array.dtype == np.float32 and array.shape == SHAPE and array.flags.c_contiguous
         assert np.isfinite(array).all() and array.min() >= 0.0 and array.max() <= 1.0
         np.testing.assert_array_equal(old, kept)
 
 
-def test_another_scanners_contrast_bends_little(prior):
-    bent = bend(prior, 0.7 * prior.fa + 0.03 * (prior.fa > 0), MM)
-    assert miss(bent.fa, prior.fa, prior) < 0.7 * miss(warp(prior.fa, 8.0), prior.fa, prior)
+def test_another_scanners_contrast_bends_little(priors):
+    warped = warp_template(priors, 0.7 * priors.fa + 0.03 * (priors.fa > 0), MM)
+    assert miss(warped.fa, priors.fa, priors) < 0.7 * miss(warp(priors.fa, 8.0), priors.fa, priors)
 
 
 @pytest.mark.parametrize("change", [0.3, -0.3])
-def test_a_lesion_hardly_leads_the_template(prior, change):
+def test_a_lesion_hardly_leads_the_template(priors, change):
     """What the template shows at a lesion must not come from the lesion."""
     affine = on_grid(sb.template(), SHAPE, MM).fa.affine
     # Near the midline, where a finer deformation does follow it.
     lesion = sb.sphere(SHAPE, affine, np.eye(4), sb.Lesion((14.0, -40.0, 24.0), radius_mm=12.0))
-    healthy = warp(prior.fa, 6.0)
+    healthy = warp(priors.fa, 6.0)
     ill = np.where(lesion, np.clip(healthy + change, 0.0, 1.0), healthy).astype(np.float32)
-    led = (bend(prior, ill, MM).fa - bend(prior, healthy, MM).fa)[lesion].mean()
+    led = (warp_template(priors, ill, MM).fa - warp_template(priors, healthy, MM).fa)[lesion].mean()
     assert abs(led) < 0.1 * abs((ill - healthy)[lesion].mean())
 
 
-def test_the_displacement_says_which_place_of_the_template_each_voxel_is(prior):
-    bent = bend(prior, warp(prior.fa, 8.0), MM)
-    assert bent.displacement.shape == (3, *SHAPE) and bent.displacement.dtype == np.float32
-    inner = prior.brain > 0.5
+def test_the_displacement_says_which_place_of_the_template_each_voxel_is(priors):
+    warped = warp_template(priors, warp(priors.fa, 8.0), MM)
+    assert warped.displacement.shape == (3, *SHAPE) and warped.displacement.dtype == np.float32
+    inner = priors.brain > 0.5
     for name in ("fa", "white_matter"):
-        carried = ndimage.map_coordinates(getattr(prior, name), np.indices(SHAPE) + bent.displacement, order=1)
-        np.testing.assert_allclose(carried[inner], getattr(bent, name)[inner], atol=1e-3)
-    assert np.abs(bent.displacement[:, inner]).max() > 0.5
+        carried = ndimage.map_coordinates(getattr(priors, name), np.indices(SHAPE) + warped.displacement, order=1)
+        np.testing.assert_allclose(carried[inner], getattr(warped, name)[inner], atol=1e-3)
+    assert np.abs(warped.displacement[:, inner]).max() > 0.5

@@ -47,8 +47,9 @@ def box(shape=(40, 48, 32), spacing=(4.0, 4.0, 5.0)):
     data = np.zeros(shape, np.float32)
     data[2:-2, 2:-2, 2:-2] = 0.2
     data[-9:-3, -11:-3, -8:-3] = 0.8
-    return Volume(data, np.array([[spacing[0], 0, 0, -80], [0, spacing[1], 0, -96], [0, 0, spacing[2], -70],
-                                  [0, 0, 0, 1.0]]))
+    return Volume(
+        data, np.array([[spacing[0], 0, 0, -80], [0, spacing[1], 0, -96], [0, 0, spacing[2], -70], [0, 0, 0, 1.0]])
+    )
 
 
 def result_of(volume, regions=0, z=None, **provenance):
@@ -56,10 +57,19 @@ def result_of(volume, regions=0, z=None, **provenance):
     segmentation = np.where(np.abs(z) > 4, np.where(z > 0, 1, 2), 0).astype(np.uint8)
     peak = np.unravel_index(np.argmax(volume.data), volume.shape)
     ras = tuple(float(v) for v in volume.affine[:3, :3] @ peak + volume.affine[:3, 3])
-    found = [Region(i + 1, "decreased" if i % 2 else "increased", 30, 1.5, 6.0 - i / 9, 4.0, -0.2, 0.05, ras, ras)
-             for i in range(regions)]
-    return Result(volume, volume.with_data(volume.data * 0.9), volume.with_data(volume.data * 0.1), volume.with_data(z),
-                  volume.with_data(segmentation), found, dict(provenance))
+    found = [
+        Region(i + 1, "decreased" if i % 2 else "increased", 30, 1.5, 6.0 - i / 9, 4.0, -0.2, 0.05, ras, ras)
+        for i in range(regions)
+    ]
+    return Result(
+        volume,
+        volume.with_data(volume.data * 0.9),
+        volume.with_data(volume.data * 0.1),
+        volume.with_data(z),
+        volume.with_data(segmentation),
+        found,
+        dict(provenance),
+    )
 
 
 def images(page):
@@ -84,8 +94,10 @@ def test_oblique_volumes_go_to_their_nearest_axes():
     np.testing.assert_allclose(back.affine, matrix, atol=1e-9)
 
 
-@pytest.mark.parametrize(("axis", "place"), [(AXIAL, "front up, right on the left"),
-                                             (CORONAL, "top up, right on the left"), (SAGITTAL, "top up, front left")])
+@pytest.mark.parametrize(
+    ("axis", "place"),
+    [(AXIAL, "front up, right on the left"), (CORONAL, "top up, right on the left"), (SAGITTAL, "top up, front left")],
+)
 def test_a_marker_right_front_top_lands_up_and_left(axis, place):
     data = np.zeros((6, 7, 8))
     data[5, 6, 7] = 1
@@ -98,9 +110,12 @@ def test_a_marker_right_front_top_lands_up_and_left(axis, place):
 def test_pictures_show_the_marker_on_the_patients_right_side(order, signs, axis):
     plain = box()
     plain.data[plain.data > 0.5] = 0.2
-    with_marker, without = (np.asarray(Scene(result_of(turned(v, order, signs)), width=200)
-                                       .panel("input", axis, (34, 40, 26)).convert("L")).astype(int)
-                            for v in (box(), plain))
+    with_marker, without = (
+        np.asarray(
+            Scene(result_of(turned(v, order, signs)), width=200).panel("input", axis, (34, 40, 26)).convert("L")
+        ).astype(int)
+        for v in (box(), plain)
+    )
     rows, columns = np.nonzero(with_marker - without > 100)
     height, width = with_marker.shape
     assert rows.size > 100
@@ -201,13 +216,28 @@ def test_the_page_is_one_sound_file():
 
 
 def test_regions_are_described():
-    result = result_of(box(), regions=14, threshold=4.2, seconds={"a": 20.0, "b": 21.4}, mask_type="cubic",
-                       mask_size=16, model={"name": "small", "sha256": "ab" * 32})
+    result = result_of(
+        box(),
+        regions=14,
+        threshold=4.2,
+        seconds={"a": 20.0, "b": 21.4},
+        mask_type="cubic",
+        mask_size=16,
+        model={"name": "small", "sha256": "ab" * 32},
+    )
     page = report_html(result)
     assert page.count("<h3") == 12 and page.count("<td>1.50</td>") == 14
     assert "2 weaker regions" in page and result.regions[11].sentence().replace("'", "&#x27;") in page
-    for fact in ("<b>14</b>", "<b>7 / 7</b>", "<b>21.0 ml</b>", "<b>4.20</b>", "<b>41 s</b>", "<b>cubic, 20 mm</b>",
-                 "<b>small</b>", "<b>4 x 4 x 5</b>"):
+    for fact in (
+        "<b>14</b>",
+        "<b>7 / 7</b>",
+        "<b>21.0 ml</b>",
+        "<b>4.20</b>",
+        "<b>41 s</b>",
+        "<b>cubic, 20 mm</b>",
+        "<b>small</b>",
+        "<b>4 x 4 x 5</b>",
+    ):
         assert fact in page
 
 
@@ -218,8 +248,10 @@ def test_without_regions():
 
 def test_one_sign_alone_is_said_with_its_threshold():
     limits = {"increased": 3.25, "decreased": 3.5}
-    pages = {signs: report_html(result_of(box(), threshold_z=limits, request={"signs": signs}))
-             for signs in ("both", "increased", "decreased")}
+    pages = {
+        signs: report_html(result_of(box(), threshold_z=limits, request={"signs": signs}))
+        for signs in ("both", "increased", "decreased")
+    }
     for signs, threshold in (("both", "+3.25 / -3.50"), ("increased", "+3.25"), ("decreased", "-3.50")):
         assert f"<b>{threshold}</b>" in pages[signs]
         assert ("was looked for" in pages[signs]) == (signs != "both")
@@ -238,15 +270,30 @@ def test_tiny_and_empty_results(shape, value):
 
 def test_everything_is_escaped():
     evil = "<script>alert('x')</script>&\""
-    page = report_html(result_of(box(), regions=1, input=f"{evil}.nii", warnings=[evil], model=evil, threshold=evil,
-                                 nested={evil: [evil]}, mask_type=evil))
+    page = report_html(
+        result_of(
+            box(),
+            regions=1,
+            input=f"{evil}.nii",
+            warnings=[evil],
+            model=evil,
+            threshold=evil,
+            nested={evil: [evil]},
+            mask_type=evil,
+        )
+    )
     assert "<script" not in page and "&lt;script&gt;" in page
 
 
 def test_no_folder_of_the_machine_is_told():
-    page = report_html(result_of(box(), request={"input": "/data/Jane Doe/fa.nii.gz", "output": "C:\\Doe\\out"},
-                                 warnings=["/data/Doe/fa.nii.gz says nothing", "values above 1/2 and 0/1"],
-                                 model="/srv/Doe/models/mine"))
+    page = report_html(
+        result_of(
+            box(),
+            request={"input": "/data/Jane Doe/fa.nii.gz", "output": "C:\\Doe\\out"},
+            warnings=["/data/Doe/fa.nii.gz says nothing", "values above 1/2 and 0/1"],
+            model="/srv/Doe/models/mine",
+        )
+    )
     assert "Doe" not in page and "fa.nii.gz says nothing" in page and "mine" in page
     assert "values above 1/2 and 0/1" in page
 

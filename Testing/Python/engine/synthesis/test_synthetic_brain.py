@@ -10,7 +10,7 @@ import pytest
 from FAAnomalyLib.cli import application as cli
 from FAAnomalyLib.evaluation.planting.truth import anatomy
 from FAAnomalyLib.io.volumes import load_volume
-from FAAnomalyLib.pipeline.loaded_model import load_engine
+from FAAnomalyLib.pipeline.loaded_model import open_model
 from FAAnomalyLib.preprocessing.model_grid import prepare
 from FAAnomalyLib.synthesis.synthetic_brain import sample_brain
 from FAAnomalyLib.volume import Volume
@@ -28,8 +28,28 @@ def model(tmp_path_factory) -> str:
 @pytest.fixture(scope="module")
 def planted(model, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("out") / "Probe é"
-    assert cli.main(["sample", "-o", str(folder), "--model", model, "--seed", "3", "--steps", "2", "--device", "cpu",
-                     "--plant", str(CHANGE), "--diameter-mm", str(DIAMETER)]) == 0
+    assert (
+        cli.main(
+            [
+                "sample",
+                "-o",
+                str(folder),
+                "--model",
+                model,
+                "--seed",
+                "3",
+                "--steps",
+                "2",
+                "--device",
+                "cpu",
+                "--plant",
+                str(CHANGE),
+                "--diameter-mm",
+                str(DIAMETER),
+            ]
+        )
+        == 0
+    )
     return folder
 
 
@@ -50,14 +70,14 @@ def test_what_was_planted_is_the_truth_and_nothing_else_differs(planted):
 
 def test_the_truth_is_white_matter_of_the_brain_that_was_drawn(planted, model):
     """Not of the template that it began as."""
-    white = anatomy(prepare(read(planted, "healthy"), load_engine(model, "cpu").template)).white
+    white = anatomy(prepare(read(planted, "healthy"), open_model(model, "cpu").template)).white
     truth = read(planted, "truth").data > 0.5
     assert truth.sum() >= 10 and not (truth & ~white).any()
 
 
 def test_a_seed_decides_the_brain(planted, model):
-    engine = load_engine(model, "cpu")
-    again, other = (sample_brain(engine.filler, engine.template, seed, steps=2) for seed in (3, 4))
+    engine = open_model(model, "cpu")
+    again, other = (sample_brain(engine.inpainter, engine.template, seed, steps=2) for seed in (3, 4))
     healthy = read(planted, "healthy")
     np.testing.assert_allclose(again.data, healthy.data, atol=1e-6)
     np.testing.assert_allclose(again.affine, healthy.affine, atol=1e-4)
@@ -70,11 +90,17 @@ def test_without_a_plan_the_brain_stands_alone(model, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["sample_fa.nii.gz"]
 
 
-@pytest.mark.parametrize(("wrong", "said"), [
-    (["--plant", "0"], "cannot be planted"), (["--plant", "-1.5"], "between 0 and 1"), (["--plant", "nan"], "planted"),
-    (["--plant", "-0.3", "--diameter-mm", "0"], "at most 80 mm"),
-    (["--plant", "-0.3", "--diameter-mm", "nan"], "at most 80 mm"), (["--steps", "0"], "from 1 to 1000"),
-])
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (["--plant", "0"], "cannot be planted"),
+        (["--plant", "-1.5"], "between 0 and 1"),
+        (["--plant", "nan"], "planted"),
+        (["--plant", "-0.3", "--diameter-mm", "0"], "at most 80 mm"),
+        (["--plant", "-0.3", "--diameter-mm", "nan"], "at most 80 mm"),
+        (["--steps", "0"], "from 1 to 1000"),
+    ],
+)
 def test_what_cannot_be_drawn_is_told_before_anything_is(wrong, said, tmp_path, capsys):
     assert cli.main(["sample", "-o", str(tmp_path / "out"), *wrong]) == 2
     error = capsys.readouterr().err

@@ -10,19 +10,19 @@ import pytest
 from scipy import ndimage, stats
 
 from FAAnomalyLib.anomaly.calibration import COMBINATIONS, FILE, Calibration, drawn_name
-from FAAnomalyLib.anomaly.regions import find_regions, sought
-from FAAnomalyLib.anomaly.residual_maps import DRAWN, FIRST, YARDSTICK
+from FAAnomalyLib.anomaly.regions import find_regions, restrict_to_signs
+from FAAnomalyLib.anomaly.residual_maps import REFERENCE_KEYS, REGION_KEYS, SCREENING_KEYS
 from FAAnomalyLib.cli import application as cli
 from FAAnomalyLib.datasets.cohort import mask_of
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.models.manifest import calibrated_on, read_manifest, sha256_of
 from FAAnomalyLib.pipeline.detector import Detector
-from FAAnomalyLib.pipeline.loaded_model import load_engine
+from FAAnomalyLib.pipeline.loaded_model import open_model
 from FAAnomalyLib.preprocessing.affine_registration import Alignment
-from FAAnomalyLib.preprocessing.model_grid import ModelSpace, Prepared
+from FAAnomalyLib.preprocessing.model_grid import ModelGrid, PreparedSubject
 from FAAnomalyLib.request import SIGNS, DetectRequest
 from FAAnomalyLib.training.calibration_fit import COVERING, FINEST_STEP, PRIOR_PEOPLE, TAIL, fit
-from FAAnomalyLib.training.healthy_maps import Healthy, look_at
+from FAAnomalyLib.training.healthy_maps import HealthySubject, screen_cohort
 from FAAnomalyLib.volume import Volume
 from support import tiny_brain as tb
 from support import tiny_training
@@ -31,12 +31,13 @@ JUDGED = tb.ball((12, 14, 12), 30.0)
 PLACE = (12, 14, 12)
 
 
-def somebody(number: int, person: str | None = None, scale: float = 0.02, more: np.ndarray | float = 0.0,
-             shift_mm: float = 0.0) -> Healthy:
+def somebody(
+    number: int, person: str | None = None, scale: float = 0.02, more: np.ndarray | float = 0.0, shift_mm: float = 0.0
+) -> HealthySubject:
     """Maps of smooth noise that is this volume's own, with what is added to all of them, in spreads."""
     rng = np.random.default_rng(100 + number)
     maps = {}
-    for key in FIRST:
+    for key in SCREENING_KEYS:
         noise = ndimage.gaussian_filter(rng.standard_normal(tb.SHAPE), key[1] / tb.MM)
         maps[key] = np.where(JUDGED, 0.01 + scale * (noise / noise.std() + more), 0.0).astype(np.float32)
     known = tiny_training.template()
@@ -44,15 +45,19 @@ def somebody(number: int, person: str | None = None, scale: float = 0.02, more: 
     affine[:3, 3] += shift_mm
     native = Volume(known.fa.data, affine)
     whole = np.ones(tb.SHAPE, bool)
-    prepared = Prepared(ModelSpace(native, known, Alignment(np.eye(4), 1.0, "affine")), native.data, whole, whole, [])
-    return Healthy(f"{number}_FA.nii.gz", person or f"P{number}", prepared, whole, JUDGED, maps)
+    prepared = PreparedSubject(
+        ModelGrid(native, known, Alignment(np.eye(4), 1.0, "affine")), native.data, whole, whole, []
+    )
+    return HealthySubject(f"{number}_FA.nii.gz", person or f"P{number}", prepared, whole, JUDGED, maps)
 
 
 @pytest.fixture(scope="module")
-def people() -> list[Healthy]:
+def people() -> list[HealthySubject]:
     """Six, of whom one deviates strongly at one place."""
-    return [*(somebody(number, scale=0.02 + 0.002 * number) for number in range(5)),
-            somebody(5, more=8.0 * tb.ball(PLACE, 8.0))]
+    return [
+        *(somebody(number, scale=0.02 + 0.002 * number) for number in range(5)),
+        somebody(5, more=8.0 * tb.ball(PLACE, 8.0)),
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +74,9 @@ def without(people) -> list[Calibration]:
 @pytest.fixture(scope="module")
 def seen(people, without) -> list[dict[str, np.ndarray]]:
     """Sums of maps of everybody as a calibration shows them that knows only the others."""
-    return [others.combined(one.maps, one.judged, one.yardstick) for one, others in zip(people, without, strict=True)]
+    return [
+        others.combined(one.maps, one.analysed, one.subject_scale) for one, others in zip(people, without, strict=True)
+    ]
 
 
 def largest(maps: list[np.ndarray], sign: int) -> np.ndarray:
@@ -83,8 +90,8 @@ def beyond(maxima: np.ndarray) -> float:
 
 
 def test_bias_and_spread_are_those_of_the_people_with_a_prior_of_none(people, fitted):
-    for key in (FIRST[0], FIRST[-1]):
-        standard = np.stack([(one.maps[key] - one.yardstick[key][0]) / one.yardstick[key][1] for one in people])
+    for key in (SCREENING_KEYS[0], SCREENING_KEYS[-1]):
+        standard = np.stack([(one.maps[key] - one.subject_scale[key][0]) / one.subject_scale[key][1] for one in people])
         bias = standard.sum(0) / (len(people) + PRIOR_PEOPLE)
         np.testing.assert_allclose(fitted.bias[key][JUDGED], bias[JUDGED], rtol=1e-3, atol=1e-5)
         square = (((standard - bias) ** 2).sum(0) + PRIOR_PEOPLE) / (len(people) + PRIOR_PEOPLE)
@@ -97,8 +104,8 @@ def test_bias_and_spread_are_those_of_the_people_with_a_prior_of_none(people, fi
 
 
 def test_the_yardstick_of_the_population_is_the_median_persons(people, fitted):
-    for key in FIRST:
-        assert fitted.subject[key] == pytest.approx(np.median([one.yardstick[key][1] for one in people]))
+    for key in SCREENING_KEYS:
+        assert fitted.subject[key] == pytest.approx(np.median([one.subject_scale[key][1] for one in people]))
 
 
 @pytest.mark.parametrize("name", COMBINATIONS)
@@ -110,20 +117,22 @@ def test_limits_are_what_a_person_shows_whom_the_statistics_do_not_know(fitted, 
 def test_nobodys_own_deviation_makes_it_look_smaller(people, fitted, seen):
     """The one with a change stands out more than by statistics that include it."""
     ill = people[-1]
-    known = fitted.combined(ill.maps, ill.judged, ill.yardstick)
+    known = fitted.combined(ill.maps, ill.analysed, ill.subject_scale)
     for name, own in known.items():
         assert seen[-1][name].max() > 1.2 * own.max()
         assert fitted.limits[name][0] > own.max()
 
 
 def test_limits_of_a_drawn_region_are_those_of_its_yardstick_and_wider(people, fitted, without):
-    for drawn in DRAWN:
-        key = YARDSTICK[drawn]
-        found = [others.standardised(key, one.maps[key], one.judged, one.yardstick[key])
-                 for one, others in zip(people, without, strict=True)]
+    for drawn in REGION_KEYS:
+        key = REFERENCE_KEYS[drawn]
+        found = [
+            others.standardised(key, one.maps[key], one.analysed, one.subject_scale[key])
+            for one, others in zip(people, without, strict=True)
+        ]
         expected = [COVERING * beyond(largest(found, sign)) for sign in (1, -1)]
         assert fitted.limits[drawn_name(drawn[1])] == pytest.approx(expected, rel=1e-3)
-    assert set(fitted.limits) == {*COMBINATIONS, *(drawn_name(sigma) for _, sigma in DRAWN)} and COVERING > 1.0
+    assert set(fitted.limits) == {*COMBINATIONS, *(drawn_name(sigma) for _, sigma in REGION_KEYS)} and COVERING > 1.0
 
 
 def test_z_is_standard_normal_in_healthy_people(fitted, seen):
@@ -156,7 +165,7 @@ def test_thresholds_are_for_the_z_that_results_show(people, fitted):
 
 def regions_a_brain(fitted, seen, scale: float, signs: str) -> float:
     """Regions that people show on average at a share of the automatic threshold."""
-    limits = sought(tuple(scale * limit for limit in fitted.threshold), signs)
+    limits = restrict_to_signs(tuple(scale * limit for limit in fitted.threshold), signs)
     brains = [Volume(fitted.to_normal(fitted.strongest(maps)) * JUDGED, np.diag([tb.MM] * 3 + [1.0])) for maps in seen]
     return np.mean([len(find_regions(brain, brain, limits)[1]) for brain in brains])
 
@@ -172,8 +181,8 @@ def test_the_sensitive_threshold_lets_a_healthy_brain_show_one_region(fitted, se
 @pytest.mark.parametrize("signs", SIGNS[1:])
 def test_who_looks_for_one_sign_alone_is_shown_one_region_of_it(fitted, seen, signs):
     tail = SIGNS[1:].index(signs)
-    assert fitted.alone[tail] < fitted.sensitive[tail], "the other sign's regions do not count"
-    share = fitted.alone[tail] / fitted.threshold[tail]
+    assert fitted.one_sided[tail] < fitted.sensitive[tail], "the other sign's regions do not count"
+    share = fitted.one_sided[tail] / fitted.threshold[tail]
     below = share - FINEST_STEP
     assert regions_a_brain(fitted, seen, share, signs) <= 1.0 < regions_a_brain(fitted, seen, below, signs)
 
@@ -185,7 +194,7 @@ def test_two_volumes_of_a_person_share_its_weight(people, fitted):
     assert set(twice.limits) == set(fitted.limits)
     for name, limit in fitted.limits.items():
         assert twice.limits[name] == pytest.approx(limit, rel=1e-4)
-    for key in FIRST:
+    for key in SCREENING_KEYS:
         np.testing.assert_allclose(twice.bias[key], fitted.bias[key], atol=1e-5)
         np.testing.assert_allclose(twice.spread[key], fitted.spread[key], atol=1e-5)
     # As another person it would count.
@@ -196,7 +205,14 @@ def test_it_tells_of_every_volume_and_needs_nothing_but_maps(people, fitted):
     told: list[str] = []
     fit(people, told.append)
     assert len(told) == len(people) and all(one.name in line for one, line in zip(people, told, strict=True))
-    assert {field.name for field in fields(Healthy)} == {"name", "person", "prepared", "covered", "judged", "maps"}
+    assert {field.name for field in fields(HealthySubject)} == {
+        "name",
+        "person",
+        "prepared",
+        "covered",
+        "judged",
+        "maps",
+    }
 
 
 def test_there_is_no_spread_of_a_pair(people):
@@ -228,8 +244,21 @@ def site(tmp_path_factory):
 
 
 def calibrate(site, model: str, *more: str) -> int:
-    return cli.main(["calibrate", str(site / "data"), "--folds", str(site / "folds.csv"),
-                     "--people", str(site / "people.csv"), "-o", str(site / model), "--device", "cpu", *more])
+    return cli.main(
+        [
+            "calibrate",
+            str(site / "data"),
+            "--folds",
+            str(site / "folds.csv"),
+            "--people",
+            str(site / "people.csv"),
+            "-o",
+            str(site / model),
+            "--device",
+            "cpu",
+            *more,
+        ]
+    )
 
 
 def test_the_command_seals_a_calibration_in_the_model_and_in_everybodys_own(site, capsys):
@@ -240,13 +269,13 @@ def test_the_command_seals_a_calibration_in_the_model_and_in_everybodys_own(site
     everybody = {f"{name}_FA.nii.gz" for name in ("a", "b", "c", "d", "d2")}
     manifest = read_manifest(site / "model")
     assert calibrated_on(manifest) == everybody and manifest["training"] == {"volumes": ["somebody_FA.nii.gz"]}
-    engine = load_engine(str(site / "model"), "cpu")
+    engine = open_model(str(site / "model"), "cpu")
     assert engine.calibration.people == manifest["calibration"]["people"] == 4
     assert engine.calibration.limits.keys() == manifest["calibration"]["limits"].keys()
     assert all(np.isfinite(limit).all() and min(limit) > 0 for limit in engine.calibration.limits.values())
     assert manifest["calibration"]["threshold"] == pytest.approx(engine.calibration.threshold, abs=1e-3)
     assert manifest["calibration"]["sensitive"] == pytest.approx(engine.calibration.sensitive, abs=1e-3)
-    assert manifest["calibration"]["alone"] == pytest.approx(engine.calibration.alone, abs=1e-3)
+    assert manifest["calibration"]["alone"] == pytest.approx(engine.calibration.one_sided, abs=1e-3)
     assert (cross / "folds.csv").read_text().split() == ["person,model", "A,A", "B,B", "C,C", "D,D"]
     for name in "ABCD":
         own = read_manifest(cross / name)
@@ -277,7 +306,7 @@ def test_a_model_with_a_calibration_of_another_version_can_be_calibrated(site):
     path.write_text(json.dumps({**json.loads(before), "calibration": {"sha256": sha256_of(site / "fold" / FILE)}}))
     try:
         with pytest.raises(FAError, match="Calibrate the model again"):
-            load_engine(str(site / "fold"), "cpu")
+            open_model(str(site / "fold"), "cpu")
         assert calibrate(site, "model", "--work", str(site / "work")) == 0
     finally:
         path.write_text(before)
@@ -287,10 +316,11 @@ def test_a_model_with_a_calibration_of_another_version_can_be_calibrated(site):
 def test_a_detection_goes_on_with_the_passes_of_a_calibration(site):
     """And so does ``evaluate --work`` with untouched brains."""
     work, path = site / "work3", site / "data" / "a_FA.nii.gz"
-    look_at([("A", path)], {"A": site / "fold"}, work, "cpu", lambda text: None)
+    screen_cohort([("A", path)], {"A": site / "fold"}, work, "cpu", lambda text: None)
     passes = {file: file.stat().st_mtime_ns for file in (work / ".passes").glob("*/*.npy")}
-    request = DetectRequest(str(path), str(work), str(site / "fold"), device="cpu", resume=True,
-                            brain_mask=str(mask_of(path)))
+    request = DetectRequest(
+        str(path), str(work), str(site / "fold"), device="cpu", resume=True, brain_mask=str(mask_of(path))
+    )
     Detector().detect(request)
     assert passes and passes == {file: file.stat().st_mtime_ns for file in (work / ".passes").glob("*/*.npy")}
     Detector().detect(replace(request, mask_type="wm"))

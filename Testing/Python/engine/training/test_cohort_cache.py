@@ -39,10 +39,17 @@ def test_other_names_serve_where_none_ends_in_fa(tmp_path):
     assert [person for person, _ in find_volumes(tmp_path)] == ["one", "two"]
 
 
-@pytest.mark.parametrize(("csv", "words"), [
-    (None, "no folder"), ("file,person\nz,Zoe\n", "names none of the FA maps"), ("name,who\na,Ann\n", "lacks its file"),
-    ("file,person\na\n", "lacks its file"), (b"\xff\xfe\x00\xd8", "cannot be read"), ("absent", "cannot be read"),
-])
+@pytest.mark.parametrize(
+    ("csv", "words"),
+    [
+        (None, "no folder"),
+        ("file,person\nz,Zoe\n", "names none of the FA maps"),
+        ("name,who\na,Ann\n", "lacks its file"),
+        ("file,person\na\n", "lacks its file"),
+        (b"\xff\xfe\x00\xd8", "cannot be read"),
+        ("absent", "cannot be read"),
+    ],
+)
 def test_bad_folders_and_lists_of_people(tmp_path, csv, words):
     folder, people = touch(tmp_path, "a_FA.nii.gz"), tmp_path / "people.csv"
     if csv is None:

@@ -69,11 +69,13 @@ def undisturbed(tmp_path_factory):
 
 # --- resuming ----------------------------------------------------------------------------------------------------
 
+
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="Windows has no SIGKILL")
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path, undisturbed):
     folder = tmp_path / "run"
-    done = subprocess.run([*PROGRAM, "dies", str(folder), "3"], env=environment(), capture_output=True, text=True,
-                          timeout=900)
+    done = subprocess.run(
+        [*PROGRAM, "dies", str(folder), "3"], env=environment(), capture_output=True, text=True, timeout=900
+    )
     assert done.returncode == -signal.SIGKILL, done.stderr
     (folder / "checkpoint.pt.partial").write_bytes(b"half")
     (folder / "log.csv").write_text("step,squared_error,seconds_per_step,held_out_rmse_fa\n3,9.9,1,\n")
@@ -151,13 +153,16 @@ def test_the_number_format_is_kept(tmp_path):
     assert one.dtype == torch.bfloat16
 
 
-@pytest.mark.parametrize(("change", "words"), [
-    ({"recipe": replace(tiny_training.TINY, learning_rate=2e-3)}, "other settings"),
-    ({"seed": 1}, "other settings"),
-    ({"people": ("A", "B", "C")}, "other people"),
-    ({"held_out": [tiny_training.subject("x", "X", 9)]}, "other people"),
-    ({"template": on_grid(tiny_training.template(), (24, 28, 24), 4.1)}, None),
-])
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"recipe": replace(tiny_training.TINY, learning_rate=2e-3)}, "other settings"),
+        ({"seed": 1}, "other settings"),
+        ({"people": ("A", "B", "C")}, "other people"),
+        ({"held_out": [tiny_training.subject("x", "X", 9)]}, "other people"),
+        ({"template": on_grid(tiny_training.template(), (24, 28, 24), 4.1)}, None),
+    ],
+)
 def test_a_run_of_something_else_is_refused(undisturbed, change, words):
     one = tiny_training.trainer(undisturbed.folder, **change)
     if words is None:
@@ -169,8 +174,7 @@ def test_a_run_of_something_else_is_refused(undisturbed, change, words):
 
 def test_a_run_from_before_people_were_kept_is_taken(tmp_path, undisturbed):
     state = torch.load(undisturbed.folder / "checkpoint.pt", weights_only=True)
-    torch.save({k: v for k, v in state.items() if k not in ("data", "computed", "running")},
-               tmp_path / "checkpoint.pt")
+    torch.save({k: v for k, v in state.items() if k not in ("data", "computed", "running")}, tmp_path / "checkpoint.pt")
     one = tiny_training.trainer(tmp_path)
     one.resume()
     assert_same(one, undisturbed)
@@ -190,7 +194,7 @@ def spoil(path, how, folder):
     whole = path.read_bytes()
     state = torch.load(path, weights_only=True)
     if isinstance(how, float):
-        path.write_bytes(whole[:int(how * len(whole))])
+        path.write_bytes(whole[: int(how * len(whole))])
     elif how == "flipped":
         path.write_bytes(whole[:2000] + bytes(b ^ 0xFF for b in whole[2000:2400]) + whole[2400:])
     elif how == "text":
@@ -216,8 +220,25 @@ def spoil(path, how, folder):
         torch.save(state, path)
 
 
-@pytest.mark.parametrize("how", [0.0, 0.001, 0.5, 0.999, "flipped", "text", "code", "code in a checkpoint", "list",
-                                 "foreign", "lacks a weight", "lacks an average", "no optimiser", "other shapes"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        0.0,
+        0.001,
+        0.5,
+        0.999,
+        "flipped",
+        "text",
+        "code",
+        "code in a checkpoint",
+        "list",
+        "foreign",
+        "lacks a weight",
+        "lacks an average",
+        "no optimiser",
+        "other shapes",
+    ],
+)
 def test_a_damaged_checkpoint_is_one_clear_error(tmp_path, undisturbed, how):
     folder = tmp_path / "run"
     folder.mkdir()
@@ -236,15 +257,16 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(tmp_path, monkey
 
     def full(state, handle):
         handle.write(b"half")
-        raise OSError(28, "No space left on device")
+        raise OSError(28, "No grid left on device")
 
     monkeypatch.setattr(torch, "save", full)
-    with pytest.raises(FAError, match="No space left"):
+    with pytest.raises(FAError, match="No grid left"):
         one.save()
     assert (tmp_path / "checkpoint.pt").read_bytes() == before
 
 
 # --- the shell command -------------------------------------------------------------------------------------------
+
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
@@ -264,14 +286,26 @@ def tiny(monkeypatch):
 
 
 def arguments(site, run, *more):
-    return [str(site / "data"), "-o", str(run), "--recipe", "tiny", "--template", str(site / "template"), "--device",
-            "cpu", *more]
+    return [
+        str(site / "data"),
+        "-o",
+        str(run),
+        "--recipe",
+        "tiny",
+        "--template",
+        str(site / "template"),
+        "--device",
+        "cpu",
+        *more,
+    ]
 
 
 def test_the_command_trains_judges_exports_and_resumes(site, tiny, tmp_path, capsys):
     run = tmp_path / "deep" / "run"
-    command = ["train", *arguments(site, run, "--steps", "2", "--batch", "1", "--judge-every", "1",
-                                   "--hold-out", "two")]
+    command = [
+        "train",
+        *arguments(site, run, "--steps", "2", "--batch", "1", "--judge-every", "1", "--hold-out", "two"),
+    ]
     assert cli.main(command) == 0
     assert {p.name for p in run.iterdir()} == {"checkpoint.pt", "log.csv", "model", "prepared"}
     assert "step 2/2" in capsys.readouterr().err
@@ -288,9 +322,18 @@ def test_the_command_trains_judges_exports_and_resumes(site, tiny, tmp_path, cap
     assert set(model.manifest) == {"format", "network", "schedule", "grid", "template_sha256", "training", "sha256"}
     assert model.manifest["grid"] == tiny_training.GRID and model.manifest["schedule"] == recipe.schedule
     assert model.manifest["template_sha256"] == state["data"]["template"]
-    assert model.manifest["training"] == json.loads(json.dumps({
-        "people": 1, "volumes": ["one_FA.nii.gz"], "held_out": ["two_FA.nii.gz"], "seed": 0, "steps": 2,
-        "recipe": asdict(recipe)}))
+    assert model.manifest["training"] == json.loads(
+        json.dumps(
+            {
+                "people": 1,
+                "volumes": ["one_FA.nii.gz"],
+                "held_out": ["two_FA.nii.gz"],
+                "seed": 0,
+                "steps": 2,
+                "recipe": asdict(recipe),
+            }
+        )
+    )
 
     assert "Held out" in (run / "model" / "MODEL_CARD.md").read_text()
     weights = (run / "model" / "weights.pt").read_bytes()
@@ -304,12 +347,18 @@ def test_the_command_trains_judges_exports_and_resumes(site, tiny, tmp_path, cap
         assert "holds a run" in error
 
 
-@pytest.mark.parametrize(("more", "words"), [
-    (["--hold-out", "tow"], "nobody called tow"), (["--hold-out", "one", "--hold-out", "two"], "Nobody is left"),
-    (["--steps", "0"], "--steps must be"), (["--batch", "-1"], "--batch must be"),
-    (["--save-every", "0"], "--save-every must be"), (["--judge-every", "0"], "--judge-every must be"),
-    (["--people", "nowhere.csv"], "cannot be read"),
-])
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--hold-out", "tow"], "nobody called tow"),
+        (["--hold-out", "one", "--hold-out", "two"], "Nobody is left"),
+        (["--steps", "0"], "--steps must be"),
+        (["--batch", "-1"], "--batch must be"),
+        (["--save-every", "0"], "--save-every must be"),
+        (["--judge-every", "0"], "--judge-every must be"),
+        (["--people", "nowhere.csv"], "cannot be read"),
+    ],
+)
 def test_senseless_options_are_refused_before_any_work(site, tiny, tmp_path, capsys, more, words):
     assert cli.main(["train", *arguments(site, tmp_path / "run", *more)]) == 2
     error = capsys.readouterr().err
@@ -323,8 +372,10 @@ def test_a_run_folder_that_is_a_file(site, tiny, tmp_path, capsys):
     assert capsys.readouterr().err.count("\n") == 1
 
 
-@pytest.mark.skipif(not (torch.distributed.is_available() and torch.distributed.is_gloo_available()),
-                    reason="torch was built without gloo")
+@pytest.mark.skipif(
+    not (torch.distributed.is_available() and torch.distributed.is_gloo_available()),
+    reason="torch was built without gloo",
+)
 def test_two_processes_learn_one_network_and_one_writes(site, tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -332,10 +383,19 @@ def test_two_processes_learn_one_network_and_one_writes(site, tmp_path):
     started = []
     try:
         for rank in range(2):
-            place = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1",
-                     "MASTER_PORT": str(port)}
-            command = [*PROGRAM, "rank", str(tmp_path / f"{rank}.pt"),
-                       *arguments(site, tmp_path / f"run{rank}", "--steps", "2", "--batch", "1")]
+            place = {
+                "RANK": str(rank),
+                "LOCAL_RANK": str(rank),
+                "WORLD_SIZE": "2",
+                "MASTER_ADDR": "127.0.0.1",
+                "MASTER_PORT": str(port),
+            }
+            command = [
+                *PROGRAM,
+                "rank",
+                str(tmp_path / f"{rank}.pt"),
+                *arguments(site, tmp_path / f"run{rank}", "--steps", "2", "--batch", "1"),
+            ]
             started.append(subprocess.Popen(command, env=environment(**place), stderr=subprocess.PIPE, text=True))
         errors = [process.communicate(timeout=900)[1] for process in started]
     finally:

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from FAAnomalyLib.diffusion.noise_schedule import Schedule
+from FAAnomalyLib.diffusion.noise_schedule import NoiseSchedule
 from FAAnomalyLib.networks.conditioning import CONDITION_CHANNELS
-from FAAnomalyLib.preprocessing.template import Prior
+from FAAnomalyLib.preprocessing.template import TemplatePriors
 from FAAnomalyLib.training import augmentation as augmentation
 from FAAnomalyLib.training import cohort_cache as data
 from FAAnomalyLib.training.augmentation import augment
-from FAAnomalyLib.training.cohort_cache import Subject, error_weight
+from FAAnomalyLib.training.cohort_cache import TrainingSubject, error_weight
 from FAAnomalyLib.training.mask_sampling import random_hole
 from FAAnomalyLib.training.objective import HoleObjective, ThesisObjective
 from FAAnomalyLib.training.recipes import COSINE, LINEAR, RECIPES
@@ -39,12 +39,13 @@ def volumes(seed=0):
 
 def small_subject(seed=1, person="A"):
     fa, weight, smooth, white = volumes(seed)
-    return Subject("a.nii.gz", person, fa, weight,
-                   Prior(smooth.numpy(), white.numpy(), (weight > 0.05).float().numpy()))
+    return TrainingSubject(
+        "a.nii.gz", person, fa, weight, TemplatePriors(smooth.numpy(), white.numpy(), (weight > 0.05).float().numpy())
+    )
 
 
 def objective(**other):
-    return HoleObjective(Schedule.from_dict(COSINE), **{"crop": (8, 16, 8), **other})
+    return HoleObjective(NoiseSchedule.from_dict(COSINE), **{"crop": (8, 16, 8), **other})
 
 
 @pytest.fixture
@@ -58,6 +59,7 @@ def still(monkeypatch):
 
 
 # --- augmentation ------------------------------------------------------------------------------------------------
+
 
 @pytest.mark.parametrize("seed", range(3))
 def test_the_shared_displacement_keeps_the_mirror(seed):
@@ -75,8 +77,12 @@ def test_nothing_is_changed_without_spread(still):
         flipped = (drawn.fa - given[0]).abs().max() > 0.01
         seen.add(bool(flipped))
         fa, weight = (a.flip(0) if flipped else a for a in given[:2])
-        for got, expected in ((drawn.fa, fa), (drawn.weight, weight), (drawn.prior_fa, given[2]),
-                              (drawn.white_matter, given[3])):
+        for got, expected in (
+            (drawn.fa, fa),
+            (drawn.weight, weight),
+            (drawn.prior_fa, given[2]),
+            (drawn.white_matter, given[3]),
+        ):
             torch.testing.assert_close(got, expected, atol=2e-5, rtol=0)
     assert seen == {False, True}
 
@@ -125,6 +131,7 @@ def test_noise_is_added_in_the_brain_only(still):
 
 # --- holes -------------------------------------------------------------------------------------------------------
 
+
 @pytest.fixture(scope="module")
 def holes():
     """A brain on half the model grid's resolution, and 200 holes in it."""
@@ -162,6 +169,7 @@ def test_a_hole_beside_a_small_brain_is_drawn_again():
 
 
 # --- the loss ----------------------------------------------------------------------------------------------------
+
 
 def batch_of(asked, count=3, **other):
     examples = [asked.example(small_subject(**other), draw(seed)) for seed in range(count)]
@@ -252,7 +260,7 @@ def test_an_example_is_a_window_of_one_relative(crop):
 
 @pytest.mark.parametrize("conditional", [False, True])
 def test_the_thesis_asks_for_the_noise_of_the_whole_volume(conditional):
-    asked = ThesisObjective(Schedule.from_dict(LINEAR), conditional)
+    asked = ThesisObjective(NoiseSchedule.from_dict(LINEAR), conditional)
     batch = batch_of(asked)
     assert torch.equal(batch["x"][0, 0], 2.0 * small_subject().fa - 1.0)
     given = []
@@ -274,13 +282,14 @@ def test_the_held_out_error_is_taken_in_white_matter_without_bias():
     subject = tiny_training.subject("a", "A", 1, known)
     x = 2.0 * subject.fa[None, None] - 1.0
     sign = torch.where(torch.arange(x.shape[4]) % 2 == 0, 1.0, -1.0)
-    outside = torch.from_numpy(known.prior.white_matter)[None, None] < 0.5
+    outside = torch.from_numpy(known.priors.white_matter)[None, None] < 0.5
 
     def error_of(miss):
         def network(noisy, signal, condition):
             hole = condition[:, :1]
             assert not signal.any() and hole.any() and torch.equal(condition[:, 1:2][hole == 0], x[hole == 0])
             return miss - x, torch.zeros_like(x)
+
         return roaming_error(network, [subject], (4.0, 4.0, 4.0), torch.device("cpu"), torch.float32)[0]
 
     assert error_of(torch.tensor(0.2)) == pytest.approx(0.0, abs=1e-6)
@@ -289,6 +298,7 @@ def test_the_held_out_error_is_taken_in_white_matter_without_bias():
 
 
 # --- the rate ----------------------------------------------------------------------------------------------------
+
 
 def test_the_rate_warms_up_and_falls_along_a_cosine():
     recipe = replace(RECIPES["inpainter"], steps=1000, warmup=100, learning_rate=2.0)

@@ -38,13 +38,18 @@ class Arrangement:
         """The views on the screen: name -> (slice node, composite node)."""
         found = self.logic.GetViewNodes()
         nodes = [found.GetItemAsObject(index) for index in range(found.GetNumberOfItems())]
-        return {node.GetLayoutName(): (node, self._slices[node.GetLayoutName()].GetSliceCompositeNode())
-                for node in nodes if node.IsA("vtkMRMLSliceNode")}
+        return {
+            node.GetLayoutName(): (node, self._slices[node.GetLayoutName()].GetSliceCompositeNode())
+            for node in nodes
+            if node.IsA("vtkMRMLSliceNode")
+        }
 
     def layers(self) -> dict:
         """View -> (background, foreground, label)."""
-        return {name: (composite.GetBackgroundVolumeID(), composite.GetForegroundVolumeID(),
-                       composite.GetLabelVolumeID()) for name, (_, composite) in self.views().items()}
+        return {
+            name: (composite.GetBackgroundVolumeID(), composite.GetForegroundVolumeID(), composite.GetLabelVolumeID())
+            for name, (_, composite) in self.views().items()
+        }
 
     def close(self) -> None:
         """Leave the scene with the views that it had before."""
@@ -89,9 +94,11 @@ def judged(bench, arrangement):
 
 def expected(volume) -> dict:
     nodes = results_of(volume)
-    return {"FAAnomalyInput": (volume.GetID(), None, None),
-            "FAAnomalyHealthy": (nodes.pseudoHealthy.GetID(), None, None),
-            "FAAnomalyZMap": (volume.GetID(), nodes.zMap.GetID(), None)}
+    return {
+        "FAAnomalyInput": (volume.GetID(), None, None),
+        "FAAnomalyHealthy": (nodes.pseudoHealthy.GetID(), None, None),
+        "FAAnomalyZMap": (volume.GetID(), nodes.zMap.GetID(), None),
+    }
 
 
 def test_three_linked_axial_views_of_equal_brightness(judged, arrangement):

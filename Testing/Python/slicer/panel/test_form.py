@@ -111,9 +111,15 @@ def test_every_choice_of_the_engine_is_on_the_panel(bench):
 def test_everything_on_the_panel_is_saved_in_the_scene(bench, tmp_path):
     panel = bench()
     ui = panel.ui
-    for selector, index in ((ui.maskTypeSelector, 1), (ui.maskSizeSelector, 2), (ui.samplerSelector, 1),
-                            (ui.deviceSelector, 1), (ui.signsSelector, 2), (ui.regionModeSelector, 2),
-                            (ui.thresholdSelector, 1)):
+    for selector, index in (
+        (ui.maskTypeSelector, 1),
+        (ui.maskSizeSelector, 2),
+        (ui.samplerSelector, 1),
+        (ui.deviceSelector, 1),
+        (ui.signsSelector, 2),
+        (ui.regionModeSelector, 2),
+        (ui.thresholdSelector, 1),
+    ):
         selector.setCurrentIndex(index)
     ui.stepsSpinBox.value, ui.samplesSpinBox.value, ui.seedSpinBox.value = 15, 4, 99
     ui.opacitySlider.value = 0.25
@@ -166,8 +172,10 @@ def test_the_environment_is_checked_by_the_engine_itself(bench, monkeypatch):
     panel = bench()
     from FAAnomalySlicer.panel import advanced
 
-    doctor = "import json; print(json.dumps({'can_run': True, 'packages': {'torch': '2.9'}, 'devices': ['cpu'], " \
-             "'models': {'inpainter': 'verified'}, 'memory_gb': {'total': 8}, 'python': '3.12', 'cores': 2}))"
+    doctor = (
+        "import json; print(json.dumps({'can_run': True, 'packages': {'torch': '2.9'}, 'devices': ['cpu'], "
+        "'models': {'inpainter': 'verified'}, 'memory_gb': {'total': 8}, 'python': '3.12', 'cores': 2}))"
+    )
     monkeypatch.setattr(advanced, "engine_command", lambda *arguments: [sys.executable, "-c", doctor])
     panel.ui.checkEnvironmentButton.click()
     assert not panel.ui.checkEnvironmentButton.enabled
@@ -210,6 +218,7 @@ def test_the_log_shows_what_the_engine_says(bench):
 @pytest.fixture
 def modules_put_back():
     """The other tests keep the classes that they have imported."""
+
     def ours():
         return {name: module for name, module in sys.modules.items() if name.startswith("FAAnomaly")}
 

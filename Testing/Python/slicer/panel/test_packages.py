@@ -42,8 +42,9 @@ class Python:
         """The user has agreed before the restart."""
         from FAAnomalySlicer.setup.package_installer import TORCH
 
-        self.settings.setValue(self.key, json.dumps(
-            {"python": sys.prefix, "packages": [str(TORCH)], "time": time.time()}))
+        self.settings.setValue(
+            self.key, json.dumps({"python": sys.prefix, "packages": [str(TORCH)], "time": time.time()})
+        )
 
 
 @pytest.fixture

@@ -46,8 +46,11 @@ def jobs_of(panel):
 
 def inside_of(roi, volume):
     k, j, i = np.indices(slicer.util.arrayFromVolume(volume).shape).reshape(3, -1)
-    positions = np.linalg.inv(slicer.util.arrayFromVTKMatrix(roi.GetObjectToWorldMatrix())) \
-        @ world_of(volume) @ np.vstack([i, j, k, np.ones(i.size)])
+    positions = (
+        np.linalg.inv(slicer.util.arrayFromVTKMatrix(roi.GetObjectToWorldMatrix()))
+        @ world_of(volume)
+        @ np.vstack([i, j, k, np.ones(i.size)])
+    )
     return (np.abs(positions[:3]) <= np.array(roi.GetSize())[:, None] / 2 + 1e-6).all(axis=0)
 
 

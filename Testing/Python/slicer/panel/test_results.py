@@ -33,8 +33,10 @@ def judged(bench):
 
 def segment_sizes(volume):
     nodes = results_of(volume)
-    return {sign: int((slicer.util.arrayFromSegmentBinaryLabelmap(nodes.segmentation, sign, volume) > 0).sum())
-            for sign in ("increased", "decreased")}
+    return {
+        sign: int((slicer.util.arrayFromSegmentBinaryLabelmap(nodes.segmentation, sign, volume) > 0).sum())
+        for sign in ("increased", "decreased")
+    }
 
 
 def rows(panel):
@@ -234,7 +236,11 @@ def test_export(judged, tmp_path, dialogs, main_window):
     np.testing.assert_allclose(written.data, slicer.util.arrayFromVolume(nodes.zMap).T, atol=1e-6)
     np.testing.assert_allclose(written.affine, GRIDS["oblique"], atol=1e-4)
     assert {path.name for path in tmp_path.iterdir()} == {
-        "pseudo_healthy.nii.gz", "difference.nii.gz", "z_map.nii.gz", "segmentation.seg.nrrd"}
+        "pseudo_healthy.nii.gz",
+        "difference.nii.gz",
+        "z_map.nii.gz",
+        "segmentation.seg.nrrd",
+    }
     assert nodes.zMap.GetStorageNode() is None, "the node itself is saved where it was"
 
     dialogs.answer("Table of regions", str(tmp_path / "found.csv"))
@@ -269,8 +275,12 @@ def test_saved_and_read_again_the_panel_is_as_it_was(judged, tmp_path):
     panel.settle()
     parameters = panel.parameters
     assert parameters.inputVolume.GetName() == "FA of somebody"
-    assert (parameters.maskSize.value, parameters.seed, parameters.threshold, parameters.thresholdMode.name) \
-        == (32, 11, 10.0, "BY_HAND")
+    assert (parameters.maskSize.value, parameters.seed, parameters.threshold, parameters.thresholdMode.name) == (
+        32,
+        11,
+        10.0,
+        "BY_HAND",
+    )
     assert panel.ui.maskSizeSelector.currentText.startswith("32") and panel.ui.seedSpinBox.value == 11
     # The table node rounds, so the last digit of the change may differ.
     assert panel.ui.resultsSection.enabled and [r[:3] + r[4:] for r in rows(panel)] == [r[:3] + r[4:] for r in told]
@@ -307,7 +317,9 @@ def test_diffusion_tensors_are_judged_by_their_fa(bench):
     rng = np.random.default_rng(0)
     tensors = np.zeros((*shape[::-1], 3, 3))
     tensors[..., 0, 0], tensors[..., 1, 1], tensors[..., 2, 2] = (
-        1.7e-3, *(1e-3 * rng.uniform(0.3, 1.2, shape[::-1]) for _ in range(2)))
+        1.7e-3,
+        *(1e-3 * rng.uniform(0.3, 1.2, shape[::-1]) for _ in range(2)),
+    )
     tensors *= (brainlike(shape).T > 0)[..., None, None]
     image = vtk.vtkImageData()
     image.SetDimensions(shape)

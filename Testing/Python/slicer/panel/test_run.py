@@ -37,8 +37,9 @@ def test_a_nifti_file_is_judged_and_the_results_lie_where_it_lies(bench, tmp_pat
         np.testing.assert_allclose(world_of(node), world_of(volume), atol=1e-6)
         assert node.GetImageData().GetDimensions() == volume.GetImageData().GetDimensions()
         assert node.GetTransformNodeID() == volume.GetTransformNodeID()
-    given, healthy, difference = (slicer.util.arrayFromVolume(n) for n in (volume, nodes.pseudoHealthy,
-                                                                           nodes.difference))
+    given, healthy, difference = (
+        slicer.util.arrayFromVolume(n) for n in (volume, nodes.pseudoHealthy, nodes.difference)
+    )
     np.testing.assert_allclose(given - healthy, difference, atol=1e-6)
     assert (given[given == 0] == healthy[given == 0]).all()
 
@@ -99,9 +100,16 @@ def test_two_runs_use_the_same_nodes(bench):
     assert panel.engine_pid() == pid, "the engine is kept warm"
 
 
-@pytest.mark.parametrize("stage, words", [
-    ("reading", "Reading the volume"), ("loading the model", "Loading the model"), ("registration", "Registering"),
-    ("filling holes", "Filling holes"), ("scoring", "Scoring")])
+@pytest.mark.parametrize(
+    "stage, words",
+    [
+        ("reading", "Reading the volume"),
+        ("loading the model", "Loading the model"),
+        ("registration", "Registering"),
+        ("filling holes", "Filling holes"),
+        ("scoring", "Scoring"),
+    ],
+)
 def test_cancel_leaves_no_node_and_no_process(bench, stage, words):
     panel = bench(f"stuck:{stage}")
     panel.choose(add_volume(brainlike(), GRIDS["ras"]))
@@ -298,5 +306,6 @@ def test_an_input_that_is_removed_or_changed_keeps_its_result_and_is_told(bench)
     slicer.mrmlScene.RemoveNode(volume)
     panel.finish()
     assert "mine was removed" in panel.ui.messageLabel.text
-    assert [n for n in slicer.mrmlScene.GetNodes() if n.IsA("vtkMRMLVolumeNode")
-            and n.GetAttribute("FAAnomaly.version")]
+    assert [
+        n for n in slicer.mrmlScene.GetNodes() if n.IsA("vtkMRMLVolumeNode") and n.GetAttribute("FAAnomaly.version")
+    ]

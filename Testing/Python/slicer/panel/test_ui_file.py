@@ -15,13 +15,45 @@ PATH = MODULE / "Resources" / "UI" / "FAAnomaly.ui"
 
 BUTTONS = {"QPushButton", "QToolButton", "QCheckBox", "QRadioButton", "ctkCheckablePushButton", "ctkMenuButton"}
 LABELLED = {
-    "QComboBox", "QSpinBox", "QDoubleSpinBox", "QSlider", "QLineEdit", "QPlainTextEdit", "QTextEdit", "QTableWidget",
-    "QTableView", "QListWidget", "QProgressBar", "ctkSliderWidget", "ctkDoubleSpinBox", "ctkRangeWidget", "ctkComboBox",
-    "ctkPathLineEdit", "ctkDirectoryButton", "qMRMLNodeComboBox", "qMRMLSegmentSelectorWidget", "qMRMLSliderWidget",
-    "qMRMLSpinBox", "qMRMLRangeWidget", "qMRMLTableView", "qSlicerMarkupsPlaceWidget",
+    "QComboBox",
+    "QSpinBox",
+    "QDoubleSpinBox",
+    "QSlider",
+    "QLineEdit",
+    "QPlainTextEdit",
+    "QTextEdit",
+    "QTableWidget",
+    "QTableView",
+    "QListWidget",
+    "QProgressBar",
+    "ctkSliderWidget",
+    "ctkDoubleSpinBox",
+    "ctkRangeWidget",
+    "ctkComboBox",
+    "ctkPathLineEdit",
+    "ctkDirectoryButton",
+    "qMRMLNodeComboBox",
+    "qMRMLSegmentSelectorWidget",
+    "qMRMLSliderWidget",
+    "qMRMLSpinBox",
+    "qMRMLRangeWidget",
+    "qMRMLTableView",
+    "qSlicerMarkupsPlaceWidget",
 }
-PLACES = {"QWidget", "QFrame", "QGroupBox", "QTabWidget", "QStackedWidget", "QScrollArea", "QSplitter", "QLabel",
-          "ctkCollapsibleButton", "ctkCollapsibleGroupBox", "qMRMLWidget", "Line"}
+PLACES = {
+    "QWidget",
+    "QFrame",
+    "QGroupBox",
+    "QTabWidget",
+    "QStackedWidget",
+    "QScrollArea",
+    "QSplitter",
+    "QLabel",
+    "ctkCollapsibleButton",
+    "ctkCollapsibleGroupBox",
+    "qMRMLWidget",
+    "Line",
+}
 KNOWN = BUTTONS | LABELLED | PLACES
 """Classes that Slicer has; all of them were looked up in the headers of Qt, CTK and Slicer."""
 
@@ -61,9 +93,12 @@ def test_the_form_is_one_that_knows_the_scene(form):
 
 
 def test_every_mrml_widget_gets_the_scene(form):
-    wired = {connection.receiver for connection in form.connections
-             if (connection.sender, connection.signal, connection.slot) == (
-                 form.root, "mrmlSceneChanged(vtkMRMLScene*)", "setMRMLScene(vtkMRMLScene*)")}
+    wired = {
+        connection.receiver
+        for connection in form.connections
+        if (connection.sender, connection.signal, connection.slot)
+        == (form.root, "mrmlSceneChanged(vtkMRMLScene*)", "setMRMLScene(vtkMRMLScene*)")
+    }
     wanted = {widget.name for widget in form.widgets if of_mrml(widget) and widget.name != form.root}
     assert wired == wanted and len(wanted) >= 3
 
@@ -111,8 +146,9 @@ def fields(trees) -> dict[str, set[str]]:
     found = {}
     for tree in trees.values():
         for node in ast.walk(tree):
-            if isinstance(node, ast.ClassDef) and {ast.unparse(decorator).split("(")[0].split(".")[-1]
-                                                   for decorator in node.decorator_list} & {"parameterNodeWrapper"}:
+            if isinstance(node, ast.ClassDef) and {
+                ast.unparse(decorator).split("(")[0].split(".")[-1] for decorator in node.decorator_list
+            } & {"parameterNodeWrapper"}:
                 found[node.name] = {line.target.id for line in node.body if isinstance(line, ast.AnnAssign)}
     return found
 
@@ -126,8 +162,11 @@ def test_every_bound_parameter_exists(form, trees):
 def test_limits_agree_with_the_parameter_node(form, trees):
     """A spin box or a slider offers no value that the parameter refuses."""
     tree = trees[MODULE / "FAAnomaly.py"]
-    limits = {line.target.id: within(line.annotation) for line in ast.walk(tree)
-              if isinstance(line, ast.AnnAssign) and "WithinRange" in ast.unparse(line.annotation)}
+    limits = {
+        line.target.id: within(line.annotation)
+        for line in ast.walk(tree)
+        if isinstance(line, ast.AnnAssign) and "WithinRange" in ast.unparse(line.annotation)
+    }
     checked = 0
     for widget in form.widgets:
         name = widget.text("SlicerParameterName")
@@ -149,14 +188,19 @@ def within(annotation: ast.AST) -> tuple[float, float]:
 
 def on_the_form(trees) -> set[str]:
     """Names that the code reads from ``ui`` or ``self._ui`` or a form."""
-    return {node.attr for tree in trees.values() for node in ast.walk(tree)
-            if isinstance(node, ast.Attribute) and ast.unparse(node.value).split(".")[-1].lstrip("_") == "ui"}
+    return {
+        node.attr
+        for tree in trees.values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value).split(".")[-1].lstrip("_") == "ui"
+    }
 
 
 def test_every_control_is_used(form, trees):
     used = on_the_form(trees)
-    idle = [widget.name for widget in controls(form) if widget.name not in used
-            and not widget.text("SlicerParameterName")]
+    idle = [
+        widget.name for widget in controls(form) if widget.name not in used and not widget.text("SlicerParameterName")
+    ]
     assert not idle
 
 

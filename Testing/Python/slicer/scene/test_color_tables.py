@@ -29,8 +29,9 @@ def lab(rgb):
 
 
 def _lab_of_linear(linear):
-    xyz = np.clip(linear, 0, 1) @ np.array([[0.4124, 0.2126, 0.0193], [0.3576, 0.7152, 0.1192],
-                                            [0.1805, 0.0722, 0.9505]])
+    xyz = np.clip(linear, 0, 1) @ np.array(
+        [[0.4124, 0.2126, 0.0193], [0.3576, 0.7152, 0.1192], [0.1805, 0.0722, 0.9505]]
+    )
     f = xyz / [0.9505, 1.0, 1.089]
     f = np.where(f > 0.008856, np.cbrt(f), 7.787 * f + 16 / 116)
     return np.stack([116 * f[..., 1] - 16, 500 * (f[..., 0] - f[..., 1]), 200 * (f[..., 1] - f[..., 2])], -1)
@@ -143,7 +144,8 @@ def test_slicer_loads_the_file_once(scene, monkeypatch):
     assert found.count("Segmentation category and type - FAAnomaly") == 1
     category = slicer.vtkSlicerTerminologyCategory()
     assert logic.GetNthCategoryInTerminology(found[-1], 0, category) or logic.GetNthCategoryInTerminology(
-        "Segmentation category and type - FAAnomaly", 0, category)
+        "Segmentation category and type - FAAnomaly", 0, category
+    )
     assert category.GetCodeMeaning() == "Morphologically Altered Structure"
     monkeypatch.delattr(slicer.modules, "terminologies")
     terminology.load()

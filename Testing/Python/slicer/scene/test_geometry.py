@@ -202,7 +202,8 @@ def test_an_inside_out_roi_means_everything_else(tmp_path):
     np.testing.assert_array_equal(geometry.roi_mask(roi, volume), ~inside)
     geometry.write_roi(roi, volume, tmp_path / "roi.mrk.json")
     np.testing.assert_array_equal(
-        box_mask(read_markups_roi(tmp_path / "roi.mrk.json"), SHAPE, GRIDS["oblique"]), ~inside.T)
+        box_mask(read_markups_roi(tmp_path / "roi.mrk.json"), SHAPE, GRIDS["oblique"]), ~inside.T
+    )
 
 
 def test_a_roi_that_is_no_box_in_the_volume_is_refused(tmp_path):
@@ -233,8 +234,9 @@ def test_a_scaled_volume_shrinks_the_box():
 
 
 def segmentation_with(mask, affine):
-    labels = slicer.util.addVolumeFromArray(np.ascontiguousarray(mask.T).astype(np.uint8), ijkToRAS=affine,
-                                            nodeClassName="vtkMRMLLabelMapVolumeNode")
+    labels = slicer.util.addVolumeFromArray(
+        np.ascontiguousarray(mask.T).astype(np.uint8), ijkToRAS=affine, nodeClassName="vtkMRMLLabelMapVolumeNode"
+    )
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "S")
     slicer.vtkSlicerSegmentationsModuleLogic.ImportLabelmapToSegmentationNode(labels, node)
     slicer.mrmlScene.RemoveNode(labels)

@@ -28,7 +28,7 @@ CUT = ("philips_slab", "sag_s4", "canon_3000", "niivue_fa")
 def ball(shape=(80, 88, 72), seed=0):
     """Values spread as FA is, in a ball with zeros around, (x, y, z)."""
     x, y, z = (np.linspace(-1.15, 1.15, n) for n in shape)
-    inside = x[:, None, None]**2 + y[None, :, None]**2 + z[None, None, :]**2 < 1
+    inside = x[:, None, None] ** 2 + y[None, :, None] ** 2 + z[None, None, :] ** 2 < 1
     return np.where(inside, np.random.default_rng(seed).beta(1.8, 5.0, shape), 0).astype(np.float32)
 
 
@@ -112,8 +112,16 @@ def test_the_engine_comes_to_the_same_verdict(scene, name):
 
 
 def test_limits_are_the_engines():
-    for name in ("MIN_VOXELS", "MIN_EXTENT_MM", "MAX_SPACING_MM", "MAX_FA", "MAX_ABOVE_ONE", "MAX_WILD", "MAX_BROKEN",
-                 "SCALES"):
+    for name in (
+        "MIN_VOXELS",
+        "MIN_EXTENT_MM",
+        "MAX_SPACING_MM",
+        "MAX_FA",
+        "MAX_ABOVE_ONE",
+        "MAX_WILD",
+        "MAX_BROKEN",
+        "SCALES",
+    ):
         assert getattr(fa_check, name) == getattr(intake, name), name
 
 
@@ -134,8 +142,9 @@ def test_large_voxels_are_refused(scene):
 def test_nodes_without_one_number_a_voxel_are_refused(scene):
     assert "no image" in fa_check.check_fa(None).sentence
     assert "no image" in fa_check.check_fa(scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode")).sentence
-    colours = slicer.util.addVolumeFromArray(np.zeros((20, 20, 20, 3), np.uint8),
-                                             nodeClassName="vtkMRMLVectorVolumeNode")
+    colours = slicer.util.addVolumeFromArray(
+        np.zeros((20, 20, 20, 3), np.uint8), nodeClassName="vtkMRMLVectorVolumeNode"
+    )
     assert "holds 3" in fa_check.check_fa(colours).sentence
 
 

@@ -11,7 +11,7 @@ import slicer.util
 
 from FAAnomalyLib.io.volumes import load_volume
 from FAAnomalySlicer.scene import input_export as input_store
-from FAAnomalySlicer.scene.input_export import InputStore
+from FAAnomalySlicer.scene.input_export import InputExport
 from FAAnomalySlicer.worker_client.qt_process import QtTimer
 from FAAnomalySlicer.worker_client.workspace import Workspace
 from support.mrml_volumes import GRIDS, add_volume, brainlike
@@ -21,7 +21,7 @@ from support.mrml_volumes import GRIDS, add_volume, brainlike
 def store(scene, tmp_path, monkeypatch):
     monkeypatch.setattr(input_store, "COPIED_AT_ONCE", 28 * 32 * 5)  # five slices, the last step has fewer
     workspace = Workspace(str(tmp_path))
-    yield InputStore(workspace, Turns())
+    yield InputExport(workspace, Turns())
     workspace.close()
 
 

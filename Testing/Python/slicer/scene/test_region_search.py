@@ -13,7 +13,7 @@ from vtk.util.numpy_support import vtk_to_numpy
 
 from FAAnomalyLib.anomaly.regions import find_regions
 from FAAnomalyLib.volume import Volume
-from FAAnomalySlicer.runs.threshold_updater import ThresholdFollower
+from FAAnomalySlicer.runs.threshold_updater import ThresholdUpdater
 from FAAnomalySlicer.scene.region_search import parts_to_search, search_regions
 from FAAnomalySlicer.scene.result_nodes import _image
 from FAAnomalySlicer.worker_client.qt_process import QtTimer
@@ -29,8 +29,9 @@ def noise(shape=(50, 61, 47)):
     return data
 
 
-@pytest.mark.parametrize("limits", [(8.0, 8.0), (4.0, 3.5), (3.0, 3.0), (2.0, 2.0), (3.0, np.inf), (np.inf, 3.0),
-                                    (50.0, 50.0)])
+@pytest.mark.parametrize(
+    "limits", [(8.0, 8.0), (4.0, 3.5), (3.0, 3.0), (2.0, 2.0), (3.0, np.inf), (np.inf, 3.0), (50.0, 50.0)]
+)
 def test_parts_give_what_the_whole_map_gives(scene, limits):
     z = noise()
     difference = 0.03 * z
@@ -40,8 +41,9 @@ def test_parts_give_what_the_whole_map_gives(scene, limits):
     labels = np.zeros_like(whole.data)
     labels[tuple(slice(c, c + n) for c, n in zip(found.corner[::-1], found.labels.shape, strict=True))] = found.labels
     np.testing.assert_array_equal(labels, whole.data)
-    assert [(r.label, r.sign, r.voxels, r.peak_z) for r in found.regions] == \
-        [(r.label, r.sign, r.voxels, r.peak_z) for r in regions]
+    assert [(r.label, r.sign, r.voxels, r.peak_z) for r in found.regions] == [
+        (r.label, r.sign, r.voxels, r.peak_z) for r in regions
+    ]
     for one, other in zip(found.regions, regions, strict=True):
         np.testing.assert_allclose(one.peak_ras + one.centroid_ras, other.peak_ras + other.centroid_ras, atol=1e-6)
 
@@ -55,7 +57,7 @@ def test_little_is_searched_at_a_high_threshold(scene):
 
 def follower():
     shown, failed = [], []
-    return ThresholdFollower(QtTimer(), shown.append, failed.append), shown, failed
+    return ThresholdUpdater(QtTimer(), shown.append, failed.append), shown, failed
 
 
 def test_the_newest_threshold_wins(scene):

@@ -86,6 +86,7 @@ def write(content):
     def act(path):
         with open(path, "wb") as file:
             file.write(content)
+
     return act
 
 
@@ -94,6 +95,7 @@ def header(change):
         content = bytearray(gzip.open(path).read())
         change(content)
         write(gzip.compress(bytes(content)))(path)
+
     return act
 
 

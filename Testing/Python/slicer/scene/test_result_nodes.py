@@ -263,8 +263,9 @@ def test_a_scene_closed_between_steps_gets_the_result_all_the_same(run, scene):
     assert len(done.value.value.nodes()) == 5
 
 
-@pytest.mark.parametrize("where", ["threshold.fill_table", "threshold.fill_segments", "folder.put_together",
-                                   "results._show"])
+@pytest.mark.parametrize(
+    "where", ["threshold.fill_table", "threshold.fill_segments", "folder.put_together", "results._show"]
+)
 def test_a_failed_import_leaves_no_node(run, scene, monkeypatch, where):
     volume = add()
     finished = run(volume)
@@ -285,8 +286,10 @@ def test_one_batch(run, scene):
     volume = add()
     finished = run(volume)
     seen = []
-    tags = [scene.AddObserver(event, lambda caller, what: seen.append(what)) for event in
-            (scene.StartBatchProcessEvent, scene.EndBatchProcessEvent)]
+    tags = [
+        scene.AddObserver(event, lambda caller, what: seen.append(what))
+        for event in (scene.StartBatchProcessEvent, scene.EndBatchProcessEvent)
+    ]
     import_result(*finished[1:], volume)
     for tag in tags:
         scene.RemoveObserver(tag)
@@ -307,8 +310,9 @@ def test_a_saved_scene_brings_the_results_back(run, scene, tmp_path):
     index = np.linalg.inv(world_of(nodes.zMap)) @ PARENT @ result.z_map.affine
     voxels = np.argwhere(np.abs(result.z_map.data) > 1)
     there = np.rint(voxels @ index[:3, :3].T + index[:3, 3]).astype(int)
-    np.testing.assert_allclose(slicer.util.arrayFromVolume(nodes.zMap).T[tuple(there.T)],
-                               result.z_map.data[tuple(voxels.T)])
+    np.testing.assert_allclose(
+        slicer.util.arrayFromVolume(nodes.zMap).T[tuple(there.T)], result.z_map.data[tuple(voxels.T)]
+    )
     np.testing.assert_allclose(world_of(nodes.zMap), world_of(volume), atol=1e-3)
     assert nodes.zMap.GetAttribute("FAAnomaly.modelSha256") == "ab" * 32
     assert nodes.zMap.GetDisplayNode().GetColorNode().GetAttribute("FAAnomaly.colours")

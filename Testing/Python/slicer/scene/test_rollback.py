@@ -89,11 +89,14 @@ def case(scene, tmp_path):
         if seed not in made:
             matrix = slicer.util.vtkMatrixFromArray(np.eye(4))
             volume.GetIJKToRASMatrix(matrix)
-            made[seed] = answer_of(made_result(brainlike(SHAPE, seed), slicer.util.arrayFromVTKMatrix(matrix),
-                                               seed=seed), tmp_path / str(seed))
+            made[seed] = answer_of(
+                made_result(brainlike(SHAPE, seed), slicer.util.arrayFromVTKMatrix(matrix), seed=seed),
+                tmp_path / str(seed),
+            )
         arrays = read_result(made[seed]["files"])
-        steps = import_steps(arrays, made[seed], volume, selection=threshold.select(arrays, level, "both"),
-                             report=f"<html>{seed}</html>")
+        steps = import_steps(
+            arrays, made[seed], volume, selection=threshold.select(arrays, level, "both"), report=f"<html>{seed}</html>"
+        )
         for fraction in steps:
             if fraction > 0.8:
                 break

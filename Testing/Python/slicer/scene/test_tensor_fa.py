@@ -24,7 +24,7 @@ def add_tensors(shape=SHAPE, affine=GRIDS["oblique left-handed anisotropic"], se
     frames = np.linalg.qr(rng.standard_normal((*shape, 3, 3)))[0]
     tensors = np.einsum("...ik,...k,...jk->...ij", frames, eigenvalues, frames).astype(np.float32)
     mean = eigenvalues.mean(-1, keepdims=True)
-    fa = np.sqrt(1.5 * ((eigenvalues - mean)**2).sum(-1) / (eigenvalues**2).sum(-1))
+    fa = np.sqrt(1.5 * ((eigenvalues - mean) ** 2).sum(-1) / (eigenvalues**2).sum(-1))
     image = vtk.vtkImageData()
     image.SetDimensions(shape)
     array = numpy_to_vtk(np.ascontiguousarray(tensors.transpose(2, 1, 0, 3, 4)).reshape(-1, 9), deep=True)
@@ -79,8 +79,9 @@ def test_an_extent_that_begins_elsewhere(scene):
     np.testing.assert_allclose(slicer.util.arrayFromVolume(fa).T, expected[3:21, 4:26, 5:19], atol=1e-5)
     place = vtk.vtkMatrix4x4()
     fa.GetIJKToRASMatrix(place)
-    np.testing.assert_allclose([place.GetElement(r, 3) for r in range(3)],
-                               (GRIDS["oblique left-handed anisotropic"] @ [3, 4, 5, 1])[:3])
+    np.testing.assert_allclose(
+        [place.GetElement(r, 3) for r in range(3)], (GRIDS["oblique left-handed anisotropic"] @ [3, 4, 5, 1])[:3]
+    )
 
 
 def test_no_tensors_no_node(scene):

@@ -47,9 +47,11 @@ def test_regions_are_the_engines(made, threshold):
     for one, other in zip(found, regions, strict=True):
         assert (one.label, one.sign, one.voxels) == (other.label, other.sign, other.voxels)
         # The engine's positions come from a matrix of full precision, these from the node's, which is the same.
-        np.testing.assert_allclose([*one.centroid_ras, *one.peak_ras, one.mean_z, one.mean_difference],
-                                   [*other.centroid_ras, *other.peak_ras, other.mean_z, other.mean_difference],
-                                   atol=1e-3)
+        np.testing.assert_allclose(
+            [*one.centroid_ras, *one.peak_ras, one.mean_z, one.mean_difference],
+            [*other.centroid_ras, *other.peak_ras, other.mean_z, other.mean_difference],
+            atol=1e-3,
+        )
     assert nodes.table.GetNumberOfRows() == len(regions)
     assert both_tails(nodes.segmentation.GetAttribute("FAAnomaly.threshold")) == both_tails(threshold)
 
@@ -180,10 +182,13 @@ def test_an_unknown_sign_is_a_mistake(made):
         apply_threshold(made[1], 5.0, "up")
 
 
-@pytest.mark.parametrize(("shape", "spacing", "thresholds", "limit"), [
-    ((128, 128, 80), 2.0, (3.0, 5.0, 7.0), 0.2),
-    ((256, 256, 160), 1.0, (5.0, 7.0), 0.4),  # half of it where no other program fights for the memory
-])
+@pytest.mark.parametrize(
+    ("shape", "spacing", "thresholds", "limit"),
+    [
+        ((128, 128, 80), 2.0, (3.0, 5.0, 7.0), 0.2),
+        ((256, 256, 160), 1.0, (5.0, 7.0), 0.4),  # half of it where no other program fights for the memory
+    ],
+)
 def test_the_slider_is_quick(scene, shape, spacing, thresholds, limit):
     nodes = add_map(shape, spacing)
     counts = []

@@ -65,6 +65,7 @@ class World:
 
     def with_pip_ensure(self):
         """Slicer 5.12."""
+
         def pip_ensure(requirements, prompt_install=True, requester=None):
             assert not prompt_install and requester == "FAAnomaly"
             self.install([str(requirement) for requirement in requirements])
@@ -156,8 +157,18 @@ def test_a_package_is_there_or_not(monkeypatch, tmp_path):
     assert installed_version(Requirement("homemade")) is None, "the engine does not look in the user's own folder"
 
 
-@pytest.mark.parametrize(("version", "met"), [("2.2", True), ("2.13.0+cu128", True), ("2.2.0a0+git1", False),
-                                              ("3.0.0.dev1", True), ("2.1.2", False), ("unknown", True), (None, False)])
+@pytest.mark.parametrize(
+    ("version", "met"),
+    [
+        ("2.2", True),
+        ("2.13.0+cu128", True),
+        ("2.2.0a0+git1", False),
+        ("3.0.0.dev1", True),
+        ("2.1.2", False),
+        ("unknown", True),
+        (None, False),
+    ],
+)
 def test_which_torch_will_do(monkeypatch, version, met):
     monkeypatch.setattr(install, "installed_version", lambda _: version)
     assert is_met(TORCH) is met
@@ -214,8 +225,9 @@ def test_without_the_pytorch_extension_it_goes_on_after_the_restart(world):
     assert not world.installer().pending() and world.settings == {}
 
 
-@pytest.mark.parametrize("change", [{"time": 0}, {"time": "soon"}, {"python": "/another/Slicer"},
-                                    {"packages": ["nibabel"]}, {"time": 4e9}])
+@pytest.mark.parametrize(
+    "change", [{"time": 0}, {"time": "soon"}, {"python": "/another/Slicer"}, {"packages": ["nibabel"]}, {"time": 4e9}]
+)
 def test_an_agreement_holds_for_what_it_was_about(world, change):
     world.failure()
     world.settings[CONSENT_KEY] = json.dumps({**json.loads(world.settings[CONSENT_KEY]), **change})

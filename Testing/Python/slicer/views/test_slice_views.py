@@ -10,7 +10,7 @@ import slicer
 
 from FAAnomalyLib.errors import FAError
 from FAAnomalySlicer.scene.result_nodes import import_result, read_result
-from FAAnomalySlicer.views.slice_views import INPUT, PSEUDO_HEALTHY, Z_MAP, Layers, Views, jump_to
+from FAAnomalySlicer.views.slice_views import INPUT, PSEUDO_HEALTHY, Z_MAP, Layers, SliceViews, jump_to
 from support.mrml_volumes import GRIDS, PARENT, add_volume, answer_of, brainlike, made_result, put_under
 
 
@@ -51,9 +51,13 @@ def users(scene, composites):
 
 def test_the_toggle(made, composites, users):
     volume, nodes, _ = made
-    views = Views()
-    for what, background, foreground in ((INPUT, volume, None), (Z_MAP, volume, nodes.zMap),
-                                         (PSEUDO_HEALTHY, nodes.pseudoHealthy, None), (Z_MAP, volume, nodes.zMap)):
+    views = SliceViews()
+    for what, background, foreground in (
+        (INPUT, volume, None),
+        (Z_MAP, volume, nodes.zMap),
+        (PSEUDO_HEALTHY, nodes.pseudoHealthy, None),
+        (Z_MAP, volume, nodes.zMap),
+    ):
         views.show(what, volume, nodes)
         assert views.shown == what
         for shown in layers(composites):
@@ -68,7 +72,7 @@ def test_the_toggle(made, composites, users):
 
 def test_opacity(made, composites, users):
     volume, nodes, _ = made
-    views = Views()
+    views = SliceViews()
     views.set_opacity(0.25)
     assert layers(composites) == users
     views.show(Z_MAP, volume, nodes)
@@ -84,7 +88,7 @@ def test_opacity(made, composites, users):
 
 def test_what_the_user_changes_meanwhile_is_left_alone(made, composites, users):
     volume, nodes, _ = made
-    views = Views()
+    views = SliceViews()
     views.show(Z_MAP, volume, nodes)
     composites[1].SetBackgroundVolumeID(users[0].background)
     mine = layers(composites)[1]
@@ -102,7 +106,7 @@ def test_what_the_user_changes_meanwhile_is_left_alone(made, composites, users):
 
 def test_a_volume_removed_meanwhile_is_not_put_back(made, composites, users, scene):
     volume, nodes, _ = made
-    views = Views()
+    views = SliceViews()
     views.show(Z_MAP, volume, nodes)
     scene.RemoveNode(scene.GetFirstNodeByName("T1"))
     views.restore()
@@ -112,7 +116,7 @@ def test_a_volume_removed_meanwhile_is_not_put_back(made, composites, users, sce
 
 def test_a_removed_input_or_result(made, composites, scene):
     volume, nodes, _ = made
-    views = Views()
+    views = SliceViews()
     views.show(Z_MAP, None, nodes)
     assert layers(composites)[0].background == nodes.pseudoHealthy.GetID()
     before = layers(composites)
@@ -130,7 +134,7 @@ def test_a_removed_input_or_result(made, composites, scene):
 
 def test_another_volume_instead(made, composites, users):
     volume, _, _ = made
-    views = Views()
+    views = SliceViews()
     views.show_instead(volume)
     assert views.shown == "other" and {shown.background for shown in layers(composites)} == {volume.GetID()}
     views.restore()
@@ -139,7 +143,7 @@ def test_another_volume_instead(made, composites, users):
 
 def test_a_closed_scene_is_forgotten(made, composites, users, scene):
     volume, nodes, _ = made
-    views = Views()
+    views = SliceViews()
     views.show(Z_MAP, volume, nodes)
     scene.Clear(0)
     views.forget()
@@ -151,7 +155,7 @@ def test_both_are_equally_bright(made, composites):
     volume, nodes, _ = made
     volume.GetDisplayNode().SetAutoWindowLevel(False)
     volume.GetDisplayNode().SetWindowLevelMinMax(0.05, 0.55)
-    Views().show(PSEUDO_HEALTHY, volume, nodes)
+    SliceViews().show(PSEUDO_HEALTHY, volume, nodes)
     display = nodes.pseudoHealthy.GetDisplayNode()
     assert (display.GetWindowLevelMin(), display.GetWindowLevelMax()) == pytest.approx((0.05, 0.55))
 
@@ -159,7 +163,7 @@ def test_both_are_equally_bright(made, composites):
 def test_without_a_window(made, scene):
     volume, nodes, result = made
     assert slicer.app.layoutManager() is None
-    views = Views(scene)
+    views = SliceViews(scene)
     views.show(Z_MAP, volume, nodes)
     views.set_opacity(0.3)
     views.restore()
@@ -170,10 +174,10 @@ def test_empty_views_are_fitted(made, layout, composites):
     volume, nodes, _ = made
     node = layout.sliceWidget("Red").mrmlSliceNode()
     node.SetFieldOfView(5000, 5000, 1)
-    Views().show(INPUT, volume, nodes)
+    SliceViews().show(INPUT, volume, nodes)
     assert node.GetFieldOfView()[0] < 1000
     node.SetFieldOfView(3000, 3000, 1)
-    Views().show(PSEUDO_HEALTHY, volume, nodes)
+    SliceViews().show(PSEUDO_HEALTHY, volume, nodes)
     assert node.GetFieldOfView()[0] == 3000
 
 
@@ -202,7 +206,7 @@ def test_what_is_seen(layout, scene, tmp_path):
     answer = answer_of(result, tmp_path / "out")
     nodes = import_result(read_result(answer["files"]), answer, volume)
     place = next(region for region in result.regions if region.sign == "increased").peak_ras
-    views, seen = Views(), {}
+    views, seen = SliceViews(), {}
     for what in (INPUT, PSEUDO_HEALTHY, Z_MAP, INPUT):
         views.show(what, volume, nodes)
         if what in seen:

@@ -85,7 +85,7 @@ def test_what_is_no_json_is_refused_and_starts_nothing(bench, value):
 
 
 def test_paths_of_any_script_arrive(bench, tmp_path):
-    folder = tmp_path / "Lékař 脳 \u00a0 \"q\" '\\"
+    folder = tmp_path / 'Lékař 脳 \u00a0 "q" \'\\'
     client = bench.client()
     job = bench.finish(client.submit("detect", {"input": tmp_path / "fa.nrrd", "output": str(folder)}))
     assert job.result["output"] == str(folder)
@@ -95,10 +95,18 @@ def test_an_error_answer_is_handed_on_unchanged(bench):
     client = bench.client()
     job = bench.finish(ask(client, "bad"))
     assert job.state == "failed" and job.result is None
-    assert job.error.as_dict() == {"code": "bad-input", "what": "bad.nii is not FA", "why": "values to 3000",
-                                   "fix": "Choose an FA map"}
-    assert bench.finish(ask(client, "strange")).error.as_dict() == {"code": "bug", "what": "Lava", "why": "hot",
-                                                                    "fix": "Run"}
+    assert job.error.as_dict() == {
+        "code": "bad-input",
+        "what": "bad.nii is not FA",
+        "why": "values to 3000",
+        "fix": "Choose an FA map",
+    }
+    assert bench.finish(ask(client, "strange")).error.as_dict() == {
+        "code": "bug",
+        "what": "Lava",
+        "why": "hot",
+        "fix": "Run",
+    }
     assert bench.finish(ask(client)).state == "done" and len(bench.pids) == 1
 
 

@@ -118,7 +118,15 @@ def test_garbage_goes_to_the_log_and_harms_nothing(bench):
     assert job.state == "done"
     assert [progress[0] for progress in job.heard] == [0.25], "a fraction that is no number is no progress"
     assert [line.partition(": ")[2] for line in log] == [
-        "welcome to this fake", "a stray print", '{"type": "dance"}', "[1]", '{"type"', "", "é\ufffd", "\ufffd\ufffd"]
+        "welcome to this fake",
+        "a stray print",
+        '{"type": "dance"}',
+        "[1]",
+        '{"type"',
+        "",
+        "é\ufffd",
+        "\ufffd\ufffd",
+    ]
     assert list(client.recent_log) == log
 
 

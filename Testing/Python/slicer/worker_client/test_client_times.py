@@ -182,25 +182,28 @@ def test_the_last_words_are_of_this_job(stage):
     assert job.error.code == "bug" and "second" in job.error.why and "first" not in job.error.why
 
 
-@pytest.mark.parametrize(("ending", "log", "code", "says"), [
-    (Ending("crash", -9), [], "out-of-memory", "SIGKILL"),
-    (Ending("exit", 137), [], "out-of-memory", "SIGKILL"),
-    (Ending("exit", 139), [], "bug", "SIGSEGV"),
-    (Ending("crash", -6), ["terminate called after throwing 'std::bad_alloc'"], "out-of-memory", "bad_alloc"),
-    (Ending("exit", 1), ["RuntimeError: CUDA out of memory."], "out-of-memory", "exit status 1"),
-    (Ending("crash", -4), [], "missing", "SIGILL"),
-    (Ending("crash", -15), [], "bug", "SIGTERM"),
-    (Ending("crash", -33), [], "bug", "signal 33"),
-    (Ending("exit", 3), [], "out-of-memory", "exit status 3"),
-    (Ending("exit", 5), ["faanomaly: no models. Install again"], "missing", "no models"),
-    (Ending("exit", 1), ["python: No module named FAAnomalyLib"], "missing", "No module named"),
-    (Ending("crash", 0xC0000005), [], "bug", "0xC0000005"),
-    (Ending("crash", -1073741819), [], "bug", "0xC0000005"),
-    (Ending("crash", 0xC0000017), [], "out-of-memory", "0xC0000017"),
-    (Ending("crash", None, "it hangs"), [], "bug", "it hangs"),
-    (Ending("failed-to-start", None, "No such file"), [], "missing", "No such file"),
-    (Ending("exit", 1), ["a", "", "b" * 500, "c", "d "], "bug", "b" * 200 + " | c | d"),
-])
+@pytest.mark.parametrize(
+    ("ending", "log", "code", "says"),
+    [
+        (Ending("crash", -9), [], "out-of-memory", "SIGKILL"),
+        (Ending("exit", 137), [], "out-of-memory", "SIGKILL"),
+        (Ending("exit", 139), [], "bug", "SIGSEGV"),
+        (Ending("crash", -6), ["terminate called after throwing 'std::bad_alloc'"], "out-of-memory", "bad_alloc"),
+        (Ending("exit", 1), ["RuntimeError: CUDA out of memory."], "out-of-memory", "exit status 1"),
+        (Ending("crash", -4), [], "missing", "SIGILL"),
+        (Ending("crash", -15), [], "bug", "SIGTERM"),
+        (Ending("crash", -33), [], "bug", "signal 33"),
+        (Ending("exit", 3), [], "out-of-memory", "exit status 3"),
+        (Ending("exit", 5), ["faanomaly: no models. Install again"], "missing", "no models"),
+        (Ending("exit", 1), ["python: No module named FAAnomalyLib"], "missing", "No module named"),
+        (Ending("crash", 0xC0000005), [], "bug", "0xC0000005"),
+        (Ending("crash", -1073741819), [], "bug", "0xC0000005"),
+        (Ending("crash", 0xC0000017), [], "out-of-memory", "0xC0000017"),
+        (Ending("crash", None, "it hangs"), [], "bug", "it hangs"),
+        (Ending("failed-to-start", None, "No such file"), [], "missing", "No such file"),
+        (Ending("exit", 1), ["a", "", "b" * 500, "c", "d "], "bug", "b" * 200 + " | c | d"),
+    ],
+)
 def test_what_is_made_of_an_ending(ending, log, code, says):
     error = error_of_ending(ending, log)
     assert error.code == code and says in error.why and error.what and error.fix

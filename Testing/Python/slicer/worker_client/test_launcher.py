@@ -19,7 +19,7 @@ from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.worker import server as worker
 from FAAnomalySlicer.worker_client import launcher as engine
 from FAAnomalySlicer.worker_client import session as worker_session
-from FAAnomalySlicer.worker_client.environment_check import EngineCheck
+from FAAnomalySlicer.worker_client.environment_check import EnvironmentCheck
 from FAAnomalySlicer.worker_client.qt_process import QtProcess, QtTimer
 from FAAnomalySlicer.worker_client.subprocess_process import PollTimer, SubprocessProcess
 from FAAnomalySlicer.worker_client.termination import Patience
@@ -38,6 +38,7 @@ def bench(request):
 @pytest.fixture
 def program(tmp_path):
     """Makes an empty program of a given name and returns its path."""
+
     def make(folder: str, name: str) -> str:
         path = tmp_path / folder / name
         path.parent.mkdir(exist_ok=True)
@@ -83,8 +84,11 @@ def test_both_sides_speak_the_same_protocol():
 
 
 def real(bench, **environment):
-    return bench.client(patience=SLOW, command=engine.engine_command("worker"),
-                        environment={**engine.engine_environment(), **environment})
+    return bench.client(
+        patience=SLOW,
+        command=engine.engine_command("worker"),
+        environment={**engine.engine_environment(), **environment},
+    )
 
 
 def test_hello_a_bad_request_and_shutdown(bench, tmp_path, monkeypatch):
@@ -93,8 +97,9 @@ def test_hello_a_bad_request_and_shutdown(bench, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("PYTHONPATH", raising=False)
     client = real(bench)
-    job = bench.finish(client.submit("detect", {"input": str(tmp_path / "fa.nrrd"), "output": str(tmp_path / "out"),
-                                                "mask_size": 5}))
+    job = bench.finish(
+        client.submit("detect", {"input": str(tmp_path / "fa.nrrd"), "output": str(tmp_path / "out"), "mask_size": 5})
+    )
     assert job.state == "failed" and job.error.code == "bad-request"
     assert "mask size 5 is none of" in job.error.why
     assert client.engine_version == FAAnomalyLib.__version__
@@ -145,7 +150,7 @@ def wait(pollable, event_loop):
 @pytest.mark.parametrize("event_loop", [False, True])
 def test_the_examination(event_loop):
     process, timer = (QtProcess, QtTimer()) if event_loop else (SubprocessProcess, PollTimer())
-    check = EngineCheck(process, engine.engine_command("doctor", "--json"), engine.engine_environment(), timer)
+    check = EnvironmentCheck(process, engine.engine_command("doctor", "--json"), engine.engine_environment(), timer)
     ends = []
     check.finished.connect(lambda *end: ends.append(end))
     check.start()
@@ -158,12 +163,15 @@ def test_the_examination(event_loop):
     assert "cpu" in findings["devices"] and set(findings) >= {"packages", "models", "missing", "problems", "can_run"}
 
 
-@pytest.mark.parametrize(("code", "says"), [
-    ("import sys; sys.exit('faanomaly: no models')", "no models"),
-    ("print('[1, 2]')", "exit status 0"),
-])
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        ("import sys; sys.exit('faanomaly: no models')", "no models"),
+        ("print('[1, 2]')", "exit status 0"),
+    ],
+)
 def test_an_examination_that_fails_tells_why(code, says):
-    check = EngineCheck(SubprocessProcess, [sys.executable, "-c", code], {}, PollTimer())
+    check = EnvironmentCheck(SubprocessProcess, [sys.executable, "-c", code], {}, PollTimer())
     ends = []
     check.finished.connect(lambda *end: ends.append(end))
     check.start()
@@ -174,8 +182,13 @@ def test_an_examination_that_fails_tells_why(code, says):
 
 @pytest.mark.parametrize("stop", ["by hand", "by time"])
 def test_an_examination_can_be_stopped(stop):
-    check = EngineCheck(SubprocessProcess, [sys.executable, "-S", "-c", "import time; time.sleep(600)"], {},
-                        PollTimer(), longest_ms=300 if stop == "by time" else 60_000)
+    check = EnvironmentCheck(
+        SubprocessProcess,
+        [sys.executable, "-S", "-c", "import time; time.sleep(600)"],
+        {},
+        PollTimer(),
+        longest_ms=300 if stop == "by time" else 60_000,
+    )
     ends = []
     check.finished.connect(lambda *end: ends.append(end))
     check.start()

@@ -17,7 +17,7 @@ from FAAnomalySlicer.worker_client.line_buffer import LineBuffer
 def test_lines_do_not_depend_on_the_pieces(size):
     data = "first\r\nsécond ✓\n\nlast without end".encode()
     buffer = LineBuffer()
-    lines = [line for start in range(0, len(data), size) for line in buffer.feed(data[start:start + size])]
+    lines = [line for start in range(0, len(data), size) for line in buffer.feed(data[start : start + size])]
     assert lines == ["first", "sécond ✓", ""]
     assert buffer.flush() == ["last without end"]
     assert buffer.flush() == []

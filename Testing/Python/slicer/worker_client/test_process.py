@@ -71,8 +71,10 @@ def runner(request):
 
 
 def test_lines_and_the_end_come_in_order_on_this_thread(runner):
-    runner.start("import sys; [print(n) for n in range(500)]; print('w\\u00f6rds', file=sys.stderr); "
-                 "sys.stdout.write('rest'); sys.exit(3)")
+    runner.start(
+        "import sys; [print(n) for n in range(500)]; print('w\\u00f6rds', file=sys.stderr); "
+        "sys.stdout.write('rest'); sys.exit(3)"
+    )
     assert runner.heard == [], "nothing is told before start has returned"
     assert runner.process.running
     assert runner.ending() == Ending("exit", 3)
@@ -124,8 +126,10 @@ def test_a_program_that_is_not_there(runner, tmp_path):
 
 
 def test_terminate_asks(runner):
-    runner.start("import signal, sys, time\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(4))\n"
-                 "print('ready')\ntime.sleep(600)")
+    runner.start(
+        "import signal, sys, time\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(4))\n"
+        "print('ready')\ntime.sleep(600)"
+    )
     runner.until(lambda: runner.all("line"))
     runner.process.terminate()
     assert runner.ending() == Ending("exit", 4)

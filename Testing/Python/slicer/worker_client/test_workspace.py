@@ -78,8 +78,10 @@ def test_it_is_made_anew_when_somebody_cleaned_up(workspace, parent):
 
 
 def test_everything_goes_when_python_ends(parent):
-    code = ("from FAAnomalySlicer.worker_client.workspace import Workspace; import sys; "
-            "print((Workspace(sys.argv[1]).new_folder() / 'x').write_text('patient'))")
+    code = (
+        "from FAAnomalySlicer.worker_client.workspace import Workspace; import sys; "
+        "print((Workspace(sys.argv[1]).new_folder() / 'x').write_text('patient'))"
+    )
     code = f"import sys; sys.path[:0] = {sys.path!r}; import slicer_harness; slicer_harness.require(); {code}"
     done = subprocess.run([sys.executable, "-c", code, str(parent)], capture_output=True, text=True, timeout=300)
     assert done.stdout.splitlines()[-1] == "7", done.stderr
@@ -145,8 +147,9 @@ def test_a_disk_without_room_is_one_clear_error(workspace, monkeypatch):
     assert "1024 MB are needed, 3 MB are free" in refused.value.why and str(workspace.root) in refused.value.why
 
 
-@pytest.mark.parametrize(("number", "says"), [(errno.ENOSPC, "full"), (errno.EDQUOT, "full"),
-                                              (errno.EACCES, "cannot be written")])
+@pytest.mark.parametrize(
+    ("number", "says"), [(errno.ENOSPC, "full"), (errno.EDQUOT, "full"), (errno.EACCES, "cannot be written")]
+)
 def test_an_error_while_writing_is_one_clear_error(workspace, number, says):
     workspace.new_folder()
     with pytest.raises(FAError) as refused, workspace.writing():

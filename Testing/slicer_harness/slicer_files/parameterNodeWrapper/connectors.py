@@ -56,7 +56,7 @@ class GuiConnector:
         return getattr(self._widget, self._property)
 
     def write(self, value) -> None:
-        if value != getattr(self._widget, self._property):      # leaves the cursor of a text field where it is
+        if value != getattr(self._widget, self._property):  # leaves the cursor of a text field where it is
             setattr(self._widget, self._property, value)
 
 
@@ -183,8 +183,14 @@ def createGuiConnector(widget, datatype) -> GuiConnector:
         return GuiConnector(widget, "toggled", "checked")
     if type_ is int and cls in (qt.QSlider, qt.QSpinBox):
         return NumberConnector(widget, int, extras, True, cls is qt.QSlider)
-    if type_ in (int, float) and cls in (qt.QDoubleSpinBox, ctk.ctkSliderWidget, slicer.qMRMLSliderWidget,
-                                         ctk.ctkDoubleSlider, ctk.ctkDoubleSpinBox, slicer.qMRMLSpinBox):
+    if type_ in (int, float) and cls in (
+        qt.QDoubleSpinBox,
+        ctk.ctkSliderWidget,
+        slicer.qMRMLSliderWidget,
+        ctk.ctkDoubleSlider,
+        ctk.ctkDoubleSpinBox,
+        slicer.qMRMLSpinBox,
+    ):
         return NumberConnector(widget, type_, extras, False, cls in (ctk.ctkSliderWidget, slicer.qMRMLSliderWidget))
     if cls in (qt.QComboBox, ctk.ctkComboBox):
         if isinstance(type_, type) and issubclass(type_, enum.Enum):

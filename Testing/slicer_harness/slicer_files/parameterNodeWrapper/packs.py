@@ -35,8 +35,13 @@ def _make(cls):
             own_init(self, *args, **kwargs)
 
     cls.allParameters, cls._is_parameterPack, cls.__init__ = known, True, initialise
-    for name, function in (("__eq__", _equal), ("__repr__", _text), ("__str__", _text), ("getValue", _get_value),
-                           ("setValue", _set_value)):
+    for name, function in (
+        ("__eq__", _equal),
+        ("__repr__", _text),
+        ("__str__", _text),
+        ("getValue", _get_value),
+        ("setValue", _set_value),
+    ):
         if name not in cls.__dict__:
             setattr(cls, name, function)
     cls.dataType = staticmethod(lambda name: data_type(known, name))

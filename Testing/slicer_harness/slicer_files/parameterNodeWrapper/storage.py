@@ -10,8 +10,14 @@ import slicer
 
 from .values import Default, IsInstance, NotNone, Validator
 
-PATHS = (pathlib.Path, pathlib.PosixPath, pathlib.WindowsPath, pathlib.PurePath, pathlib.PurePosixPath,
-         pathlib.PureWindowsPath)
+PATHS = (
+    pathlib.Path,
+    pathlib.PosixPath,
+    pathlib.WindowsPath,
+    pathlib.PurePath,
+    pathlib.PurePosixPath,
+    pathlib.PureWindowsPath,
+)
 
 
 class Kind:

@@ -41,7 +41,7 @@ class _Stored:
     def write(self, value) -> None:
         self.writing = True
         try:
-            with slicer.util.NodeModify(self.node):      # observers see the new value at once
+            with slicer.util.NodeModify(self.node):  # observers see the new value at once
                 self.parameter.kind.write(self.node, self.name, value)
                 self.value = self._load()
         finally:
@@ -55,8 +55,9 @@ class _Wrapper:
 
     def __init__(self, parameterNode, prefix: str | None = None):
         self.parameterNode = parameterNode
-        self._stored = {name: _Stored(parameter, parameterNode, prefix or "")
-                        for name, parameter in self.allParameters.items()}
+        self._stored = {
+            name: _Stored(parameter, parameterNode, prefix or "") for name, parameter in self.allParameters.items()
+        }
         self._guis: dict[int, tuple[dict[str, GuiConnector], int]] = {}
         self._next_tag, self._updating = 0, False
 
@@ -83,15 +84,19 @@ class _Wrapper:
 
     def connectGui(self, gui) -> int:
         """Tie every widget with the property SlicerParameterName to its parameter; the tag disconnects them."""
-        widgets = gui.findChildren(qt.QWidget) if getattr(gui, "isWidgetType", lambda: False)() \
-            else gui.__dict__.values()
+        widgets = (
+            gui.findChildren(qt.QWidget) if getattr(gui, "isWidgetType", lambda: False)() else gui.__dict__.values()
+        )
         named = {widget.property(SlicerParameterNamePropertyName): widget for widget in widgets}
         return self.connectParametersToGui({name: widget for name, widget in named.items() if name})
 
     def connectParametersToGui(self, mapping: dict) -> int:
-        connectors = {name: widget if isinstance(widget, GuiConnector)
-                      else createGuiConnector(widget, data_type(self.allParameters, name))
-                      for name, widget in mapping.items()}
+        connectors = {
+            name: widget
+            if isinstance(widget, GuiConnector)
+            else createGuiConnector(widget, data_type(self.allParameters, name))
+            for name, widget in mapping.items()
+        }
         for name, connector in connectors.items():
             connector.write(self.getValue(name))
             connector.onChanged(self._from_gui(name, connector))
@@ -155,8 +160,14 @@ def _wrap(cls):
     if clash:
         raise ValueError(f"Cannot use reserved name '{clash[0]}' in a parameterNodeWrapper")
     for name in known:
-        setattr(cls, name, property(lambda self, name=name: self._stored[name].value,
-                                    lambda self, value, name=name: self._stored[name].write(value)))
+        setattr(
+            cls,
+            name,
+            property(
+                lambda self, name=name: self._stored[name].value,
+                lambda self, value, name=name: self._stored[name].write(value),
+            ),
+        )
     for name, thing in vars(_Wrapper).items():
         if name == "__init__" or not name.startswith("__"):
             setattr(cls, name, thing)
@@ -172,5 +183,11 @@ def isParameterNodeWrapper(classOrObj) -> bool:
 
 def findChildWidgetForParameter(widget, parameter: str):
     """The widget that is tied to a parameter, or None."""
-    return next((child for child in widget.findChildren(qt.QWidget)
-                 if child.property(SlicerParameterNamePropertyName) == parameter), None)
+    return next(
+        (
+            child
+            for child in widget.findChildren(qt.QWidget)
+            if child.property(SlicerParameterNamePropertyName) == parameter
+        ),
+        None,
+    )
