@@ -37,7 +37,7 @@ class DetectRequest:
     model
         Name of a bundled model or path of a model folder.
     mask_type
-        ``cubic`` (whole cubes) or ``wm`` (cubes intersected with the white-matter priors).
+        ``cubic`` (whole cubes) or ``wm`` (cubes intersected with the white-matter prior).
     mask_size
         Edge of a hole, in voxels of 1.25 mm: 4, 8, 16 or 32 (5, 10, 20 or 40 mm); 0 for 20 and 40 mm
         together, which the calibration is made for.

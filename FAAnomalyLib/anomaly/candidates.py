@@ -43,7 +43,7 @@ class Screening:
 
 
 def analysis_mask(brain: np.ndarray, white_matter: np.ndarray, covered: np.ndarray, spacing_mm: float) -> np.ndarray:
-    """Voxels of the model grid that are judged: filled, white matter by the priors, away from the edge."""
+    """Voxels of the model grid that are judged: filled, white matter by the prior, away from the edge."""
     analysed = covered & (white_matter > 0.5)
     near = bounding_box(analysed, int(np.ceil(EDGE_MM / spacing_mm)))
     if not brain[near].all():

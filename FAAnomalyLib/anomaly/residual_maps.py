@@ -68,7 +68,7 @@ def screening_maps(
 
     Parameters
     ----------
-    fa, priors
+    fa, prior
         On the model grid, X left-right symmetric about the array centre.
     judged
         bool: where there is an answer.

@@ -91,6 +91,6 @@ def _load(module: str):
 
 
 def _hush_libraries() -> None:
-    # An error is one line; remarks that matter to the user are the loaded's own and stand in the result.
+    # An error is one line; remarks that matter to the user are the engine's own and stand in the result.
     warnings.simplefilter("ignore")
     logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)

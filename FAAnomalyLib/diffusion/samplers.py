@@ -42,7 +42,7 @@ def spaced_timesteps(timesteps: int, steps: int | None = None) -> list[int]:
 def snr_timesteps(schedule: NoiseSchedule, steps: int) -> list[int]:
     """*steps* timesteps, falling: T - 1, then evenly in lambda = log(alpha / sigma) from -4 down to timestep 0.
 
-    Lu et al. 2022, section 6.1, grid by lambda. It matters for FA, whose standard deviation is only about 0.2 on
+    Lu et al. 2022, section 6.1, space by lambda. It matters for FA, whose standard deviation is only about 0.2 on
     the network's scale: evenly spaced timesteps leave much of their noise to the last step, which replaces it by
     its mean (12 steps of DPM-Solver++ on the linear schedule then keep 57 % of that standard deviation; these keep
     102 %). Below lambda -4 the signal is under 2 % and no step is worth its cost. ``ValueError`` as above.

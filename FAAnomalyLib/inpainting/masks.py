@@ -117,7 +117,7 @@ def wm_guided(passes: Sequence[np.ndarray], white_matter: np.ndarray) -> list[np
     passes
         Boolean arrays of shape (X, Y, Z).
     white_matter
-        Array of that shape: boolean, or a probability that counts above 0.5. It must be a priors:
+        Array of that shape: boolean, or a probability that counts above 0.5. It must be a prior:
         taken from the FA map under judgement it would tell the network what is hidden.
     """
     inside = np.asarray(white_matter) > HALF
@@ -165,7 +165,7 @@ def plan(
     if mask_type not in MASK_TYPES:
         raise FAError("bad-request", f"Unknown mask type {mask_type!r}", "", f"Choose {' or '.join(MASK_TYPES)}")
     if mask_type == "wm" and white_matter is None:
-        raise FAError("bad-request", "Mask type wm needs a white-matter priors", "there is none", "Choose cubic")
+        raise FAError("bad-request", "Mask type wm needs a white-matter prior", "there is none", "Choose cubic")
     if mask_type == "wm" and np.shape(white_matter) != np.shape(brain):
         raise ValueError(f"white matter of shape {np.shape(white_matter)} for a brain of {np.shape(brain)}")
     if shift_count < 1:

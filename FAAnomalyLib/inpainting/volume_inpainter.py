@@ -75,7 +75,7 @@ class VolumeInpainter:
             (X, Y, Z) in [0, 1] on the model grid; its values inside the hole are never used.
         hole
             bool (X, Y, Z).
-        priors
+        prior
             Registered to this brain; None for the template as it is.
 
         Returns
@@ -179,7 +179,7 @@ class _Thesis:
         self.inpainter, self.known, self.hidden = inpainter, x, hidden
         self.window = (slice(None),) * 3
         # Listing A.22 takes the mask from the judged scan; inside the hole that would leak, so the
-        # registered priors stands there (method: "no-leak condition").
+        # registered prior stands there (method: "no-leak condition").
         observed = (x > 2 * 0.2 - 1) & ~hidden
         self.mask = (observed | (hidden & (_on(priors.white_matter, x) > 0.5))).to(x.dtype)
 

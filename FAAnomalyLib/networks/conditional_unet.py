@@ -1,6 +1,6 @@
 """The hole-trained network: what surrounds a hole, its mirror image and the priors -> its content.
 
-A 3D U-Net (Ronneberger 2015, Ho 2020) behind a grid-to-depth stem (Hoogeboom 2023, "simple
+A 3D U-Net (Ronneberger 2015, Ho 2020) behind a space-to-depth stem (Hoogeboom 2023, "simple
 diffusion"), which does most of its work at half the resolution.  It corrects a linear estimate at
 full resolution: the smooth fill of the hole plus the detail of the mirrored brain and the template.
 """

@@ -116,7 +116,7 @@ class PreparedSubject:
 
     Attributes
     ----------
-    grid
+    space
         The way back.
     fa
         float32 (X, Y, Z) in [0, 1], 0 outside the brain.

@@ -47,7 +47,7 @@ class Template:
     ----------
     fa
         Mean FA on the model grid, with the grid's affine (left-right symmetric about x = 0).
-    priors
+    prior
         The same grid's priors.
     sha256
         Over the template's arrays and affine; a model names the template that it was trained on.

@@ -21,11 +21,11 @@ HISTOGRAM_LEVELS, HISTOGRAM_POINTS = 256, 15
 
 
 def warp_template(priors: TemplatePriors, fa: np.ndarray, spacing_mm: float) -> TemplatePriors:
-    """*priors* moved onto the brain *fa*.
+    """*prior* moved onto the brain *fa*.
 
     Parameters
     ----------
-    priors
+    prior
         On the model grid, affinely registered.
     fa
         FA in [0, 1], (X, Y, Z) on the same grid, 0 outside the brain.
@@ -34,7 +34,7 @@ def warp_template(priors: TemplatePriors, fa: np.ndarray, spacing_mm: float) -> 
 
     Returns
     -------
-    TemplatePriors
+    Prior
         Float32 in [0, 1], the same shape, with its displacement.
     """
     import SimpleITK as sitk

@@ -42,7 +42,7 @@ figure { margin: 12px 0; background: #000; border: 1px solid var(--line); border
 figure img { display: block; width: 100%; height: auto; margin: 0 auto; }
 figcaption { margin-top: 8px; text-align: center; }
 table { border-collapse: collapse; width: 100%; font-size: 14px; font-variant-numeric: tabular-nums; }
-th, td { text-align: right; padding: 6px 10px; border-bottom: 1px solid var(--line); white-grid: nowrap; }
+th, td { text-align: right; padding: 6px 10px; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th { color: var(--dim); font-weight: 500; }
 th:nth-child(2), td:nth-child(2) { text-align: left; }
 .increased { color: var(--warm); } .decreased { color: var(--cool); }
@@ -125,7 +125,7 @@ def _display(result: Result) -> str:
     oblique = f" The scan is tilted by {tilt:.0f} degrees; slices follow its own planes." if tilt > 3 else ""
     return (
         f"Radiological display: the patient's right (R) is on the left. FA window {low:g} to {high:g}. "
-        f"Positions in mm of scanner grid.{oblique}"
+        f"Positions in mm of scanner space.{oblique}"
     )
 
 

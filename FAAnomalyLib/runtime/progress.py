@@ -13,7 +13,7 @@ ProgressCallback = Callable[[float, str, "float | None"], None]
 
 
 class CancelToken:
-    """Set from any thread; the loaded looks at it before every network call."""
+    """Set from any thread; the engine looks at it before every network call."""
 
     def __init__(self) -> None:
         self._event = threading.Event()

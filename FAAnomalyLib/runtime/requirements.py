@@ -1,4 +1,4 @@
-"""The packages the loaded needs, and how to install them."""
+"""The packages the engine needs, and how to install them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ REQUIRED = {
     "scipy": "scipy",
     "skimage": "scikit-image",
     "SimpleITK": "SimpleITK",
+    "PIL": "Pillow",
 }
 """Name in an import statement -> what pip is asked for."""
 

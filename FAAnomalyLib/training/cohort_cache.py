@@ -39,7 +39,7 @@ class TrainingSubject:
         FA in [0, 1], float32 tensor (X, Y, Z).
     weight
         What an error costs at each voxel: 1 in the brain, less at its rim, little outside.
-    priors
+    prior
         The template's priors bent to this brain.
     """
 

@@ -1,7 +1,7 @@
 """Make the project's FA template: the symmetric average of registered volumes.
 
 Every person counts once, however many volumes there are of them.  The first registration target is
-any FA map in a standard grid; each further round registers to the average of the round before and
+any FA map in a standard space; each further round registers to the average of the round before and
 bends every brain onto it, so that tracts meet tracts and stay sharp.
 """
 
@@ -23,7 +23,7 @@ from ..volume import Volume
 MODEL_SHAPE = (80, 96, 80)
 MODEL_SPACING_MM = 2.0
 MODEL_CENTRE_RAS = (0.0, -16.0, 8.0)
-"""160 x 192 x 160 mm about the brain in MNI grid."""
+"""160 x 192 x 160 mm about the brain in MNI space."""
 WHITE_MATTER_FA = 0.25
 MIN_VIEW = 0.9
 """A volume that shows less of the template's brain is averaged as it lies: its cut faces would be bent."""
@@ -32,7 +32,7 @@ MIN_VIEW = 0.9
 def make_template(volumes: list[tuple[str, Path]], target: Volume, rounds: int = 3, report=print) -> Template:
     """Average registered volumes; see the module's text.
 
-    *target* may lie on any grid of a standard grid: it is resampled to the model grid first.
+    *target* may lie on any grid of a standard space: it is resampled to the model grid first.
     """
     template = _first_target(target)
     subjects = [(person, *load_subject(path)) for person, path in volumes]
@@ -80,7 +80,7 @@ def _average(people: list[list[PreparedSubject]], template: Template, warped: bo
 
 
 def _own_prior(prepared: PreparedSubject) -> TemplatePriors:
-    """One brain in the shape of a priors: its FA, its white matter off the noisy edge, its mask."""
+    """One brain in the shape of a prior: its FA, its white matter off the noisy edge, its mask."""
     smooth = ndimage.gaussian_filter(prepared.fa, 0.6)
     inner = ndimage.distance_transform_edt(prepared.brain, sampling=MODEL_SPACING_MM) > 4.0
     return TemplatePriors(
@@ -101,7 +101,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``faanomaly template``."""
     parser.add_argument("data", type=Path, help="folder of healthy FA maps (NAME_FA.nii.gz, NAME_mask.nii.gz)")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for the template")
-    parser.add_argument("--target", type=Path, required=True, help="first registration target, an FA map in MNI grid")
+    parser.add_argument("--target", type=Path, required=True, help="first registration target, an FA map in MNI space")
     parser.add_argument("--people", type=Path, help="CSV with the columns file,person")
     parser.add_argument("--hold-out", action="append", default=[], metavar="PERSON", help="leave a person out")
     parser.add_argument("--rounds", type=int, default=3, help="registration rounds (default 3)")

@@ -23,7 +23,7 @@ def roaming_error(
 ) -> list[float]:
     """Root mean squared error in FA inside white matter, bias removed, of one whole roaming pass a subject.
 
-    White matter is the priors's, off the brain's noisy rim (full :attr:`TrainingSubject.weight`): voxels chosen
+    White matter is the prior's, off the brain's noisy rim (full :attr:`TrainingSubject.weight`): voxels chosen
     by their own FA would favour high noise.
     """
     errors = []

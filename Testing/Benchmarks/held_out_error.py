@@ -3,7 +3,7 @@
     python Testing/Benchmarks/held_out_error.py FA.nii.gz [--brain-mask MASK.nii.gz] [--model NAME|DIR]
 
 A whole roaming pass (8 interleaved passes of 20 mm holes) over one healthy brain.  The error is taken
-inside the registered white-matter priors, away from the brain's edge: voxels chosen by their own FA
+inside the registered white-matter prior, away from the brain's edge: voxels chosen by their own FA
 would favour high noise.
 """
 

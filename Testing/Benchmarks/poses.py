@@ -2,7 +2,7 @@
 
     python Testing/Benchmarks/poses.py POSE_FA.nii.gz POSE_FA.nii.gz ... [--model NAME|DIR] [--change -0.3]
 
-Every map is judged from its file.  The z-maps are brought to the template's grid by each map's own
+Every map is judged from its file.  The z-maps are brought to the template's space by each map's own
 registration and correlated over the white matter that was judged in both; a region counts as seen in
 another pose when that pose has a region of the same sign within 10 mm of its peak.  With ``--change`` a
 sphere is planted at the same place of every pose first.  Brain masks are found beside the maps

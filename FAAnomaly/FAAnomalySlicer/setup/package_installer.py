@@ -22,7 +22,7 @@ from FAAnomalyLib.errors import FAError
 
 TORCH = Requirement("torch>=2.2")
 """Not in the requirements file: only the PyTorch extension knows which build fits the graphics card."""
-MODULES = {"scikit-image": "skimage"}
+MODULES = {"scikit-image": "skimage", "Pillow": "PIL"}
 """Package -> name in an import statement, where the two differ."""
 CONSENT_KEY = "FAAnomaly/installation"
 CONSENT_SECONDS = 7 * 24 * 3600

@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the findings; raise ``FAError('missing')`` naming what keeps the loaded from running."""
+    """Print the findings; raise ``FAError('missing')`` naming what keeps the engine from running."""
     findings = examine()
     print(json.dumps({**asdict(findings), "can_run": findings.can_run}, indent=2) if args.json else as_text(findings))
     sys.stdout.flush()

@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--lesions",
         type=Path,
         metavar="FOLDER",
-        help="lesion-*.nii.gz in MNI grid; those of 2 to 8 ml are planted as well",
+        help="lesion-*.nii.gz in MNI space; those of 2 to 8 ml are planted as well",
     )
     parser.add_argument(
         "--places",

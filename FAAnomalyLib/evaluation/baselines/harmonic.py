@@ -15,7 +15,7 @@ class Harmonic:
 
     The surroundings are all visible voxels, background (FA 0) beside the brain included, as for the
     network. It knows nothing but the rim of the hole, so it tells how much of a prediction comes
-    from there, and never leaves the range of the rim (maximum principle). The priors is not used.
+    from there, and never leaves the range of the rim (maximum principle). The prior is not used.
     See :class:`~.protocol.Baseline`.
     """
 

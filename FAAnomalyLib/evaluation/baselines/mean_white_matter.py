@@ -13,7 +13,7 @@ class MeanWhiteMatter:
     name = "mean_white_matter"
 
     def fill(self, fa: np.ndarray, hole: np.ndarray, priors: FillPriors) -> np.ndarray:
-        """FA with the mean over the context's white matter (priors above 0.5) in the hole."""
+        """FA with the mean over the context's white matter (prior above 0.5) in the hole."""
         check_shapes(fa, hole, priors.white_matter, priors.brain)
         mean = fa[context_white_matter(hole, priors)].mean(dtype=np.float64)
         return filled(fa, hole, mean)

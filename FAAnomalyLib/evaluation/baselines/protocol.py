@@ -1,7 +1,7 @@
 """What every simple way of filling a hole looks like, and what all of them need.
 
 A baseline plays by the network's rules: it sees the FA map outside the hole and a registered
-priors, never the hidden voxels. A method that cannot beat these is not worth its weights.
+prior, never the hidden voxels. A method that cannot beat these is not worth its weights.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ class Baseline(Protocol):
             never looked at and may be anything.
         hole
             Boolean array of that shape, true where hidden.
-        priors
-            The registered priors on that grid.
+        prior
+            The registered prior on that grid.
 
         Returns
         -------
@@ -85,7 +85,7 @@ def filled(fa: np.ndarray, hole: np.ndarray, values: np.ndarray | float) -> np.n
 
 
 def context_white_matter(hole: np.ndarray, priors: FillPriors) -> np.ndarray:
-    """Boolean array, true at the visible voxels that are white matter for the priors (above 0.5).
+    """Boolean array, true at the visible voxels that are white matter for the prior (above 0.5).
 
     Where the hole covers all white matter it is the visible brain instead; raises
     ``FAError('bad-request')`` when that is hidden too.

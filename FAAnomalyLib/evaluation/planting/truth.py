@@ -15,7 +15,7 @@ from .lesions import plant, scale, sphere, white_matter_centre
 from .shapes import Shape, brought
 
 WHITE_MATTER = 0.5
-"""Registered priors above this, inside the brain, is white matter: for every method, truth and score alike."""
+"""Registered prior above this, inside the brain, is white matter: for every method, truth and score alike."""
 MIN_TRUTH_ML = 0.5
 """A lesion shape of which less lies in a subject's white matter is left out for that subject."""
 
@@ -29,7 +29,7 @@ class Anatomy:
     volume
         The untouched FA map, clean, in [0, 1].
     white
-        bool (X, Y, Z) on its grid: registered priors above :data:`WHITE_MATTER`, inside the brain.
+        bool (X, Y, Z) on its grid: registered prior above :data:`WHITE_MATTER`, inside the brain.
     template_to_subject
         4x4, template RAS mm -> subject RAS mm, of the untouched map.
     """

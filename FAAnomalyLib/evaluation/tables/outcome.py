@@ -20,7 +20,7 @@ FILES = ("table.md", "table.csv", "evaluation.json")
 """In the order in which they appear; the last one means that all are there."""
 
 DEFINITIONS = {
-    "white matter": f"registered priors above {WHITE_MATTER}, inside the brain, of the untouched map; the same for "
+    "white matter": f"registered prior above {WHITE_MATTER}, inside the brain, of the untouched map; the same for "
     "every method",
     "truth": "the shape within the white matter of the untouched map; it is planted before anything else sees the "
     "volume, FA clipped to [0, 1]",

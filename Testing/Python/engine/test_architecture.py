@@ -33,8 +33,8 @@ FLOORS = [
     {
         "registration",
         "deformation",
-        "priors",
-        "grid",
+        "prior",
+        "space",
         "intake",
         "holes",
         "roi",

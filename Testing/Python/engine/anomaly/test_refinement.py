@@ -67,7 +67,7 @@ def found(ill) -> Inpainted:
 
 
 class Fills(list):
-    """What the network was asked to fill: (FA, hole, priors, answer); ``calls`` counts the network's calls."""
+    """What the network was asked to fill: (FA, hole, prior, answer); ``calls`` counts the network's calls."""
 
     calls = 0
 
@@ -93,7 +93,7 @@ def fills(inpainter, monkeypatch) -> Fills:
 
 @pytest.fixture
 def bends(monkeypatch) -> list:
-    """What the template was bent by: (priors, FA, result)."""
+    """What the template was bent by: (prior, FA, result)."""
     made, warp_template = [], second_look.warp_template
 
     def watched(priors, fa, spacing_mm):

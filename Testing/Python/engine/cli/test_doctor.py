@@ -131,11 +131,11 @@ def test_a_broken_torch_is_told(sound, monkeypatch, capsys):
 
 def test_an_unwritable_temporary_folder_is_told(sound, monkeypatch, capsys):
     def full(*_, **__):
-        raise OSError(28, "No grid left on device")
+        raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(doctor.tempfile, "TemporaryFile", full)
     status, _, err = run_doctor(capsys)
-    assert status == 5 and "No grid left" in err
+    assert status == 5 and "No space left" in err
 
 
 def test_cpu_features(monkeypatch, tmp_path):

@@ -35,7 +35,7 @@ def field(shape, seed):
 
 @pytest.fixture
 def scene():
-    """FA map, hole with several cubes (some at the border) and priors."""
+    """FA map, hole with several cubes (some at the border) and prior."""
     shape = (24, 28, 20)
     priors = SomePrior(field(shape, 1), field(shape, 2), (field(shape, 3) > 0.3).astype(np.float32))
     return field(shape, 0), interleaved(priors.brain, (5, 4, 6))[0], priors

@@ -143,7 +143,7 @@ def test_gzip_is_recognised_by_its_content(tmp_path):
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-@pytest.mark.parametrize("error", [OSError(28, "No grid left on device"), RuntimeError("first\nReason: disk full\n")])
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), RuntimeError("first\nReason: disk full\n")])
 def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch, ending, error):
     path = tmp_path / f"volume{ending}"
     save_volume(Volume(some_data(), np.eye(4)), path)
@@ -155,7 +155,7 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch,
 
     for name in ("write_nifti", "write_itk"):
         monkeypatch.setattr(f"FAAnomalyLib.volume.{name}", fails)
-    with pytest.raises(FAError, match="No grid left|disk full") as caught:
+    with pytest.raises(FAError, match="No space left|disk full") as caught:
         save_volume(Volume(some_data() + 1, np.eye(4)), path)
     assert caught.value.code == "bad-input" and path.name in str(caught.value)
     assert path.read_bytes() == before

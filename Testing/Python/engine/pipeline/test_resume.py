@@ -101,12 +101,12 @@ def test_a_full_disk_is_one_clear_line(tmp_path, monkeypatch):
 
     def full(path, array):
         Path(path).write_bytes(b"half")
-        raise OSError(errno.ENOSPC, "No grid left on device")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(np, "save", full)
     with pytest.raises(FAError) as caught:
         store.write(1, numbers, numbers)
-    assert "No grid left" in str(caught.value) and "--resume" in str(caught.value)
+    assert "No space left" in str(caught.value) and "--resume" in str(caught.value)
     assert "\n" not in str(caught.value)
     assert [p.name for p in store.folder.iterdir()] == ["0.npy"] and len(store) == 1
 

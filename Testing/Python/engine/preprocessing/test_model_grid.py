@@ -44,7 +44,7 @@ any_grid = pytest.mark.parametrize("grid", GRIDS.values(), ids=GRIDS.keys())
 
 
 def space_of(volume: Volume, spacing: float = 4.0) -> ModelGrid:
-    """A grid whose alignment is known, on a coarse model grid."""
+    """A space whose alignment is known, on a coarse model grid."""
     shape = tuple(int(160 / spacing) if n == 80 else int(192 / spacing) for n in (80, 96, 80))
     return ModelGrid(volume, on_grid(sb.template(), shape, spacing), Alignment(TILTED, 1.0, "affine"))
 

@@ -59,7 +59,7 @@ def test_result_json_is_renamed_last_and_an_old_one_removed_first(tmp_path, monk
 @pytest.mark.parametrize("new_folder", [True, False])
 def test_a_full_disk_leaves_nothing_and_says_so(tmp_path, monkeypatch, failing, new_folder):
     folder = tmp_path / "parent" / "out" if new_folder else tmp_path
-    full = OSError(errno.ENOSPC, "No grid left on device")
+    full = OSError(errno.ENOSPC, "No space left on device")
     replace = os.replace
 
     def fail(*_, **__):
@@ -76,7 +76,7 @@ def test_a_full_disk_leaves_nothing_and_says_so(tmp_path, monkeypatch, failing, 
         monkeypatch.setattr(output.Path, "write_text", fail)
     else:
         monkeypatch.setattr(output.os, "replace", fail_late)
-    with pytest.raises(FAError, match="No grid left") as caught:
+    with pytest.raises(FAError, match="No space left") as caught:
         write_result(fake_engine.fake_result(), folder, report)
     assert caught.value.code == "bad-input"
     assert ".writing" not in str(caught.value)

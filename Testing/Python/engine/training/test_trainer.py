@@ -257,10 +257,10 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(tmp_path, monkey
 
     def full(state, handle):
         handle.write(b"half")
-        raise OSError(28, "No grid left on device")
+        raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(torch, "save", full)
-    with pytest.raises(FAError, match="No grid left"):
+    with pytest.raises(FAError, match="No space left"):
         one.save()
     assert (tmp_path / "checkpoint.pt").read_bytes() == before
 
