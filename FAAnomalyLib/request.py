@@ -6,13 +6,15 @@ import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from .diffusion.registry import samplers
 from .errors import FAError
 
 MASK_TYPES = ("cubic", "wm")
 MASK_SIZES = (0, 4, 8, 16, 32)
 """0 stands for :data:`BOTH_SIZES`."""
 BOTH_SIZES = (16, 32)
-SAMPLERS = ("mean", "dpm++", "ddim", "ddpm", "repaint", "thesis")
+SAMPLERS = tuple(samplers())
+"""Names of the samplers: mean, dpm++, ddim, ddpm, repaint, thesis."""
 DEVICES = ("auto", "cpu", "cuda", "mps")
 THRESHOLDS = ("auto", "sensitive")
 """Those that a model's calibration gives; see :class:`FAAnomalyLib.anomaly.calibration.Calibration`."""
@@ -21,7 +23,8 @@ SIGNS = ("both", "increased", "decreased")
 MASK_VOXEL_MM = 1.25
 """Mask sizes are counted in voxels of the thesis' 1.25 mm grid."""
 
-DEFAULT_STEPS = {"mean": 1, "dpm++": 12, "ddim": 25, "ddpm": 1000, "repaint": 250, "thesis": 1000}
+DEFAULT_STEPS = {name: sampler.default_steps for name, sampler in samplers().items()}
+"""Steps of each sampler when a request names none."""
 
 
 @dataclass
@@ -98,7 +101,7 @@ class DetectRequest:
         for name, allowed in (
             ("mask_type", MASK_TYPES),
             ("mask_size", MASK_SIZES),
-            ("sampler", SAMPLERS),
+            ("sampler", tuple(samplers())),
             ("signs", SIGNS),
             ("device", DEVICES),
         ):
@@ -107,8 +110,11 @@ class DetectRequest:
                 found.append(f"{name.replace('_', ' ')} {getattr(self, name)!r} is none of {choices}")
         if not _whole(self.steps) or not 0 <= self.steps <= 1000:
             found.append(f"steps {self.steps!r} is not a whole number from 0 to 1000")
-        elif self.sampler == "mean" and self.steps > 1:
-            found.append("the sampler mean is one step; choose dpm++ for more")
+        elif isinstance(self.sampler, str) and self.sampler in samplers():
+            most = samplers()[self.sampler].max_steps
+            if self.steps > most:
+                count = "is one step" if most == 1 else f"takes {most} steps at most"
+                found.append(f"the sampler {self.sampler} {count}; choose dpm++ for more")
         if not _whole(self.samples) or not 1 <= self.samples <= 64:
             found.append(f"samples {self.samples!r} is not a whole number from 1 to 64")
         if not _whole(self.seed) or not 0 <= self.seed < 2**63:
@@ -135,7 +141,7 @@ class DetectRequest:
     @property
     def steps_used(self) -> int:
         """Steps of the sampler, its default filled in."""
-        return self.steps or DEFAULT_STEPS[self.sampler]
+        return self.steps or samplers()[self.sampler].default_steps
 
     @property
     def mask_sizes(self) -> tuple[int, ...]:

@@ -1,40 +1,89 @@
-"""The samplers by the names that a request uses.
+"""The samplers by the names that a request uses, with what each can do.
 
-All are called as ``sampler(denoise, schedule, noise, generator, steps=..., on_step=...)``; those in
-:data:`NEEDS_KNOWN` also take ``known=`` and ``hole=``, and ``thesis`` takes a network that predicts eps.
+A new sampler is one new file in :mod:`FAAnomalyLib.diffusion.samplers` that ends in ``register(Sampler(...))``. The
+command line and 3D Slicer list the samplers in processes without PyTorch, so that neither this file nor a sampler's
+may import it when it is imported; :mod:`.stepping` has what a sampler needs of it.
 """
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
 
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
-from .repaint import repaint, replace, thesis
-from .samplers import ddim, ddpm, dpmpp_2m, mean, snr_timesteps, spaced_timesteps
 
-__all__ = [
-    "NEEDS_KNOWN",
-    "SAMPLERS",
-    "ddim",
-    "ddpm",
-    "dpmpp_2m",
-    "mean",
-    "repaint",
-    "replace",
-    "snr_timesteps",
-    "spaced_timesteps",
-    "thesis",
-]
+@dataclass(frozen=True)
+class Sampler:
+    """A sampler and what it can do.
 
-SAMPLERS: dict[str, Callable[..., Tensor]] = {
-    "mean": mean,
-    "ddpm": ddpm,
-    "ddim": ddim,
-    "dpm++": dpmpp_2m,
-    "repaint": repaint,
-    "thesis": thesis,
-}
+    Attributes
+    ----------
+    name
+        What ``--sampler`` calls it.
+    function
+        Called as ``function(denoise, schedule, noise, generator, steps=..., on_step=...)``, with ``known=`` and
+        ``hole=`` where *needs_known*; returns the picture, of noise's shape.
+    default_steps
+        Steps of a request that names none.
+    max_steps
+        Most steps that it takes; more are an error of the request.
+    stochastic
+        Whether the result is a random draw from the posterior, which another seed changes. False for one that
+        returns the posterior mean.
+    needs_known
+        Whether it pastes the known voxels into the sample itself, so that it serves a network that is not told of
+        holes.
+    needs_eps
+        Whether *denoise* must predict the noise eps, not the clean picture x0.
+    pasting
+        The form that takes ``known=`` and ``hole=``, for networks that are not told of holes; ``None`` where there
+        is none, or where *function* is it already.
+    """
 
-NEEDS_KNOWN = frozenset({"repaint", "thesis"})
-"""Samplers for an unconditional network, which paste the known part themselves."""
+    name: str
+    function: Callable[..., Tensor]
+    default_steps: int
+    max_steps: int = 1000
+    stochastic: bool = True
+    needs_known: bool = False
+    needs_eps: bool = False
+    pasting: Callable[..., Tensor] | None = None
+
+
+_registered: dict[str, Sampler] = {}
+
+
+def register(sampler: Sampler) -> None:
+    """Make *sampler* known by its name; ``ValueError`` when another one has the name."""
+    if sampler.name in _registered:
+        raise ValueError(f"there is already a sampler {sampler.name!r}")
+    _registered[sampler.name] = sampler
+
+
+def samplers() -> dict[str, Sampler]:
+    """All samplers by name: those for networks that are told of holes first, each group by its default steps.
+
+    Examples
+    --------
+    >>> list(samplers())
+    ['mean', 'dpm++', 'ddim', 'ddpm', 'repaint', 'thesis']
+    >>> samplers()["ddim"].default_steps
+    25
+    """
+    _import_all()
+    ordered = sorted(_registered.values(), key=lambda one: (one.needs_known, one.default_steps, one.name))
+    return {sampler.name: sampler for sampler in ordered}
+
+
+@cache
+def _import_all() -> None:
+    from . import samplers as package
+
+    for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
+        importlib.import_module(module.name)

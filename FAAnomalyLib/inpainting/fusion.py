@@ -1,4 +1,4 @@
-"""Several fillings of one volume as one."""
+"""Several inpaintings of one volume fused into one, by inverse variance."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class Inpainted:
     Attributes
     ----------
     mean
-        FA, float32 (X, Y, Z); 0 where nothing was filled.
+        FA, float32 (X, Y, Z); 0 where nothing was inpainted.
     variance
-        Of a healthy voxel about the mean, FA squared; NaN where the method knows none.
+        Of a healthy voxel about the mean, FA squared, float32 (X, Y, Z); NaN where it is unknown.
     covered
-        bool: some hole lay here.
+        bool (X, Y, Z): true where some hole lay.
     evaluations
         Network calls.
     """
@@ -30,17 +30,41 @@ class Inpainted:
     evaluations: int = 0
 
 
-def fuse_passes(parts: Iterable[Inpainted], shape: tuple[int, int, int]) -> Inpainted:
-    """Several fillings of one volume as one; means and variances as in :func:`inpaint_passes_by_size`."""
-    total = _Sum(shape)
+def fuse_passes(parts: Iterable[Inpainted], shape: tuple[int, ...]) -> Inpainted:
+    """Several inpaintings of one volume as one.
+
+    The mean of n inpaintings of a voxel, m_i with variance v_i, is weighted by inverse variance, and the variance is
+    the harmonic mean:
+
+        mean = sum(m_i / v_i) / sum(1 / v_i),   variance = n / sum(1 / v_i)
+
+    Errors of several passes at one voxel are nearly the same error (the voxel's own noise), so that averaging does
+    not shrink the variance. Means have equal weights where variances are unknown.
+
+    Parameters
+    ----------
+    parts
+        Of arrays (X, Y, Z).
+    shape
+        (X, Y, Z).
+
+    Examples
+    --------
+    >>> covered = np.array([True, False])
+    >>> parts = [Inpainted(np.array([m, 0.0]), np.array([v, np.nan]), covered, 1) for m, v in ((0.2, 0.1), (0.6, 0.3))]
+    >>> fused = fuse_passes(parts, (2,))
+    >>> fused.mean.round(3).tolist(), fused.variance.round(3).tolist(), fused.evaluations
+    ([0.3, 0.0], [0.15, nan], 2)
+    """
+    total = PassSum(shape)
     for part in parts:
         total.add(part.covered, part.mean[part.covered], part.variance[part.covered])
         total.evaluations += part.evaluations
-    return total.filled()
+    return total.fused()
 
 
-class _Sum:
-    """Running sums of means weighted by their precision."""
+class PassSum:
+    """Running sums behind :func:`fuse_passes`, for passes that come one after the other."""
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         self.weighted, self.weights = np.zeros(shape), np.zeros(shape)
@@ -48,6 +72,7 @@ class _Sum:
         self.unknown, self.evaluations = False, 0
 
     def add(self, hole: np.ndarray, mean: np.ndarray, variance: np.ndarray) -> None:
+        """Add one pass: its *hole*, bool (X, Y, Z), and mean and variance of the hole's voxels in C order."""
         blind = ~np.isfinite(variance)
         self.unknown |= bool(blind.any())
         precision = np.where(blind, 1.0, 1.0 / np.maximum(variance, 1e-8))
@@ -55,7 +80,8 @@ class _Sum:
         self.weights[hole] += precision
         self.count[hole] += 1
 
-    def filled(self) -> Inpainted:
+    def fused(self) -> Inpainted:
+        """All passes that were added, as one; the variance is NaN everywhere when one pass did not know it."""
         covered = self.count > 0
         mean = np.divide(self.weighted, self.weights, out=np.zeros_like(self.weighted), where=covered)
         variance = np.full(covered.shape, np.nan)

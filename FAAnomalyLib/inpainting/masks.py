@@ -1,7 +1,7 @@
-"""What is hidden from the network, and in which order.
+"""Which voxels are hidden from the network, and in which passes.
 
-A *hole* is a set of hidden voxels, a *pass* the holes that are filled at once. Arrays are indexed
-(x, y, z); edges and shifts are counted in voxels of the array's own grid.
+A *hole* is a set of hidden voxels, a *pass* all holes that are filled at once. Arrays are indexed (x, y, z); edges and
+shifts are counted in voxels of the array's own grid.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from ..errors import FAError
 from ..request import MASK_TYPES, MASK_VOXEL_MM
 
 HALF = 0.5
-"""Brain and white matter may be booleans or probabilities; a voxel belongs to them above this."""
+"""Brain and white matter may be boolean or probabilities; a voxel belongs to them above this."""
 
 
 @dataclass(frozen=True, eq=False)
 class Pass:
-    """The voxels hidden in one run of a sampler, and where they come from.
+    """The voxels that are hidden in one run of a sampler, and how they were chosen.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class Pass:
     colour: int = 0
 
 
-def hole_edges(mask_size: int, spacing_mm: Sequence[float]) -> tuple[int, int, int]:
+def cube_edges(mask_size: int, spacing_mm: Sequence[float]) -> tuple[int, int, int]:
     """Edge of a cube of *mask_size* voxels of 1.25 mm, in voxels of another grid.
 
     Parameters
@@ -50,9 +50,24 @@ def hole_edges(mask_size: int, spacing_mm: Sequence[float]) -> tuple[int, int, i
     spacing_mm
         Edge lengths of a voxel along x, y and z in millimetres; may differ.
 
-    Returns the nearest whole number along each axis, halves rounded up, at least 1. Raises
-    ``FAError('bad-request')`` when *mask_size* is not positive and ``ValueError`` when
-    *spacing_mm* is not three positive finite numbers.
+    Returns
+    -------
+    tuple of 3 int
+        The nearest whole number along each axis, halves rounded up, at least 1.
+
+    Raises
+    ------
+    FAError
+        ``bad-request`` when *mask_size* is not positive.
+    ValueError
+        When *spacing_mm* is not three positive finite numbers.
+
+    Examples
+    --------
+    >>> cube_edges(16, (2.0, 2.0, 2.0))
+    (10, 10, 10)
+    >>> cube_edges(8, (1.72, 1.72, 3.0))
+    (6, 6, 3)
     """
     spacing = np.asarray(spacing_mm, dtype=np.float64)
     if spacing.shape != (3,) or not (np.isfinite(spacing) & (spacing > 0)).all():
@@ -60,30 +75,29 @@ def hole_edges(mask_size: int, spacing_mm: Sequence[float]) -> tuple[int, int, i
     if not mask_size > 0:
         raise FAError("bad-request", f"Mask size {mask_size!r} is not positive", "", "Choose 4, 8, 16 or 32")
     # Spacings come out of rotation matrices: 2.0000001 mm must round as 2 mm does.
-    edges = np.floor(mask_size * MASK_VOXEL_MM / spacing + 0.5 + 1e-4)
-    return tuple(max(1, int(edge)) for edge in edges)
+    x, y, z = (max(1, int(edge)) for edge in np.floor(mask_size * MASK_VOXEL_MM / spacing + 0.5 + 1e-4))
+    return x, y, z
 
 
-def interleaved(brain: np.ndarray, edges: Sequence[int], shift: Sequence[int] = (0, 0, 0)) -> list[np.ndarray]:
+def interleaved_cubes(brain: np.ndarray, edges: Sequence[int], shift: Sequence[int] = (0, 0, 0)) -> list[np.ndarray]:
     """Cover the brain with cubes in at most 8 passes whose holes never touch.
 
-    The cubes of a lattice get 8 colours, by the parity of the cube index along each axis; a pass
-    hides all cubes of one colour that hold a brain voxel. So every brain voxel is hidden in exactly
-    one pass, and two holes of a pass are at least one edge apart along some axis.
+    The cubes of a lattice get 8 colours, by the parity of the cube index along each axis; a pass hides all cubes of
+    one colour that hold a brain voxel. So every brain voxel is hidden in exactly one pass, and two holes of a pass
+    are at least one edge apart along some axis.
 
-    Along x a lattice boundary lies on the array's mid-plane, moved by ``shift[0]``. On a grid that
-    is left-right symmetric about that plane, with an even number of voxels along x and
-    ``shift[0] == 0``, cube *i* is the mirror image of cube *-1-i*: the parities differ, so **the
-    mirror image of a hole (``array[::-1]``) is never hidden in the same pass** and the other
-    hemisphere, the strongest cue there is, stays in sight. With an odd number the mid-plane runs
-    through the middle layer of voxels; the boundary is the face below that layer, and the property
-    holds but for one layer of each cube, the one with its lowest x (the middle layer is its own
-    mirror image). Along y and z the lattice begins at voxel 0, moved by the shift.
+    Along x a lattice boundary lies on the array's mid-plane, moved by ``shift[0]``. On a grid that is left-right
+    symmetric about that plane, with an even number of voxels along x and ``shift[0] == 0``, cube *i* is the mirror
+    image of cube *-1-i*: the parities differ, so **the mirror image of a hole (``array[::-1]``) is never hidden in
+    the same pass** and the contralateral side, the strongest cue there is, stays in the context. With an odd number
+    the mid-plane runs through the middle layer of voxels; the boundary is the face below that layer, and the property
+    holds for all but one layer of each cube, the one with its lowest x (the middle layer is its own mirror image).
+    Along y and z the lattice begins at voxel 0, moved by the shift.
 
     Parameters
     ----------
     brain
-        Array of shape (X, Y, Z): boolean, or a probability that counts above 0.5.
+        (X, Y, Z): boolean, or a probability that counts above 0.5.
     edges
         Edge of a cube along x, y and z in voxels, each at least 1.
     shift
@@ -92,39 +106,56 @@ def interleaved(brain: np.ndarray, edges: Sequence[int], shift: Sequence[int] = 
     Returns
     -------
     list of boolean arrays of shape (X, Y, Z)
-        One for each colour that has a cube, in the order of the colours: whole cubes, clipped only
-        at the border of the array. Empty when there is no brain.
+        One for each colour that has a cube, in the order of the colours: whole cubes, clipped only at the border of
+        the array. Empty when there is no brain.
+
+    Raises
+    ------
+    ValueError
+        When *brain* is not three-dimensional or an edge is below 1.
+
+    Examples
+    --------
+    >>> holes = interleaved_cubes(np.ones((4, 4, 2), bool), (2, 2, 2))
+    >>> [hole[:, :, 0].astype(int).tolist() for hole in holes][0]
+    [[0, 0, 0, 0], [0, 0, 0, 0], [1, 1, 0, 0], [1, 1, 0, 0]]
+    >>> len(holes), sum(holes).min(), sum(holes).max()
+    (4, 1, 1)
     """
     return [hole for _, hole in _coloured(brain, edges, shift)]
 
 
-def shifts(edges: Sequence[int], count: int) -> list[tuple[int, int, int]]:
+def lattice_shifts(edges: Sequence[int], count: int) -> list[tuple[int, int, int]]:
     """Up to *count* different shifts of a lattice of cubes, by half an edge (rounded down).
 
-    Only along y and z, so that the mirror image of a hole stays in sight (see :func:`interleaved`).
-    The first is (0, 0, 0), the second moves both axes; there are at most four, and fewer where an
-    edge is a single voxel.
+    Only along y and z, so that the mirror image of a hole stays in the context (see :func:`interleaved_cubes`). The
+    first is (0, 0, 0), the second moves both axes; there are at most four, and fewer where an edge is one voxel.
+
+    Examples
+    --------
+    >>> lattice_shifts((10, 10, 10), 2)
+    [(0, 0, 0), (0, 5, 5)]
     """
     _, y, z = (int(edge) // 2 for edge in edges)
     return list(dict.fromkeys([(0, 0, 0), (0, y, z), (0, y, 0), (0, 0, z)]))[:count]
 
 
-def wm_guided(passes: Sequence[np.ndarray], white_matter: np.ndarray) -> list[np.ndarray]:
+def within_white_matter(holes: Sequence[np.ndarray], white_matter: np.ndarray) -> list[np.ndarray]:
     """Keep of each pass only the white matter (mask type ``wm``) and drop passes left empty.
 
     Parameters
     ----------
-    passes
-        Boolean arrays of shape (X, Y, Z).
+    holes
+        Boolean arrays of shape (X, Y, Z), one for each pass.
     white_matter
-        Array of that shape: boolean, or a probability that counts above 0.5. It must be a prior:
-        taken from the FA map under judgement it would tell the network what is hidden.
+        (X, Y, Z): boolean, or a probability that counts above 0.5. It must be a prior: taken from the analysed FA map
+        it would tell the network what is hidden.
     """
     inside = np.asarray(white_matter) > HALF
-    return [hole & inside for hole in passes if (hole & inside).any()]
+    return [hole & inside for hole in holes if (hole & inside).any()]
 
 
-def plan(
+def plan_passes(
     brain: np.ndarray,
     mask_size: int,
     spacing_mm: Sequence[float],
@@ -132,12 +163,12 @@ def plan(
     white_matter: np.ndarray | None = None,
     shift_count: int = 2,
 ) -> list[Pass]:
-    """All passes that cover a brain with holes of one size, once for each shift.
+    """All passes that cover a brain with holes of one size, once for each shift of the lattice.
 
     Parameters
     ----------
     brain
-        Array of shape (X, Y, Z): boolean, or a probability that counts above 0.5.
+        (X, Y, Z): boolean, or a probability that counts above 0.5.
     mask_size
         Edge of a cube in voxels of 1.25 mm.
     spacing_mm
@@ -145,7 +176,7 @@ def plan(
     mask_type
         ``cubic`` or ``wm``.
     white_matter
-        As in :func:`wm_guided`; needed for ``wm``, ignored for ``cubic``.
+        As in :func:`within_white_matter`; needed for ``wm``, ignored for ``cubic``.
     shift_count
         Number of shifted lattices wanted, 1 to 4.
 
@@ -157,25 +188,28 @@ def plan(
     Raises
     ------
     FAError
-        ``bad-request`` for an unknown mask type, a mask size that is not positive or a missing
-        white matter; ``bad-input`` when there is nothing to hide.
+        ``bad-request`` for an unknown mask type, a mask size that is not positive or missing white matter;
+        ``bad-input`` when there is nothing to hide.
     ValueError
         When shapes differ or *shift_count* is below 1.
+
+    Examples
+    --------
+    >>> passes = plan_passes(np.ones((20, 20, 20), bool), 16, (2.0, 2.0, 2.0))
+    >>> len(passes), passes[0].shift, passes[-1].shift
+    (16, (0, 0, 0), (0, 5, 5))
     """
     if mask_type not in MASK_TYPES:
         raise FAError("bad-request", f"Unknown mask type {mask_type!r}", "", f"Choose {' or '.join(MASK_TYPES)}")
-    if mask_type == "wm" and white_matter is None:
-        raise FAError("bad-request", "Mask type wm needs a white-matter prior", "there is none", "Choose cubic")
-    if mask_type == "wm" and np.shape(white_matter) != np.shape(brain):
-        raise ValueError(f"white matter of shape {np.shape(white_matter)} for a brain of {np.shape(brain)}")
     if shift_count < 1:
         raise ValueError(f"shift_count {shift_count} is below 1")
-    edges = hole_edges(mask_size, spacing_mm)
+    inside = _white_matter_of(brain, white_matter) if mask_type == "wm" else None
+    edges = cube_edges(mask_size, spacing_mm)
     passes = []
-    for shift in shifts(edges, shift_count):
+    for shift in lattice_shifts(edges, shift_count):
         for colour, cubes in _coloured(brain, edges, shift):
             # One pass at a time, so that a pass keeps its colour when another one is left empty.
-            holes = wm_guided([cubes], white_matter) if mask_type == "wm" else [cubes]
+            holes = [cubes] if inside is None else within_white_matter([cubes], inside)
             passes += [Pass(hole, mask_size, shift, colour) for hole in holes]
     if not passes:
         where = "brain" if mask_type == "cubic" else "white matter in the brain"
@@ -188,11 +222,31 @@ def plan(
     return passes
 
 
-def pass_from_mask(mask: np.ndarray) -> Pass:
-    """One pass for a region that a person drew: every non-zero voxel of *mask*, filled as one hole.
+def _white_matter_of(brain: np.ndarray, white_matter: np.ndarray | None) -> np.ndarray:
+    if white_matter is None:
+        raise FAError("bad-request", "Mask type wm needs a white-matter prior", "there is none", "Choose cubic")
+    if np.shape(white_matter) != np.shape(brain):
+        raise ValueError(f"white matter of shape {np.shape(white_matter)} for a brain of {np.shape(brain)}")
+    return white_matter
 
-    *mask* has shape (X, Y, Z) and any type; NaN is not chosen. Raises ``FAError('bad-request')``
-    when it is empty.
+
+def pass_from_mask(mask: np.ndarray) -> Pass:
+    """One pass for a region that a person drew: every non-zero voxel of *mask* is filled as one hole.
+
+    Parameters
+    ----------
+    mask
+        (X, Y, Z), of any type; NaN counts as zero.
+
+    Raises
+    ------
+    FAError
+        ``bad-request`` when the mask is empty.
+
+    Examples
+    --------
+    >>> pass_from_mask(np.array([[[0.0, 2.0, np.nan]]])).hole.tolist()
+    [[[False, True, False]]]
     """
     hole = (mask != 0) & (mask == mask)
     if not hole.any():
@@ -202,35 +256,8 @@ def pass_from_mask(mask: np.ndarray) -> Pass:
     return Pass(hole, 0)
 
 
-def roaming(fa: np.ndarray, edge: int, skip_zero_share: float = 0.3) -> list[tuple[int, int, int]]:
-    """The thesis' schedule: cubes side by side, one run of the sampler each (its listing A.22).
-
-    Parameters
-    ----------
-    fa
-        FA in [0, 1], shape (X, Y, Z); exactly 0 outside the brain. The thesis has 128 cubed.
-    edge
-        Edge of a cube in voxels (the thesis: 4, 8, 16 or 32). Where it does not divide the shape,
-        the last cubes are clipped, a case that the thesis does not have.
-    skip_zero_share
-        A cube is skipped when this share of its voxels, or more, is exactly 0.
-
-    Returns
-    -------
-    list of tuples of 3 int
-        Lowest corner of each cube that is kept, z fastest.
-    """
-    starts = [np.arange(0, size, edge) for size in fa.shape]
-    zeros = (fa == 0).astype(np.int64)
-    for axis, begin in enumerate(starts):
-        zeros = np.add.reduceat(zeros, begin, axis=axis)
-    x, y, z = (np.diff(begin, append=size) for begin, size in zip(starts, fa.shape, strict=True))
-    share = zeros / (x[:, None, None] * y[:, None] * z)
-    return [tuple(int(i) * edge for i in cube) for cube in np.argwhere(share < skip_zero_share)]
-
-
 def _coloured(brain: np.ndarray, edges: Sequence[int], shift: Sequence[int]) -> Iterator[tuple[int, np.ndarray]]:
-    """Colour and hole of each pass; see :func:`interleaved`."""
+    """Colour and hole of each pass; see :func:`interleaved_cubes`."""
     occupied = np.asarray(brain) > HALF
     if occupied.ndim != 3 or min(edges) < 1:
         raise ValueError(f"a brain of shape {occupied.shape} cannot be covered by cubes of {tuple(edges)} voxels")

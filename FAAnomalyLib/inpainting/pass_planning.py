@@ -1,4 +1,4 @@
-"""Which holes roam over a whole brain, and what decides what they are filled with."""
+"""The passes over a whole brain, and everything that decides what they are filled with."""
 
 from __future__ import annotations
 
@@ -10,29 +10,35 @@ import numpy as np
 
 from ..preprocessing.model_grid import PreparedSubject
 from ..request import DetectRequest
-from .masks import Pass, plan
+from .masks import Pass, plan_passes
 
-DECIDES_NOTHING = ("input", "output", "model", "brain_mask", "resume", "threshold", "signs", "report")
-"""Options that leave the passes as they are: names of files and folders are not what they contain."""
+IRRELEVANT_OPTIONS = ("input", "output", "model", "brain_mask", "resume", "threshold", "signs", "report")
+"""Options that leave the passes as they are: the contents of files count, not their names."""
 
 
 def whole_brain_passes(prepared: PreparedSubject, request: DetectRequest) -> list[Pass]:
-    """The lattices of holes that hide every voxel of the brain in turn, of each size that is asked for."""
+    """The passes that hide every voxel of the brain in turn, of each mask size of the request.
+
+    Raises ``FAError('bad-input')`` when there is nothing to hide.
+    """
     return [
         one
         for size in request.mask_sizes
-        for one in plan(
+        for one in plan_passes(
             prepared.brain, size, (prepared.grid.spacing_mm,) * 3, request.mask_type, prepared.grid.priors.white_matter
         )
     ]
 
 
 def passes_identity(prepared: PreparedSubject, request: DetectRequest, weights_sha256: str) -> str:
-    """Everything that decides the filled passes' content, for :class:`~FAAnomalyLib.io.pass_cache.PassCache`."""
+    """Everything that decides what the passes are filled with, for :class:`~FAAnomalyLib.io.pass_cache.PassCache`.
+
+    One JSON text of the version, the options, the model's *weights_sha256*, and a hash of FA, brain and priors.
+    """
     from .._version import __version__
 
-    options = {name: value for name, value in asdict(request).items() if name not in DECIDES_NOTHING}
+    options = {name: value for name, value in asdict(request).items() if name not in IRRELEVANT_OPTIONS}
     priors = prepared.grid.priors
-    seen = (prepared.fa, prepared.brain, priors.fa, priors.white_matter)
-    content = hashlib.sha256(b"".join(np.ascontiguousarray(array).tobytes() for array in seen))
+    arrays = (prepared.fa, prepared.brain, priors.fa, priors.white_matter)
+    content = hashlib.sha256(b"".join(np.ascontiguousarray(array).tobytes() for array in arrays))
     return json.dumps([__version__, options, weights_sha256, content.hexdigest()], sort_keys=True)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
 from ..io.pass_cache import PassCache
 from ..preprocessing.template import TemplatePriors
-from .fusion import Inpainted, _Sum, fuse_passes
+from .fusion import Inpainted, PassSum, fuse_passes
 from .masks import Pass
-from .volume_inpainter import Sampling, VolumeInpainter
+from .sampling import Sampling
+from .volume_inpainter import VolumeInpainter
 
 
 def inpaint_passes(
@@ -22,7 +24,7 @@ def inpaint_passes(
     store: PassCache | None = None,
     priors: TemplatePriors | None = None,
 ) -> Inpainted:
-    """Fill every pass and :func:`fuse_passes` them."""
+    """Fill every pass and fuse all of them; parameters and errors as in :func:`inpaint_passes_by_size`."""
     return fuse_passes(
         inpaint_passes_by_size(inpainter, fa, passes, sampling, on_progress, store, priors).values(), fa.shape
     )
@@ -37,28 +39,52 @@ def inpaint_passes_by_size(
     store: PassCache | None = None,
     priors: TemplatePriors | None = None,
 ) -> dict[int, Inpainted]:
-    """Fill every pass; what holes of one size gave is combined, and kept apart from other sizes by mask size.
+    """Fill every pass and fuse those of one mask size.
 
-    Means by inverse variance, variances by their harmonic mean: errors of several passes at one
-    voxel are nearly the same error (the voxel's own noise), so averaging does not shrink the variance.
+    Parameters
+    ----------
+    inpainter
+        A model on a device.
+    fa
+        (X, Y, Z) on the model grid, FA in [0, 1].
+    passes
+        Holes on that grid.
+    sampling
+        Pass number n has the seed ``sampling.seed + n``.
+    on_progress
+        Called with the finished share, 0 to 1, before every network call; an exception that it raises ends the run.
+    store
+        Finished passes are read from it and written to it; None keeps nothing.
+    priors
+        Registered to this brain; None for the template as it is.
+
+    Returns
+    -------
+    dict
+        By mask size, in the order in which the sizes appear, as in :func:`~.fusion.fuse_passes`.
+
+    Raises
+    ------
+    FAError
+        ``bad-request`` when the sampler does not fit the model.
     """
     inpainter.check(sampling)
-    sums: dict[int, _Sum] = {}
+    sums: dict[int, PassSum] = {}
     for number, one in enumerate(passes):
 
         def on_step(done: int, total: int, number: int = number) -> None:
             if on_progress is not None:
                 on_progress((number + done / total) / len(passes))
 
-        total = sums.setdefault(one.mask_size, _Sum(fa.shape))
-        found = store.read(number) if store is not None else None
-        if found is None:
-            seeded = Sampling(sampling.sampler, sampling.steps, sampling.samples, sampling.seed + number)
+        size_sum = sums.setdefault(one.mask_size, PassSum(fa.shape))
+        stored = store.read(number) if store is not None else None
+        if stored is None:
+            seeded = replace(sampling, seed=sampling.seed + number)
             mean, variance, calls = inpainter.fill(fa, one.hole, seeded, on_step, priors)
-            total.evaluations += calls
+            size_sum.evaluations += calls
             if store is not None:
                 store.write(number, mean, variance)
         else:
-            mean, variance = found
-        total.add(one.hole, mean, variance)
-    return {size: total.filled() for size, total in sums.items()}
+            mean, variance = stored
+        size_sum.add(one.hole, mean, variance)
+    return {size: size_sum.fused() for size, size_sum in sums.items()}

@@ -1,55 +1,46 @@
-"""Passes over one volume: what surrounds each hole -> mean and variance of its healthy content."""
+"""One pass over one volume: the context of its holes -> mean and variance of their healthy content."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ..diffusion.noise_schedule import NoiseSchedule
-from ..diffusion.registry import SAMPLERS
-from ..diffusion.samplers import mean as one_step_mean
+from ..diffusion.registry import Sampler, samplers
+from ..diffusion.stepping import OnStep
 from ..errors import FAError
 from ..models.checkpoints import Model
-from ..networks.conditioning import condition
+from ..networks.registry import network_kind
 from ..preprocessing.template import Template, TemplatePriors
-from .window import _with_background, network_window
-
-OnStep = Callable[[int, int], None]
-"""``(network calls done in this pass, in all)``, before every call."""
-
-FITTING_SAMPLERS = {"inpainter": ("mean", "dpm++", "ddim", "ddpm", "repaint"), "thesis": ("ddpm", "repaint", "thesis")}
-"""Samplers that are defined for each kind of network."""
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """How a hole is filled: the request's ``sampler``, ``steps``, ``samples`` and ``seed``."""
-
-    sampler: str = "mean"
-    steps: int = 1
-    samples: int = 1
-    seed: int = 0
+from .bound_network import BoundNetwork, RunnableNetwork
+from .sampling import Sampling, fitting_samplers
+from .window import with_background
 
 
 class VolumeInpainter:
     """A model on a device, ready to fill holes of volumes on its grid.
 
-    Raises ``FAError('bad-request')`` when the sampler does not fit the network.
+    Parameters
+    ----------
+    model
+        As :func:`~FAAnomalyLib.models.checkpoints.load_model` gives it; its network is moved to *device*.
+    template
+        On the model's grid; its priors stand in where a call gives none.
+    device, dtype
+        Where and in which number format the network runs.
     """
 
     def __init__(self, model: Model, template: Template, device: torch.device, dtype: torch.dtype) -> None:
         self.model, self.device, self.dtype = model, device, dtype
+        self.kind = network_kind(model.kind)
         self.schedule = NoiseSchedule.from_dict(model.manifest["schedule"])
         self.network = model.network.to(device)
-        self.template_prior = template.priors
+        self.template_priors = template.priors
 
     def check(self, sampling: Sampling) -> None:
-        """Raise ``FAError('bad-request')`` when the model cannot be sampled so."""
-        fitting = FITTING_SAMPLERS[self.model.kind]
+        """Raise ``FAError('bad-request')`` when the model's network cannot be sampled in this way."""
+        fitting = fitting_samplers(self.kind)
         if sampling.sampler not in fitting:
             raise FAError(
                 "bad-request",
@@ -72,136 +63,94 @@ class VolumeInpainter:
         Parameters
         ----------
         fa
-            (X, Y, Z) in [0, 1] on the model grid; its values inside the hole are never used.
+            (X, Y, Z) on the model grid, FA in [0, 1]; its values inside the hole are never used.
         hole
-            bool (X, Y, Z).
-        prior
+            bool (X, Y, Z), true where hidden; V voxels.
+        sampling
+            One that :meth:`check` lets pass.
+        on_step
+            ``(network calls done in this pass, in all)``, before every call; an exception that it raises ends it.
+        priors
             Registered to this brain; None for the template as it is.
 
         Returns
         -------
         (mean, variance, evaluations)
-            Float32 arrays of the hole's voxels in C order, FA and FA squared (NaN where unknown).
+            Mean in FA and variance in FA squared of a healthy voxel, float32 (V,) in C order of the hole; the
+            variance is NaN where it is unknown. Number of network calls.
         """
+        bound = self._bind(fa, hole, priors or self.template_priors)
+        sampler = samplers()[sampling.sampler]
+        # A single evaluation at pure noise has the posterior's variance; one inside a sampler has less.
+        extra_call = sampler.stochastic and self.kind.predicts_variance
+        calls = _Calls(on_step, sampling.samples, int(extra_call))
+        pictures = self._draw(bound, sampler, sampling, calls)
+        variance = bound.variance if not sampler.stochastic else None
+        if extra_call:
+            calls.announce_extra()
+            variance = bound.posterior_variance()
+        drawn = torch.stack([picture[bound.hole] for picture in pictures])
+        predicted = None if variance is None else variance[bound.hole]
+        moments = _moments(drawn, predicted, sampler.stochastic)
+        return (*with_background(hole, bound.window, *moments), calls.done)
+
+    def _bind(self, fa: np.ndarray, hole: np.ndarray, priors: TemplatePriors) -> BoundNetwork:
         x = torch.from_numpy(np.where(hole, 0.0, 2.0 * fa - 1.0).astype(np.float32))[None, None].to(self.device)
         hidden = torch.from_numpy(hole)[None, None].to(self.device)
-        job = (_HoleTrained if self.model.kind == "inpainter" else _Thesis)(
-            self, x, hidden, priors or self.template_prior
-        )
+        runnable = RunnableNetwork(self.network, self.kind, self.schedule, self.device, self.dtype)
+        return BoundNetwork(runnable, x, hidden, priors)
+
+    def _draw(self, bound: BoundNetwork, sampler: Sampler, sampling: Sampling, calls: _Calls) -> list[Tensor]:
+        """``sampling.samples`` filled pictures in the window."""
         generator = torch.Generator().manual_seed(sampling.seed)
-        draws, variance, calls = [], None, 0
-        variance_call = int(sampling.sampler != "mean" and job.knows_variance)
-
-        def counted(done: int, total: int) -> None:
-            nonlocal calls
-            if on_step is not None:
-                on_step(calls, total * sampling.samples + variance_call)
-            calls += 1
-
+        pictures = []
         for _ in range(sampling.samples):
             # Drawn for the whole grid, so that a voxel's noise does not depend on the window.
-            noise = torch.randn(x.shape, generator=generator)[(..., *job.window)].to(self.device)
-            if sampling.sampler == "mean":
-                draws.append(job.mean(noise, counted))
-                variance = job.variance
-            else:
-                draws.append(job.sample(sampling, noise, self._generator(generator), counted))
-        if variance_call:
-            # The last total divides evenly: every sample made the same number of calls.
-            counted(0, calls // sampling.samples)
-            job.mean(torch.zeros_like(noise), None)
-            variance = job.variance
-        drawn = torch.stack([d[job.hidden] for d in draws]) / 2.0
-        mean = drawn.mean(0) + 0.5
-        if variance is not None:
-            # A mean of K samples misses the truth by (1 + 1/K) of the posterior's variance.
-            spread = 1.0 if sampling.sampler == "mean" else 1.0 + 1.0 / sampling.samples
-            variance = variance[job.hidden] / 4.0 * spread
-        elif sampling.samples > 1:
-            variance = drawn.var(0) * (1.0 + 1.0 / sampling.samples)
-        else:
-            variance = torch.full_like(mean, torch.nan)
-        return (*_with_background(hole, job.window, mean.clamp(0.0, 1.0), variance), calls)
+            noise = torch.randn(bound.grid_shape, generator=generator)[(..., *bound.window)].to(self.device)
+            own = self._generator(generator) if sampler.stochastic else None
+            pictures.append(bound.draw(sampler, sampling.steps, noise, own, calls))
+        return pictures
 
     def _generator(self, generator: torch.Generator) -> torch.Generator:
-        # Drawn from the run's generator, but on the device where the sampler draws.
+        """Seeded from the run's generator, but on the device where the sampler draws."""
         seed = int(torch.randint(2**62, (), generator=generator))
         return torch.Generator(self.device).manual_seed(seed)
 
-    def autocast(self):
-        """Context in which the network runs fastest on this device."""
-        return torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype != torch.float32)
+
+class _Calls:
+    """Network calls of one pass: counted, and announced over all its samples and the *extra* call for the variance."""
+
+    def __init__(self, on_step: OnStep | None, samples: int, extra: int) -> None:
+        self.on_step, self.samples, self.extra = on_step, samples, extra
+        self.done = 0
+
+    def __call__(self, done: int, total: int) -> None:
+        """Before a call of a sampler that makes *total* of them for each sample."""
+        if self.on_step is not None:
+            self.on_step(self.done, total * self.samples + self.extra)
+        self.done += 1
+
+    def announce_extra(self) -> None:
+        """Before the extra call; every sample has made the same number of calls."""
+        self(0, self.done // self.samples)
 
 
-class _HoleTrained:
-    """A network that is told the hole and its surroundings."""
+def _moments(drawn: Tensor, predicted: Tensor | None, stochastic: bool) -> tuple[Tensor, Tensor]:
+    """Mean and variance in FA of hidden voxels, (V,) each.
 
-    knows_variance = True
-
-    def __init__(self, inpainter: VolumeInpainter, x: Tensor, hidden: Tensor, priors: TemplatePriors) -> None:
-        given = condition(x, hidden.to(x.dtype), 2.0 * _on(priors.fa, x) - 1.0, _on(priors.white_matter, x))
-        # The condition knows the whole brain (the other side); the network needs no more than what holds the holes.
-        brain = ((x > -1.0) & ~hidden)[0, 0].cpu().numpy() | (priors.brain > 0.5)
-        self.window = network_window(brain, hidden[0, 0].cpu().numpy())
-        self.inpainter, self.known, self.hidden, self.condition = (
-            inpainter,
-            *(a[(..., *self.window)].contiguous() for a in (x, hidden, given)),
-        )
-        self.variance: Tensor | None = None
-
-    def _x0(self, x_t: Tensor, t: int) -> Tensor:
-        schedule = self.inpainter.schedule
-        signal = torch.full((x_t.shape[0],), float(schedule.alpha(t)), device=x_t.device)
-        with self.inpainter.autocast():
-            v, log_variance = self.inpainter.network(x_t, signal, self.condition)
-        self.variance = torch.exp(log_variance.float())
-        return schedule.x0_from_v(x_t, t, v.float())
-
-    def mean(self, noise: Tensor, on_step: OnStep | None) -> Tensor:
-        return one_step_mean(self._x0, self.inpainter.schedule, noise, on_step=on_step)
-
-    def sample(self, sampling: Sampling, noise: Tensor, generator: torch.Generator, on_step: OnStep) -> Tensor:
-        extra = {"known": self.known, "hole": self.hidden} if sampling.sampler == "repaint" else {}
-        found = SAMPLERS[sampling.sampler](
-            self._x0, self.inpainter.schedule, noise, generator, steps=sampling.steps, on_step=on_step, **extra
-        )
-        self.variance = None
-        return found
-
-
-class _Thesis:
-    """A thesis network: it knows no holes; the surroundings are pasted in while sampling."""
-
-    knows_variance = False
-    variance = None
-
-    def __init__(self, inpainter: VolumeInpainter, x: Tensor, hidden: Tensor, priors: TemplatePriors) -> None:
-        self.inpainter, self.known, self.hidden = inpainter, x, hidden
-        self.window = (slice(None),) * 3
-        # Listing A.22 takes the mask from the judged scan; inside the hole that would leak, so the
-        # registered prior stands there (method: "no-leak condition").
-        observed = (x > 2 * 0.2 - 1) & ~hidden
-        self.mask = (observed | (hidden & (_on(priors.white_matter, x) > 0.5))).to(x.dtype)
-
-    def _eps(self, x_t: Tensor, t: int) -> Tensor:
-        network = self.inpainter.network
-        times = torch.full((x_t.shape[0],), t, dtype=torch.int64, device=x_t.device)
-        with self.inpainter.autocast():
-            return network(x_t, times, self.mask if network.conditional else None).float()
-
-    def _x0(self, x_t: Tensor, t: int) -> Tensor:
-        return self.inpainter.schedule.x0_from_eps(x_t, t, self._eps(x_t, t))
-
-    def sample(self, sampling: Sampling, noise: Tensor, generator: torch.Generator, on_step: OnStep) -> Tensor:
-        from ..diffusion.repaint import replace
-
-        given = {"known": self.known, "hole": self.hidden, "steps": sampling.steps, "on_step": on_step}
-        if sampling.sampler == "thesis":
-            return SAMPLERS["thesis"](self._eps, self.inpainter.schedule, noise, generator, **given)
-        sampler = replace if sampling.sampler == "ddpm" else SAMPLERS["repaint"]
-        return sampler(self._x0, self.inpainter.schedule, noise, generator, **given)
-
-
-def _on(array: np.ndarray, x: Tensor) -> Tensor:
-    """An array (X, Y, Z) with batch and channel axes on the device of *x*."""
-    return torch.from_numpy(array)[None, None].to(x.device)
+    Parameters
+    ----------
+    drawn
+        (K, V) on the [-1, 1] scale: K samples, or K estimates of the mean where not *stochastic*.
+    predicted
+        (V,) the posterior's variance on the [-1, 1] scale, None where unknown.
+    """
+    drawn, samples = drawn / 2.0, len(drawn)
+    mean = (drawn.mean(0) + 0.5).clamp(0.0, 1.0)
+    # A mean of K samples misses the truth by (1 + 1/K) of the posterior's variance.
+    spread = 1.0 + 1.0 / samples if stochastic else 1.0
+    if predicted is not None:
+        return mean, predicted / 4.0 * spread
+    if stochastic and samples > 1:
+        return mean, drawn.var(0) * spread
+    return mean, torch.full_like(mean, torch.nan)

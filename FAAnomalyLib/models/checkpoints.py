@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import FAError
+from ..networks.registry import build_network
 from ..runtime.error_translation import is_out_of_memory
 from .manifest import FORMAT, WEIGHTS, sha256_of
 from .registry import find_model, verify_model
@@ -83,28 +84,6 @@ def load_tensors(path: Path) -> dict:
     if not isinstance(state, dict):
         raise ValueError(f"{path.name} is of something else")
     return state
-
-
-def build_network(config: dict):
-    """The network that a manifest's ``network`` describes; raises ``FAError('missing')`` when it describes none."""
-    kind = config.get("kind")
-    try:
-        if kind == "inpainter":
-            from ..networks.conditional_unet import ConditionalUNet
-
-            return ConditionalUNet.from_config(config)
-        if kind == "thesis":
-            from ..networks.thesis.unet import ThesisUNet
-
-            return ThesisUNet.from_config(config)
-    except (KeyError, TypeError, ValueError) as error:
-        raise FAError(
-            "missing",
-            f"The manifest does not describe a network of kind {kind}",
-            f"{type(error).__name__} {str(error).splitlines()[0]}",
-            "Install the model again",
-        ) from error
-    raise FAError("missing", f"Unknown network kind {kind!r}", "", "Install a newer FAAnomaly")
 
 
 def save_model(folder: Path, state: dict, manifest: dict) -> None:

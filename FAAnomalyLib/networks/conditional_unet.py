@@ -1,33 +1,38 @@
-"""The hole-trained network: what surrounds a hole, its mirror image and the priors -> its content.
+"""The network that is trained with holes: context, mirrored brain and template priors -> content of the hole.
 
-A 3D U-Net (Ronneberger 2015, Ho 2020) behind a space-to-depth stem (Hoogeboom 2023, "simple
-diffusion"), which does most of its work at half the resolution.  It corrects a linear estimate at
-full resolution: the smooth fill of the hole plus the detail of the mirrored brain and the template.
+A 3D U-Net (Ronneberger et al. 2015, Ho et al. 2020) behind a space-to-depth stem (Hoogeboom et al. 2023, "simple
+diffusion"), so that most of its work is done at half the resolution. It corrects a linear estimate at full
+resolution: the smooth fill of the hole plus the detail of the mirrored brain and of the template.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .conditioning import CONDITION_CHANNELS, LINEAR_ESTIMATE, linear_estimate
+from .conditioning import CONDITION_CHANNELS, LINEAR_ESTIMATE, condition, linear_estimate
+from .registry import MaskedVolume, NetworkKind, NoiseLevel, register
+
+KIND = "inpainter"
+"""Name of this kind of network in manifests."""
 
 HEAD_CHANNELS = 4
-"""What the coarse network hands to the fine one, per voxel."""
+"""Channels that the coarse network hands to the fine one, per voxel."""
 POSTERIOR_SPREAD = 0.22
-"""About the standard deviation of a hidden voxel given its surroundings, FA scaled to [-1, 1]."""
+"""Standard deviation of a hidden voxel given its context, about, for FA scaled to [-1, 1]."""
 
 
 class ConditionalUNet(nn.Module):
-    """Predicts v and the log-variance of its error inside holes.
+    """Predicts v (Salimans & Ho 2022) and the log-variance of its error inside holes.
 
     Parameters
     ----------
     widths
-        Channels at 1/2, 1/4, 1/8, ... of the resolution.
+        Channels at 1/2, 1/4, 1/8, ... of the resolution; multiples of 8.
     blocks
         Residual blocks at each of these levels, on the way down and again on the way up.
     """
@@ -62,26 +67,26 @@ class ConditionalUNet(nn.Module):
         """Every axis of the input must be a multiple of this."""
         return 2 ** len(self.widths)
 
-    def config(self) -> dict:
-        """What :meth:`from_config` needs."""
-        return {"kind": "inpainter", "widths": list(self.widths), "blocks": list(self.blocks)}
+    def config(self) -> dict[str, Any]:
+        """What :meth:`from_config` needs to build this network again, fit for JSON; weights not included."""
+        return {"kind": KIND, "widths": list(self.widths), "blocks": list(self.blocks)}
 
     @classmethod
-    def from_config(cls, config: dict) -> ConditionalUNet:
-        """Build the network that :meth:`config` describes."""
+    def from_config(cls, config: dict[str, Any]) -> ConditionalUNet:
+        """A freshly initialised network from what :meth:`config` gave; ``KeyError`` where an entry is missing."""
         return cls(tuple(config["widths"]), tuple(config["blocks"]))
 
     def forward(self, noisy: Tensor, signal: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
-        """One evaluation.
+        """Predict v and the log-variance of its error.
 
         Parameters
         ----------
         noisy
-            x_t, (B, 1, X, Y, Z); only its hole is looked at.
+            x_t, (B, 1, X, Y, Z), FA scaled to [-1, 1]; used inside the hole only.
         signal
-            sqrt(alpha_bar) of the noise level, (B,), 0 (pure noise) to 1 (clean).
+            sqrt(alpha bar) of the noise level, (B,), 0 (pure noise) to 1 (clean).
         condition
-            From :func:`condition`, (B, 11, X, Y, Z).
+            From :func:`~FAAnomalyLib.networks.conditioning.condition`, (B, 11, X, Y, Z).
 
         Returns
         -------
@@ -91,7 +96,7 @@ class ConditionalUNet(nn.Module):
         Raises
         ------
         ValueError
-            When an axis is no multiple of :attr:`divisor`.
+            When an axis is not a multiple of :attr:`divisor`.
         """
         if any(n % self.divisor for n in noisy.shape[2:]):
             raise ValueError(f"axes {tuple(noisy.shape[2:])} are not multiples of {self.divisor}")
@@ -117,12 +122,12 @@ class ConditionalUNet(nn.Module):
         out = self.fine(torch.cat([noisy * hole, condition, coarse.to(noisy.dtype)], dim=1), time).float()
         mean = linear_estimate(condition.float(), self.estimate.float())
         v, log_variance = _gaussian_v(noisy.float(), mean, signal)
-        # A standard deviation of 0.0025 to 2.7 in FA: keeps one wild voxel from ruling the loss.
+        # A standard deviation of 0.003 to 3.7 in FA, so that one wild voxel does not rule the loss.
         return v + out[:, :1], (log_variance + out[:, 1:]).clamp(-10.0, 4.0)
 
 
 class _Block(nn.Module):
-    """Residual block with the noise level as scale and shift (Dhariwal & Nichol 2021)."""
+    """Residual block with the noise level as scale and shift (Dhariwal & Nichol 2021): width_in -> width channels."""
 
     def __init__(self, width_in: int, width: int, embedding: int) -> None:
         super().__init__()
@@ -141,7 +146,7 @@ class _Block(nn.Module):
 
 
 class _Fine(nn.Module):
-    """Two convolutions at full resolution: texture and edges that a half-resolution stem blurs."""
+    """Two convolutions at full resolution, for the texture and edges that a half-resolution stem blurs."""
 
     def __init__(self, width_in: int, embedding: int, width: int = 16) -> None:
         super().__init__()
@@ -166,7 +171,7 @@ def space_to_depth(x: Tensor) -> Tensor:
 
 
 def depth_to_space(x: Tensor) -> Tensor:
-    """The inverse of :func:`space_to_depth`."""
+    """(B, 8 C, X, Y, Z) -> (B, C, 2 X, 2 Y, 2 Z), the inverse of :func:`space_to_depth`."""
     b, c, i, j, k = x.shape
     x = x.reshape(b, c // 8, 2, 2, 2, i, j, k).permute(0, 1, 5, 2, 6, 3, 7, 4)
     return x.reshape(b, c // 8, 2 * i, 2 * j, 2 * k)
@@ -175,10 +180,15 @@ def depth_to_space(x: Tensor) -> Tensor:
 def _gaussian_v(noisy: Tensor, mean: Tensor, signal: Tensor) -> tuple[Tensor, Tensor]:
     """E[v | x_t] and log Var[v | x_t] for x0 ~ N(mean, POSTERIOR_SPREAD^2), the same for every voxel.
 
-    From x_t = alpha x0 + sigma eps and v = alpha eps - sigma x0 (preconditioning in the spirit of
-    Karras et al. 2022).  At pure noise the mean is -mean.  Without it the network would have to
-    carry every voxel's noise through its half-resolution stem, and learns instead to ignore it; and
-    the way of the log-variance from 0 to its level would fill the first thousand steps.
+    From x_t = alpha x0 + sigma eps and v = alpha eps - sigma x0, with s = POSTERIOR_SPREAD and
+    d = alpha^2 s^2 + sigma^2:
+
+        E[v | x_t]   = (alpha sigma (1 - s^2) x_t - sigma mean) / d
+        Var[v | x_t] = s^2 / d
+
+    Preconditioning in the spirit of Karras et al. 2022; at pure noise E[v | x_t] = -mean. Without it the network
+    would have to carry every voxel's noise through its half-resolution stem, and learns instead to ignore it; and
+    the log-variance would need the first thousand steps to move from 0 to its level.
     """
     alpha = signal.float()[:, None, None, None, None]
     sigma = (1.0 - alpha**2).clamp_min(0.0).sqrt()
@@ -188,6 +198,30 @@ def _gaussian_v(noisy: Tensor, mean: Tensor, signal: Tensor) -> tuple[Tensor, Te
 
 
 def _embed(signal: Tensor) -> Tensor:
+    """(B,) -> (B, 64): sines and cosines of the signal at 32 frequencies, pi to 100 pi in equal ratios."""
     frequencies = torch.exp(torch.linspace(0.0, math.log(100.0), 32, device=signal.device)) * math.pi
     angles = signal.float()[:, None] * frequencies[None]
     return torch.cat([angles.sin(), angles.cos()], dim=1)
+
+
+def _condition(network: ConditionalUNet, volume: MaskedVolume) -> Tensor:
+    return condition(volume.x, volume.hole.to(volume.x.dtype), volume.prior_fa, volume.white_matter)
+
+
+def _evaluate(network: ConditionalUNet, x_t: Tensor, level: NoiseLevel, given: Tensor | None) -> tuple[Tensor, Tensor]:
+    return network(x_t, torch.full((x_t.shape[0],), level.signal, device=x_t.device), given)
+
+
+register(
+    NetworkKind(
+        KIND,
+        ConditionalUNet.from_config,
+        _condition,
+        _evaluate,
+        prediction="v",
+        objective="holes",
+        told_hole=True,
+        predicts_variance=True,
+        windowed=True,
+    )
+)

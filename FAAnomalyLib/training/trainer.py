@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     """``faanomaly train``; under ``torchrun`` every process calls this."""
     import torch
 
-    from ..models.checkpoints import build_network
+    from ..networks.registry import build_network
     from ..preprocessing.template import load_template, on_grid
     from ..runtime.device import choose_device
     from ..runtime.resources import resources_dir

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..inpainting.masks import plan
+from ..inpainting.masks import plan_passes
 from ..networks.conditioning import condition
 from .cohort_cache import TrainingSubject
 
@@ -36,7 +36,7 @@ def roaming_error(
         x = (2.0 * subject.fa - 1.0)[None, None].to(device)
         noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(0)).to(device)
         residuals = []
-        for one in plan(brain, MASK_SIZE, spacing_mm, shift_count=1):
+        for one in plan_passes(brain, MASK_SIZE, spacing_mm, shift_count=1):
             hole = torch.from_numpy(one.hole)[None, None].float().to(device)
             with torch.inference_mode(), torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32):
                 v, _ = network(noise, signal, condition(x, hole, prior_fa, white))

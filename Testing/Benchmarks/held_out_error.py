@@ -20,7 +20,7 @@ from FAAnomalyLib.evaluation.baselines.harmonic import Harmonic
 from FAAnomalyLib.evaluation.baselines.linear_estimate import LinearEstimate
 from FAAnomalyLib.evaluation.baselines.mean_white_matter import MeanWhiteMatter
 from FAAnomalyLib.evaluation.baselines.template import Template as TemplateFit
-from FAAnomalyLib.inpainting.masks import plan
+from FAAnomalyLib.inpainting.masks import plan_passes
 from FAAnomalyLib.inpainting.volume_inpainter import Sampling
 from FAAnomalyLib.io.volumes import load_volume
 from FAAnomalyLib.pipeline.loaded_model import open_model
@@ -45,7 +45,7 @@ def main() -> None:
     brain = validate_brain_mask(load_volume(args.brain_mask)[0], volume) if args.brain_mask else None
     prepared = prepare(volume, engine.template, brain)
     priors, spacing = prepared.grid.priors, prepared.grid.spacing_mm
-    passes = plan(prepared.brain, args.mask_size, (spacing,) * 3, shift_count=1)
+    passes = plan_passes(prepared.brain, args.mask_size, (spacing,) * 3, shift_count=1)
     covered = np.any([one.hole for one in passes], axis=0)
     analysed = analysis_mask(prepared.brain, priors.white_matter, covered, spacing)
     methods = {NETWORK: lambda hole: network(engine, prepared.fa, hole, priors)}

@@ -20,7 +20,7 @@ from FAAnomalyLib.anomaly.scoring import score_brain, small_and_large_residuals
 from FAAnomalyLib.evaluation.planting.lesions import plant, sphere, white_matter_centre
 from FAAnomalyLib.evaluation.planting.truth import anatomy
 from FAAnomalyLib.inpainting.fusion import fuse_passes
-from FAAnomalyLib.inpainting.masks import plan
+from FAAnomalyLib.inpainting.masks import plan_passes
 from FAAnomalyLib.inpainting.pass_runner import inpaint_passes_by_size
 from FAAnomalyLib.inpainting.volume_inpainter import Sampling
 from FAAnomalyLib.io.volumes import load_volume
@@ -58,7 +58,7 @@ def main() -> None:
 
     prepared = prepare(volume, engine.template, brain)
     grid, fa, spacing = prepared.grid, prepared.fa, prepared.grid.spacing_mm
-    passes = [one for size in BOTH_SIZES for one in plan(prepared.brain, size, (spacing,) * 3)]
+    passes = [one for size in BOTH_SIZES for one in plan_passes(prepared.brain, size, (spacing,) * 3)]
     by_size = inpaint_passes_by_size(engine.inpainter, fa, passes, Sampling(), priors=grid.priors)
     filled = fuse_passes(by_size.values(), fa.shape)
     analysed = analysis_mask(prepared.brain, grid.priors.white_matter, filled.covered, spacing)

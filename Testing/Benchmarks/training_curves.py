@@ -78,7 +78,7 @@ def untrained(args: argparse.Namespace) -> float:
     """Error on the held-out person of a network that has learned nothing yet, the same at every width."""
     import torch
 
-    from FAAnomalyLib.models.checkpoints import build_network
+    from FAAnomalyLib.networks.registry import build_network
     from FAAnomalyLib.preprocessing.template import load_template, on_grid
     from FAAnomalyLib.runtime.resources import resources_dir
     from FAAnomalyLib.training.cohort_cache import prepare_subjects

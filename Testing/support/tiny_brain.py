@@ -16,7 +16,7 @@ from FAAnomalyLib.anomaly.calibration import COMBINATIONS, Calibration, drawn_na
 from FAAnomalyLib.anomaly.residual_maps import REGION_KEYS, SCREENING_KEYS
 from FAAnomalyLib.diffusion.noise_schedule import cosine_schedule
 from FAAnomalyLib.inpainting.fusion import Inpainted
-from FAAnomalyLib.inpainting.masks import plan
+from FAAnomalyLib.inpainting.masks import plan_passes
 from FAAnomalyLib.inpainting.pass_runner import inpaint_passes_by_size
 from FAAnomalyLib.inpainting.volume_inpainter import Sampling, VolumeInpainter
 from FAAnomalyLib.models.checkpoints import Model, save_model
@@ -84,7 +84,7 @@ def engine() -> LoadedModel:
 
 def roamed(one: PreparedSubject, made: VolumeInpainter) -> dict[int, Inpainted]:
     """Holes of both sizes all over the brain."""
-    passes = [p for size in BOTH_SIZES for p in plan(one.brain, size, (MM,) * 3, shift_count=1)]
+    passes = [p for size in BOTH_SIZES for p in plan_passes(one.brain, size, (MM,) * 3, shift_count=1)]
     return inpaint_passes_by_size(made, one.fa, passes, Sampling(), priors=one.grid.priors)
 
 

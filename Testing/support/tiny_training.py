@@ -18,7 +18,7 @@ import torch
 from FAAnomalyLib.cli import application as cli
 from FAAnomalyLib.datasets.cohort import mask_of
 from FAAnomalyLib.io.volumes import load_volume, save_volume
-from FAAnomalyLib.models.checkpoints import build_network
+from FAAnomalyLib.networks.registry import build_network
 from FAAnomalyLib.preprocessing.model_grid import symmetric_grid
 from FAAnomalyLib.preprocessing.template import Template, TemplatePriors
 from FAAnomalyLib.training.cohort_cache import TrainingSubject, error_weight

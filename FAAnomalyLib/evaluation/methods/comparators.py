@@ -14,7 +14,7 @@ import numpy as np
 from scipy import ndimage
 
 from ...anomaly.regions import find_regions
-from ...inpainting.masks import plan
+from ...inpainting.masks import plan_passes
 from ...preprocessing.model_grid import PreparedSubject
 from ...result import Result
 from ...volume import Volume
@@ -41,7 +41,7 @@ def template_prediction(prepared: PreparedSubject, inside: np.ndarray) -> np.nda
 def harmonic_prediction(prepared: PreparedSubject, inside: np.ndarray) -> np.ndarray:
     """FA of the smoothest fill of interleaved holes that cover the brain, (X, Y, Z)."""
     spacing, filled = prepared.grid.spacing_mm, np.zeros_like(prepared.fa)
-    for one in plan(prepared.brain, MASK_SIZE, (spacing,) * 3, shift_count=1):
+    for one in plan_passes(prepared.brain, MASK_SIZE, (spacing,) * 3, shift_count=1):
         filled[one.hole] = Harmonic().fill(prepared.fa, one.hole)[one.hole]
     return filled
 

@@ -13,10 +13,14 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from ..registry import MaskedVolume, NetworkKind, NoiseLevel, register
 from .attention import AttentionBlock, SpatialTransformer
 from .blocks import DownSample, ResidualBlock, TimeEmbedding, TimeMLP, UpSample, conv, group_norm
 
 KIND = "thesis"
+"""Name of this kind of network in manifests."""
+WHITE_MATTER_FA = 0.2
+"""FA above which a voxel counts as white matter (thesis, equation 2.1)."""
 BLOCKS_DOWN = 2
 BLOCKS_UP = 3
 
@@ -189,3 +193,25 @@ class ThesisUNet(nn.Module):
         if set(config) != {"kind", "conditional", "widths"} or config["kind"] != KIND:
             raise ValueError(f"not the configuration of a thesis network: {config}")
         return cls(config["conditional"], config["widths"])
+
+
+def _condition(network: ThesisUNet, volume: MaskedVolume) -> torch.Tensor | None:
+    """White-matter mask of the conditional net.
+
+    Listing A.22 takes it from the scan that is analysed. Inside the hole that would leak what is hidden, so the
+    registered template's white matter stands there.
+    """
+    if not network.conditional:
+        return None
+    observed = (volume.x > 2 * WHITE_MATTER_FA - 1) & ~volume.hole
+    return (observed | (volume.hole & (volume.white_matter > 0.5))).to(volume.x.dtype)
+
+
+def _evaluate(
+    network: ThesisUNet, x_t: torch.Tensor, level: NoiseLevel, mask: torch.Tensor | None
+) -> tuple[torch.Tensor, None]:
+    times = torch.full((x_t.shape[0],), level.t, dtype=torch.int64, device=x_t.device)
+    return network(x_t, times, mask), None
+
+
+register(NetworkKind(KIND, ThesisUNet.from_config, _condition, _evaluate, prediction="eps", objective="noise"))

@@ -14,7 +14,7 @@ from FAAnomalyLib.evaluation.baselines.linear_estimate import LinearEstimate
 from FAAnomalyLib.evaluation.baselines.mean_white_matter import MeanWhiteMatter
 from FAAnomalyLib.evaluation.baselines.protocol import Baseline
 from FAAnomalyLib.evaluation.baselines.template import Template
-from FAAnomalyLib.inpainting.masks import interleaved
+from FAAnomalyLib.inpainting.masks import interleaved_cubes
 
 METHODS = [MeanWhiteMatter(), Template(), Harmonic(), LinearEstimate()]
 NAMES = [method.name for method in METHODS]
@@ -38,7 +38,7 @@ def scene():
     """FA map, hole with several cubes (some at the border) and prior."""
     shape = (24, 28, 20)
     priors = SomePrior(field(shape, 1), field(shape, 2), (field(shape, 3) > 0.3).astype(np.float32))
-    return field(shape, 0), interleaved(priors.brain, (5, 4, 6))[0], priors
+    return field(shape, 0), interleaved_cubes(priors.brain, (5, 4, 6))[0], priors
 
 
 def poly(shape, function):
@@ -155,7 +155,7 @@ def test_harmonic_at_the_border_lets_nothing_through():
 def test_harmonic_obeys_the_maximum_principle_in_each_hole(seed):
     rng = np.random.default_rng(seed)
     fa = rng.random((30, 28, 26)).astype(np.float32)
-    hole = interleaved(np.ones(fa.shape), (6, 5, 7))[seed]
+    hole = interleaved_cubes(np.ones(fa.shape), (6, 5, 7))[seed]
     hole &= rng.random(fa.shape) < 0.9
     result = Harmonic().fill(fa, hole)
     faces = ndimage.generate_binary_structure(3, 1)
@@ -169,7 +169,7 @@ def test_harmonic_obeys_the_maximum_principle_in_each_hole(seed):
 
 def test_harmonic_solves_its_equation_and_holes_are_independent():
     fa = np.random.default_rng(0).random((24, 24, 24)).astype(np.float32)
-    hole = interleaved(np.ones(fa.shape), (4, 4, 4), (0, 2, 2))[0]
+    hole = interleaved_cubes(np.ones(fa.shape), (4, 4, 4), (0, 2, 2))[0]
     values = fa.astype(np.float64)
     values[hole] = solve_laplace(fa, hole)
     inside = hole[1:-1, 1:-1, 1:-1]
@@ -184,7 +184,7 @@ def test_harmonic_is_exact_on_a_model_grid():
     fa = poly(shape, lambda x, y, z: x * y - 2 * z * x + y**2 - z**2)
     axes = np.ogrid[-1:1:80j, -1:1:96j, -1:1:80j]
     brain = sum(axis**2 for axis in axes) < 0.5  # no cube reaches the border of the array
-    cubes = interleaved(brain, (10, 10, 10))[0]
+    cubes = interleaved_cubes(brain, (10, 10, 10))[0]
     half = brain & (axes[0] > 0)  # far larger than any cube: the worst case for the solver
     for hole in (cubes, half):
         assert np.count_nonzero(hole) > 15000 and hole[1:-1, 1:-1, 1:-1].sum() == hole.sum()

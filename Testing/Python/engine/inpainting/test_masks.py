@@ -9,7 +9,15 @@ import pytest
 from scipy import ndimage
 
 from FAAnomalyLib.errors import FAError
-from FAAnomalyLib.inpainting.masks import hole_edges, interleaved, pass_from_mask, plan, roaming, shifts, wm_guided
+from FAAnomalyLib.inpainting.masks import (
+    cube_edges,
+    interleaved_cubes,
+    pass_from_mask,
+    plan_passes,
+    roaming,
+    lattice_shifts,
+    within_white_matter,
+)
 
 EVERYWHERE = np.ones((3, 3, 3), dtype=bool)
 CASES = [
@@ -51,23 +59,23 @@ def boxes(hole):
     ],
 )
 def test_edges_are_the_nearest_whole_number(mask_size, spacing, edges):
-    assert hole_edges(mask_size, spacing) == edges
-    assert all(type(edge) is int for edge in hole_edges(mask_size, spacing))
+    assert cube_edges(mask_size, spacing) == edges
+    assert all(type(edge) is int for edge in cube_edges(mask_size, spacing))
 
 
 def test_edges_refuse_nonsense():
     with pytest.raises(FAError):
-        hole_edges(0, (2, 2, 2))
+        cube_edges(0, (2, 2, 2))
     for spacing in ((2, 2), (2, 2, 0), (2, np.nan, 2), 2.0):
         with pytest.raises(ValueError):
-            hole_edges(8, spacing)
+            cube_edges(8, spacing)
 
 
 @pytest.mark.parametrize("shape, edges, shift", CASES)
 @pytest.mark.parametrize("seed", range(3))
 def test_every_brain_voxel_is_hidden_exactly_once(shape, edges, shift, seed):
     brain = blob(shape, seed)
-    passes = interleaved(brain, edges, shift)
+    passes = interleaved_cubes(brain, edges, shift)
     assert 1 <= len(passes) <= 8
     assert all(hole.dtype == bool and hole.shape == shape for hole in passes)
     times = np.sum(passes, axis=0)
@@ -78,7 +86,7 @@ def test_every_brain_voxel_is_hidden_exactly_once(shape, edges, shift, seed):
 @pytest.mark.parametrize("seed", range(3))
 def test_holes_of_a_pass_never_touch(shape, edges, shift, seed):
     brain = blob(shape, seed)
-    for hole in interleaved(brain, edges, shift):
+    for hole in interleaved_cubes(brain, edges, shift):
         cubes = boxes(hole)
         size = cubes[:, :, 1] - cubes[:, :, 0]
         assert (size <= edges).all()
@@ -97,53 +105,53 @@ def test_holes_of_a_pass_never_touch(shape, edges, shift, seed):
 def test_the_mirror_image_of_a_hole_is_never_hidden_with_it(width, edge):
     brain = blob((width, 16, 12), width + edge)
     brain |= brain[::-1]
-    for shift in shifts((edge, edge, edge), 4):
-        for hole in interleaved(brain, (edge, edge, edge), shift):
+    for shift in lattice_shifts((edge, edge, edge), 4):
+        for hole in interleaved_cubes(brain, (edge, edge, edge), shift):
             assert not (hole & hole[::-1]).any()
 
 
 @pytest.mark.parametrize("width, edge", list(itertools.product((21, 23, 37), (3, 4, 5, 10))))
 def test_odd_widths_hide_one_layer_a_cube_with_its_mirror(width, edge):
-    passes = interleaved(np.ones((width, 8, 8), dtype=bool), (edge, edge, edge))
+    passes = interleaved_cubes(np.ones((width, 8, 8), dtype=bool), (edge, edge, edge))
     layers = {x for hole in passes for x in np.argwhere(hole & hole[::-1])[:, 0]}
     assert layers == {x for x in range(width) if (x - width // 2) % edge == 0}
 
 
 def test_a_shift_along_x_would_hide_the_mirror():
-    passes = interleaved(np.ones((24, 8, 8), dtype=bool), (4, 4, 4), (2, 0, 0))
+    passes = interleaved_cubes(np.ones((24, 8, 8), dtype=bool), (4, 4, 4), (2, 0, 0))
     assert any((hole & hole[::-1]).any() for hole in passes)
 
 
 def test_no_brain_gives_no_pass():
-    assert interleaved(np.zeros((8, 8, 8)), (2, 2, 2)) == []
+    assert interleaved_cubes(np.zeros((8, 8, 8)), (2, 2, 2)) == []
     with pytest.raises(FAError, match="nothing to hide"):
-        plan(np.zeros((8, 8, 8)), 4, (2, 2, 2))
+        plan_passes(np.zeros((8, 8, 8)), 4, (2, 2, 2))
     with pytest.raises(FAError, match="white matter"):
-        plan(np.ones((8, 8, 8)), 4, (2, 2, 2), "wm", np.zeros((8, 8, 8)))
+        plan_passes(np.ones((8, 8, 8)), 4, (2, 2, 2), "wm", np.zeros((8, 8, 8)))
 
 
 def test_shifts_move_y_and_z_by_half_an_edge():
-    assert shifts((10, 10, 10), 2) == [(0, 0, 0), (0, 5, 5)]
-    assert shifts((3, 5, 4), 9) == [(0, 0, 0), (0, 2, 2), (0, 2, 0), (0, 0, 2)]
-    assert shifts((3, 3, 1), 4) == [(0, 0, 0), (0, 1, 0)]
-    assert shifts((1, 1, 1), 4) == [(0, 0, 0)]
+    assert lattice_shifts((10, 10, 10), 2) == [(0, 0, 0), (0, 5, 5)]
+    assert lattice_shifts((3, 5, 4), 9) == [(0, 0, 0), (0, 2, 2), (0, 2, 0), (0, 0, 2)]
+    assert lattice_shifts((3, 3, 1), 4) == [(0, 0, 0), (0, 1, 0)]
+    assert lattice_shifts((1, 1, 1), 4) == [(0, 0, 0)]
 
 
 def test_white_matter_guides():
     brain, white = blob((24, 20, 18), 1), np.random.default_rng(0).random((24, 20, 18))
-    passes = interleaved(brain, (4, 4, 4))
-    for hole, kept in zip(passes, wm_guided(passes, white), strict=True):
+    passes = interleaved_cubes(brain, (4, 4, 4))
+    for hole, kept in zip(passes, within_white_matter(passes, white), strict=True):
         assert (kept == (hole & (white > 0.5))).all()
     single = np.zeros(brain.shape, dtype=bool)
     single[tuple(np.argwhere(brain)[0])] = True
-    assert [hole.sum() for hole in wm_guided(passes, single)] == [1]
+    assert [hole.sum() for hole in within_white_matter(passes, single)] == [1]
 
 
 def test_plan_covers_the_brain_once_a_shift():
     brain = blob((40, 48, 40), 4).astype(np.float32)
     white = blob((40, 48, 40), 5)
     for mask_type, target in (("cubic", brain > 0.5), ("wm", (brain > 0.5) & white)):
-        passes = plan(brain, 8, (2, 2, 2), mask_type, white)
+        passes = plan_passes(brain, 8, (2, 2, 2), mask_type, white)
         assert len(passes) == 16 and {p.mask_size for p in passes} == {8}
         for shift in ((0, 0, 0), (0, 2, 2)):
             chosen = [p for p in passes if p.shift == shift]
@@ -154,23 +162,23 @@ def test_plan_covers_the_brain_once_a_shift():
 def test_a_pass_keeps_its_colour_when_another_is_empty():
     brain = np.ones((8, 8, 8), dtype=bool)
     white = np.zeros(brain.shape, dtype=bool)
-    full = plan(brain, 4, (2.5, 2.5, 2.5), shift_count=1)
+    full = plan_passes(brain, 4, (2.5, 2.5, 2.5), shift_count=1)
     white[tuple(np.argwhere(full[6].hole)[0])] = True
-    assert [p.colour for p in plan(brain, 4, (2.5, 2.5, 2.5), "wm", white, 1)] == [6]
+    assert [p.colour for p in plan_passes(brain, 4, (2.5, 2.5, 2.5), "wm", white, 1)] == [6]
 
 
 def test_plan_refuses_bad_requests():
     brain = np.ones((8, 8, 8))
     for words in ((4, (2, 2, 2), "spheres"), (4, (2, 2, 2), "wm"), (-4, (2, 2, 2))):
         with pytest.raises(FAError) as caught:
-            plan(brain, *words)
+            plan_passes(brain, *words)
         assert caught.value.code == "bad-request"
     with pytest.raises(ValueError):
-        plan(brain, 4, (2, 2, 2), "wm", np.ones((8, 8, 7)))
+        plan_passes(brain, 4, (2, 2, 2), "wm", np.ones((8, 8, 7)))
     with pytest.raises(ValueError):
-        plan(brain, 4, (2, 2, 2), shift_count=0)
+        plan_passes(brain, 4, (2, 2, 2), shift_count=0)
     with pytest.raises(ValueError):
-        interleaved(brain, (2, 0, 2))
+        interleaved_cubes(brain, (2, 0, 2))
 
 
 def test_any_mask_is_one_pass():

@@ -10,7 +10,7 @@ from FAAnomalyLib.diffusion.noise_schedule import cosine_schedule, linear_schedu
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.inpainting import volume_inpainter as inpainting
 from FAAnomalyLib.inpainting.fusion import fuse_passes
-from FAAnomalyLib.inpainting.masks import Pass, pass_from_mask, plan
+from FAAnomalyLib.inpainting.masks import Pass, pass_from_mask, plan_passes
 from FAAnomalyLib.inpainting.pass_runner import inpaint_passes, inpaint_passes_by_size
 from FAAnomalyLib.inpainting.volume_inpainter import FITTING_SAMPLERS, Sampling, VolumeInpainter
 from FAAnomalyLib.inpainting.window import network_window
@@ -368,7 +368,7 @@ def test_every_pass_has_its_own_noise(fa):
 def test_a_whole_plan_covers_the_brain(trained, fa):
     brain = np.zeros(SHAPE, bool)
     brain[2:14, 3:21, 2:14] = True
-    passes = plan(brain, 8, (2.0, 2.0, 2.0), "cubic")
+    passes = plan_passes(brain, 8, (2.0, 2.0, 2.0), "cubic")
     filled = inpaint_passes(trained, fa, passes, Sampling())
     assert filled.covered[brain].all() and filled.evaluations == len(passes)
     assert np.isfinite(filled.variance[filled.covered]).all() and (filled.variance[filled.covered] > 0).all()

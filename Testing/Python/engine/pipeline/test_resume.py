@@ -10,7 +10,7 @@ import pytest
 
 from FAAnomalyLib.diffusion.noise_schedule import cosine_schedule
 from FAAnomalyLib.errors import FAError
-from FAAnomalyLib.inpainting.masks import plan
+from FAAnomalyLib.inpainting.masks import plan_passes
 from FAAnomalyLib.inpainting.pass_runner import inpaint_passes
 from FAAnomalyLib.inpainting.volume_inpainter import Sampling
 from FAAnomalyLib.io.pass_cache import PassCache
@@ -36,7 +36,7 @@ def fa() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def passes():
-    return plan(np.ones(SHAPE, bool), 8, (2.0, 2.0, 2.0), shift_count=1)
+    return plan_passes(np.ones(SHAPE, bool), 8, (2.0, 2.0, 2.0), shift_count=1)
 
 
 @pytest.fixture(scope="module")

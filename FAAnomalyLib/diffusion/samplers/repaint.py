@@ -1,4 +1,4 @@
-"""Inpainting with a network that was never told of holes: what is known is pasted into the sample at every step.
+"""RePaint: inpainting with a network that is not told of holes, by pasting what is known into every step's sample.
 
 *hole* is true where a voxel is generated and false where it is known; *known* holds the picture, in [-1, 1], and
 its values inside the hole are never read. RePaint is written from the paper (Lugmayr et al. 2022), not from its code.
@@ -6,20 +6,26 @@ its values inside the hole are never read. RePaint is written from the paper (Lu
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
-from .noise_schedule import NoiseSchedule
-from .samplers import Denoise, OnStep, clipped, counted, ddpm_step, draw_like, spaced_timesteps, transitions
+from .. import stepping
+from ..registry import Sampler, register
+from ..stepping import Denoise, OnStep
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from ..noise_schedule import NoiseSchedule
 
 
 def paste(schedule: NoiseSchedule, x: Tensor, known: Tensor, hole: Tensor, t: int, noise: Tensor) -> Tensor:
     """*x* inside the hole, the known picture noised to t outside it; at t = -1 the known picture itself.
 
-    Lugmayr et al. 2022, eq. 8a and 8c. The noise has weight sigma = sqrt(1 - alpha bar) as in eq. 8a; line 5 of the
-    paper's algorithm 1 prints the variance in its place.
+    ``hole x + (1 - hole) (alpha_t known + sigma_t noise)``: Lugmayr et al. 2022, eq. 8a and 8c. The noise has weight
+    sigma = sqrt(1 - alpha bar) as in eq. 8a; line 5 of the paper's algorithm 1 prints the variance in its place.
     """
-    return torch.where(hole.bool(), x, schedule.q_sample(known, t, noise))
+    return x.where(hole.bool(), schedule.q_sample(known, t, noise))
 
 
 def renoise(schedule: NoiseSchedule, x: Tensor, s: int, t: int, noise: Tensor) -> Tensor:
@@ -42,19 +48,18 @@ def repaint_walk(steps: int, jump_length: int = 10, resamples: int = 10) -> list
     jump_length = min(jump_length, max(steps - 1, 1))
     blocks = (steps - 1) // jump_length
     level = 1 + blocks * jump_length
-    walk = _down(steps, level)
+    walk = _moves_down(steps, level)
     for _ in range(blocks):
         bottom = level - jump_length
-        walk += ([*_down(level, bottom), (bottom, level)] * resamples)[:-1]
+        walk += ([*_moves_down(level, bottom), (bottom, level)] * resamples)[:-1]
         level = bottom
     return [*walk, (1, 0)]
 
 
-def _down(top: int, bottom: int) -> list[tuple[int, int]]:
+def _moves_down(top: int, bottom: int) -> list[tuple[int, int]]:
     return [(level, level - 1) for level in range(top, bottom, -1)]
 
 
-@torch.no_grad()
 def repaint(
     denoise: Denoise,
     schedule: NoiseSchedule,
@@ -72,13 +77,14 @@ def repaint(
     """RePaint (Lugmayr et al. 2022, algorithm 1): paste, denoise, step, and go back to mix hole and context.
 
     At every level the known part, noised to that level, is pasted BEFORE the network sees the sample; the step is
-    :func:`~.solvers.ddpm_step`. Jumps back in time (:func:`repaint_walk`) let the hole's noise, drawn without
+    :func:`~FAAnomalyLib.diffusion.stepping.ddpm_step`. Jumps back in time (:func:`repaint_walk`) let the hole's noise, drawn without
     regard to the context, come into agreement with it. At the end the known part is exact.
 
     Parameters
     ----------
     denoise, schedule, noise, generator, clip, on_step
-        As in :func:`~.solvers.ddpm`; the network is an unconditional one. *on_step*'s total counts the repeats.
+        As in :func:`~FAAnomalyLib.diffusion.samplers.ddpm.ddpm`; the network is an unconditional one. *on_step*'s
+        total counts the repeats.
     known
         The picture, in [-1, 1], of noise's shape or one that broadcasts to it.
     hole
@@ -97,22 +103,22 @@ def repaint(
         For numbers out of range, or a network that answers with another shape.
     """
     # Level k > 0 stands at timestep stops[k], level 0 at the clean picture.
-    stops = [-1, *reversed(spaced_timesteps(schedule.timesteps, steps))]
+    stops = [-1, *reversed(stepping.spaced_timesteps(schedule.timesteps, steps))]
     walk = repaint_walk(len(stops) - 1, jump_length, resamples)
-    evaluate = counted(denoise, sum(to < start for start, to in walk), on_step)
+    evaluate = stepping.counted(denoise, sum(to < start for start, to in walk), on_step)
     x = noise
     for start, to in walk:
         t, s = stops[start], stops[to]
         if to > start:
-            x = renoise(schedule, x, t, s, draw_like(x, generator))
+            x = renoise(schedule, x, t, s, stepping.draw_like(x, generator))
             continue
-        x = paste(schedule, x, known, hole, t, draw_like(x, generator))
-        x0 = clipped(evaluate(x, t), clip)
-        x = ddpm_step(schedule, x, x0, t, s, draw_like(x, generator)) if s >= 0 else x0
-    return torch.where(hole.bool(), x, known.to(x.dtype))
+        x = paste(schedule, x, known, hole, t, stepping.draw_like(x, generator))
+        x0 = stepping.clipped(evaluate(x, t), clip)
+        x = stepping.ddpm_step(schedule, x, x0, t, s, stepping.draw_like(x, generator)) if s >= 0 else x0
+    return x.where(hole.bool(), known.to(x.dtype))
 
 
-def replace(
+def replacement(
     denoise: Denoise,
     schedule: NoiseSchedule,
     noise: Tensor,
@@ -124,11 +130,12 @@ def replace(
     clip: bool = True,
     on_step: OnStep | None = None,
 ) -> Tensor:
-    """The thesis' method in the right order: paste q(x0, t), then the network, then ``p_sample``; no jumps.
+    """The replacement method: paste q(x0, t), then the network, then ``p_sample``; no jumps back.
 
-    The known part is exact at the end. Parameters, result and errors as :func:`repaint`, of which this is the case
-    ``resamples=1``; *steps* ``None`` means every timestep. It is still no sampler of the conditional distribution:
-    the hole agrees with the context only as far as one noisy look a step allows, and more steps do not help.
+    The thesis' method in the right order, and :func:`repaint` with ``resamples=1``; parameters, result and errors are
+    the same, and *steps* ``None`` means every timestep. It is no sampler of the conditional distribution: the hole
+    agrees with the context only as far as one evaluation a step allows, and more steps do not help. The known part is
+    exact at the end.
     """
     return repaint(
         denoise,
@@ -144,36 +151,4 @@ def replace(
     )
 
 
-@torch.no_grad()
-def thesis(
-    predict_eps: Denoise,
-    schedule: NoiseSchedule,
-    noise: Tensor,
-    generator: torch.Generator | None = None,
-    *,
-    known: Tensor,
-    hole: Tensor,
-    steps: int | None = None,
-    clip: bool = True,
-    on_step: OnStep | None = None,
-) -> Tensor:
-    """The thesis' order as it is printed (listing A.20), kept as a baseline; :func:`replace` is the right order.
-
-    At every t: the network predicts eps from the sample; THEN the known part, with a fresh draw of noise, is pasted
-    over the sample; then ``p_sample`` (A.7, ``clip_denoised=True``) uses that eps, which belongs to other noise
-    than the pasted one. Nothing is pasted at the end, so the picture outside the hole is only near *known*: 0.01 RMS
-    on the [-1, 1] scale after 1000 steps in a Gaussian trial, 0.06 at most after 100. In the hole the order costs
-    little there (error of the mean 0.46 SD against 0.42 in the right order, 100 steps).
-
-    Parameters are those of :func:`repaint`, but the callable gives eps, and *steps* ``None`` is every timestep, as
-    printed. ``ValueError`` with a zero-terminal-SNR schedule, for which eps says nothing of x0.
-    """
-    plan = transitions(schedule, steps)
-    evaluate = counted(predict_eps, len(plan), on_step)
-    x = noise
-    for t, s in plan:
-        eps = evaluate(x, t)
-        x = paste(schedule, x, known, hole, t, draw_like(x, generator))
-        x0 = clipped(schedule.x0_from_eps(x, t, eps), clip)
-        x = ddpm_step(schedule, x, x0, t, s, draw_like(x, generator)) if s >= 0 else x0
-    return x
+register(Sampler("repaint", repaint, default_steps=250, needs_known=True))
