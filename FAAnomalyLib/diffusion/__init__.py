@@ -1,0 +1,1 @@
+"""Noise schedule and samplers: the diffusion process, free of anything about FA or holes in brains."""

@@ -1,15 +1,22 @@
-"""The noise schedule: how much of the picture is left at every timestep, and what follows from it.
+"""The noise schedule: how much of the picture is left at every timestep, and the formulas that follow from it.
 
 Everywhere ``x_t = alpha(t) * x0 + sigma(t) * noise`` with ``alpha(t)**2 + sigma(t)**2 = 1``; x0 is an FA map
 scaled to [-1, 1]. Timestep 0 is the least noisy, ``timesteps - 1`` the noisiest; -1 stands for the clean picture
 where a step may end there.
+
+References
+----------
+Ho et al. 2020, "Denoising diffusion probabilistic models"; Nichol & Dhariwal 2021, "Improved denoising diffusion
+probabilistic models"; Salimans & Ho 2022, "Progressive distillation for fast sampling of diffusion models"; Lu et al.
+2022, "DPM-Solver++"; Lin et al. 2023, "Common diffusion noise schedules and sample steps are flawed".
 """
 
 from __future__ import annotations
 
 import math
 import operator
-from typing import Any
+from collections.abc import Callable
+from typing import Any, overload
 
 import numpy as np
 import torch
@@ -45,6 +52,14 @@ class NoiseSchedule:
     ------
     ValueError
         For an unknown kind, missing or unknown parameters, or values that make no schedule.
+
+    Examples
+    --------
+    >>> schedule = cosine_schedule(1000)
+    >>> schedule.alpha(999), schedule.sigma(999), schedule.alpha(-1)
+    (0.0, 1.0, 1.0)
+    >>> NoiseSchedule.from_dict(schedule.to_dict()).timesteps
+    1000
     """
 
     def __init__(self, kind: str, timesteps: int, **parameters: Any) -> None:
@@ -79,16 +94,24 @@ class NoiseSchedule:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> NoiseSchedule:
-        """Inverse of :meth:`to_dict`; ``ValueError`` where the values name no schedule."""
+        """Inverse of :meth:`to_dict`; ``ValueError`` when the values describe no schedule."""
         try:
             return cls(values["kind"], values["timesteps"], **values["parameters"])
         except (KeyError, TypeError) as error:
             raise ValueError(f"not a schedule: {values!r}") from error
 
+    @overload
+    def alpha(self, t: int) -> float: ...
+    @overload
+    def alpha(self, t: Tensor) -> float | Tensor: ...
     def alpha(self, t: Timestep) -> float | Tensor:
         """Share of the picture, sqrt(alphas_cumprod): a float, or float64 of shape (B,); 1 at t = -1."""
         return self._lookup(self._alpha, t)
 
+    @overload
+    def sigma(self, t: int) -> float: ...
+    @overload
+    def sigma(self, t: Tensor) -> float | Tensor: ...
     def sigma(self, t: Timestep) -> float | Tensor:
         """Share of the noise, sqrt(1 - alphas_cumprod): a float, or float64 of shape (B,); 0 at t = -1."""
         return self._lookup(self._sigma, t)
@@ -101,14 +124,14 @@ class NoiseSchedule:
         return math.log(alpha / sigma)
 
     def q_sample(self, x0: Tensor, t: Timestep, noise: Tensor) -> Tensor:
-        """``alpha x0 + sigma noise``: the noisy picture x_t (listing A.5)."""
+        """``alpha x0 + sigma noise``: the noisy picture x_t (Ho et al. 2020, eq. 4; thesis listing A.5)."""
         return self._at(self._alpha, t, x0) * x0 + self._at(self._sigma, t, x0) * noise
 
     def x0_from_eps(self, x_t: Tensor, t: Timestep, eps: Tensor) -> Tensor:
-        """``(x_t - sigma eps) / alpha`` (listing A.6).
+        """``(x_t - sigma eps) / alpha`` (thesis listing A.6).
 
-        The one conversion that does not exist at zero signal-to-noise: x_t is then all noise, and says nothing of
-        x0. ``ValueError`` there; a network for such a schedule predicts v or x0.
+        The one conversion that does not exist at zero signal-to-noise, where x_t is all noise and tells nothing of
+        x0: ``ValueError`` there. A network for such a schedule predicts v or x0.
         """
         alpha = self._nonzero(self._alpha, t, x_t, "x0 cannot be told from eps where the signal-to-noise ratio is 0")
         return (x_t - self._at(self._sigma, t, x_t) * eps) / alpha
@@ -131,7 +154,7 @@ class NoiseSchedule:
         return self._at(self._alpha, t, x0) * noise - self._at(self._sigma, t, x0) * x0
 
     def posterior(self, x0: Tensor, x_t: Tensor, t: Timestep) -> tuple[Tensor, float | Tensor, float | Tensor]:
-        """Mean, variance and clipped log variance of q(x_{t-1} | x_t, x0) (listing A.6, ``q_posterior``).
+        """Mean, variance and clipped log variance of q(x_{t-1} | x_t, x0) (thesis listing A.6, ``q_posterior``).
 
         The mean has the shape of *x_t*; the other two are floats, or (B, 1, ...) for a batch of timesteps.
         """
@@ -169,13 +192,18 @@ class NoiseSchedule:
             if t.ndim != 1 or t.is_floating_point() or t.dtype == torch.bool:
                 raise ValueError(f"timesteps must be an int or a 1-D integer tensor, not {t.dtype} {tuple(t.shape)}")
             index = t.detach().cpu().numpy()
-            low, high = (int(index.min()), int(index.max())) if index.size else (first, first)
-        else:
-            low = high = index = operator.index(t)
-        if low < first or high >= self.timesteps:
-            raise ValueError(f"timestep {low if low < first else high} is not in {first}..{self.timesteps - 1}")
-        # Gathered on the CPU: some accelerators have no float64.
-        return torch.from_numpy(table[index]) if isinstance(index, np.ndarray) else float(table[index])
+            if index.size:
+                self._check(int(index.min()), first)
+                self._check(int(index.max()), first)
+            # Gathered on the CPU: some accelerators have no float64.
+            return torch.from_numpy(table[index])
+        single = operator.index(t)  # a 0-D integer tensor is an index too
+        self._check(single, first)
+        return float(table[single])
+
+    def _check(self, t: int, first: int) -> None:
+        if not first <= t < self.timesteps:
+            raise ValueError(f"timestep {t} is not in {first}..{self.timesteps - 1}")
 
     def _at(self, table: np.ndarray, t: Timestep, like: Tensor, clean_end: bool = True) -> float | Tensor:
         values = self._lookup(table, t, clean_end)
@@ -197,7 +225,12 @@ def linear_schedule(
 ) -> NoiseSchedule:
     """Betas on a straight line from *beta_start* to *beta_end* (thesis listing A.3; Ho et al. 2020).
 
-    With *zero_terminal_snr* the line is bent as in :func:`cosine_schedule`; the thesis does not.
+    With *zero_terminal_snr* alpha bar is rescaled as in :func:`cosine_schedule`; the thesis does not do that.
+
+    Examples
+    --------
+    >>> linear_schedule().betas[[0, -1]].tolist()
+    [0.0001, 0.02]
     """
     return NoiseSchedule(
         "linear", timesteps, beta_start=beta_start, beta_end=beta_end, zero_terminal_snr=zero_terminal_snr
@@ -205,10 +238,10 @@ def linear_schedule(
 
 
 def cosine_schedule(timesteps: int = 1000, zero_terminal_snr: bool = True) -> NoiseSchedule:
-    """alpha bar falls as a squared cosine (Nichol & Dhariwal 2021, eq. 17; offset 0.008, betas cut at 0.999).
+    """Alpha bar falls as a squared cosine (Nichol & Dhariwal 2021, eq. 17; offset 0.008, betas cut at 0.999).
 
-    With *zero_terminal_snr*, sqrt(alpha bar) is shifted and stretched so that its last value is exactly 0 and its
-    first stays (Lin et al. 2023, algorithm 1): sampling then starts from noise that truly holds nothing.
+    With *zero_terminal_snr*, sqrt(alpha bar) is shifted and scaled so that its last value is exactly 0 and its first
+    stays (Lin et al. 2023, algorithm 1): sampling then starts from noise that holds nothing of the picture.
     """
     return NoiseSchedule("cosine", timesteps, zero_terminal_snr=zero_terminal_snr)
 
@@ -223,11 +256,11 @@ def _cosine_betas(timesteps: int) -> np.ndarray:
     return np.minimum(1.0 - level[1:] / level[:-1], 0.999)
 
 
-_BETAS = {"linear": _linear_betas, "cosine": _cosine_betas}
+_BETAS: dict[str, Callable[..., np.ndarray]] = {"linear": _linear_betas, "cosine": _cosine_betas}
 
 
 def _without_terminal_signal(cumprod: np.ndarray) -> np.ndarray:
-    """Lin et al. 2023, algorithm 1."""
+    """Alpha bar with its last value at exactly 0 (Lin et al. 2023, algorithm 1)."""
     root = np.sqrt(cumprod)
     return ((root - root[-1]) * root[0] / (root[0] - root[-1])) ** 2
 

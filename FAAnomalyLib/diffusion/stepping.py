@@ -79,7 +79,7 @@ def snr_timesteps(schedule: NoiseSchedule, steps: int) -> list[int]:
     --------
     >>> from FAAnomalyLib.diffusion.noise_schedule import cosine_schedule
     >>> snr_timesteps(cosine_schedule(), 4)
-    [999, 937, 500, 0]
+    [999, 769, 75, 0]
     """
     import numpy as np
 

@@ -13,7 +13,7 @@ from ..diffusion.registry import Sampler
 from ..diffusion.stepping import OnStep
 from ..networks.registry import MaskedVolume, NetworkKind, NoiseLevel
 from ..preprocessing.template import TemplatePriors
-from .window import Window, network_window
+from .window import WHOLE_GRID, Window, network_window
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class BoundNetwork:
         volume = MaskedVolume(x, hole, 2.0 * prior_fa - 1.0, white_matter)
         condition = runnable.kind.condition(runnable.network, volume)
         self.runnable, self.grid_shape = runnable, x.shape
-        self.window = _window(volume, priors.brain) if runnable.kind.windowed else (slice(None),) * 3
+        self.window = _window(volume, priors.brain) if runnable.kind.windowed else WHOLE_GRID
         self.known, self.hole = self._inside(x), self._inside(hole)
         # Made from the whole brain, because the contralateral side may lie outside the window.
         self.condition = None if condition is None else self._inside(condition)
@@ -110,7 +110,8 @@ class BoundNetwork:
         return predicted.float()
 
     def _inside(self, whole: Tensor) -> Tensor:
-        return whole[(..., *self.window)].contiguous()
+        x, y, z = self.window
+        return whole[..., x, y, z].contiguous()
 
 
 def _window(volume: MaskedVolume, template_brain: np.ndarray) -> Window:

@@ -53,8 +53,8 @@ def fuse_passes(parts: Iterable[Inpainted], shape: tuple[int, ...]) -> Inpainted
     >>> covered = np.array([True, False])
     >>> parts = [Inpainted(np.array([m, 0.0]), np.array([v, np.nan]), covered, 1) for m, v in ((0.2, 0.1), (0.6, 0.3))]
     >>> fused = fuse_passes(parts, (2,))
-    >>> fused.mean.round(3).tolist(), fused.variance.round(3).tolist(), fused.evaluations
-    ([0.3, 0.0], [0.15, nan], 2)
+    >>> print(fused.mean, fused.variance, fused.evaluations)
+    [0.3 0. ] [0.15  nan] 2
     """
     total = PassSum(shape)
     for part in parts:

@@ -103,10 +103,11 @@ class VolumeInpainter:
     def _draw(self, bound: BoundNetwork, sampler: Sampler, sampling: Sampling, calls: _Calls) -> list[Tensor]:
         """``sampling.samples`` filled pictures in the window."""
         generator = torch.Generator().manual_seed(sampling.seed)
+        x, y, z = bound.window
         pictures = []
         for _ in range(sampling.samples):
             # Drawn for the whole grid, so that a voxel's noise does not depend on the window.
-            noise = torch.randn(bound.grid_shape, generator=generator)[(..., *bound.window)].to(self.device)
+            noise = torch.randn(bound.grid_shape, generator=generator)[..., x, y, z].to(self.device)
             own = self._generator(generator) if sampler.stochastic else None
             pictures.append(bound.draw(sampler, sampling.steps, noise, own, calls))
         return pictures

@@ -7,6 +7,7 @@ from torch import Tensor
 
 Window = tuple[slice, slice, slice]
 """Slices along x, y and z."""
+WHOLE_GRID: Window = (slice(None), slice(None), slice(None))
 
 MARGIN = 20
 """Voxels of context about a hole."""

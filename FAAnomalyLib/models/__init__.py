@@ -1,0 +1,1 @@
+"""Model folders: manifest, weights, and the models on this computer."""

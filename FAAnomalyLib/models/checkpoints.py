@@ -1,4 +1,4 @@
-"""Models on disk: manifest, SHA-256, and loading that runs no code.
+"""Models on disk: saved in half precision, loaded only with the published SHA-256 and without running any code.
 
 A model is a folder with ``manifest.json``, ``weights.pt`` (a state dict) and ``MODEL_CARD.md``.
 """
@@ -9,6 +9,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ..errors import FAError
 from ..networks.registry import build_network
@@ -16,10 +17,13 @@ from ..runtime.error_translation import is_out_of_memory
 from .manifest import FORMAT, WEIGHTS, sha256_of
 from .registry import find_model, verify_model
 
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
 
 @dataclass(frozen=True)
 class Model:
-    """A network with what it needs to be run.
+    """A network with everything that is needed to run it.
 
     Attributes
     ----------
@@ -33,17 +37,34 @@ class Model:
     """
 
     name: str
-    network: object
-    manifest: dict
+    network: nn.Module
+    manifest: dict[str, Any]
 
     @property
     def kind(self) -> str:
-        """``inpainter`` or ``thesis``."""
+        """Name of the network's kind in :mod:`FAAnomalyLib.networks.registry`: ``inpainter``, ``thesis``, ..."""
         return self.manifest["network"]["kind"]
 
 
 def load_model(name: str | os.PathLike = "default") -> Model:
-    """Verify, then load, without running any code that the weights may hold; raises ``FAError('missing')``."""
+    """Verify a model, then load it, without running any code that its weights may hold.
+
+    Parameters
+    ----------
+    name
+        As in :func:`~FAAnomalyLib.models.registry.find_model`.
+
+    Returns
+    -------
+    Model
+        On the CPU, float32, in evaluation mode and without gradients.
+
+    Raises
+    ------
+    FAError
+        ``missing`` when there is no such model, its manifest or weights are damaged or altered, or they do not fit
+        each other.
+    """
     import torch
 
     folder = find_model(name)
@@ -64,20 +85,22 @@ def load_model(name: str | os.PathLike = "default") -> Model:
             str(error).splitlines()[0],
             "Install the model again",
         ) from error
-    network = network.to(memory_format=torch.channels_last_3d).eval().requires_grad_(False)
+    # PyTorch's type stubs lack this overload of Module.to.
+    network = network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    network = network.eval().requires_grad_(False)
     return Model(folder.name, network, manifest)
 
 
-def load_tensors(path: Path) -> dict:
-    """The dictionary that ``torch.save`` wrote, on the CPU; unpickles tensors and plain values, nothing else.
+def load_tensors(path: Path) -> dict[str, Any]:
+    """The dictionary that ``torch.save`` wrote, on the CPU; only tensors and plain values are unpickled.
 
-    Raises ``ValueError``, in one line, when the file is damaged or holds anything more.
+    Raises ``ValueError``, in one line, when the file is damaged or holds anything else.
     """
     import torch
 
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch lets through whatever a damaged file provokes
+    except Exception as error:  # a damaged file can provoke any of them
         if is_out_of_memory(error):
             raise
         raise ValueError(f"{path.name} is damaged, or holds more than tensors") from error
@@ -86,8 +109,19 @@ def load_tensors(path: Path) -> dict:
     return state
 
 
-def save_model(folder: Path, state: dict, manifest: dict) -> None:
-    """Write weights in half precision and their manifest; the manifest last, so that it seals them."""
+def save_model(folder: Path, state: dict[str, Tensor], manifest: dict[str, Any]) -> None:
+    """Write a model folder: weights in half precision, then their manifest.
+
+    Parameters
+    ----------
+    folder
+        Made where it is missing.
+    state
+        The network's state dict.
+    manifest
+        ``network``, ``schedule``, ``grid`` and what else is known; ``format`` and ``sha256`` are added. It is written
+        last, so that no manifest ever vouches for weights that are not there yet.
+    """
     import torch
 
     folder.mkdir(parents=True, exist_ok=True)

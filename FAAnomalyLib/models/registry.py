@@ -5,21 +5,34 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 from ..errors import FAError
 from ..runtime.resources import resources_dir
 from .manifest import WEIGHTS, read_manifest, sha256_of
 
 DEFAULT_MODEL = "inpainter"
+"""Folder of the bundled model that the name ``default`` stands for."""
 
 
 def models_dir() -> Path:
-    """Where bundled models live."""
+    """Folder of the bundled models."""
     return resources_dir() / "Models"
 
 
 def find_model(name: str | os.PathLike = "default") -> Path:
-    """Folder of a bundled model, or the folder that *name* is a path of; raises ``FAError('missing')``."""
+    """Folder of a model.
+
+    Parameters
+    ----------
+    name
+        Name of a bundled model, ``default`` for the one that is used by default, or the path of a model folder.
+
+    Raises
+    ------
+    FAError
+        ``missing`` when there is no such model; the message names those that there are.
+    """
     text = str(name)
     folder = models_dir() / (DEFAULT_MODEL if text == "default" else text)
     if os.sep in text or not folder.is_dir():
@@ -35,9 +48,12 @@ def find_model(name: str | os.PathLike = "default") -> Path:
     return folder
 
 
-def list_models() -> list[dict]:
-    """Name, folder, size and kind of every bundled model; the kind is ``damaged`` where the manifest is."""
-    found = []
+def list_models() -> list[dict[str, Any]]:
+    """Every bundled model: ``name``, ``folder``, ``kind``, ``megabytes`` and ``sha256``.
+
+    ``kind`` is that of the network, or ``damaged`` when the manifest is damaged.
+    """
+    models = []
     for path in sorted(models_dir().glob("*/manifest.json")):
         try:
             manifest = read_manifest(path.parent)
@@ -45,7 +61,7 @@ def list_models() -> list[dict]:
         except FAError:
             kind, digest = "damaged", ""
         weights = path.parent / WEIGHTS
-        found.append(
+        models.append(
             {
                 "name": path.parent.name,
                 "folder": str(path.parent),
@@ -54,13 +70,21 @@ def list_models() -> list[dict]:
                 "sha256": digest,
             }
         )
-    return found
+    return models
 
 
-def verify_model(name: str | os.PathLike = "default") -> dict:
-    """The manifest of a model whose weights are exactly those it was published with.
+def verify_model(name: str | os.PathLike = "default") -> dict[str, Any]:
+    """The manifest of a model, after a check that its weights are exactly those that were published.
 
-    Raises ``FAError('missing')`` when the weights are absent or altered, be it by one byte.
+    Parameters
+    ----------
+    name
+        As in :func:`find_model`.
+
+    Raises
+    ------
+    FAError
+        ``missing`` when the manifest is damaged, or the weights are absent or differ in a single byte.
     """
     folder = find_model(name)
     manifest = read_manifest(folder)
@@ -83,7 +107,11 @@ def verify_model(name: str | os.PathLike = "default") -> dict:
 
 
 def delete_model(name: str) -> None:
-    """Remove a bundled model's folder."""
+    """Delete the folder of a bundled model.
+
+    Raises ``FAError``: ``missing`` when there is no such model, ``bad-request`` when it is not a bundled one,
+    ``bad-input`` when its folder cannot be deleted.
+    """
     folder = find_model(name)
     if folder.resolve().parent != models_dir().resolve():
         raise FAError("bad-request", f"{folder} is not a bundled model", "", "Delete the folder yourself")

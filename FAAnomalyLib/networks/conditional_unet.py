@@ -8,7 +8,7 @@ resolution: the smooth fill of the hole plus the detail of the mirrored brain an
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -108,13 +108,13 @@ class ConditionalUNet(nn.Module):
         for level, blocks in enumerate(self.down):
             if level:
                 x = self.shrink[level - 1](x)
-            for block in blocks:
+            for block in cast(nn.ModuleList, blocks):
                 x = block(x, time)
             skips.append(x)
         x = self.middle(x, time)
         for step, blocks in enumerate(self.up):
             x = torch.cat([x, skips.pop()], dim=1)
-            for block in blocks:
+            for block in cast(nn.ModuleList, blocks):
                 x = block(x, time)
             if step < len(self.grow):
                 x = F.interpolate(self.grow[step](x), scale_factor=2, mode="nearest")
@@ -135,8 +135,7 @@ class _Block(nn.Module):
         self.norm2, self.conv2 = nn.GroupNorm(8, width), nn.Conv3d(width, width, 3, padding=1)
         self.time = nn.Linear(embedding, 2 * width)
         self.skip = nn.Conv3d(width_in, width, 1) if width_in != width else nn.Identity()
-        nn.init.zeros_(self.conv2.weight)
-        nn.init.zeros_(self.conv2.bias)
+        _start_at_zero(self.conv2)
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
         h = self.conv1(F.silu(self.norm1(x)))
@@ -154,13 +153,17 @@ class _Fine(nn.Module):
         self.time = nn.Linear(embedding, 2 * width)
         self.conv2 = nn.Conv3d(width, width, 3, padding=1)
         self.out = nn.Conv3d(width, 2, 1)
-        nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.out.bias)
+        _start_at_zero(self.out)
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
         scale, shift = self.time(F.silu(time))[:, :, None, None, None].chunk(2, dim=1)
         h = F.silu(self.conv1(x.contiguous(memory_format=torch.channels_last_3d)) * (1.0 + scale) + shift)
         return self.out(F.silu(self.conv2(h)))
+
+
+def _start_at_zero(layer: nn.Conv3d) -> None:
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
 
 
 def space_to_depth(x: Tensor) -> Tensor:

@@ -48,7 +48,7 @@ def sample_brain(
     sampler, steps
         A stochastic view needs a sampler, not the mean.
     """
-    if inpainter.model.kind != "inpainter":
+    if not inpainter.kind.told_hole:
         raise FAError(
             "bad-request",
             f"The model {inpainter.model.name} cannot draw a brain",

@@ -19,7 +19,7 @@ def small_template() -> Template:
     return Template(Volume(priors.fa, np.diag([2.0, 2.0, 2.0, 1.0])), priors)
 
 
-def filler_of(network, schedule) -> VolumeInpainter:
+def inpainter_of(network, schedule) -> VolumeInpainter:
     model = Model(
         "small", network.eval().requires_grad_(False), {"network": network.config(), "schedule": schedule.to_dict()}
     )

@@ -22,7 +22,8 @@ def ddim_step(
     """``alpha_s x0 + sqrt(sigma_s^2 - d^2) eps + d noise``, d = eta * SD of q(x_s | x_t, x0).
 
     Song et al. 2021, eq. 12. eps is what x0 leaves of x_t, so that a clipped x0 and its eps belong together; at zero
-    signal-to-noise it is x_t. eta = 1 has the mean and the variance of :func:`~FAAnomalyLib.diffusion.stepping.ddpm_step`.
+    signal-to-noise it is x_t. eta = 1 has the mean and the variance of
+    :func:`~FAAnomalyLib.diffusion.stepping.ddpm_step`.
     """
     deviation = eta * math.sqrt(schedule.posterior_coefficients(t, s)[2])
     eps = schedule.eps_from_x0(x, t, x0)

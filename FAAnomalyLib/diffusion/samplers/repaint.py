@@ -77,8 +77,8 @@ def repaint(
     """RePaint (Lugmayr et al. 2022, algorithm 1): paste, denoise, step, and go back to mix hole and context.
 
     At every level the known part, noised to that level, is pasted BEFORE the network sees the sample; the step is
-    :func:`~FAAnomalyLib.diffusion.stepping.ddpm_step`. Jumps back in time (:func:`repaint_walk`) let the hole's noise, drawn without
-    regard to the context, come into agreement with it. At the end the known part is exact.
+    :func:`~FAAnomalyLib.diffusion.stepping.ddpm_step`. Jumps back in time (:func:`repaint_walk`) let the hole's noise,
+    drawn without regard to the context, come into agreement with it. At the end the known part is exact.
 
     Parameters
     ----------

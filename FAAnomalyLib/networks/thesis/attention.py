@@ -19,8 +19,8 @@ def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
     *q* is (B, C, X, Y, Z), *k* and *v* are (B, C, U, V, W); returns (B, C, X, Y, Z). The listing
     holds the whole matrix of XYZ times UVW scores; the fused kernel gives the same without it.
     """
-    tokens = [a.flatten(2).transpose(1, 2).unsqueeze(1) for a in (q, k, v)]
-    out = F.scaled_dot_product_attention(*tokens, scale=q.shape[1] ** -0.5)
+    queries, keys, values = (a.flatten(2).transpose(1, 2).unsqueeze(1) for a in (q, k, v))
+    out = F.scaled_dot_product_attention(queries, keys, values, scale=q.shape[1] ** -0.5)
     return out.squeeze(1).transpose(1, 2).reshape(q.shape)
 
 

@@ -10,10 +10,13 @@ output and *init* as the kernel's initialiser. Biases exist and start at zero, a
 from __future__ import annotations
 
 import math
+from typing import TypeVar
 
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+Layer = TypeVar("Layer", nn.Conv3d, nn.Linear)
 
 LISTING_EPSILON = 1e-6
 """Added to the variance by the listing's ``normalize`` (A.10)."""
@@ -21,25 +24,26 @@ KERAS_EPSILON = 1e-3
 """Added to the variance by a ``GroupNormalization`` of which the listing gives no epsilon."""
 
 
-def init_kernel(layer: nn.Conv3d | nn.Linear, scale: float) -> nn.Conv3d | nn.Linear:
-    """Start *layer* as Keras would with ``kernel_init(scale)`` of listing A.7; returns *layer*.
+def init_kernel(layer: Layer, scale: float) -> Layer:
+    """Initialise *layer* as Keras would with ``kernel_init(scale)`` of listing A.7; returns *layer*.
 
     The kernel is uniform in +-sqrt(6 scale / (fan_in + fan_out)), which is
     ``VarianceScaling(scale, "fan_avg", "uniform")``, and the bias is zero. A *scale* of 0 means
     1e-10, as printed: the kernel is tiny and random, not zero.
     """
     nn.init.xavier_uniform_(layer.weight, gain=math.sqrt(max(scale, 1e-10)))
-    nn.init.zeros_(layer.bias)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
     return layer
 
 
 def conv(in_channels: int, out_channels: int, size: int, scale: float = 1.0) -> nn.Conv3d:
-    """Convolution of stride 1 and odd edge *size* that keeps the grid, started by :func:`init_kernel`."""
+    """Convolution of stride 1 and odd edge *size* that keeps the grid, initialised by :func:`init_kernel`."""
     return init_kernel(nn.Conv3d(in_channels, out_channels, size, padding=size // 2), scale)
 
 
 def dense(in_features: int, out_features: int) -> nn.Linear:
-    """Linear layer (B, in) -> (B, out), started by :func:`init_kernel` with scale 1."""
+    """Linear layer (B, in) -> (B, out), initialised by :func:`init_kernel` with scale 1."""
     return init_kernel(nn.Linear(in_features, out_features), 1.0)
 
 
@@ -48,6 +52,11 @@ def group_norm(channels: int, epsilon: float = LISTING_EPSILON) -> nn.GroupNorm:
 
     There are ``channels // 4`` groups up to 8 channels and 8 groups above. Scale and shift are
     learned. Raises ``ValueError`` when the rule gives groups that do not divide *channels*.
+
+    Examples
+    --------
+    >>> group_norm(4).num_groups, group_norm(64).num_groups
+    (1, 8)
     """
     groups = channels // 4 if channels <= 8 else 8
     if groups == 0 or channels % groups:

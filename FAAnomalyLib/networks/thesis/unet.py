@@ -7,7 +7,7 @@ baseline, kept with every defect that changes a result; each defect is named whe
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -46,10 +46,10 @@ class Stage(nn.Module):
 
 
 class ThesisUNet(nn.Module):
-    """The thesis' noise predictor.
+    """The noise predictor of the thesis (listings A.13 to A.16).
 
-    Attributes ``conditional``, ``widths`` and ``divisor`` (what X, Y and Z must be divisible by) are
-    for reading.
+    Attributes ``conditional``, ``widths`` and ``divisor`` (every edge of the input must be a multiple of it) are
+    read-only.
 
     Readings of the source that the parameter counts decide, where text and listing disagree:
     three residual blocks on the way up, not two, and attention there as well; resampling keeps the
@@ -57,7 +57,7 @@ class ThesisUNet(nn.Module):
     last level, down and up, and in the middle; the conditional net has :class:`SpatialTransformer` at
     the last two levels and in the middle.
 
-    The condition is void in one respect: the output does not change when the blocks of the mask
+    The condition has no effect in one respect: the output does not change when the blocks of the mask
     are shuffled or the mask is mirrored (see :class:`SpatialTransformer`).
 
     Parameters
@@ -143,7 +143,7 @@ class ThesisUNet(nn.Module):
         Raises
         ------
         ValueError
-            When a shape is wrong, or a mask is missing or not wanted.
+            When a shape is wrong, or a mask is missing or not expected.
         """
         self._check(x, t, wm_mask)
         context = None if wm_mask is None else wm_mask.to(x.dtype)
@@ -152,7 +152,7 @@ class ThesisUNet(nn.Module):
         x = self.stem(x)
         skips = [x]
         for level, stages in enumerate(self.down):
-            for stage in stages:
+            for stage in cast(nn.ModuleList, stages):
                 x = stage(x, temb, context)
                 skips.append(x)
             if level < len(self.downsample):
@@ -163,7 +163,7 @@ class ThesisUNet(nn.Module):
             x = stage(x, temb, context)
 
         for level, stages in enumerate(self.up):
-            for stage in stages:
+            for stage in cast(nn.ModuleList, stages):
                 x = stage(torch.cat([x, skips.pop()], dim=1), temb, context)
             if level < len(self.upsample):
                 x = self.upsample[level](x)

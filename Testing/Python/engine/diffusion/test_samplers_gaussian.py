@@ -8,14 +8,20 @@ and once with each drawn number alone set to 1. No statistics, hence no luck, in
 import pytest
 import torch
 
-from FAAnomalyLib.diffusion import registry as samplers
-from FAAnomalyLib.diffusion import repaint as replacement
-from FAAnomalyLib.diffusion import samplers as solvers
+from FAAnomalyLib.diffusion import stepping
 from FAAnomalyLib.diffusion.noise_schedule import NoiseSchedule, cosine_schedule, linear_schedule
-from FAAnomalyLib.diffusion.registry import SAMPLERS, ddim, ddpm, dpmpp_2m, mean, repaint, replace, thesis
-from FAAnomalyLib.diffusion.repaint import repaint_walk
-from FAAnomalyLib.diffusion.samplers import snr_timesteps, spaced_timesteps
-from FAAnomalyLib.request import SAMPLERS as NAMES
+from FAAnomalyLib.diffusion.registry import samplers
+from FAAnomalyLib.diffusion.samplers import dpm_solver
+from FAAnomalyLib.diffusion.samplers import repaint as repainting
+from FAAnomalyLib.diffusion.samplers.ddim import ddim
+from FAAnomalyLib.diffusion.samplers.ddpm import ddpm
+from FAAnomalyLib.diffusion.samplers.dpm_solver import dpmpp_2m
+from FAAnomalyLib.diffusion.samplers.posterior_mean import posterior_mean
+from FAAnomalyLib.diffusion.samplers.repaint import repaint, repaint_walk, replacement
+from FAAnomalyLib.diffusion.samplers.thesis import thesis
+from FAAnomalyLib.diffusion.stepping import snr_timesteps, spaced_timesteps
+
+SAMPLERS = samplers()
 
 # An FA-like scale: standard deviation 0.3 in [-1, 1], neighbours strongly correlated.
 PLACE = torch.arange(6, dtype=torch.float64)
@@ -60,8 +66,7 @@ def moments(monkeypatch, run, size):
         rows = 1 + size * (1 + len(drawn))
         drawn.clear()
         with monkeypatch.context() as patch:
-            patch.setattr(solvers, "draw_like", draw)
-            patch.setattr(replacement, "draw_like", draw)
+            patch.setattr(stepping, "draw_like", draw)
             noise = torch.zeros(rows, size, dtype=torch.float64)
             if draw is one_at_a_time:
                 noise[1 : 1 + size] = torch.eye(size, dtype=torch.float64)
@@ -100,7 +105,7 @@ def compare(found, cov):
 def test_mean_is_the_posterior_mean_in_one_look():
     noise = torch.randn(5, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     for schedule, tolerance in ((SCHEDULES["cosine"], 0.0), (SCHEDULES["linear"], 0.01)):
-        found = mean(best_network(schedule, TRUE_MEAN, TRUE_COV), schedule, noise)
+        found = posterior_mean(best_network(schedule, TRUE_MEAN, TRUE_COV), schedule, noise)
         assert float((found - TRUE_MEAN).abs().max()) <= tolerance
 
 
@@ -153,7 +158,7 @@ def test_spacing_by_snr_keeps_the_spread_that_few_even_steps_lose(monkeypatch, s
 def test_more_steps_bring_repaint_nearer_but_not_replace(monkeypatch):
     # Pasting alone is no sampler of the conditional distribution; the numbers pin what was measured.
     schedule = cosine_schedule()
-    once = [pasted_errors(monkeypatch, replace, schedule, steps=steps) for steps in (50, 100)]
+    once = [pasted_errors(monkeypatch, replacement, schedule, steps=steps) for steps in (50, 100)]
     again = [
         pasted_errors(monkeypatch, repaint, schedule, steps=steps, jump_length=5, resamples=5) for steps in (50, 100)
     ]
@@ -170,7 +175,7 @@ def test_how_far_off_the_thesis_order_is(monkeypatch):
     # printed order is worse everywhere, and in the hole by little: most of the error is the pasting itself.
     schedule = linear_schedule()
     printed = pasted_errors(monkeypatch, thesis, schedule, steps=100)
-    ordered = pasted_errors(monkeypatch, replace, schedule, steps=100)
+    ordered = pasted_errors(monkeypatch, replacement, schedule, steps=100)
     assert ordered[2] == 0.0 and printed[2] == pytest.approx(0.057, abs=0.005)
     assert printed[0] == pytest.approx(0.460, abs=0.02) and ordered[0] == pytest.approx(0.419, abs=0.02)
     assert printed[1] == pytest.approx(0.289, abs=0.02) and ordered[1] == pytest.approx(0.237, abs=0.02)
@@ -207,10 +212,10 @@ MUTANTS = [
     (NoiseSchedule, "posterior_coefficients", swapped, lambda m: test_ddpm_converges_at_first_order(m, LINEAR)),
     (NoiseSchedule, "posterior_coefficients", double_variance, lambda m: test_ddpm_converges_at_first_order(m, LINEAR)),
     (NoiseSchedule, "eps_from_x0", wrong_sign, lambda m: test_ddim_converges_at_first_order(m, LINEAR, "snr")),
-    (solvers, "dpmpp_2m_step", slope_backwards, lambda m: test_dpmpp_converges_at_second_order(m, LINEAR)),
-    (replacement, "renoise", no_jump_noise, test_more_steps_bring_repaint_nearer_but_not_replace),
-    (replacement, "paste", pasted_clean, test_more_steps_bring_repaint_nearer_but_not_replace),
-    (replacement, "paste", pasted_clean, test_how_far_off_the_thesis_order_is),
+    (dpm_solver, "dpmpp_2m_step", slope_backwards, lambda m: test_dpmpp_converges_at_second_order(m, LINEAR)),
+    (repainting, "renoise", no_jump_noise, test_more_steps_bring_repaint_nearer_but_not_replace),
+    (repainting, "paste", pasted_clean, test_more_steps_bring_repaint_nearer_but_not_replace),
+    (repainting, "paste", pasted_clean, test_how_far_off_the_thesis_order_is),
 ]
 
 
@@ -221,18 +226,22 @@ def test_the_exact_moments_notice_a_mistake(monkeypatch, where, name, mutant, ch
         check(monkeypatch)
 
 
+def few(sampler, steps):
+    """Options of a run of so many steps, or of as many as the sampler takes."""
+    known = {"known": torch.zeros(6), "hole": HOLE} if sampler.needs_known else {}
+    return {"steps": min(steps, sampler.max_steps), **known}
+
+
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_the_callback_comes_before_every_evaluation_and_can_stop_it(name):
     schedule, calls = linear_schedule(), []
-    options = {"mean": {}, "ddpm": {"steps": 5}, "thesis": {"steps": 5}}.get(name, {"steps": 5})
-    if name in samplers.NEEDS_KNOWN:
-        options |= {"known": torch.zeros(6), "hole": HOLE}
+    options = few(SAMPLERS[name], 5)
 
     def network(x, t):
         calls.append(("network", t))
         return torch.zeros_like(x)
 
-    SAMPLERS[name](network, schedule, torch.zeros(2, 6), on_step=lambda *at: calls.append(at), **options)
+    SAMPLERS[name].function(network, schedule, torch.zeros(2, 6), on_step=lambda *at: calls.append(at), **options)
     reports, looks = calls[::2], calls[1::2]
     total = len(looks)
     assert reports == [(i, total) for i in range(total)]
@@ -243,19 +252,13 @@ def test_the_callback_comes_before_every_evaluation_and_can_stop_it(name):
 
     calls.clear()
     with pytest.raises(KeyboardInterrupt):
-        SAMPLERS[name](network, schedule, torch.zeros(2, 6), on_step=stop, **options)
+        SAMPLERS[name].function(network, schedule, torch.zeros(2, 6), on_step=stop, **options)
     assert not calls
-
-
-def test_the_registry_has_the_names_of_a_request():
-    assert set(SAMPLERS) == set(NAMES) and samplers.NEEDS_KNOWN <= set(SAMPLERS)
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_the_network_runs_without_a_graph_and_may_answer_in_less_precision(name):
-    options = {} if name == "mean" else {"steps": 3}
-    if name in samplers.NEEDS_KNOWN:
-        options |= {"known": torch.zeros(6), "hole": HOLE}
+    options = few(SAMPLERS[name], 3)
     weight = torch.ones((), requires_grad=True)
 
     def network(x, t):
@@ -263,24 +266,24 @@ def test_the_network_runs_without_a_graph_and_may_answer_in_less_precision(name)
         assert not answer.requires_grad
         return answer
 
-    result = SAMPLERS[name](network, linear_schedule(), torch.ones(2, 6), **options)
+    result = SAMPLERS[name].function(network, linear_schedule(), torch.ones(2, 6), **options)
     assert result.dtype == torch.float32 and result.isfinite().all()
     with pytest.raises(ValueError, match="answered"):
-        SAMPLERS[name](lambda x, t: x[:1], linear_schedule(), torch.ones(2, 6), **options)
+        SAMPLERS[name].function(lambda x, t: x[:1], linear_schedule(), torch.ones(2, 6), **options)
 
 
 @pytest.mark.parametrize("name", ["ddpm", "repaint", "thesis"])
 def test_a_seed_decides_the_draws(name):
-    options = {"known": torch.zeros(6), "hole": HOLE} if name in samplers.NEEDS_KNOWN else {}
+    options = few(SAMPLERS[name], 4)
 
     def draw(seed):
         generator = torch.Generator().manual_seed(seed)
-        return SAMPLERS[name](lambda x, t: 0.5 * x, linear_schedule(), torch.ones(2, 6), generator, steps=4, **options)
+        return SAMPLERS[name].function(lambda x, t: 0.5 * x, linear_schedule(), torch.ones(2, 6), generator, **options)
 
     assert torch.equal(draw(1), draw(1)) and not torch.equal(draw(1), draw(2))
 
 
-@pytest.mark.parametrize("sampler", [ddpm, repaint, replace, ddim])
+@pytest.mark.parametrize("sampler", [ddpm, repaint, replacement, ddim])
 def test_clip_keeps_a_wild_network_in_range(sampler):
     options = {} if sampler in (ddpm, ddim) else {"known": torch.zeros(6), "hole": HOLE}
     for clip, largest in ((True, 1.0), (False, 9.0)):
@@ -291,7 +294,7 @@ def test_clip_keeps_a_wild_network_in_range(sampler):
 
 
 def test_draws_are_standard_normal():
-    found = solvers.draw_like(torch.zeros(100, 1000), torch.Generator().manual_seed(0))
+    found = stepping.draw_like(torch.zeros(100, 1000), torch.Generator().manual_seed(0))
     assert abs(float(found.mean())) < 0.01 and abs(float(found.std()) - 1.0) < 0.01
 
 
@@ -326,7 +329,7 @@ def test_impossible_steps_are_refused(steps):
         lambda: snr_timesteps(schedule, steps),
         lambda: ddpm(network, schedule, torch.zeros(1), steps=steps),
         lambda: repaint(network, schedule, torch.zeros(1), steps=steps, known=torch.zeros(1), hole=torch.ones(1)),
-        lambda: mean(network, schedule, torch.zeros(1), steps=steps),
+        lambda: posterior_mean(network, schedule, torch.zeros(1), steps=steps),
     ):
         with pytest.raises(ValueError):
             bad()
@@ -358,7 +361,7 @@ def test_thesis_runs_the_network_before_it_pastes():
         return torch.zeros_like(x)
 
     start = torch.full((1, 6), 7.0)
-    for sampler in (thesis, replace):
+    for sampler in (thesis, replacement):
         sampler(network, linear_schedule(), start, known=torch.zeros(6), hole=HOLE, steps=1)
     assert torch.equal(seen[0], start)
     assert torch.equal(seen[1][:, HOLE], start[:, HOLE]) and not (seen[1][:, ~HOLE] == 7.0).any()

@@ -6,20 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from FAAnomalyLib.diffusion import repaint as replacement
-from FAAnomalyLib.diffusion import samplers as solvers
+from FAAnomalyLib.diffusion import stepping
 from FAAnomalyLib.diffusion.noise_schedule import NoiseSchedule, cosine_schedule, linear_schedule
-from FAAnomalyLib.diffusion.repaint import paste, renoise, repaint
-from FAAnomalyLib.diffusion.samplers import (
-    ddim,
-    ddim_step,
-    ddpm,
-    ddpm_step,
-    dpmpp_2m,
-    dpmpp_2m_step,
-    spaced_timesteps,
-    transitions,
-)
+from FAAnomalyLib.diffusion.samplers import dpm_solver
+from FAAnomalyLib.diffusion.samplers import repaint as repainting
+from FAAnomalyLib.diffusion.samplers.ddim import ddim, ddim_step
+from FAAnomalyLib.diffusion.samplers.ddpm import ddpm
+from FAAnomalyLib.diffusion.samplers.dpm_solver import dpmpp_2m, dpmpp_2m_step
+from FAAnomalyLib.diffusion.samplers.repaint import paste, renoise, repaint
+from FAAnomalyLib.diffusion.stepping import ddpm_step, spaced_timesteps, transitions
 
 diffusers = pytest.importorskip("diffusers")
 rescale_zero_terminal_snr = pytest.importorskip("diffusers.schedulers.scheduling_ddim").rescale_zero_terminal_snr
@@ -95,7 +90,7 @@ def test_ddpm_step(name, clip):
             x, x0 = random(i), random(i + 1, 0.8)
             expected = theirs.step(answer(x, t, x0), t, x, generator=torch.Generator().manual_seed(9)).prev_sample
             noise = random(9)
-            very_close(ddpm_step(schedule, x, solvers.clipped(x0, clip), t, s, noise), expected)
+            very_close(ddpm_step(schedule, x, stepping.clipped(x0, clip), t, s, noise), expected)
 
 
 @VARIANTS
@@ -228,7 +223,7 @@ def test_repaint_jump_back():
 
 def test_whole_repaint_run_without_noise(monkeypatch):
     # Noise of zero leaves the order of paste, network and step; the first paste is ours alone, so start pasted.
-    monkeypatch.setattr(replacement, "draw_like", lambda x, generator: torch.zeros_like(x))
+    monkeypatch.setattr(stepping, "draw_like", lambda x, generator: torch.zeros_like(x))
     monkeypatch.setattr(randn_tensor_module, "randn_tensor", lambda shape, **_: torch.zeros(shape, dtype=torch.float64))
     schedule = linear_schedule(STEPS, 1e-3, 0.3)
     theirs = repaint_reference(1.0, STEPS, num_train_timesteps=STEPS, beta_start=1e-3, beta_end=0.3)
@@ -279,7 +274,7 @@ MUTANTS = [
     (HERE, "paste", paste_inside_out, test_repaint_step),
     (HERE, "paste", paste_one_late, test_repaint_step),
     (HERE, "dpmpp_2m_step", without_slope, test_dpmpp_2m_steps),
-    (solvers, "dpmpp_2m_step", without_slope, test_whole_dpmpp_run),
+    (dpm_solver, "dpmpp_2m_step", without_slope, test_whole_dpmpp_run),
     (NoiseSchedule, "half_log_snr", half_the_lambda, test_dpmpp_2m_steps),
 ]
 
@@ -293,6 +288,6 @@ def test_the_comparisons_notice_a_mistake(monkeypatch, where, name, mutant, chec
 
 @pytest.mark.parametrize("mutant", [paste_inside_out, paste_one_late])
 def test_the_whole_repaint_run_notices_a_mistake(monkeypatch, mutant):
-    monkeypatch.setattr(replacement, "paste", mutant(replacement.paste))
+    monkeypatch.setattr(repainting, "paste", mutant(repainting.paste))
     with pytest.raises(AssertionError):
         test_whole_repaint_run_without_noise(monkeypatch)

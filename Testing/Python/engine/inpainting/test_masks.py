@@ -12,10 +12,9 @@ from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.inpainting.masks import (
     cube_edges,
     interleaved_cubes,
+    lattice_shifts,
     pass_from_mask,
     plan_passes,
-    roaming,
-    lattice_shifts,
     within_white_matter,
 )
 
@@ -147,7 +146,7 @@ def test_white_matter_guides():
     assert [hole.sum() for hole in within_white_matter(passes, single)] == [1]
 
 
-def test_plan_covers_the_brain_once_a_shift():
+def test_planned_passes_cover_the_brain_once_a_shift():
     brain = blob((40, 48, 40), 4).astype(np.float32)
     white = blob((40, 48, 40), 5)
     for mask_type, target in (("cubic", brain > 0.5), ("wm", (brain > 0.5) & white)):
@@ -167,7 +166,7 @@ def test_a_pass_keeps_its_colour_when_another_is_empty():
     assert [p.colour for p in plan_passes(brain, 4, (2.5, 2.5, 2.5), "wm", white, 1)] == [6]
 
 
-def test_plan_refuses_bad_requests():
+def test_planning_refuses_bad_requests():
     brain = np.ones((8, 8, 8))
     for words in ((4, (2, 2, 2), "spheres"), (4, (2, 2, 2), "wm"), (-4, (2, 2, 2))):
         with pytest.raises(FAError) as caught:
@@ -189,36 +188,3 @@ def test_any_mask_is_one_pass():
     with pytest.raises(FAError) as caught:
         pass_from_mask(np.zeros((5, 6, 7)))
     assert caught.value.code == "bad-request"
-
-
-def test_roaming_follows_the_listing():
-    fa = np.random.default_rng(0).random((16, 24, 16)) * blob((16, 24, 16), 2)
-    fa[:8, :8, :8] = 0.5
-    fa[:8, :8, :8].flat[:153] = 0  # 29.9 % of 512: kept
-    fa[8:, 8:16, 8:] = 0.5
-    fa[8:, 8:16, 8:].flat[:154] = 0  # 30.1 %: skipped
-    expected = [
-        (i, j, k)
-        for i in range(0, 16, 8)
-        for j in range(0, 24, 8)
-        for k in range(0, 16, 8)
-        if np.count_nonzero(fa[i : i + 8, j : j + 8, k : k + 8] == 0) / 8**3 < 0.3
-    ]
-    assert roaming(fa, 8) == expected and (0, 0, 0) in expected and (8, 8, 8) not in expected
-
-
-def test_roaming_skips_at_exactly_the_share():
-    fa = np.full((10, 10, 10), 0.5)
-    fa[:3] = 0
-    assert roaming(fa, 10) == [] and roaming(fa, 10, 0.31) == [(0, 0, 0)]
-
-
-@pytest.mark.parametrize("edge, cubes", [(8, 1521), (16, 177)])
-def test_roaming_over_the_template_gives_the_published_load(shared, edge, cubes):
-    pytest.importorskip("nibabel")
-    from FAAnomalyLib.io.volumes import load_volume
-
-    fa = load_volume(shared / "fa" / "tpl_tractseg_FA.nii.gz")[0].data
-    crop = fa[tuple(slice((size - 128) // 2, (size - 128) // 2 + 128) for size in fa.shape)]
-    assert crop.shape == (128, 128, 128)
-    assert len(roaming(crop, edge)) == cubes

@@ -8,31 +8,32 @@ import torch
 
 from FAAnomalyLib.diffusion.noise_schedule import cosine_schedule, linear_schedule
 from FAAnomalyLib.errors import FAError
-from FAAnomalyLib.inpainting import volume_inpainter as inpainting
+from FAAnomalyLib.inpainting import bound_network, window
 from FAAnomalyLib.inpainting.fusion import fuse_passes
 from FAAnomalyLib.inpainting.masks import Pass, pass_from_mask, plan_passes
 from FAAnomalyLib.inpainting.pass_runner import inpaint_passes, inpaint_passes_by_size
-from FAAnomalyLib.inpainting.volume_inpainter import FITTING_SAMPLERS, Sampling, VolumeInpainter
+from FAAnomalyLib.inpainting.sampling import Sampling, fitting_samplers
+from FAAnomalyLib.inpainting.volume_inpainter import VolumeInpainter
 from FAAnomalyLib.inpainting.window import network_window
 from FAAnomalyLib.networks.conditional_unet import POSTERIOR_SPREAD, ConditionalUNet
+from FAAnomalyLib.networks.registry import network_kind
 from FAAnomalyLib.networks.thesis.unet import ThesisUNet
 from FAAnomalyLib.preprocessing.template import TemplatePriors
 from support.random_nets import randomise
-from support.small_inpainter import SHAPE, filler_of, network_calls, small_template
+from support.small_inpainter import SHAPE, inpainter_of, network_calls, small_template
 
-STOCHASTIC = {"ddpm", "repaint", "thesis", "ddim", "dpm++"}
-"""All start from noise; only the mean of a network with zero terminal signal does not depend on it."""
+FITTING_SAMPLERS = {kind: fitting_samplers(network_kind(kind)) for kind in ("inpainter", "thesis")}
 
 
 @pytest.fixture(scope="module")
 def trained() -> VolumeInpainter:
     """A small hole-trained network with random weights, all of them at work."""
-    return filler_of(randomise(ConditionalUNet((8, 16), (1, 1)), spread=0.5), cosine_schedule())
+    return inpainter_of(randomise(ConditionalUNet((8, 16), (1, 1)), spread=0.5), cosine_schedule())
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["unconditional", "conditional"])
 def thesis(request) -> VolumeInpainter:
-    return filler_of(randomise(ThesisUNet(request.param, (8, 8, 16)), spread=0.5), linear_schedule())
+    return inpainter_of(randomise(ThesisUNet(request.param, (8, 8, 16)), spread=0.5), linear_schedule())
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +130,8 @@ def test_a_seed_decides_every_draw(trained, fa, hole, sampler):
     steps = 1 if sampler == "mean" else 3
     first, again, other = (trained.fill(fa, hole, Sampling(sampler, steps, 2, seed))[0] for seed in (7, 7, 8))
     np.testing.assert_array_equal(first, again)
-    if sampler in STOCHASTIC:
+    # All start from noise; only the mean of a network with zero terminal signal does not depend on it.
+    if FITTING_SAMPLERS["inpainter"][sampler].stochastic:
         assert np.abs(first - other).max() > 1e-3
 
 
@@ -150,7 +152,7 @@ def test_a_flat_brain_is_filled_flat(hole):
     network = ConditionalUNet((8, 16), (1, 1))
     with torch.no_grad():
         network.estimate.copy_(torch.tensor([0.0, 1.0, 0.0, 0.0]))
-    inpainter = filler_of(network, cosine_schedule())
+    inpainter = inpainter_of(network, cosine_schedule())
     mean, variance, _ = inpainter.fill(np.full(SHAPE, 0.35, np.float32), hole, Sampling())
     np.testing.assert_allclose(mean, 0.35, atol=1e-4)
     # A standard deviation on the scale from -1 to 1 is half as large in FA.
@@ -158,7 +160,7 @@ def test_a_flat_brain_is_filled_flat(hole):
 
 
 def test_the_prior_of_the_brain_replaces_the_templates(trained, fa, hole):
-    own = trained.template_prior
+    own = trained.template_priors
     plain, same = (trained.fill(fa, hole, Sampling(), None, priors)[0] for priors in (None, own))
     np.testing.assert_array_equal(plain, same)
     for other in (
@@ -169,7 +171,7 @@ def test_the_prior_of_the_brain_replaces_the_templates(trained, fa, hole):
 
 
 def test_a_thesis_network_is_told_the_white_matter_of_this_brain(thesis, fa, hole):
-    own = thesis.template_prior
+    own = thesis.template_priors
     other = TemplatePriors(own.fa, 1.0 - own.white_matter, own.brain)
     one, two = (thesis.fill(fa, hole, Sampling("ddpm", 2, 1, 3), None, priors)[0] for priors in (own, other))
     assert np.array_equal(one, two) != thesis.network.conditional
@@ -181,21 +183,20 @@ def test_a_thesis_network_is_told_the_white_matter_of_this_brain(thesis, fa, hol
 @pytest.fixture
 def narrow(monkeypatch) -> None:
     """Windows much smaller than the grid of these tests."""
-    monkeypatch.setattr(inpainting, "MARGIN", 3)
-    monkeypatch.setattr(inpainting, "WINDOW_STEP", 4)
-    monkeypatch.setattr(inpainting, "MIN_WINDOW", (8, 8, 8))
+    monkeypatch.setattr(window, "MARGIN", 3)
+    monkeypatch.setattr(window, "WINDOW_STEP", 4)
+    monkeypatch.setattr(window, "MIN_WINDOW", (8, 8, 8))
 
 
 def test_a_window_holds_the_holes_with_a_margin_and_no_more_than_the_brain_needs(narrow):
     brain, hole = (np.zeros((64, 72, 60), bool) for _ in range(2))
     brain[10:50, 12:60, 8:52] = True
     hole[9:20, 30:34, 40:60] = True  # from outside the brain, through its upper face
-    window = network_window(brain, hole)
-    rim = inpainting.RIM
+    parts, rim = network_window(brain, hole), window.RIM
     for axis, (low, high) in enumerate(((10 - rim, 23), (27, 37), (37, 52 + rim))):
-        found = window[axis]
-        assert found.start <= low and found.stop >= high and found.stop <= brain.shape[axis]
-        assert (found.stop - found.start) % 4 == 0 and found.stop - found.start < high - low + 8
+        part = parts[axis]
+        assert part.start <= low and part.stop >= high and part.stop <= brain.shape[axis]
+        assert (part.stop - part.start) % 4 == 0 and part.stop - part.start < high - low + 8
     # Holes all over the brain leave nothing out.
     everything = network_window(brain, brain)
     assert brain[everything].sum() == brain.sum()
@@ -207,12 +208,13 @@ def test_a_window_never_leaves_the_grid_and_is_never_smaller_than_a_training_cro
     for corner in rng.integers(0, np.array(shape) - 2, (20, 3)):
         hole = np.zeros(shape, bool)
         hole[tuple(slice(c, c + 2) for c in corner)] = True
-        window = network_window(np.ones(shape, bool), hole)
-        assert all(0 <= w.start and w.stop <= n for w, n in zip(window, shape, strict=True))
+        parts = network_window(np.ones(shape, bool), hole)
+        assert all(0 <= part.start and part.stop <= n for part, n in zip(parts, shape, strict=True))
         assert all(
-            w.stop - w.start >= min(least, n) for w, least, n in zip(window, inpainting.MIN_WINDOW, shape, strict=True)
+            part.stop - part.start >= min(least, n)
+            for part, least, n in zip(parts, window.MIN_WINDOW, shape, strict=True)
         )
-        assert hole[window].sum() == hole.sum()
+        assert hole[parts].sum() == hole.sum()
         # A hole beside the brain is filled as well.
         assert hole[network_window(np.zeros(shape, bool), hole)].sum() == hole.sum()
 
@@ -221,7 +223,7 @@ def test_a_window_never_leaves_the_grid_and_is_never_smaller_than_a_training_cro
 @pytest.mark.parametrize("inside", [0.0, 1.0])
 def test_the_hidden_voxels_do_not_rule_the_window(trained, narrow, fa, monkeypatch, sampler, inside):
     """A hidden voxel of background must not be told by where the network looks."""
-    monkeypatch.setattr(trained, "template_prior", TemplatePriors(*(np.zeros(SHAPE, np.float32),) * 3))
+    monkeypatch.setattr(trained, "template_priors", TemplatePriors(*(np.zeros(SHAPE, np.float32),) * 3))
     fa = fa.copy()
     fa[:, 14:] = 0.0
     hole = np.zeros(SHAPE, bool)
@@ -250,25 +252,25 @@ def test_what_lies_beyond_the_window_is_background(trained, narrow, fa, monkeypa
     none = np.zeros(SHAPE, np.float32)
     brain = none.copy()
     brain[2:14, 2:8, 2:14] = 1.0
-    monkeypatch.setattr(trained, "template_prior", TemplatePriors(none, none, brain))
+    monkeypatch.setattr(trained, "template_priors", TemplatePriors(none, none, brain))
     hole = np.zeros(SHAPE, bool)
     hole[4:8, 4:23, 4:8] = True  # mostly where there is no brain
     mean, variance, _ = trained.fill(np.where(brain > 0, fa, 0.0), hole, Sampling())
     beyond = np.argwhere(hole)[:, 1] >= 18
     assert beyond.any() and not mean[beyond].any() and mean[~beyond].any()
-    np.testing.assert_array_equal(variance[beyond], np.float32(inpainting.BACKGROUND_VARIANCE))
+    np.testing.assert_array_equal(variance[beyond], np.float32(window.BACKGROUND_VARIANCE))
     assert (variance > 0).all() and mean.shape == (hole.sum(),)
 
 
 def test_a_window_gives_what_the_whole_grid_gives(hole, monkeypatch):
     """With a network that looks at one voxel at a time, the window changes no bit of a hole."""
-    inpainter = filler_of(ConditionalUNet((8, 16), (1, 1)), cosine_schedule())
+    inpainter = inpainter_of(ConditionalUNet((8, 16), (1, 1)), cosine_schedule())
     fa = np.random.default_rng(1).random(SHAPE, dtype=np.float32)
     for small in (hole, np.roll(hole, (1, -2, 3), (0, 1, 2))):
         whole = inpainter.fill(fa, small, Sampling("ddim", 2, 1, 4))
         with monkeypatch.context() as patch:
             patch.setattr(
-                inpainting,
+                bound_network,
                 "network_window",
                 lambda brain, hole: tuple(slice(a.min() // 4 * 4, a.max() // 4 * 4 + 4) for a in np.nonzero(hole)),
             )
@@ -280,7 +282,7 @@ def test_a_window_gives_what_the_whole_grid_gives(hole, monkeypatch):
 
 
 class Scripted:
-    """A filler that answers what it is told, pass after pass."""
+    """An inpainter that answers what it is told, pass after pass."""
 
     def __init__(self, *answers: tuple[float, float]) -> None:
         self.answers, self.seeds = list(answers), []

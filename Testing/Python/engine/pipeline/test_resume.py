@@ -15,7 +15,7 @@ from FAAnomalyLib.inpainting.pass_runner import inpaint_passes
 from FAAnomalyLib.inpainting.volume_inpainter import Sampling
 from FAAnomalyLib.io.pass_cache import PassCache
 from FAAnomalyLib.networks.conditional_unet import ConditionalUNet
-from support.small_inpainter import SHAPE, filler_of, network_calls
+from support.small_inpainter import SHAPE, inpainter_of, network_calls
 
 SAMPLING = Sampling("ddpm", 2, 1, 5)
 CALLS = 3
@@ -26,7 +26,7 @@ CALLS = 3
 def inpainter():
     from support.random_nets import randomise
 
-    return filler_of(randomise(ConditionalUNet((8, 16), (1, 1)), spread=0.5), cosine_schedule())
+    return inpainter_of(randomise(ConditionalUNet((8, 16), (1, 1)), spread=0.5), cosine_schedule())
 
 
 @pytest.fixture(scope="module")
