@@ -1,10 +1,10 @@
 """Made the files in ``data/`` that the contract tests read.
 
-It ran once, with FAAnomaly 0.1.0 at commit 21e8522 (before the modules were moved into sub-packages), Python 3.11,
-torch 2.13 on the CPU, slicer-core: ``python Testing/Python/contracts/make_data.py WHAT`` from the repository's root, with
-``models``, ``scene`` and ``answers`` for WHAT, in this order. It is kept for the
-record of how the files came about. It imports modules by the names that they had then and need not run any more; to
-run it again would replace the very evidence that old files can be read.
+It ran once, with FAAnomaly 0.1.0 at commit 21e8522 (before the modules were moved into sub-packages), Python 3.11 and
+torch 2.13 on the CPU: ``python Testing/Python/contracts/make_data.py WHAT`` from the repository's root, WHAT being
+``models``, ``scene`` and ``answers`` in this order. It is kept for the record of how the files came about. It imports
+modules by the names that they had then and need not run any more; to run it again would replace the very evidence that
+old files can be read.
 
 What is in them: heads and weights are synthetic, no person's. Most weights are overlapping views of one short random
 vector, so that a model folder with every tensor stays small.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ from public_faces import (
     REPOSITORY,
     THESIS_MODEL,
     assert_same,
+    environment,
     key_paths,
     shell,
     shell_in_this_process,
@@ -46,6 +49,22 @@ RECIPE = ["network", "schedule", "grid", "steps", "batch", "learning_rate", "war
 PREPARED = {"key": "<U64", **dict.fromkeys(["fa", "brain", "prior_fa", "prior_white_matter", "prior_brain"], "float16")}
 """Arrays of a prepared subject."""
 TEMPLATE_FILES = ["brain.nii.gz", "fa.nii.gz", "white_matter.nii.gz"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def training(tmp_path_factory):
+    """A training that goes on in a process of its own while the other tests of this file run; how it was called."""
+    folder = tmp_path_factory.mktemp("training")
+    (folder / "data").mkdir()
+    shutil.copy(PEOPLE / "B_FA.nii.gz", folder / "data")
+    words = ["train", folder / "data", "-o", folder / "run", "--template", MODEL / "Template", "--steps", "1",
+             "--batch", "1", "--widths", "8", "8", "8", "--device", "cpu"]
+    with open(folder / "errors", "w", encoding="utf-8") as errors:
+        process = subprocess.Popen([sys.executable, "-m", "FAAnomalyLib", *map(str, words)], env=environment(),
+                                   stderr=errors)
+    yield process, words, folder
+    process.kill()
+    process.wait()
 
 
 @pytest.fixture(scope="module")
@@ -139,14 +158,17 @@ def test_the_engine_reads_no_other_variable_of_its_own():
     assert found == {"FAANOMALY_RESOURCES"}
 
 
-def test_training_leaves_what_it_left_and_goes_on_from_it(tmp_path, one_thread, capfd):
+def test_a_synthetic_brain_is_three_files(tmp_path, one_thread):
+    assert shell_in_this_process("sample", "-o", tmp_path, "--model", MODEL, "--steps", "1", "--plant", "-0.3",
+                                 "--device", "cpu") == 0
+    assert sorted(os.listdir(tmp_path)) == ["sample_fa.nii.gz", "sample_healthy.nii.gz", "sample_truth.nii.gz"]
+
+
+def test_training_leaves_what_it_left_and_goes_on_from_it(training, one_thread, capfd):
     torch = pytest.importorskip("torch")
-    data, run = tmp_path / "data", tmp_path / "run"
-    data.mkdir()
-    shutil.copy(PEOPLE / "B_FA.nii.gz", data)
-    words = ["train", data, "-o", run, "--template", MODEL / "Template", "--steps", "1", "--batch", "1", "--widths",
-             "8", "8", "8", "--device", "cpu"]
-    assert shell_in_this_process(*words) == 0
+    process, words, folder = training
+    assert process.wait(300) == 0, (folder / "errors").read_text(encoding="utf-8")
+    run = folder / "run"
     assert sorted(os.listdir(run)) == ["checkpoint.pt", "log.csv", "model", "prepared"]
     assert sorted(os.listdir(run / "model")) == ["MODEL_CARD.md", "Template", "manifest.json", "weights.pt"]
     assert sorted(os.listdir(run / "model" / "Template")) == TEMPLATE_FILES
@@ -160,11 +182,6 @@ def test_training_leaves_what_it_left_and_goes_on_from_it(tmp_path, one_thread, 
     assert list(json.loads(state["recipe"])) == sorted(RECIPE) and sorted(state["data"]) == [
         "held_out", "template", "training"]
     with np.load(next((run / "prepared").iterdir()), allow_pickle=False) as prepared:
-        assert_same(PREPARED, {name: str(array.dtype) for name, array in prepared.items()}, "a prepared subject's arrays")
+        kinds = {name: str(array.dtype) for name, array in prepared.items()}
+    assert_same(PREPARED, kinds, "the arrays of a prepared subject")
     assert shell_in_this_process(*words) == 0 and "resumed at step 1" in capfd.readouterr().err
-
-
-def test_a_synthetic_brain_is_three_files(tmp_path, one_thread):
-    assert shell_in_this_process("sample", "-o", tmp_path, "--model", MODEL, "--steps", "1", "--plant", "-0.3",
-                                 "--device", "cpu") == 0
-    assert sorted(os.listdir(tmp_path)) == ["sample_fa.nii.gz", "sample_healthy.nii.gz", "sample_truth.nii.gz"]

@@ -59,39 +59,40 @@ def test_commands_options_choices_and_defaults(options):
     assert_as_stored("commands", options)
 
 
-@pytest.mark.parametrize("words", [["--help"], ["detect", "--help"], ["--version"]])
-def test_help_is_printed_and_ends_well(words, options):
-    answer = shell(*words)
-    assert answer.returncode == 0 and not answer.stderr and answer.stdout
-    if words[0] == "detect":
-        told = options["detect"]
-        lacking = [one["words"] for one in told.values() for word in one.get("words", "").split()
-                   if word not in answer.stdout]
-        assert not lacking, f"--help does not tell of {lacking}"
+@pytest.mark.parametrize("command", [None, "detect", "evaluate"])
+def test_help_tells_of_every_option(command, options, capsys):
+    assert shell_in_this_process(*filter(None, [command, "--help"])) == 0
+    printed = capsys.readouterr()
+    words = [word for one in options[command or "program"].values() for word in one.get("words", "").split()]
+    words += [] if command else options["commands"]
+    assert [word for word in words if word not in printed.out] == [] and not printed.err
+
+
+def test_the_version_is_printed(capsys):
+    assert shell_in_this_process("--version") == 0
+    assert re.fullmatch(r"faanomaly \d+\.\d+\.\d+\n", capsys.readouterr().out)
 
 
 @pytest.mark.parametrize(("status", "names", "words"), [
     (2, "", []),
-    (2, "dance", ["dance"]),
     (2, "--output", ["detect", HEAD]),
-    (2, "--mask-size", ["detect", HEAD, "-o", "OUT", "--mask-size", "7"]),
-    (2, "--region", ["inpaint", HEAD, "-o", "OUT"]),
-    (2, "--roi", ["detect", HEAD, "-o", "OUT", "--region", REGION, "--roi", ROI]),
-    (2, "loud", ["detect", HEAD, "-o", "OUT", "--threshold", "loud"]),
-    (2, "steps", ["detect", HEAD, "-o", "OUT", "--sampler", "dpm++", "--steps", "1001"]),
-    (2, "mean", ["detect", HEAD, "-o", "OUT", "--steps", "5"]),
-    (2, "people.csv", ["detect", HEAD, "-o", DATA / "people.csv"]),
-    (2, "", ["models", "delete", "inpainter"]),
     (5, "no-such-model", ["models", "verify", "no-such-model"]),
 ])
-def test_a_refusal_is_one_line_and_a_status(status, names, words, tmp_path):
-    answer = shell(*(tmp_path / "out" if word == "OUT" else word for word in words))
+def test_a_refusal_is_one_line_and_a_status(status, names, words):
+    answer = shell(*words)
     assert answer.returncode == status, answer.stderr
     assert answer.stderr.startswith("faanomaly: ") and answer.stderr.count("\n") == 1 and names in answer.stderr
-    assert not answer.stdout and not (tmp_path / "out").exists()
+    assert not answer.stdout
 
 
 @pytest.mark.parametrize(("status", "names", "words"), [
+    (2, "dance", ["dance"]),
+    (2, "--mask-size", ["detect", HEAD, "--mask-size", "7"]),
+    (2, "--region", ["inpaint", HEAD]),
+    (2, "--roi", ["detect", HEAD, "--region", REGION, "--roi", ROI]),
+    (2, "loud", ["detect", HEAD, "--threshold", "loud"]),
+    (2, "steps", ["detect", HEAD, "--sampler", "dpm++", "--steps", "1001"]),
+    (2, "mean", ["detect", HEAD, "--steps", "5"]),
     (2, "absent.nii.gz", ["detect", "absent.nii.gz", "--model", MODEL]),
     (2, "people.csv", ["detect", DATA / "people.csv", "--model", MODEL]),
     (5, "no-such-model", ["detect", HEAD, "--model", "no-such-model"]),
@@ -103,15 +104,15 @@ def test_a_refusal_is_one_line_and_a_status(status, names, words, tmp_path):
     (2, "absent", ["calibrate", "absent", "--folds", DATA / "folds.csv"]),
     (2, "steps", ["sample", "--steps", "0"]),
 ])
-def test_a_refusal_that_needs_the_engine_is_one_line_and_a_status(status, names, words, tmp_path, one_thread, capfd):
-    altered, uncalibrated = tmp_path / "ALTERED", tmp_path / "UNCALIBRATED"
-    for folder, name in ((altered, "weights.pt"), (uncalibrated, "calibration.npz")):
+def test_an_error_is_the_last_line_and_a_status(status, names, words, tmp_path, one_thread, capfd):
+    damaged = {"ALTERED": "weights.pt", "UNCALIBRATED": "calibration.npz"}
+    for folder in (tmp_path / word for word in words if word in damaged):
         shutil.copytree(MODEL, folder)
-        content = bytearray((folder / name).read_bytes())
+        content = bytearray((folder / damaged[folder.name]).read_bytes())
         content[len(content) // 2] ^= 1
-        (folder / name).write_bytes(content)
-    places = {"ALTERED": altered, "UNCALIBRATED": uncalibrated}
-    assert shell_in_this_process(*(places.get(word, word) for word in words), "-o", tmp_path / "out") == status
+        (folder / damaged[folder.name]).write_bytes(content)
+    words = [tmp_path / word if word in damaged else word for word in words]
+    assert shell_in_this_process(*words, "-o", tmp_path / "out") == status
     printed = capfd.readouterr()
     *progress, error = printed.err.splitlines()
     assert error.startswith("faanomaly: ") and names in error and not printed.out
@@ -167,7 +168,7 @@ def test_the_table_of_regions_has_the_columns_that_it_had(runs, name):
 
 def test_an_interrupted_run_keeps_its_passes_and_goes_on(tmp_path, one_thread, capfd):
     words = ["detect", HEAD, "--model", MODEL, "--mask-size", "32", "-o", tmp_path, "--sampler", "ddpm", "--steps",
-             "10", "--device", "cpu", "--no-report", "--json"]
+             "4", "--device", "cpu", "--no-report", "--json"]
     over = threading.Event()
 
     def interrupt() -> None:
@@ -189,6 +190,6 @@ def test_an_interrupted_run_keeps_its_passes_and_goes_on(tmp_path, one_thread, c
     assert os.listdir(tmp_path) == [".passes"]
     assert shell_in_this_process(*words, "--resume") == 0
     told = json.loads(capfd.readouterr().out)
-    # Ten steps, and one evaluation more for the variance, where the mean takes one.
-    whole = 11 * stored("result_whole")["network_evaluations"]
-    assert told["network_evaluations"] == whole - 11 * len(kept) and sorted(os.listdir(tmp_path)) == RESULT_FILES
+    # Four steps, and one evaluation more for the variance, where the mean takes one.
+    whole = 5 * stored("result_whole")["network_evaluations"]
+    assert told["network_evaluations"] == whole - 5 * len(kept) and sorted(os.listdir(tmp_path)) == RESULT_FILES
