@@ -121,7 +121,7 @@ def test_a_request_takes_the_new_sampler(extended):
 
 
 def test_a_manifest_names_the_new_network(extended):
-    assert build_network({"kind": "level", "added": 0.3}).added == pytest.approx(0.3)
+    assert build_network({"kind": "level", "added": 0.3}).added.item() == pytest.approx(0.3)
     with pytest.raises(FAError, match="does not describe a network of kind level"):
         build_network({"kind": "level"})
 
