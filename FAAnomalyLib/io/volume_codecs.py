@@ -1,7 +1,7 @@
-"""Volume files on disk <-> plain arrays and affines: NIfTI through nibabel, the rest through SimpleITK.
+"""Volume files <-> arrays and affines: NIfTI with nibabel, NRRD and MetaImage with SimpleITK.
 
-Both libraries are imported only when a file is touched. Whatever is wrong with a file leaves here
-as one ``FAError``; what the libraries would print themselves is kept off standard error.
+Both libraries are imported only when a file is read or written. Every fault of a file is raised as one ``FAError``,
+and what the libraries print is kept off standard error.
 """
 
 from __future__ import annotations
@@ -12,25 +12,30 @@ import os
 import tempfile
 import warnings
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import FAError
+from ..geometry.orientation import LPS_TO_RAS
+
+if TYPE_CHECKING:
+    import SimpleITK
 
 NIFTI_ENDINGS = (".nii.gz", ".nii")
 ITK_ENDINGS = (".nrrd", ".mha", ".nhdr", ".mhd")
 WRITABLE_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha")
 """Single files only: a header that names a second file would still name the temporary one after the rename."""
 
-LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 MAX_VOXELS = 2**28
-"""645 voxels cubed: far beyond any brain, and below what a forged header could ask for."""
+"""645 voxels cubed: more than any brain needs, and a bound on the memory that a forged header can ask for."""
 
 DAMAGED = "The file is damaged or not what its ending says; copy or convert it again"
-NO_RIGHT = "Ask for the right to read it, or copy it to a folder of yours"
+NOT_PERMITTED = "Ask for the right to read it, or copy it to a folder of yours"
 MILLIMETRES = {1: 1000.0, 3: 0.001}
-"""NIfTI spatial unit code -> millimetres (metre, micrometre); everything else is taken as millimetres."""
+"""NIfTI code of a spatial unit (metre, micrometre) -> millimetres; every other code counts as millimetres."""
 
 
 def unreadable(path: Path, reason: object, fix: str = DAMAGED) -> FAError:
@@ -42,10 +47,23 @@ def unreadable(path: Path, reason: object, fix: str = DAMAGED) -> FAError:
 
 
 def read_nifti(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, list[str]]:
-    """Read NIfTI-1 or -2, gzipped or not.
+    """Read NIfTI-1 or NIfTI-2, gzipped or not.
 
-    Returns float32 data (X, Y, Z), the voxel-to-RAS affine in mm, the qform when both it and the
-    sform are set (else ``None``), and remarks. Raises ``FAError('bad-input')``.
+    Returns
+    -------
+    data : numpy.ndarray
+        float32, (X, Y, Z), slope and intercept applied.
+    affine : numpy.ndarray
+        4x4, voxel indices to RAS mm.
+    qform : numpy.ndarray or None
+        4x4, in mm, when both the qform and the sform are set and the qform is usable.
+    remarks : list of str
+        For the user.
+
+    Raises
+    ------
+    FAError
+        ``bad-input``, or ``out-of-memory``.
     """
     import nibabel
 
@@ -98,7 +116,7 @@ def _plain_bytes(path: Path) -> bytes:
     except (gzip.BadGzipFile, zlib.error) as error:
         raise unreadable(path, f"its compressed data are damaged ({error})") from None
     except PermissionError as error:
-        raise unreadable(path, error, NO_RIGHT) from None
+        raise unreadable(path, error, NOT_PERMITTED) from None
     except (OSError, MemoryError) as error:
         raise unreadable(path, error) from None
     if not raw:
@@ -118,7 +136,7 @@ def _expected_bytes(raw: bytes, size: int) -> int:
     return size + int(np.prod([float(n) for n in sizes[1 : 1 + min(sizes[0], 7)]])) * bits // 8
 
 
-def _qform(header) -> np.ndarray | None:
+def _qform(header: Any) -> np.ndarray | None:
     try:
         return np.asarray(header.get_qform(), dtype=np.float64)
     except Exception:  # an unusable quaternion does no harm beside a good sform
@@ -126,9 +144,9 @@ def _qform(header) -> np.ndarray | None:
 
 
 def read_itk(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Read NRRD or MetaImage: float32 data (X, Y, Z) and the voxel-to-RAS affine in mm.
+    """Read NRRD or MetaImage: float32 data (X, Y, Z), and the 4x4 affine from voxel indices to RAS mm.
 
-    Raises ``FAError('bad-input')``.
+    Raises ``FAError('bad-input')``, or ``'out-of-memory'``.
     """
     import SimpleITK
 
@@ -138,7 +156,7 @@ def read_itk(path: Path) -> tuple[np.ndarray, np.ndarray]:
             reader = SimpleITK.ImageFileReader()
             reader.SetFileName(str(path))
             reader.ReadImageInformation()
-            # Looked at before the voxels are read, which may be many.
+            # Checked before the voxels are read, which may be many.
             if reader.GetNumberOfComponents() != 1 or "complex" in _pixel_name(reader):
                 raise _not_scalar(path, f"{reader.GetNumberOfComponents()} components")
             _three(path, reader.GetSize())
@@ -160,7 +178,7 @@ def read_itk(path: Path) -> tuple[np.ndarray, np.ndarray]:
     return data, itk_affine(image)
 
 
-def _pixel_name(reader) -> str:
+def _pixel_name(reader: SimpleITK.ImageFileReader) -> str:
     import SimpleITK
 
     return SimpleITK.GetPixelIDValueAsString(reader.GetPixelID()).lower()
@@ -172,7 +190,7 @@ def _check_openable(path: Path) -> None:
         with open(path, "rb") as file:
             empty = not file.read(1)
     except PermissionError as error:
-        raise unreadable(path, error, NO_RIGHT) from None
+        raise unreadable(path, error, NOT_PERMITTED) from None
     except OSError as error:
         raise unreadable(path, error) from None
     if empty:
@@ -180,7 +198,7 @@ def _check_openable(path: Path) -> None:
 
 
 def write_nifti(data: np.ndarray, affine: np.ndarray, path: str) -> None:
-    """Write (X, Y, Z) *data* with its RAS *affine* in mm, the same in sform and qform (both "scanner")."""
+    """Write *data* (X, Y, Z) with its *affine* to RAS mm as sform and qform (both with the code "scanner")."""
     import nibabel
 
     image = nibabel.Nifti1Image(data, affine)
@@ -192,23 +210,23 @@ def write_nifti(data: np.ndarray, affine: np.ndarray, path: str) -> None:
 
 
 def write_itk(data: np.ndarray, affine: np.ndarray, path: str) -> None:
-    """Write (X, Y, Z) *data* with its RAS *affine* in mm as compressed NRRD or MetaImage."""
+    """Write *data* (X, Y, Z) with its *affine* to RAS mm as compressed NRRD or MetaImage."""
     import SimpleITK
 
     with _silence():
         SimpleITK.WriteImage(itk_image(data, affine), path, useCompression=True)
 
 
-def itk_affine(image) -> np.ndarray:
-    """The voxel-to-RAS affine in mm of a 3D SimpleITK image (which keeps LPS itself)."""
+def itk_affine(image: SimpleITK.Image) -> np.ndarray:
+    """The 4x4 affine from voxel indices to RAS mm of a 3D SimpleITK image, whose own world is LPS."""
     affine = np.eye(4)
     affine[:3, :3] = np.array(image.GetDirection()).reshape(3, 3) * np.array(image.GetSpacing())
     affine[:3, 3] = image.GetOrigin()
     return LPS_TO_RAS @ affine
 
 
-def itk_image(data: np.ndarray, affine: np.ndarray):
-    """(X, Y, Z) *data* with its RAS *affine* in mm as a SimpleITK image in the same place."""
+def itk_image(data: np.ndarray, affine: np.ndarray) -> SimpleITK.Image:
+    """*data* (X, Y, Z) with its *affine* to RAS mm as a SimpleITK image in the same place."""
     import SimpleITK
 
     image = SimpleITK.GetImageFromArray(np.ascontiguousarray(data.transpose(2, 1, 0)))
@@ -247,8 +265,8 @@ def _not_scalar(path: Path, kind: str) -> FAError:
 
 
 @contextlib.contextmanager
-def _silence(logger=None):
-    """Keep warnings, *logger* and C++ code off standard error; yields the lines that C++ printed, once closed."""
+def _silence(logger: Any = None) -> Iterator[list[str]]:
+    """Keep warnings, *logger* and C++ code off standard error; the yielded list holds what C++ printed, after the end."""
     said: list[str] = []
     was = getattr(logger, "disabled", False)
     try:

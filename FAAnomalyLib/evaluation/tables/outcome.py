@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import statistics
 from dataclasses import asdict
 from pathlib import Path
 
 from ..._version import __version__
-from ...io.volumes import cannot_write
+from ...io.atomic import atomic_write, cannot_write
 from ..cases import LESION_CHANGE, EvaluationProtocol
 from ..experiment import Rows
 from ..planting.truth import MIN_TRUTH_ML, WHITE_MATTER
@@ -96,9 +95,8 @@ def write(found: dict, folder: Path) -> None:
         "evaluation.json": json.dumps(found, indent=1, allow_nan=False, default=float) + "\n",
     }
     for name in FILES:
-        temporary = folder / f".{name}.partial"
         try:
-            temporary.write_text(contents[name], encoding="utf-8")
-            os.replace(temporary, folder / name)
+            with atomic_write(folder / name) as temporary:
+                temporary.write_text(contents[name], encoding="utf-8")
         except OSError as error:
             raise cannot_write(folder / name, error) from error
