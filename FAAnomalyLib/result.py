@@ -107,7 +107,7 @@ class Result:
 
     @property
     def signs(self) -> str:
-        """Signs that were searched for, of :data:`FAAnomalyLib.request.SIGNS`; ``both`` where the provenance is silent."""
+        """Signs that were searched for, one of :data:`FAAnomalyLib.request.SIGNS`; ``both`` when not recorded."""
         return self.provenance.get("request", {}).get("signs", "both")
 
     @property

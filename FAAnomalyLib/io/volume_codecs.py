@@ -14,7 +14,7 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -86,21 +86,23 @@ def read_nifti(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, l
     except FAError:
         raise
     except Exception as error:
-        if "memory" not in type(error).__name__.lower() and len(raw) < _expected_bytes(raw, size):
-            error = "it ends before its last voxel"
-        raise unreadable(path, error) from None
-    remarks = []
+        truncated = "memory" not in type(error).__name__.lower() and len(raw) < _expected_bytes(raw, size)
+        raise unreadable(path, "it ends before its last voxel" if truncated else error) from None
+    affine, qform, remarks = _in_millimetres(path, header, affine, qform)
     if header["qform_code"] <= 0 and header["sform_code"] <= 0:
-        remarks.append(f"{path.name} does not say how it is oriented; left and right may be exchanged")
-    unit = MILLIMETRES.get(int(header["xyzt_units"]) & 7)
-    if unit:
-        affine[:3] *= unit
-        qform = None if qform is None else np.vstack([qform[:3] * unit, qform[3:]])
-        remarks.append(
-            f"{path.name} gives its lengths in {'metres' if unit > 1 else 'micrometres'}; "
-            "they are turned into millimetres"
-        )
+        remarks.insert(0, f"{path.name} does not say how it is oriented; left and right may be exchanged")
     return data, affine, qform, remarks
+
+
+def _in_millimetres(
+    path: Path, header: Any, affine: np.ndarray, qform: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray | None, list[str]]:
+    unit = MILLIMETRES.get(int(header["xyzt_units"]) & 7)
+    if unit is None:
+        return affine, qform, []
+    scale = np.array([[unit], [unit], [unit], [1.0]])
+    remark = f"{path.name} gives its lengths in {'metres' if unit > 1 else 'micrometres'}; converted to millimetres"
+    return affine * scale, None if qform is None else qform * scale, [remark]
 
 
 def _plain_bytes(path: Path) -> bytes:
@@ -129,7 +131,7 @@ def _plain_bytes(path: Path) -> bytes:
 def _expected_bytes(raw: bytes, size: int) -> int:
     if len(raw) < size:
         return size
-    order = "little" if raw[0] in (92, 28) else "big"
+    order: Literal["little", "big"] = "little" if raw[0] in (92, 28) else "big"
     begin, step, width = (40, 72, 2) if size == 348 else (16, 14, 8)
     sizes = [int.from_bytes(raw[begin + width * i : begin + width * (i + 1)], order) for i in range(8)]
     bits = int.from_bytes(raw[step : step + 2], order)
@@ -168,13 +170,12 @@ def read_itk(path: Path) -> tuple[np.ndarray, np.ndarray]:
         raise
     except Exception as error:
         heard = " ".join(said)
+        reason: object = said[-1] if heard else error
         if "not read completely" in heard or "expected" in str(error) or "fread" in str(error):
-            error = "it ends before its last voxel"
+            reason = "it ends before its last voxel"
         elif "Unable to determine ImageIO reader" in str(error):
-            error = f"it is not what {path.suffix} promises"
-        elif heard:
-            error = said[-1]
-        raise unreadable(path, error) from None
+            reason = f"its content is not {path.suffix}"
+        raise unreadable(path, reason) from None
     return data, itk_affine(image)
 
 
@@ -266,28 +267,36 @@ def _not_scalar(path: Path, kind: str) -> FAError:
 
 @contextlib.contextmanager
 def _silence(logger: Any = None) -> Iterator[list[str]]:
-    """Keep warnings, *logger* and C++ code off standard error; the yielded list holds what C++ printed, after the end."""
-    said: list[str] = []
+    """Keep warnings, *logger* and C++ code off standard error; the list holds what C++ printed, after the end."""
+    printed: list[str] = []
     was = getattr(logger, "disabled", False)
-    try:
-        saved, sink = os.dup(2), tempfile.TemporaryFile()  # noqa: SIM115
-    except OSError:  # a windowed program may have no standard error at all: nothing to silence
-        saved = sink = None
     try:
         if logger is not None:
             logger.disabled = True
-        if saved is not None:
-            os.dup2(sink.fileno(), 2)
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
+        with _captured_stderr(printed), warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
-            yield said
+            yield printed
     finally:
         if logger is not None:
             logger.disabled = was
-        if saved is not None:
+
+
+@contextlib.contextmanager
+def _captured_stderr(lines: list[str]) -> Iterator[None]:
+    """Redirect the file descriptor of standard error, which C++ writes to, and collect its *lines* at the end."""
+    with contextlib.ExitStack() as stack:
+        try:
+            saved = os.dup(2)
+            stack.callback(os.close, saved)
+            sink = stack.enter_context(tempfile.TemporaryFile())
+        except OSError:  # a windowed program may have no standard error at all: nothing to silence
+            yield
+            return
+        os.dup2(sink.fileno(), 2)
+        try:
+            yield
+        finally:
             os.dup2(saved, 2)
-            os.close(saved)
             sink.seek(0)
-            said.extend(sink.read().decode("utf-8", "replace").split("\n"))
-            said[:] = [line.strip() for line in said if line.strip()]
-            sink.close()
+            text = sink.read().decode("utf-8", "replace")
+            lines.extend(line.strip() for line in text.split("\n") if line.strip())

@@ -149,7 +149,7 @@ def has_too_many_high_values(data: np.ndarray) -> bool:
 
     >>> fa = np.full(1000, 0.4)
     >>> fa[:21] = 1.1
-    >>> has_too_many_high_values(fa), has_too_many_high_values(fa[1:])
+    >>> has_too_many_high_values(fa), has_too_many_high_values(fa[10:])
     (True, False)
     """
     count = np.count_nonzero(data)
@@ -163,7 +163,7 @@ def has_too_many_negative_values(data: np.ndarray) -> bool:
 
     >>> fa = np.full(1000, 0.4)
     >>> fa[:11] = -0.1
-    >>> has_too_many_negative_values(fa), has_too_many_negative_values(fa[1:])
+    >>> has_too_many_negative_values(fa), has_too_many_negative_values(fa[5:])
     (True, False)
     """
     return bool((data < -0.05).sum() > MAX_SHARE_NEGATIVE * np.count_nonzero(data))
@@ -226,7 +226,7 @@ def cut_faces(data: np.ndarray) -> list[tuple[int | None, int | None]]:
     Examples
     --------
     >>> x, y, z = np.ogrid[-9:10, -9:10, -9:10]
-    >>> ball = x**2 + y**2 + z**2 < 64
+    >>> ball = x**2 + y**2 + z**2 <= 64
     >>> cut_faces(ball), cut_faces(ball[:12])
     ([(None, None), (None, None), (None, None)], [(None, 11), (None, None), (None, None)])
     """

@@ -124,11 +124,11 @@ class ModelGrid:
         corners = np.stack(np.meshgrid(*[(s.start - 1, s.stop) for s in bounding_box(mask)])).reshape(3, -1)
         corners = grid[:3, :3] @ corners + grid[:3, 3:]
         lows, highs = np.floor(corners.min(axis=1)).astype(int), np.ceil(corners.max(axis=1)).astype(int) + 1
-        box = tuple(
+        x, y, z = (
             slice(int(np.clip(low, 0, n - 1)), int(np.clip(high, 1, n)))
             for low, high, n in zip(lows, highs, self.template.fa.shape, strict=True)
         )
-        return self._voxels_holding(mask, grid) | (self.to_model(mask, order=1, box=box) > 0.01)
+        return self._voxels_holding(mask, grid) | (self.to_model(mask, order=1, box=(x, y, z)) > 0.01)
 
     def _voxels_holding(self, mask: np.ndarray, grid: np.ndarray) -> np.ndarray:
         voxels = np.rint(grid[:3, :3] @ np.argwhere(mask).T + grid[:3, 3:]).astype(int)

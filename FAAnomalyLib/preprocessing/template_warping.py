@@ -63,17 +63,17 @@ def warp_template(priors: TemplatePriors, fa: np.ndarray, spacing_mm: float) -> 
         sitk.GetArrayFromImage(sitk.Resample(_image(array, spacing_mm), target, transform, sitk.sitkLinear, 0.0))
         for array in (priors.fa, priors.white_matter, priors.brain)
     ]
-    return TemplatePriors(
-        *(np.clip(np.ascontiguousarray(array.transpose(2, 1, 0)), 0.0, 1.0).astype(np.float32) for array in moved),
-        np.ascontiguousarray(displacement, dtype=np.float32),
+    warped_fa, white_matter, brain = (
+        np.clip(np.ascontiguousarray(array.transpose(2, 1, 0)), 0.0, 1.0).astype(np.float32) for array in moved
     )
+    return TemplatePriors(warped_fa, white_matter, brain, np.ascontiguousarray(displacement, dtype=np.float32))
 
 
 def _displacement_field(target: SimpleITK.Image, matched: SimpleITK.Image, spacing_mm: float) -> SimpleITK.Image:
     """Displacement in mm on the grid of *target*, which leads from there into *matched*."""
     import SimpleITK as sitk
 
-    field = None
+    field: SimpleITK.Image | None = None
     for shrink, iterations in LEVELS:
         fixed, moving = (
             sitk.Shrink(sitk.SmoothingRecursiveGaussian(image, 0.3 * shrink * spacing_mm), [shrink] * 3)
@@ -85,10 +85,9 @@ def _displacement_field(target: SimpleITK.Image, matched: SimpleITK.Image, spaci
         demons.SetStandardDeviations(SMOOTHING_VOXELS)
         demons.SetSmoothUpdateField(True)
         demons.SetUpdateFieldStandardDeviations(UPDATE_SMOOTHING_VOXELS)
-        if field is None:
-            field = demons.Execute(fixed, moving)
-        else:
-            field = demons.Execute(fixed, moving, sitk.Resample(field, fixed, sitk.Transform(), sitk.sitkLinear))
+        start = [] if field is None else [sitk.Resample(field, fixed, sitk.Transform(), sitk.sitkLinear)]
+        field = demons.Execute(fixed, moving, *start)
+    assert field is not None, "LEVELS is empty"
     return sitk.Resample(field, target, sitk.Transform(), sitk.sitkLinear)
 
 

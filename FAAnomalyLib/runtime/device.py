@@ -40,7 +40,8 @@ def fastest_dtype(device: torch.device) -> torch.dtype:
 
 
 def _convolution_seconds(dtype: torch.dtype) -> float:
-    layer = torch.nn.Conv3d(32, 32, 3, padding=1).to(dtype).to(memory_format=torch.channels_last_3d)
+    layer = torch.nn.Conv3d(32, 32, 3, padding=1).to(dtype)
+    layer = layer.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # torch's stubs lack it
     x = torch.ones(1, 32, 24, 24, 24, dtype=dtype).contiguous(memory_format=torch.channels_last_3d)
     best = float("inf")
     with torch.inference_mode():
