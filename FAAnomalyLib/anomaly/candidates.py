@@ -8,13 +8,11 @@ import numpy as np
 from scipy import ndimage
 
 from ..geometry.bounding_box import bounding_box
-from ..preprocessing.template import TemplatePriors
+from ..preprocessing.template import EDGE_MM, WHITE_MATTER_PROBABILITY, TemplatePriors
 from .calibration import UNIT, Calibration
 from .regions import NEIGHBOURS
 from .residual_maps import SCREENING_KEYS, Key, Residual, robust_location_and_scale, screening_maps
 
-EDGE_MM = 6.0
-"""Nearer to the brain's edge FA is ruled by noise and partial volume and is not judged."""
 CANDIDATE_SHARE = 0.6
 """Of :data:`~FAAnomalyLib.anomaly.calibration.UNIT`: the slopes of a change are hidden with it."""
 CANDIDATE_DILATION_MM = 6.0
@@ -44,7 +42,7 @@ class Screening:
 
 def analysis_mask(brain: np.ndarray, white_matter: np.ndarray, covered: np.ndarray, spacing_mm: float) -> np.ndarray:
     """Voxels of the model grid that are judged: filled, white matter by the prior, away from the edge."""
-    analysed = covered & (white_matter > 0.5)
+    analysed = covered & (white_matter > WHITE_MATTER_PROBABILITY)
     near = bounding_box(analysed, int(np.ceil(EDGE_MM / spacing_mm)))
     if not brain[near].all():
         analysed[near] &= ndimage.distance_transform_edt(brain[near], sampling=spacing_mm) >= EDGE_MM

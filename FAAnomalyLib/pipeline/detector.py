@@ -27,6 +27,7 @@ from ..io.pass_cache import PassCache
 from ..io.volumes import load_volume
 from ..preprocessing.fa_validation import validate_brain_mask, validate_fa
 from ..preprocessing.model_grid import PreparedSubject, prepare
+from ..preprocessing.template import WHITE_MATTER_PROBABILITY
 from ..request import DetectRequest
 from ..result import Result
 from ..runtime.device import describe
@@ -218,7 +219,11 @@ def _passes(prepared: PreparedSubject, request: DetectRequest, region: np.ndarra
             "none of its voxels is brain",
             "Draw it over brain tissue",
         )
-    return [pass_from_mask(hole & (grid.priors.white_matter > 0.5) if request.mask_type == "wm" else hole)]
+    return [
+        pass_from_mask(
+            hole & (grid.priors.white_matter > WHITE_MATTER_PROBABILITY) if request.mask_type == "wm" else hole
+        )
+    ]
 
 
 def _roam_or_keep(

@@ -17,7 +17,7 @@ from torch import Tensor
 from ..datasets.cohort import load_subject, mask_of, naming
 from ..io.atomic import atomic_write
 from ..preprocessing.model_grid import RESOLUTION_MM, prepare
-from ..preprocessing.template import Template, TemplatePriors
+from ..preprocessing.template import BRAIN_PROBABILITY, Template, TemplatePriors
 from ..preprocessing.template_warping import LEVELS, SMOOTHING_VOXELS, UPDATE_SMOOTHING_VOXELS
 
 RIM_MM = 3.0
@@ -83,7 +83,7 @@ def prepare_subjects(
                 path.name,
                 person,
                 torch.from_numpy(fa),
-                torch.from_numpy(error_weight(brain > 0.5, template.fa.spacing[0])),
+                torch.from_numpy(error_weight(brain > BRAIN_PROBABILITY, template.fa.spacing[0])),
                 TemplatePriors(*priors),
             )
         )

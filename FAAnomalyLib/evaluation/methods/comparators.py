@@ -16,13 +16,13 @@ from scipy import ndimage
 from ...anomaly.regions import find_regions
 from ...inpainting.masks import plan
 from ...preprocessing.model_grid import PreparedSubject
+from ...preprocessing.template import EDGE_MM, WHITE_MATTER_PROBABILITY
 from ...result import Result
 from ...volume import Volume
 from ..baselines.harmonic import Harmonic
 from ..baselines.template import fit
 
 SMOOTHING_MM = 3.0
-EDGE_MM = 6.0
 PERCENTILE = 95.0
 MASK_SIZE = 16
 """The harmonic fill covers the brain with interleaved holes of 20 mm."""
@@ -73,7 +73,7 @@ class Comparator:
         prepared = self._prepare(volume)
         grid = prepared.grid
         depth = ndimage.distance_transform_edt(prepared.brain, sampling=grid.spacing_mm)
-        inside = (grid.priors.white_matter > 0.5) & (depth >= EDGE_MM)
+        inside = (grid.priors.white_matter > WHITE_MATTER_PROBABILITY) & (depth >= EDGE_MM)
         prediction = self._predict(prepared, inside)
         z = _standardised(prepared.fa - prediction, inside, SMOOTHING_MM / grid.spacing_mm)
         replaced = prepared.native_brain & grid.mask_to_native(prepared.brain)
