@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import ndimage
@@ -12,6 +14,9 @@ from ..geometry.orientation import LPS_TO_RAS, nearest_canonical
 from ..io.volumes import to_itk
 from ..volume import Volume
 from .fa_limits import cut_faces
+
+if TYPE_CHECKING:
+    import SimpleITK
 
 GOOD_CORRELATION = 0.55
 """Below this Pearson correlation over the template's brain other starting poses are tried (real data: 0.7 to 0.95)."""
@@ -88,22 +93,7 @@ def register_affine(fixed: Volume, moving: Volume, fixed_brain: np.ndarray) -> A
     target = to_itk(fixed.with_data(fixed.data.astype(np.float32)))
     source = to_itk(canonical.with_data(canonical.data.astype(np.float32)))
 
-    def correlation_of(matrix: np.ndarray) -> float:
-        return _correlation(target, source, matrix, fixed_brain)
-
-    def refined(start, method: str) -> Alignment:
-        rigid, affine = _rigid_then_affine(target, source, start)
-        if _head_like(affine):
-            return Alignment(affine, correlation_of(affine), method)
-        return Alignment(
-            rigid, correlation_of(rigid), "rigid", ["affine registration gave an implausible head; a rigid one is used"]
-        )
-
-    best = refined(_start(target, source), "affine")
-    if best.correlation < GOOD_CORRELATION or best.method == "rigid":
-        other = refined(_best_other_start(target, source, correlation_of), "affine from another start")
-        if other.correlation > best.correlation + 0.02:
-            best = other
+    best = _best_alignment(target, source, fixed_brain)
     if best.correlation == UNSEEN:
         raise FAError(
             "bad-input",
@@ -121,7 +111,29 @@ def register_affine(fixed: Volume, moving: Volume, fixed_brain: np.ndarray) -> A
         )
     if best.correlation < GOOD_CORRELATION:
         remark = f"poor registration (correlation {best.correlation:.2f}): look at the result with care"
-        best = Alignment(best.matrix, best.correlation, best.method, [*best.remarks, remark])
+        best = replace(best, remarks=[*best.remarks, remark])
+    return best
+
+
+def _best_alignment(target: SimpleITK.Image, source: SimpleITK.Image, brain: np.ndarray) -> Alignment:
+    """The alignment from the centres of mass, or from another head pose where that one is poor."""
+
+    def correlation_of(matrix: np.ndarray) -> float:
+        return _correlation(target, source, matrix, brain)
+
+    def refined(start: SimpleITK.Euler3DTransform, method: str) -> Alignment:
+        rigid, affine = _rigid_then_affine(target, source, start)
+        if _head_like(affine):
+            return Alignment(affine, correlation_of(affine), method)
+        return Alignment(
+            rigid, correlation_of(rigid), "rigid", ["affine registration gave an implausible head; a rigid one is used"]
+        )
+
+    best = refined(_start(target, source), "affine")
+    if best.correlation < GOOD_CORRELATION or best.method == "rigid":
+        other = refined(_best_other_start(target, source, correlation_of), "affine from another start")
+        if other.correlation > best.correlation + 0.02:
+            best = other
     return best
 
 
@@ -136,7 +148,9 @@ def _field_of_view(volume: Volume) -> Volume:
     return Volume(np.ascontiguousarray(volume.data[box]), affine)
 
 
-def _start(target, source, tilt=(0, 0, 0), height_mm: float = 0.0):
+def _start(
+    target: SimpleITK.Image, source: SimpleITK.Image, tilt: tuple[int, int, int] = (0, 0, 0), height_mm: float = 0.0
+) -> SimpleITK.Euler3DTransform:
     """Rigid start: centres of mass aligned, rotated by *tilt* (degrees), the template moved up by *height_mm*."""
     import SimpleITK as sitk
 
@@ -150,7 +164,9 @@ def _start(target, source, tilt=(0, 0, 0), height_mm: float = 0.0):
     return rigid
 
 
-def _best_other_start(target, source, correlation_of):
+def _best_other_start(
+    target: SimpleITK.Image, source: SimpleITK.Image, correlation_of: Callable[[np.ndarray], float]
+) -> SimpleITK.Euler3DTransform:
     """The rigid start that fits best after a short search on the coarsest level alone."""
     import SimpleITK as sitk
 
@@ -160,7 +176,10 @@ def _best_other_start(target, source, correlation_of):
     return max(refined, key=lambda rigid: correlation_of(_ras_matrix(rigid)))
 
 
-def _rigid_then_affine(target, source, start) -> tuple[np.ndarray, np.ndarray]:
+def _rigid_then_affine(
+    target: SimpleITK.Image, source: SimpleITK.Image, start: SimpleITK.Euler3DTransform
+) -> tuple[np.ndarray, np.ndarray]:
+    """Matrices, template RAS mm -> subject RAS mm, of the rigid and of the nine-parameter alignment."""
     import SimpleITK as sitk
 
     rigid = sitk.Euler3DTransform(_optimise(target, source, start, (4, 2), (4.0, 2.0)))
@@ -171,7 +190,15 @@ def _rigid_then_affine(target, source, start) -> tuple[np.ndarray, np.ndarray]:
     return _ras_matrix(rigid), _ras_matrix(rigid) @ _ras_matrix(scaled)
 
 
-def _optimise(target, source, transform, shrink, smoothing, then=None):
+def _optimise(
+    target: SimpleITK.Image,
+    source: SimpleITK.Image,
+    transform: SimpleITK.Transform,
+    shrink: Sequence[int],
+    smoothing: Sequence[float],
+    then: SimpleITK.Transform | None = None,
+) -> SimpleITK.Transform:
+    """Maximise the correlation from *transform*, with *then* applied after it; one level for each shrink factor."""
     import SimpleITK as sitk
 
     method = sitk.ImageRegistrationMethod()
@@ -194,7 +221,7 @@ def _optimise(target, source, transform, shrink, smoothing, then=None):
     return optimised
 
 
-def _ras_matrix(transform) -> np.ndarray:
+def _ras_matrix(transform: SimpleITK.Euler3DTransform | SimpleITK.ScaleVersor3DTransform) -> np.ndarray:
     """An ITK matrix-offset transform (LPS, with a centre) as a 4x4 matrix in RAS."""
     centre = np.array(transform.GetCenter())
     linear = np.array(transform.GetMatrix()).reshape(3, 3)
@@ -204,12 +231,12 @@ def _ras_matrix(transform) -> np.ndarray:
     return LPS_TO_RAS @ matrix @ LPS_TO_RAS
 
 
-def _correlation(target, source, ras_matrix: np.ndarray, brain: np.ndarray) -> float:
+def _correlation(target: SimpleITK.Image, source: SimpleITK.Image, ras_matrix: np.ndarray, brain: np.ndarray) -> float:
     a, b, seen = _overlaid(target, source, ras_matrix, brain)
     return float(np.corrcoef(a[seen], b[seen])[0, 1]) if seen.sum() > MIN_SEEN * brain.sum() else UNSEEN
 
 
-def _detail(target, source, ras_matrix: np.ndarray, brain: np.ndarray) -> float:
+def _detail(target: SimpleITK.Image, source: SimpleITK.Image, ras_matrix: np.ndarray, brain: np.ndarray) -> float:
     """Correlation of the difference of two Gaussian means inside the seen brain, a narrow one minus a wide one."""
     a, b, seen = _overlaid(target, source, ras_matrix, brain)
     wide = DETAIL_MM / np.array(target.GetSpacing())[::-1]
@@ -221,7 +248,9 @@ def _detail(target, source, ras_matrix: np.ndarray, brain: np.ndarray) -> float:
     return float(np.corrcoef(*(mean(x, wide / 5.0) - mean(x, wide) for x in (a, b)))[0, 1])
 
 
-def _overlaid(target, source, ras_matrix: np.ndarray, brain: np.ndarray):
+def _overlaid(
+    target: SimpleITK.Image, source: SimpleITK.Image, ras_matrix: np.ndarray, brain: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Subject and template, (Z, Y, X), and a mask of the brain where the subject has data (a slab shows a part)."""
     import SimpleITK as sitk
 

@@ -7,6 +7,8 @@ and reported; a volume that cannot be FA is refused with the likely cause. The r
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from scipy import ndimage
 
@@ -276,5 +278,5 @@ def _not_fa(data: np.ndarray, fix: str) -> FAError:
     )
 
 
-def _by(numbers) -> str:
+def _by(numbers: Iterable[float]) -> str:
     return " x ".join(f"{n:g}" for n in numbers)

@@ -7,7 +7,9 @@ cubed, and comes to the same verdict.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import ndimage
@@ -61,13 +63,13 @@ class FACheck:
     sentence: str
 
 
-def check_fa(volumeNode) -> FACheck:
-    """Check a volume node; never raises and never changes it."""
+def check_fa(volume_node: Any) -> FACheck:
+    """Check a volume node (``vtkMRMLVolumeNode`` or None); never raises and never changes it."""
     try:
-        array = geometry.voxels(volumeNode)
-        affine = geometry.ijk_to_ras(volumeNode)
+        array = geometry.voxels(volume_node)
+        affine = geometry.ijk_to_ras(volume_node)
         check_affine(affine)
-        geometry.check_transforms(volumeNode)
+        geometry.check_transforms(volume_node)
         return FACheck(True, *_verdict(array, np.linalg.norm(affine[:3, 2::-1], axis=0)))
     except FAError as error:
         return FACheck(False, "refused", str(error))
@@ -254,5 +256,5 @@ def _cut(sample: np.ndarray) -> list[str]:
     return [_("The field of view seems to cut the brain; look at the cut with care.")]
 
 
-def _by(numbers) -> str:
+def _by(numbers: Iterable[float]) -> str:
     return " x ".join(f"{n:g}" for n in numbers)
