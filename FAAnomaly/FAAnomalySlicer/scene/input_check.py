@@ -63,13 +63,13 @@ class FACheck:
     sentence: str
 
 
-def check_fa(volume_node: Any) -> FACheck:
+def check_fa(volumeNode: Any) -> FACheck:
     """Check a volume node (``vtkMRMLVolumeNode`` or None); never raises and never changes it."""
     try:
-        array = geometry.voxels(volume_node)
-        affine = geometry.ijk_to_ras(volume_node)
+        array = geometry.voxels(volumeNode)
+        affine = geometry.ijk_to_ras(volumeNode)
         check_affine(affine)
-        geometry.check_transforms(volume_node)
+        geometry.check_transforms(volumeNode)
         return FACheck(True, *_verdict(array, np.linalg.norm(affine[:3, 2::-1], axis=0)))
     except FAError as error:
         return FACheck(False, "refused", str(error))
