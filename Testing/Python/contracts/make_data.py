@@ -130,8 +130,9 @@ def make_scene(centre: list[float]) -> None:
     import slicer
     import slicer.util
     import vtk
-    from slicer_harness.fixtures import ModuleOpener
     from vtk.util.numpy_support import numpy_to_vtk
+
+    from slicer_harness.fixtures import ModuleOpener
 
     module = ModuleOpener(slicer_harness.application())
     slicer_harness.open_layout()
