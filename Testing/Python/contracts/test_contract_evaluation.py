@@ -3,10 +3,27 @@
 from __future__ import annotations
 
 import pytest
-from public_faces import DATA, MODEL, PEOPLE, assert_as_stored, evaluation_shape, shell_in_this_process
 
-WORDS = ["evaluate", PEOPLE, "--model", MODEL, "--subjects", "B", "--people", DATA / "people.csv", "--diameters", "32",
-         "--changes", "-0.3", "--places", "1", "--device", "cpu"]
+from support.public_faces import DATA, MODEL, PEOPLE, assert_as_stored, evaluation_shape, shell_in_this_process
+
+WORDS = [
+    "evaluate",
+    PEOPLE,
+    "--model",
+    MODEL,
+    "--subjects",
+    "B",
+    "--people",
+    DATA / "people.csv",
+    "--diameters",
+    "32",
+    "--changes",
+    "-0.3",
+    "--places",
+    "1",
+    "--device",
+    "cpu",
+]
 
 
 @pytest.fixture(scope="module")

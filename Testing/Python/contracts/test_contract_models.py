@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from public_faces import (
+
+from support.public_faces import (
     DATA,
     MODEL,
     PEOPLE,
@@ -25,27 +26,79 @@ from public_faces import (
 )
 
 BUNDLED = REPOSITORY / "Resources" / "Models" / "inpainter"
-MAPS = [["inpainted in 20 mm holes", 3.0], ["bent template, borne out by the other side", 3.0],
-        ["bent template, borne out by the other side, tracts first", 3.0],
-        ["inpainted in 40 mm holes", 5.0], ["bent template, borne out by the other side", 5.0],
-        ["bent template, borne out by the other side, tracts first", 5.0],
-        ["inpainted in 40 mm holes", 8.0], ["bent template", 8.0], ["bent template, borne out by the other side", 8.0]]
-LIMITS = ["template and other side, 3 mm", "template and other side, 5 mm",
-          "template, other side and 40 mm holes, 8 mm", "drawn, 3 mm", "drawn, 5 mm", "drawn, 8 mm"]
-ARRAYS = {"settings": "uint8", "where": "uint8", "shape": "int64", "normal": "float64",
-          **{f"{name}{number}": "float16" for number in range(len(MAPS)) for name in ("bias", "spread")}}
-SETTINGS = {"subject[]": "number", **{f"limits.{name}[]": "number" for name in LIMITS}, "threshold[]": "number",
-            "sensitive[]": "number", "alone[]": "number", "people": "number", "keys[][]": "text"}
+MAPS = [
+    ["inpainted in 20 mm holes", 3.0],
+    ["bent template, borne out by the other side", 3.0],
+    ["bent template, borne out by the other side, tracts first", 3.0],
+    ["inpainted in 40 mm holes", 5.0],
+    ["bent template, borne out by the other side", 5.0],
+    ["bent template, borne out by the other side, tracts first", 5.0],
+    ["inpainted in 40 mm holes", 8.0],
+    ["bent template", 8.0],
+    ["bent template, borne out by the other side", 8.0],
+]
+LIMITS = [
+    "template and other side, 3 mm",
+    "template and other side, 5 mm",
+    "template, other side and 40 mm holes, 8 mm",
+    "drawn, 3 mm",
+    "drawn, 5 mm",
+    "drawn, 8 mm",
+]
+ARRAYS = {
+    "settings": "uint8",
+    "where": "uint8",
+    "shape": "int64",
+    "normal": "float64",
+    **{f"{name}{number}": "float16" for number in range(len(MAPS)) for name in ("bias", "spread")},
+}
+SETTINGS = {
+    "subject[]": "number",
+    **{f"limits.{name}[]": "number" for name in LIMITS},
+    "threshold[]": "number",
+    "sensitive[]": "number",
+    "alone[]": "number",
+    "people": "number",
+    "keys[][]": "text",
+}
 MANIFEST = {
-    "format": "number", "network.kind": "text", "network.widths[]": "number", "network.blocks[]": "number",
-    "schedule.kind": "text", "schedule.timesteps": "number", "schedule.parameters.zero_terminal_snr": "truth",
-    "grid.shape[]": "number", "grid.spacing_mm": "number", "template_sha256": "text", "training.people": "number",
-    "training.volumes[]": "text", "training.held_out[]": "nothing", "training.seed": "number",
-    "training.steps": "number", "sha256": "text", "calibration.sha256": "text", "calibration.people": "number",
-    "calibration.volumes[]": "text", "calibration.threshold[]": "number", "calibration.sensitive[]": "number",
-    "calibration.alone[]": "number", **{f"calibration.limits.{name}[]": "number" for name in LIMITS}}
-RECIPE = ["network", "schedule", "grid", "steps", "batch", "learning_rate", "warmup", "decay", "crop", "average",
-          "clip"]
+    "format": "number",
+    "network.kind": "text",
+    "network.widths[]": "number",
+    "network.blocks[]": "number",
+    "schedule.kind": "text",
+    "schedule.timesteps": "number",
+    "schedule.parameters.zero_terminal_snr": "truth",
+    "grid.shape[]": "number",
+    "grid.spacing_mm": "number",
+    "template_sha256": "text",
+    "training.people": "number",
+    "training.volumes[]": "text",
+    "training.held_out[]": "nothing",
+    "training.seed": "number",
+    "training.steps": "number",
+    "sha256": "text",
+    "calibration.sha256": "text",
+    "calibration.people": "number",
+    "calibration.volumes[]": "text",
+    "calibration.threshold[]": "number",
+    "calibration.sensitive[]": "number",
+    "calibration.alone[]": "number",
+    **{f"calibration.limits.{name}[]": "number" for name in LIMITS},
+}
+RECIPE = [
+    "network",
+    "schedule",
+    "grid",
+    "steps",
+    "batch",
+    "learning_rate",
+    "warmup",
+    "decay",
+    "crop",
+    "average",
+    "clip",
+]
 PREPARED = {"key": "<U64", **dict.fromkeys(["fa", "brain", "prior_fa", "prior_white_matter", "prior_brain"], "float16")}
 """Arrays of a prepared subject."""
 TEMPLATE_FILES = ["brain.nii.gz", "fa.nii.gz", "white_matter.nii.gz"]
@@ -57,11 +110,28 @@ def training(tmp_path_factory):
     folder = tmp_path_factory.mktemp("training")
     (folder / "data").mkdir()
     shutil.copy(PEOPLE / "B_FA.nii.gz", folder / "data")
-    words = ["train", folder / "data", "-o", folder / "run", "--template", MODEL / "Template", "--steps", "1",
-             "--batch", "1", "--widths", "8", "8", "8", "--device", "cpu"]
+    words = [
+        "train",
+        folder / "data",
+        "-o",
+        folder / "run",
+        "--template",
+        MODEL / "Template",
+        "--steps",
+        "1",
+        "--batch",
+        "1",
+        "--widths",
+        "8",
+        "8",
+        "8",
+        "--device",
+        "cpu",
+    ]
     with open(folder / "errors", "w", encoding="utf-8") as errors:
-        process = subprocess.Popen([sys.executable, "-m", "FAAnomalyLib", *map(str, words)], env=environment(),
-                                   stderr=errors)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "FAAnomalyLib", *map(str, words)], env=environment(), stderr=errors
+        )
     yield process, words, folder
     process.kill()
     process.wait()
@@ -73,8 +143,23 @@ def calibrated(tmp_path_factory, one_thread) -> Path:
     folder = tmp_path_factory.mktemp("models") / MODEL.name
     shutil.copytree(MODEL, folder)
     (folder / "calibration.npz").unlink()
-    assert shell_in_this_process("calibrate", PEOPLE, "--folds", DATA / "folds.csv", "--people", DATA / "people.csv",
-                                 "-o", folder, "--device", "cpu", "--work", folder.parent / "work") == 0
+    assert (
+        shell_in_this_process(
+            "calibrate",
+            PEOPLE,
+            "--folds",
+            DATA / "folds.csv",
+            "--people",
+            DATA / "people.csv",
+            "-o",
+            folder,
+            "--device",
+            "cpu",
+            "--work",
+            folder.parent / "work",
+        )
+        == 0
+    )
     return folder
 
 
@@ -124,8 +209,7 @@ def test_the_keys_of_the_bundled_manifest():
 def test_a_model_of_an_earlier_day_is_verified(folder):
     answer = shell("models", "verify", folder, "--json")
     assert answer.returncode == 0, answer.stderr
-    assert json.loads(answer.stdout) == [
-        {"name": str(folder), "sha256": manifest(folder)["sha256"], "verified": True}]
+    assert json.loads(answer.stdout) == [{"name": str(folder), "sha256": manifest(folder)["sha256"], "verified": True}]
 
 
 def test_an_altered_model_is_not_verified(tmp_path):
@@ -143,7 +227,8 @@ def test_another_resources_folder_is_named_by_the_environment(tmp_path):
     answer = shell("models", "list", "--json", FAANOMALY_RESOURCES=str(tmp_path))
     assert {row["name"]: (row["kind"], row["sha256"]) for row in json.loads(answer.stdout)} == {
         MODEL.name: ("inpainter", manifest(MODEL)["sha256"]),
-        THESIS_MODEL.name: ("thesis", manifest(THESIS_MODEL)["sha256"])}
+        THESIS_MODEL.name: ("thesis", manifest(THESIS_MODEL)["sha256"]),
+    }
     assert shell("models", "delete", MODEL.name, "--yes", FAANOMALY_RESOURCES=str(tmp_path)).returncode == 0
     assert os.listdir(tmp_path / "Models") == [THESIS_MODEL.name]
     refused = shell("models", "list", FAANOMALY_RESOURCES=str(tmp_path / "absent"))
@@ -153,14 +238,22 @@ def test_another_resources_folder_is_named_by_the_environment(tmp_path):
 def test_the_engine_reads_no_other_variable_of_its_own():
     import re
 
-    found = {word for folder in ("FAAnomaly", "FAAnomalyLib") for path in (REPOSITORY / folder).rglob("*.py")
-             for word in re.findall(r"[\"'](FAANOMALY_[A-Z_]+)[\"']", path.read_text(encoding="utf-8"))}
+    found = {
+        word
+        for folder in ("FAAnomaly", "FAAnomalyLib")
+        for path in (REPOSITORY / folder).rglob("*.py")
+        for word in re.findall(r"[\"'](FAANOMALY_[A-Z_]+)[\"']", path.read_text(encoding="utf-8"))
+    }
     assert found == {"FAANOMALY_RESOURCES"}
 
 
 def test_a_synthetic_brain_is_three_files(tmp_path, one_thread):
-    assert shell_in_this_process("sample", "-o", tmp_path, "--model", MODEL, "--steps", "1", "--plant", "-0.3",
-                                 "--device", "cpu") == 0
+    assert (
+        shell_in_this_process(
+            "sample", "-o", tmp_path, "--model", MODEL, "--steps", "1", "--plant", "-0.3", "--device", "cpu"
+        )
+        == 0
+    )
     assert sorted(os.listdir(tmp_path)) == ["sample_fa.nii.gz", "sample_healthy.nii.gz", "sample_truth.nii.gz"]
 
 
@@ -177,10 +270,23 @@ def test_training_leaves_what_it_left_and_goes_on_from_it(training, one_thread, 
     assert sorted(told.pop("training")) == ["held_out", "people", "recipe", "seed", "steps", "volumes"]
     assert sorted(told) == ["format", "grid", "network", "schedule", "sha256", "template_sha256"]
     state = torch.load(run / "checkpoint.pt", weights_only=True)
-    assert sorted(state) == ["ancestor", "average", "computed", "data", "network", "optimizer", "recipe", "running",
-                             "seed", "step"]
+    assert sorted(state) == [
+        "ancestor",
+        "average",
+        "computed",
+        "data",
+        "network",
+        "optimizer",
+        "recipe",
+        "running",
+        "seed",
+        "step",
+    ]
     assert list(json.loads(state["recipe"])) == sorted(RECIPE) and sorted(state["data"]) == [
-        "held_out", "template", "training"]
+        "held_out",
+        "template",
+        "training",
+    ]
     with np.load(next((run / "prepared").iterdir()), allow_pickle=False) as prepared:
         kinds = {name: str(array.dtype) for name, array in prepared.items()}
     assert_same(PREPARED, kinds, "the arrays of a prepared subject")

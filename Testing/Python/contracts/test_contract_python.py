@@ -8,16 +8,43 @@ import shutil
 
 import numpy as np
 import pytest
-from public_faces import HEAD, MODEL, THESIS_MODEL, assert_same, stored
 
 import FAAnomalyLib as fa
+from support.public_faces import HEAD, MODEL, THESIS_MODEL, assert_same, stored
 
-REQUEST = {"input": "", "output": None, "model": "default", "mask_type": "cubic", "mask_size": 0, "region": None,
-           "roi": None, "brain_mask": None, "sampler": "mean", "steps": 0, "samples": 1, "threshold": "auto",
-           "signs": "both", "device": "auto", "seed": 0, "resume": False, "scale": None, "report": True}
+REQUEST = {
+    "input": "",
+    "output": None,
+    "model": "default",
+    "mask_type": "cubic",
+    "mask_size": 0,
+    "region": None,
+    "roi": None,
+    "brain_mask": None,
+    "sampler": "mean",
+    "steps": 0,
+    "samples": 1,
+    "threshold": "auto",
+    "signs": "both",
+    "device": "auto",
+    "seed": 0,
+    "resume": False,
+    "scale": None,
+    "report": True,
+}
 RESULT = ["input", "pseudo_healthy", "difference", "z_map", "segmentation", "regions", "provenance"]
-REGION = ["label", "sign", "voxels", "volume_ml", "peak_z", "mean_z", "mean_difference", "mean_difference_sd",
-          "centroid_ras", "peak_ras"]
+REGION = [
+    "label",
+    "sign",
+    "voxels",
+    "volume_ml",
+    "peak_z",
+    "mean_z",
+    "mean_difference",
+    "mean_difference_sd",
+    "centroid_ras",
+    "peak_ras",
+]
 STATUS = {"bug": 1, "bad-request": 2, "bad-input": 2, "out-of-memory": 3, "cancelled": 4, "missing": 5}
 HOLE = (slice(13, 18), slice(10, 15), slice(12, 17))
 
@@ -58,12 +85,21 @@ def test_a_request_from_a_dictionary():
     assert caught.value.code == "bad-request"
 
 
-@pytest.mark.parametrize(("name", "good", "bad"), [
-    ("mask_type", ("cubic", "wm"), "round"), ("mask_size", (0, 4, 8, 16, 32), 7),
-    ("sampler", ("mean", "dpm++", "ddim", "ddpm", "repaint", "thesis"), "best"),
-    ("device", ("auto", "cpu", "cuda", "mps"), "tpu"), ("signs", ("both", "increased", "decreased"), "up"),
-    ("threshold", ("auto", "sensitive", 3.5), "low"), ("scale", (None, "auto", 1000.0), "big"),
-    ("samples", (1, 64), 65), ("steps", (0, 1), 1001), ("seed", (0, 2**63 - 1), -1)])
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        ("mask_type", ("cubic", "wm"), "round"),
+        ("mask_size", (0, 4, 8, 16, 32), 7),
+        ("sampler", ("mean", "dpm++", "ddim", "ddpm", "repaint", "thesis"), "best"),
+        ("device", ("auto", "cpu", "cuda", "mps"), "tpu"),
+        ("signs", ("both", "increased", "decreased"), "up"),
+        ("threshold", ("auto", "sensitive", 3.5), "low"),
+        ("scale", (None, "auto", 1000.0), "big"),
+        ("samples", (1, 64), 65),
+        ("steps", (0, 1), 1001),
+        ("seed", (0, 2**63 - 1), -1),
+    ],
+)
 def test_what_a_request_accepts(name, good, bad):
     assert [value for value in good if fa.DetectRequest(input="a", **{name: value}).problems()] == []
     assert len(fa.DetectRequest(input="a", **{name: bad}).problems()) == 1

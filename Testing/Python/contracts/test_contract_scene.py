@@ -10,31 +10,78 @@ import slicer_harness
 
 slicer_harness.require()
 
-import importlib.util  # noqa: E402
-import json  # noqa: E402
-import sys  # noqa: E402
-import time  # noqa: E402
+import importlib.util
+import json
+import sys
+import time
 
-import pytest  # noqa: E402
-import slicer  # noqa: E402
-import slicer.util  # noqa: E402
-from public_faces import MODEL, SCENE, assert_as_stored, assert_same, stored  # noqa: E402
-from scene_faces import PREFIX, scene_contents  # noqa: E402
+import pytest
+import slicer
+import slicer.util
 
-PARAMETERS = {"regionMode": "BOX", "maskType": "WHITE_MATTER", "maskSize": "SIZE_16", "model": "a-model-of-this-site",
-              "sampler": "DPM_SOLVER", "steps": 7, "samples": 3, "seed": 11, "device": "CPU", "shown": "Z_MAP",
-              "opacity": 0.55, "thresholdMode": "BY_HAND", "threshold": 4.0, "signs": "DECREASED", "surfaces": False,
-              "roiVisible": False, "segmentID": "suspect", "inputVolume": "FA of A", "roi": "Box",
-              "segmentation": "Drawn"}
+from support.public_faces import MODEL, SCENE, assert_as_stored, assert_same, stored
+from support.scene_faces import PREFIX, scene_contents
+
+PARAMETERS = {
+    "regionMode": "BOX",
+    "maskType": "WHITE_MATTER",
+    "maskSize": "SIZE_16",
+    "model": "a-model-of-this-site",
+    "sampler": "DPM_SOLVER",
+    "steps": 7,
+    "samples": 3,
+    "seed": 11,
+    "device": "CPU",
+    "shown": "Z_MAP",
+    "opacity": 0.55,
+    "thresholdMode": "BY_HAND",
+    "threshold": 4.0,
+    "signs": "DECREASED",
+    "surfaces": False,
+    "roiVisible": False,
+    "segmentID": "suspect",
+    "inputVolume": "FA of A",
+    "roi": "Box",
+    "segmentation": "Drawn",
+}
 DEFAULTS = PARAMETERS | {
-    "regionMode": "WHOLE_BRAIN", "maskType": "CUBIC", "maskSize": "BOTH", "model": "default", "sampler": "MEAN",
-    "steps": 0, "samples": 1, "seed": 0, "device": "AUTO", "shown": "OWN", "opacity": 0.7,
-    "thresholdMode": "AUTOMATIC", "threshold": 5.0, "signs": "BOTH", "roiVisible": True, "segmentID": "",
-    "inputVolume": None, "roi": None, "segmentation": None}
-RESULTS = {"pseudoHealthy": "FA of A pseudo-healthy", "difference": "FA of A difference", "zMap": "FA of A z-map",
-           "segmentation": "FA of A anomalies", "table": "FA of A regions"}
-WHOLE_BRAIN = {"regionMode": "WHOLE_BRAIN", "maskType": "CUBIC", "maskSize": "SIZE_32", "sampler": "MEAN", "steps": 0,
-               "samples": 1, "seed": 6, "model": str(MODEL)}
+    "regionMode": "WHOLE_BRAIN",
+    "maskType": "CUBIC",
+    "maskSize": "BOTH",
+    "model": "default",
+    "sampler": "MEAN",
+    "steps": 0,
+    "samples": 1,
+    "seed": 0,
+    "device": "AUTO",
+    "shown": "OWN",
+    "opacity": 0.7,
+    "thresholdMode": "AUTOMATIC",
+    "threshold": 5.0,
+    "signs": "BOTH",
+    "roiVisible": True,
+    "segmentID": "",
+    "inputVolume": None,
+    "roi": None,
+    "segmentation": None,
+}
+RESULTS = {
+    "pseudoHealthy": "FA of A pseudo-healthy",
+    "difference": "FA of A difference",
+    "zMap": "FA of A z-map",
+    "segmentation": "FA of A anomalies",
+    "table": "FA of A regions",
+}
+WHOLE_BRAIN = {
+    "regionMode": "WHOLE_BRAIN",
+    "maskType": "CUBIC",
+    "maskSize": "SIZE_32",
+    "sampler": "MEAN",
+    "steps": 0,
+    "samples": 1,
+    "seed": 6,
+    "model": str(MODEL),
+}
 KIND = "FAAnomaly/seconds/{region}/{sampler}/{steps}/{samples}/{size}/{device}"
 LAYOUT = 4137
 CONSENT = "FAAnomaly/installation"
@@ -61,6 +108,7 @@ def loaded(widget):
 
 def shown(parameters) -> dict:
     """The values of a parameter node; members and nodes by their names."""
+
     def plain(value):
         if hasattr(value, "GetName"):
             return value.GetName()
@@ -93,9 +141,15 @@ def test_a_scene_of_an_earlier_day_is_known_again_and_the_panel_shows_it(loaded)
     assert_same(PARAMETERS, shown(loaded.logic.getParameterNode()), "the parameters in the scene")
     ui = loaded.ui
     assert ui.inputSelector.currentNode().GetName() == "FA of A" and ui.roiSelector.currentNode().GetName() == "Box"
-    assert [ui.regionModeSelector.currentIndex, ui.maskTypeSelector.currentIndex, ui.maskSizeSelector.currentIndex,
-            ui.samplerSelector.currentIndex, ui.deviceSelector.currentIndex, ui.thresholdSelector.currentIndex,
-            ui.signsSelector.currentIndex] == [1, 1, 3, 1, 1, 2, 2]
+    assert [
+        ui.regionModeSelector.currentIndex,
+        ui.maskTypeSelector.currentIndex,
+        ui.maskSizeSelector.currentIndex,
+        ui.samplerSelector.currentIndex,
+        ui.deviceSelector.currentIndex,
+        ui.thresholdSelector.currentIndex,
+        ui.signsSelector.currentIndex,
+    ] == [1, 1, 3, 1, 1, 2, 2]
     assert (ui.stepsSpinBox.value, ui.samplesSpinBox.value, ui.seedSpinBox.value) == (7, 3, 11)
     assert ui.opacitySlider.value == pytest.approx(0.55) and ui.thresholdSlider.value == 4.0
     assert "a-model-of-this-site" in ui.modelSelector.currentText
@@ -123,13 +177,17 @@ def test_thresholds_in_the_scene_are_used_without_the_engine(loaded):
     ui = loaded.ui
     volume = ui.inputSelector.currentNode()
     z, segmentation = (volume.GetNodeReference(f"FAAnomaly.{role}") for role in ("zMap", "segmentation"))
-    for row, signs, attribute in ((0, 0, "threshold"), (1, 0, "sensitiveThreshold"),
-                                  (1, 1, "sensitiveThresholdOneSign")):
+    for row, signs, attribute in (
+        (0, 0, "threshold"),
+        (1, 0, "sensitiveThreshold"),
+        (1, 1, "sensitiveThresholdOneSign"),
+    ):
         ui.signsSelector.setCurrentIndex(signs)
         ui.thresholdSelector.setCurrentIndex(row)
         wanted = json.loads(z.GetAttribute(f"FAAnomaly.{attribute}"))
         slicer_harness.pump_until(
-            lambda wanted=wanted: json.loads(segmentation.GetAttribute("FAAnomaly.threshold")) == wanted)
+            lambda wanted=wanted: json.loads(segmentation.GetAttribute("FAAnomaly.threshold")) == wanted
+        )
         assert segmentation.GetAttribute("FAAnomaly.signs") == ("both", "increased")[signs]
 
 
@@ -174,8 +232,10 @@ def without_numbers(contents: dict) -> dict:
         if name != PREFIX:
             nodes[name] = dict(node)
             attributes = nodes[name].get("attributes", {})
-            nodes[name]["attributes"] = {key: "something" if key in ("FAAnomaly.version", "FAAnomaly.device") else value
-                                         for key, value in attributes.items()}
+            nodes[name]["attributes"] = {
+                key: "something" if key in ("FAAnomaly.version", "FAAnomaly.device") else value
+                for key, value in attributes.items()
+            }
     return {"nodes": nodes, "folders": contents["folders"]}
 
 
@@ -185,7 +245,8 @@ def test_the_fa_of_a_tensor_volume_is_known_again(loaded):
     modified = tensors.GetNodeReference("FAAnomaly.fa").GetImageData().GetMTime()
     job = loaded.logic.start(tensors)
     slicer_harness.pump_until(
-        lambda: job.over or tensors.GetNodeReference("FAAnomaly.fa").GetImageData().GetMTime() > modified, LONGEST)
+        lambda: job.over or tensors.GetNodeReference("FAAnomaly.fa").GetImageData().GetMTime() > modified, LONGEST
+    )
     job.cancel()
     slicer_harness.pump_until(lambda: job.over, LONGEST)
     assert tensors.GetNodeReference("FAAnomaly.fa").GetImageData().GetMTime() > modified, "it is computed again"
@@ -203,8 +264,9 @@ def test_what_runs_took_is_remembered_over_a_restart(widget, settings):
 
 def test_a_consent_is_remembered_over_a_restart(widget, settings, monkeypatch):
     find = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec",
-                        lambda name, *more: None if name == "skimage" else find(name, *more))
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *more: None if name == "skimage" else find(name, *more)
+    )
     installer = widget.logic.installer()
     assert [str(one) for one in installer.missing()] == ["scikit-image"] and not installer.pending()
     settings.setValue(CONSENT, json.dumps({"python": sys.prefix, "packages": ["scikit-image"], "time": time.time()}))
@@ -220,8 +282,11 @@ def test_a_scene_that_was_saved_in_the_comparison_finds_its_layout(scene, open_m
     description = layout.GetLayoutDescription(LAYOUT)
     logic.SetMRMLScene(None)
     scene.RemoveNode(layout)
-    assert [name for name in ("FAAnomalyInput", "FAAnomalyHealthy", "FAAnomalyZMap")
-            if f'singletontag="{name}"' not in description] == []
+    assert [
+        name
+        for name in ("FAAnomalyInput", "FAAnomalyHealthy", "FAAnomalyZMap")
+        if f'singletontag="{name}"' not in description
+    ] == []
 
 
 def test_the_sample_has_its_name_in_sample_data(widget):

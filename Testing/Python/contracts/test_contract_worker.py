@@ -7,11 +7,17 @@ import os
 from pathlib import Path
 
 import pytest
-from public_faces import assert_as_stored, worker_shapes, worker_transcript
 
-RESULT_FILES = {"pseudo_healthy": "pseudo_healthy.nii.gz", "difference": "difference.nii.gz",
-                "z_map": "z_map.nii.gz", "segmentation": "segmentation.nii.gz", "regions": "regions.csv",
-                "report": "report.html"}
+from support.public_faces import assert_as_stored, worker_shapes, worker_transcript
+
+RESULT_FILES = {
+    "pseudo_healthy": "pseudo_healthy.nii.gz",
+    "difference": "difference.nii.gz",
+    "z_map": "z_map.nii.gz",
+    "segmentation": "segmentation.nii.gz",
+    "regions": "regions.csv",
+    "report": "report.html",
+}
 
 
 @pytest.fixture(scope="module")

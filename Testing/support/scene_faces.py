@@ -25,8 +25,11 @@ def scene_contents() -> dict:
         else:
             told["attributes"] = {name: value for name, value in attributes.items() if name.startswith(PREFIX)}
         references = references_of(node)
-        told["references"] = references if node.IsA(PARAMETERS) else {
-            role: names for role, names in references.items() if role.startswith(PREFIX)}
+        told["references"] = (
+            references
+            if node.IsA(PARAMETERS)
+            else {role: names for role, names in references.items() if role.startswith(PREFIX)}
+        )
         told = {name: value for name, value in told.items() if value}
         if told:
             told |= {"class": node.GetClassName(), "tag": node.GetSingletonTag()}
@@ -58,16 +61,22 @@ def segments_of(node) -> dict[str, dict]:
         segment = segmentation.GetSegment(name)
         text = vtk.reference("")
         segment.GetTag(slicer.vtkSegment.GetTerminologyEntryTagName(), text)
-        found[name] = {"name": segment.GetName(), "label": segment.GetLabelValue(), "terminology": str(text),
-                       "colour": [round(255 * part) for part in segment.GetColor()]}
+        found[name] = {
+            "name": segment.GetName(),
+            "label": segment.GetLabelValue(),
+            "terminology": str(text),
+            "colour": [round(255 * part) for part in segment.GetColor()],
+        }
     return found
 
 
 def columns_of(node) -> dict[str, str]:
     """Column -> class of its array."""
     table = node.GetTable()
-    return {table.GetColumnName(number): table.GetColumn(number).GetDataTypeAsString()
-            for number in range(table.GetNumberOfColumns())}
+    return {
+        table.GetColumnName(number): table.GetColumn(number).GetDataTypeAsString()
+        for number in range(table.GetNumberOfColumns())
+    }
 
 
 def folders() -> dict[str, dict]:
@@ -84,5 +93,6 @@ def folders() -> dict[str, dict]:
             found[hierarchy.GetItemName(item)] = {
                 "attributes": {name: hierarchy.GetItemAttribute(item, name) for name in names},
                 "in": hierarchy.GetItemName(hierarchy.GetItemParent(item)),
-                "members": sorted(hierarchy.GetItemName(members.GetId(n)) for n in range(members.GetNumberOfIds()))}
+                "members": sorted(hierarchy.GetItemName(members.GetId(n)) for n in range(members.GetNumberOfIds())),
+            }
     return found

@@ -20,25 +20,38 @@ import warnings
 from pathlib import Path
 from unittest import mock
 
-REPOSITORY = Path(__file__).resolve().parents[3]
-DATA = Path(__file__).resolve().parent / "data"
+REPOSITORY = Path(__file__).resolve().parents[2]
+DATA = REPOSITORY / "Testing" / "Python" / "contracts" / "data"
 MODEL, THESIS_MODEL = DATA / "tiny_model", DATA / "tiny_thesis_model"
 PEOPLE = DATA / "people"
 """Four small heads, ``A_FA.nii.gz`` with a change of FA."""
 HEAD, REGION, ROI = PEOPLE / "A_FA.nii.gz", DATA / "region.nii.gz", DATA / "roi.mrk.json"
 SCENE = DATA / "scene.mrb"
 
+
 def environment(**more: str) -> dict[str, str]:
     """Of an engine's process: this checkout's engine, one thread, for small volumes are slower on two."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("FAANOMALY")}
-    return {**inherited, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1", "PYTHON_COLORS": "0",
-            "COLUMNS": "200", **more}
+    return {
+        **inherited,
+        "PYTHONPATH": str(REPOSITORY),
+        "OMP_NUM_THREADS": "1",
+        "PYTHON_COLORS": "0",
+        "COLUMNS": "200",
+        **more,
+    }
 
 
 def shell(*words: object, **more: str) -> subprocess.CompletedProcess:
     """``faanomaly WORDS`` in a process of its own, with *more* environment variables."""
-    return subprocess.run([sys.executable, "-m", "FAAnomalyLib", *map(str, words)], capture_output=True, text=True,
-                          env=environment(**more), timeout=120, cwd=DATA)
+    return subprocess.run(
+        [sys.executable, "-m", "FAAnomalyLib", *map(str, words)],
+        capture_output=True,
+        text=True,
+        env=environment(**more),
+        timeout=120,
+        cwd=DATA,
+    )
 
 
 def shell_in_this_process(*words: object) -> int:
@@ -65,21 +78,29 @@ def command_options() -> dict:
 
     def told(action: argparse.Action) -> dict:
         default = None if action.default in (None, argparse.SUPPRESS) else str(action.default)
-        values = {"words": " ".join(action.option_strings), "metavar": action.metavar, "nargs": action.nargs,
-                  "kind": type(action).__name__.strip("_").removesuffix("Action"), "default": default,
-                  "choices": action.choices and " ".join(map(str, action.choices)), "required": action.required or None}
+        values = {
+            "words": " ".join(action.option_strings),
+            "metavar": action.metavar,
+            "nargs": action.nargs,
+            "kind": type(action).__name__.strip("_").removesuffix("Action"),
+            "default": default,
+            "choices": action.choices and " ".join(map(str, action.choices)),
+            "required": action.required or None,
+        }
         return {name: value for name, value in values.items() if value not in (None, "")}
 
     def parse_args(parser: argparse.ArgumentParser, args=None, namespace=None) -> None:
         commands = next(action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
         found["commands"] = list(commands.choices)
-        found["program"] = {action.dest: told(action) for action in parser._actions
-                            if action.dest not in ("help", "command")}
+        found["program"] = {
+            action.dest: told(action) for action in parser._actions if action.dest not in ("help", "command")
+        }
         command = commands.choices.get(args[0] if args else None)
         if command is not None:
             found[args[0]] = {action.dest: told(action) for action in command._actions if action.dest != "help"}
-            found[f"{args[0]}, at most one of"] = [[action.dest for action in group._group_actions]
-                                                   for group in command._mutually_exclusive_groups]
+            found[f"{args[0]}, at most one of"] = [
+                [action.dest for action in group._group_actions] for group in command._mutually_exclusive_groups
+            ]
         sys.exit(0)
 
     with mock.patch.object(argparse.ArgumentParser, "parse_args", parse_args):
@@ -110,7 +131,8 @@ def evaluation_shape(folder: Path) -> dict:
     return {
         "files": sorted({path.relative_to(folder).as_posix() for path in folder.glob("*.*")}),
         "columns": (folder / "table.csv").read_text(encoding="utf-8").splitlines()[0].split(","),
-        "keys": sorted(told), "protocol": told["protocol"],
+        "keys": sorted(told),
+        "protocol": told["protocol"],
         "methods": {name: list(dict.fromkeys(row["method"] for row in some)) for name, some in rows.items()},
         "kinds": sorted({row["kind"] for row in told["planted_rows"]}),
         "keys of rows": {name: sorted({key for row in some for key in row}) for name, some in rows.items()},
@@ -125,9 +147,15 @@ class WorkerSession:
 
     def __init__(self) -> None:
         self.heard: list[dict] = []
-        self.process = subprocess.Popen([sys.executable, "-m", "FAAnomalyLib", "worker"], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-                                        env=environment(), cwd=DATA)
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "FAAnomalyLib", "worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=environment(),
+            cwd=DATA,
+        )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -178,16 +206,25 @@ def worker_transcript(folder: Path) -> tuple[list[dict], int]:
         worker.until(lambda message: message["type"] == "hello")
         worker.say_line("no JSON")
         worker.say_line("[1]")
-        for number, (method, params) in enumerate((("dance", {}), ("detect", {"colour": "red"}),
-                                                   ("inpaint", {**region, "region": None}),
-                                                   ("detect", {**region, "input": "absent.nii.gz"})), 1):
+        for number, (method, params) in enumerate(
+            (
+                ("dance", {}),
+                ("detect", {"colour": "red"}),
+                ("inpaint", {**region, "region": None}),
+                ("detect", {**region, "input": "absent.nii.gz"}),
+            ),
+            1,
+        ):
             worker.say(id=number, method=method, params=params)
             worker.answer(number)
         worker.say(id="text", method="cancel", params={"id": 77})
         worker.say(id=10, method="detect", params=region)
         worker.answer(10)
-        worker.say(id=11, method="inpaint", params={**region, "region": None, "roi": str(ROI), "report": False,
-                                                    "output": str(folder / "roi")})
+        worker.say(
+            id=11,
+            method="inpaint",
+            params={**region, "region": None, "roi": str(ROI), "report": False, "output": str(folder / "roi")},
+        )
         worker.answer(11)
         worker.say(id=12, method="detect", params=long)
         worker.until(lambda message: message["id"] == 12 and message["type"] == "progress")
@@ -216,8 +253,11 @@ def worker_shapes(heard: list[dict]) -> dict:
 def key_paths(value: object, path: str = "") -> dict[str, str]:
     """``request.input`` -> ``text``: every key of nested objects; of a list its first member stands for all."""
     if isinstance(value, dict):
-        return {key: kind for name, inner in value.items() for key, kind in
-                key_paths(inner, f"{path}.{name}" if path else name).items()} or {path: "empty object"}
+        return {
+            key: kind
+            for name, inner in value.items()
+            for key, kind in key_paths(inner, f"{path}.{name}" if path else name).items()
+        } or {path: "empty object"}
     if isinstance(value, (list, tuple)):
         return key_paths(value[0], f"{path}[]") if value else {f"{path}[]": "nothing"}
     names = {bool: "truth", str: "text", int: "number", float: "number", type(None): "null"}
@@ -229,22 +269,21 @@ def differences(before: object, now: object, path: str = "") -> list[str]:
     if isinstance(before, dict) and isinstance(now, dict):
         lines = [f"{path}/{name}: gone, was {before[name]!r}" for name in before if name not in now]
         lines += [f"{path}/{name}: new, is {now[name]!r}" for name in now if name not in before]
-        return lines + [line for name in before if name in now
-                        for line in differences(before[name], now[name], f"{path}/{name}")]
+        return lines + [
+            line for name in before if name in now for line in differences(before[name], now[name], f"{path}/{name}")
+        ]
     if isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
-        return [line for number, pair in enumerate(zip(before, now, strict=True))
-                for line in differences(*pair, f"{path}/{number}")]
+        return [
+            line
+            for number, pair in enumerate(zip(before, now, strict=True))
+            for line in differences(*pair, f"{path}/{number}")
+        ]
     return [] if before == now else [f"{path}: was {before!r}, is {now!r}"]
 
 
 def stored(name: str) -> object:
-    """What ``make_data.py`` stored in ``data/NAME.json``."""
+    """What version 0.1.0 showed, from ``data/NAME.json``."""
     return json.loads((DATA / f"{name}.json").read_text(encoding="utf-8"))
-
-
-def store(name: str, value: object) -> None:
-    """Store what a face shows today."""
-    (DATA / f"{name}.json").write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
 
 
 def assert_as_stored(name: str, now: object) -> None:
