@@ -15,8 +15,8 @@ from scipy import ndimage
 
 from ..datasets.cohort import find_volumes, load_subject, naming, split_people
 from ..io.volumes import load_volume, save_volume
-from ..preprocessing.model_grid import PreparedSubject, prepare, symmetric_grid
-from ..preprocessing.template import BRAIN_PROBABILITY, TEMPLATE_FILES, Template, TemplatePriors
+from ..preprocessing.model_grid import PreparedSubject, prepare
+from ..preprocessing.template import BRAIN_PROBABILITY, TEMPLATE_FILES, Template, TemplatePriors, symmetric_grid
 from ..preprocessing.template_warping import warp_template
 from ..volume import Volume
 

@@ -19,8 +19,7 @@ from FAAnomalyLib.cli import application as cli
 from FAAnomalyLib.datasets.cohort import mask_of
 from FAAnomalyLib.io.volumes import load_volume, save_volume
 from FAAnomalyLib.models.checkpoints import build_network
-from FAAnomalyLib.preprocessing.model_grid import symmetric_grid
-from FAAnomalyLib.preprocessing.template import Template, TemplatePriors
+from FAAnomalyLib.preprocessing.template import Template, TemplatePriors, symmetric_grid
 from FAAnomalyLib.training.cohort_cache import TrainingSubject, error_weight
 from FAAnomalyLib.training.recipes import COSINE, RECIPES, Recipe
 from FAAnomalyLib.training.trainer import Trainer
