@@ -1,7 +1,7 @@
 """Slices of a result as pictures, in radiological display.
 
-Every volume is turned to its nearest RAS axes first, so that a picture looks the same whatever the
-axis order of the file; pixels are square in millimetres. Drawn with numpy and Pillow alone.
+Every volume is reoriented to its nearest RAS axes first, so that a picture looks the same whatever the axis order of
+the file. Pixels are square in millimetres.
 """
 
 from __future__ import annotations
@@ -51,9 +51,23 @@ def canonical(volume: Volume) -> Volume:
 
 
 def cut(data: np.ndarray, axis: int, index: int) -> np.ndarray:
-    """One slice of canonical (x, y, z) *data* as picture rows and columns.
+    """One slice of a canonical volume as picture rows and columns.
 
     Patient's right (axial, coronal) or front (sagittal) is on the left, front or top is up.
+
+    Parameters
+    ----------
+    data
+        (X, Y, Z), axes to the right, anterior and superior.
+    axis, index
+        Which slice.
+
+    Examples
+    --------
+    >>> data = np.zeros((2, 2, 2))
+    >>> data[1, 1, 0] = 1.0  # right, front
+    >>> cut(data, AXIAL, 0).tolist()
+    [[1.0, 0.0], [0.0, 0.0]]
     """
     return np.take(data, index, axis).T[::-1, ::-1]
 
@@ -73,7 +87,7 @@ def colours(z: np.ndarray, top: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 class Scene:
-    """A result made ready for drawing: canonical axes, one crop and one scale for all pictures.
+    """A result ready for drawing: canonical axes, one crop and one scale for all pictures.
 
     Parameters
     ----------
@@ -274,7 +288,7 @@ def region_strip(scene: Scene, region: Region) -> Image.Image:
 
 
 def _palette() -> Image.Image:
-    # Greys and the overlay at 14 strengths over 5 greys, so that no colour of the z scale is bent.
+    # Greys and the overlay at 14 strengths over 5 greys, so that no colour of the z scale is shifted.
     strengths = np.concatenate([sign * np.linspace(Z_VISIBLE, 1.0 + Z_VISIBLE, 14) for sign in (-1, 1)])
     tint, alpha = colours(strengths, 1.0 + Z_VISIBLE)
     under = np.linspace(0.0, 1.0, 5)[:, None, None]
