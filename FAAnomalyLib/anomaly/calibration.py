@@ -123,7 +123,10 @@ class Calibration:
             Name of the combination -> float32 (X, Y, Z), 0 outside *analysed*.
         """
         z = {key: self.standardised(key, values, analysed, subject_scale[key]) for key, values in maps.items()}
-        return {name: sum(weight * z[key] for key, weight in parts.items()) for name, parts in COMBINATIONS.items()}
+        return {
+            name: sum((w * z[key] for key, w in weights.items()), start=np.zeros(analysed.shape, np.float32))
+            for name, weights in COMBINATIONS.items()
+        }
 
     def standardised(
         self, key: MapKey, values: np.ndarray, analysed: np.ndarray, subject_scale: tuple[float, float]
@@ -194,7 +197,8 @@ class Calibration:
         [6.0, -6.0]
         """
         scaled = [self._scaled_to_limits(name, values) for name, values in maps.items()]
-        high, low = np.maximum.reduce(scaled), np.minimum.reduce(scaled)
+        high: np.ndarray = np.maximum.reduce(scaled)
+        low: np.ndarray = np.minimum.reduce(scaled)
         return np.where(high > -low, high, low).astype(np.float32)
 
     def _scaled_to_limits(self, name: str, values: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ import json
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +24,7 @@ def save_calibration(calibration: Calibration, path: Path) -> str:
     Bias and spread are kept as float16 at the calibrated voxels alone.
     """
     where = calibrated_voxels(calibration)
-    arrays = {"where": np.packbits(where), "shape": np.array(where.shape), "normal": calibration.normal}
+    arrays: dict[str, Any] = {"where": np.packbits(where), "shape": np.array(where.shape), "normal": calibration.normal}
     for number, key in enumerate(SCREENING_KEYS):
         arrays[f"bias{number}"] = calibration.bias[key][where].astype(np.float16)
         arrays[f"spread{number}"] = calibration.spread[key][where].astype(np.float16)

@@ -86,7 +86,7 @@ def find_regions(z: Volume, difference: Volume, threshold: float | tuple[float, 
     return z.with_data(segmentation), [replace(r, label=n) for n, r in enumerate(regions, 1)]
 
 
-def choose_threshold(threshold: T | str, signs: str, *, auto: T, sensitive: T, one_sided: T) -> T | str:
+def choose_threshold(threshold: str | float | T, signs: str, *, auto: T, sensitive: T, one_sided: T) -> str | float | T:
     """The threshold that ``auto`` or ``sensitive`` stands for; any other is returned as it is.
 
     Parameters
