@@ -72,6 +72,23 @@ def run_job(
     FAError
         Of any code. After an error nothing new is written, except finished passes that ``--resume`` goes on from.
     """
+    _check(method, request, volume, hole)
+    cancel = cancel or CancelToken()
+    detector = make_detector()
+    if method == "inpaint":
+        result = detector.inpaint(request, volume=volume, hole=hole, progress=progress, cancel=cancel)
+    else:
+        result = detector.detect(request, volume=volume, progress=progress, cancel=cancel)
+    cancel.check()
+    if request.output:
+        write_result(result, request.output, None if request.report else _no_report)
+        # Not before the results are written: until then --resume goes on from the finished passes.
+        shutil.rmtree(Path(request.output) / PASSES, ignore_errors=True)
+    return result
+
+
+def _check(method: str, request: DetectRequest, volume: Volume | None, hole: np.ndarray | None) -> None:
+    """Raise ``FAError`` for a request that cannot run."""
     request.check()
     if method == "inpaint" and hole is None and not (request.region or request.roi):
         raise FAError(
@@ -89,18 +106,6 @@ def run_job(
         )
     if request.output:
         check_folder(request.output)
-    cancel = cancel or CancelToken()
-    detector = make_detector()
-    if method == "inpaint":
-        result = detector.inpaint(request, volume=volume, hole=hole, progress=progress, cancel=cancel)
-    else:
-        result = detector.detect(request, volume=volume, progress=progress, cancel=cancel)
-    cancel.check()
-    if request.output:
-        write_result(result, request.output, None if request.report else _no_report)
-        # Not before the results are written: until then --resume goes on from the finished passes.
-        shutil.rmtree(Path(request.output) / PASSES, ignore_errors=True)
-    return result
 
 
 def _no_report(result: Result) -> str:

@@ -102,7 +102,7 @@ def report_html(result: Result) -> str:
 def _series(scene: Scene, result: Result) -> list[str]:
     if result.drawn_ml is not None:
         return [
-            f"<p>Only the drawn region of {result.drawn_ml:.1f} ml was judged; the rest of the brain is shown as "
+            f"<p>Only the drawn region of {result.drawn_ml:.1f} ml was analysed; the rest of the brain is shown as "
             "it is.</p>"
         ]
     return [

@@ -182,7 +182,7 @@ def test_a_drawn_region_without_a_finding_is_what_is_shown(order, signs):
     result.pseudo_healthy = turned(volume.with_data(healthy), order, signs)
     assert Scene(result).centre() == (8, 33, 10)
     page = report_html(result)
-    assert "Slices through the drawn region" in page and "Only the drawn region of 14.0 ml was judged" in page
+    assert "Slices through the drawn region" in page and "Only the drawn region of 14.0 ml was analysed" in page
     assert len(images(page)) == 1 and "Axial series" not in page
     whole = report_html(result_of(turned(volume, order, signs)))
     assert "near the middle of the brain" in whole and "Axial series" in whole and len(images(whole)) == 2
