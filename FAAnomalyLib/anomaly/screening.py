@@ -14,11 +14,9 @@ from scipy import ndimage
 from ..geometry.bounding_box import bounding_box
 from ..inpainting.fusion import Inpainted, fuse_passes
 from ..preprocessing.model_grid import PreparedSubject
+from ..preprocessing.template import EDGE_MM, WHITE_MATTER_PROBABILITY
 from .residual_maps import SCREENING_KEYS, MapKey, Residual, screening_maps
 from .robust_statistics import LocationScale, robust_location_and_scale
-
-EDGE_MM = 6.0
-"""Nearer to the brain's edge FA is ruled by noise and partial volume and is not analysed."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +76,7 @@ def analysis_mask(brain: np.ndarray, white_matter: np.ndarray, covered: np.ndarr
     numpy.ndarray
         bool (X, Y, Z).
     """
-    analysed = covered & (white_matter > 0.5)
+    analysed = covered & (white_matter > WHITE_MATTER_PROBABILITY)
     near = bounding_box(analysed, int(np.ceil(EDGE_MM / spacing_mm)))
     if not brain[near].all():
         analysed[near] &= ndimage.distance_transform_edt(brain[near], sampling=spacing_mm) >= EDGE_MM

@@ -21,6 +21,7 @@ from ..inpainting.pass_runner import inpaint_passes_by_size
 from ..inpainting.volume_inpainter import Sampling
 from ..io.pass_cache import PassCache
 from ..preprocessing.model_grid import PreparedSubject, prepare
+from ..preprocessing.template import WHITE_MATTER_PROBABILITY
 from ..request import DetectRequest
 from ..result import Result
 from ..runtime.device import describe
@@ -205,7 +206,8 @@ def _region_pass(subject: PreparedSubject, region: np.ndarray, mask_type: str) -
             "none of its voxels is brain",
             "Draw it over brain tissue",
         )
-    return pass_from_mask(hole & (subject.grid.priors.white_matter > 0.5) if mask_type == "wm" else hole)
+    white_matter = subject.grid.priors.white_matter > WHITE_MATTER_PROBABILITY
+    return pass_from_mask(hole & white_matter if mask_type == "wm" else hole)
 
 
 def _inpainted(run: _Run, passes: list[Pass]) -> dict[int, Inpainted]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import io
-import itertools
 import math
 import os
 from pathlib import Path
@@ -18,9 +17,9 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
 from ..geometry.bounding_box import bounding_box
-from ..io.volumes import cannot_write
+from ..geometry.orientation import nearest_canonical
+from ..io.atomic import cannot_write
 from ..result import Region, Result
-from ..volume import Volume
 
 FA_WINDOW = (0.0, 0.8)
 MARGIN_MM = 6.0
@@ -38,20 +37,6 @@ COLUMNS = ("input", "pseudo-healthy", "z-map")
 WARM = np.array([(0.65, 0.06, 0.08), (0.95, 0.25, 0.10), (1.0, 0.62, 0.15), (1.0, 0.93, 0.55)])
 COOL = np.array([(0.10, 0.16, 0.70), (0.12, 0.42, 0.98), (0.25, 0.75, 1.0), (0.75, 0.97, 1.0)])
 OUTLINE, CROSS, INK = (255, 255, 255), (120, 255, 140), (214, 218, 224)
-
-
-def canonical(volume: Volume) -> Volume:
-    """*volume* with its axes permuted and flipped, never resampled, to the nearest right, anterior, superior."""
-    turn = volume.affine[:3, :3] / volume.spacing
-    order = max(itertools.permutations(range(3)), key=lambda p: sum(abs(turn[i, p[i]]) for i in range(3)))
-    data = volume.data.transpose(order)
-    affine = volume.affine[:, [*order, 3]].copy()
-    for axis in range(3):
-        if affine[axis, axis] < 0:
-            data = np.flip(data, axis)
-            affine[:3, 3] += affine[:3, axis] * (data.shape[axis] - 1)
-            affine[:3, axis] *= -1
-    return Volume(data, affine)
 
 
 def cut(data: np.ndarray, axis: int, index: int) -> np.ndarray:
@@ -102,7 +87,9 @@ class Scene:
     """
 
     def __init__(self, result: Result, width: int = 380) -> None:
-        volumes = [canonical(v) for v in (result.input, result.pseudo_healthy, result.z_map, result.segmentation)]
+        volumes = [
+            nearest_canonical(v) for v in (result.input, result.pseudo_healthy, result.z_map, result.segmentation)
+        ]
         self.affine, self.spacing = volumes[0].affine, volumes[0].spacing
         self.fa, self.healthy, self.z = (np.nan_to_num(v.data.astype(np.float32)) for v in volumes[:3])
         self.labels = volumes[3].data

@@ -12,9 +12,10 @@ from pathlib import PurePath
 import numpy as np
 from PIL import Image
 
+from ..geometry.orientation import nearest_canonical
 from ..request import BOTH_SIZES, MASK_VOXEL_MM
 from ..result import Region, Result
-from .figures import FA_WINDOW, Z_VISIBLE, Scene, canonical, lightbox, montage, png, region_strip
+from .figures import FA_WINDOW, Z_VISIBLE, Scene, lightbox, montage, png, region_strip
 
 MAX_REGIONS = 12
 """Regions with a section of their own; the table holds all."""
@@ -117,7 +118,7 @@ def _series(scene: Scene, result: Result) -> list[str]:
 
 def _display(result: Result) -> str:
     low, high = FA_WINDOW
-    turn = canonical(result.input)
+    turn = nearest_canonical(result.input)
     tilt = np.degrees(np.arccos(np.clip(np.diag(turn.affine[:3, :3]) / turn.spacing, -1, 1))).max()
     oblique = f" The scan is tilted by {tilt:.0f} degrees; slices follow its own planes." if tilt > 3 else ""
     return (

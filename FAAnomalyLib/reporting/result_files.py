@@ -9,7 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..errors import FAError
-from ..io.volumes import cannot_write, save_volume
+from ..io.atomic import cannot_write
+from ..io.volumes import save_volume
 from ..result import Result
 
 RESULT_FILES = (

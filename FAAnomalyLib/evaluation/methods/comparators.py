@@ -15,9 +15,9 @@ from scipy import ndimage
 
 from ...anomaly.regions import find_regions
 from ...anomaly.robust_statistics import fit_gain_and_offset, robust_location_and_scale
-from ...anomaly.screening import EDGE_MM
 from ...inpainting.masks import plan
 from ...preprocessing.model_grid import PreparedSubject
+from ...preprocessing.template import EDGE_MM, WHITE_MATTER_PROBABILITY
 from ...result import Result
 from ...volume import Volume
 from ..baselines.harmonic import Harmonic
@@ -73,7 +73,7 @@ class Comparator:
         prepared = self._prepare(volume)
         grid = prepared.grid
         depth = ndimage.distance_transform_edt(prepared.brain, sampling=grid.spacing_mm)
-        inside = (grid.priors.white_matter > 0.5) & (depth >= EDGE_MM)
+        inside = (grid.priors.white_matter > WHITE_MATTER_PROBABILITY) & (depth >= EDGE_MM)
         prediction = self._predict(prepared, inside)
         z = _standardised(prepared.fa - prediction, inside, SMOOTHING_MM / grid.spacing_mm)
         replaced = prepared.native_brain & grid.mask_to_native(prepared.brain)

@@ -11,12 +11,12 @@ import pytest
 from PIL import Image
 
 from FAAnomalyLib.errors import FAError
+from FAAnomalyLib.geometry.orientation import nearest_canonical
 from FAAnomalyLib.reporting.figures import (
     AXIAL,
     CORONAL,
     SAGITTAL,
     Scene,
-    canonical,
     colours,
     cut,
     montage,
@@ -79,7 +79,7 @@ def images(page):
 @pytest.mark.parametrize(("order", "signs"), TURNS)
 def test_every_axis_order_gives_the_same_ras_volume(order, signs):
     volume = box()
-    back = canonical(turned(volume, order, signs))
+    back = nearest_canonical(turned(volume, order, signs))
     np.testing.assert_array_equal(back.data, volume.data)
     np.testing.assert_allclose(back.affine, volume.affine)
 
@@ -89,7 +89,7 @@ def test_oblique_volumes_go_to_their_nearest_axes():
     volume = box()
     matrix = np.array([[c, -s, 0, 0], [s, c, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]) @ volume.affine
     tilted = Volume(volume.data, matrix)
-    back = canonical(turned(tilted, (2, 0, 1), (1, -1, -1)))
+    back = nearest_canonical(turned(tilted, (2, 0, 1), (1, -1, -1)))
     np.testing.assert_array_equal(back.data, volume.data)
     np.testing.assert_allclose(back.affine, matrix, atol=1e-9)
 
