@@ -11,7 +11,7 @@ import numpy as np
 from ..anomaly.candidates import analysis_mask
 from ..anomaly.residual_maps import SCREENING_KEYS, Key, robust_location_and_scale, screening_maps
 from ..anomaly.scoring import small_and_large_residuals
-from ..datasets.cohort import load_subject, naming
+from ..datasets.cohort import CohortSubject, load_subject, naming
 from ..errors import FAError
 from ..inpainting.fusion import fuse_passes
 from ..inpainting.pass_planning import passes_identity, whole_brain_passes
@@ -61,7 +61,7 @@ class HealthySubject:
 
 
 def screen_cohort(
-    volumes: list[tuple[str, Path]], folds: dict[str, Path], work: Path, device: str, report: Callable[[str], None]
+    subjects: list[CohortSubject], folds: dict[str, Path], work: Path, device: str, report: Callable[[str], None]
 ) -> list[HealthySubject]:
     """Register and roam every volume with its person's model; finished passes are kept in *work*.
 
@@ -70,13 +70,16 @@ def screen_cohort(
     loaded_models: dict[Path, LoadedModel] = {}
     request = DetectRequest(device=device)
     found = []
-    for number, (person, path) in enumerate(volumes, 1):
+    for number, subject in enumerate(subjects, 1):
+        person, path = subject.person, subject.path
         folder = folds[person]
         if folder not in loaded_models:
             loaded_models[folder] = open_model(str(folder), device, calibrated=False)
         loaded = loaded_models[folder]
         # Another volume of the same person counts.
-        seen = sorted({other.name for owner, other in volumes if owner == person} & trained_on(loaded.model.manifest))
+        seen = sorted(
+            {other.path.name for other in subjects if other.person == person} & trained_on(loaded.model.manifest)
+        )
         if seen:
             raise FAError(
                 "bad-request",
@@ -85,7 +88,7 @@ def screen_cohort(
                 "Calibrate with a model that has not seen the person",
             )
         with naming(path):
-            prepared = prepare(*_volume_first(path, loaded))
+            prepared = prepare(*_volume_first(subject, loaded))
         spacing = prepared.grid.spacing_mm
         identity = passes_identity(prepared, request, loaded.model.manifest["sha256"])
         by_size = inpaint_passes_by_size(
@@ -103,12 +106,12 @@ def screen_cohort(
         maps = screening_maps(prepared.fa, prepared.grid.priors, analysed, small, large, spacing)
         found.append(HealthySubject(path.name, person, prepared, prepared.inpainted_on_native(covered), analysed, maps))
         report(
-            f"looked at {number}/{len(volumes)} {path.name}: error in 40 mm holes "
+            f"looked at {number}/{len(subjects)} {path.name}: error in 40 mm holes "
             f"{float(large[0][analysed].std()):.4f} FA"
         )
     return found
 
 
-def _volume_first(path: Path, loaded: LoadedModel):
-    volume, brain = load_subject(path)
+def _volume_first(subject: CohortSubject, loaded: LoadedModel):
+    volume, brain = load_subject(subject)
     return volume, loaded.template, brain
