@@ -15,7 +15,7 @@ from scipy import ndimage
 
 from ..errors import FAError
 from ..inpainting.volume_inpainter import Sampling, VolumeInpainter
-from ..preprocessing.template import Template
+from ..preprocessing.template import BRAIN_PROBABILITY, Template
 from ..training.augmentation import Augmented, augment
 from ..volume import Volume
 
@@ -73,7 +73,7 @@ def sample_brain(
             "Choose the bundled model",
         )
     start = _deformed_template(template, seed)
-    brain = _largest_component(start.weight.numpy() > 0.5)
+    brain = _largest_component(start.weight.numpy() > BRAIN_PROBABILITY)
     fa = np.where(brain, start.fa.numpy(), 0.0).astype(np.float32)
     halves = _chessboard(fa.shape)
     for number, half in enumerate(halves):

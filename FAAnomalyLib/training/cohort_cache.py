@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -17,8 +16,9 @@ from scipy import ndimage
 from torch import Tensor
 
 from ..datasets.cohort import CohortSubject, load_subject, naming
+from ..io.atomic import atomic_write
 from ..preprocessing.model_grid import RESOLUTION_MM, PreparedSubject, prepare
-from ..preprocessing.template import Template, TemplatePriors
+from ..preprocessing.template import BRAIN_PROBABILITY, Template, TemplatePriors
 from ..preprocessing.template_warping import LEVELS, SMOOTHING_VOXELS, UPDATE_SMOOTHING_VOXELS
 
 RIM_MM = 3.0
@@ -134,7 +134,7 @@ def _arrays(prepared: PreparedSubject) -> list[np.ndarray]:
 
 def _training_subject(subject: CohortSubject, arrays: list[np.ndarray], spacing_mm: float) -> TrainingSubject:
     fa, brain, *priors = (array.astype(np.float32) for array in arrays)
-    weight = error_weight(brain > 0.5, spacing_mm)
+    weight = error_weight(brain > BRAIN_PROBABILITY, spacing_mm)
     return TrainingSubject(
         subject.path.name, subject.person, torch.from_numpy(fa), torch.from_numpy(weight), TemplatePriors(*priors)
     )
@@ -156,10 +156,9 @@ def _key(subject: CohortSubject, template: Template) -> str:
 
 
 def _write(entry: Path, key: str, arrays: list[np.ndarray]) -> None:
-    temporary = entry.with_suffix(f".{os.getpid()}.partial.npz")
     content: dict[str, Any] = {"key": key, **dict(zip(STORED, arrays, strict=True))}
-    np.savez_compressed(temporary, **content)
-    os.replace(temporary, entry)
+    with atomic_write(entry, unique_suffix=".npz") as temporary:
+        np.savez_compressed(temporary, **content)
 
 
 def _read(entry: Path, key: str) -> list[np.ndarray] | None:

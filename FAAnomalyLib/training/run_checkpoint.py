@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from ..errors import FAError
-from ..io.volumes import cannot_write
+from ..io.atomic import atomic_write, cannot_write
 from ..models.checkpoints import load_tensors
 from .training_run import TrainingRun, TrainingState
 
@@ -38,13 +37,9 @@ def save_checkpoint(run: TrainingRun, state: TrainingState, device: torch.device
         "optimizer": state.optimizer.state_dict(),
     }
     path = run.folder / CHECKPOINT
-    temporary = run.folder / f"{CHECKPOINT}.partial"
     try:
-        with open(temporary, "wb") as handle:
+        with atomic_write(path, sync=True) as temporary, open(temporary, "wb") as handle:
             torch.save(content, handle)
-            handle.flush()
-            os.fsync(handle.fileno())
-        os.replace(temporary, path)
     except OSError as error:
         raise cannot_write(path, error) from error
 

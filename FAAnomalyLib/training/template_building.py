@@ -16,7 +16,7 @@ from scipy import ndimage
 from ..datasets.cohort import CohortSubject, load_subject, naming
 from ..io.volumes import save_volume
 from ..preprocessing.model_grid import PreparedSubject, prepare, symmetric_grid
-from ..preprocessing.template import TEMPLATE_FILES, Template, TemplatePriors
+from ..preprocessing.template import BRAIN_PROBABILITY, TEMPLATE_FILES, Template, TemplatePriors
 from ..preprocessing.template_warping import warp_template
 from ..volume import Volume
 
@@ -93,7 +93,7 @@ def _average(people: list[list[PreparedSubject]], template: Template, warped: bo
     """The symmetric mean of people, each the mean of their maps; *warped* onto *template* or as registered."""
     view_sum = np.zeros(MODEL_SHAPE)
     prior_sum = np.zeros((3, *MODEL_SHAPE))
-    brain = template.priors.brain > 0.5
+    brain = template.priors.brain > BRAIN_PROBABILITY
     for maps in people:
         for prepared in maps:
             # A cut field of view says nothing about what lies beyond it.

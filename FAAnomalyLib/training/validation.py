@@ -10,6 +10,7 @@ from torch import nn
 
 from ..inpainting.masks import plan
 from ..networks.conditioning import condition
+from ..preprocessing.template import WHITE_MATTER_PROBABILITY
 from .cohort_cache import TrainingSubject
 
 MASK_SIZE = 16
@@ -58,7 +59,7 @@ def held_out_errors(
             hole = torch.from_numpy(one_pass.hole)[None, None].float().to(device)
             with torch.inference_mode(), torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32):
                 v, _ = network(noise, signal, condition(x, hole, prior_fa, white))
-            analysed = one_pass.hole & (priors.white_matter > 0.5) & (weight >= 1.0)
+            analysed = one_pass.hole & (priors.white_matter > WHITE_MATTER_PROBABILITY) & (weight >= 1.0)
             # From pure noise the prediction of x0 is -v; x is 2 FA - 1.
             residuals.append(((x + v).cpu().numpy()[0, 0] / 2.0)[analysed])
         errors.append(float(np.concatenate(residuals).std()))

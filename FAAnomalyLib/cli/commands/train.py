@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     import torch
 
     from ...datasets.cohort import find_subjects, split_people
-    from ...io.volumes import cannot_write
+    from ...io.atomic import cannot_write
     from ...models.checkpoints import build_network
     from ...training.distributed import common_dtype, join_processes, training_device
     from ...training.export import export_model
