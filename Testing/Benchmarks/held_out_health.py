@@ -19,7 +19,7 @@ import numpy as np
 from FAAnomalyLib.anomaly.calibration import COMBINATIONS, Calibration
 from FAAnomalyLib.anomaly.calibration_file import load_calibration
 from FAAnomalyLib.anomaly.regions import find_regions, restrict_to_signs
-from FAAnomalyLib.datasets.cohort import find_volumes
+from FAAnomalyLib.datasets.cohort import find_subjects
 from FAAnomalyLib.datasets.folds import read_folds
 from FAAnomalyLib.evaluation.metrics.bootstrap import mean_over_people
 from FAAnomalyLib.models.manifest import read_manifest
@@ -49,8 +49,8 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     args = parser.parse_args()
     folds = read_folds(args.folds)
-    volumes = [(person, path) for person, path in find_volumes(args.data, args.people) if person in folds]
-    everybody = screen_cohort(volumes, folds, args.work, "auto", lambda text: print(text, file=sys.stderr, flush=True))
+    subjects = [subject for subject in find_subjects(args.data, args.people) if subject.person in folds]
+    everybody = screen_cohort(subjects, folds, args.work, "auto", lambda text: print(text, file=sys.stderr, flush=True))
     rows = [(one, analysed(one, args.cross / one.person)) for one in everybody]
     print("| map | person | " + " | ".join(SCORES.values()) + " |\n" + "|---" * (len(SCORES) + 2) + "|")
     for one, found in rows:

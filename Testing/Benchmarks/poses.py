@@ -20,7 +20,7 @@ import numpy as np
 from scipy import ndimage
 
 import FAAnomalyLib as fa
-from FAAnomalyLib.datasets.cohort import load_subject
+from FAAnomalyLib.datasets.cohort import CohortSubject, load_subject
 from FAAnomalyLib.evaluation.planting.lesions import plant, sphere, white_matter_centre
 from FAAnomalyLib.io.volumes import save_volume
 from FAAnomalyLib.pipeline.loaded_model import open_model
@@ -76,7 +76,7 @@ def main() -> None:
 
 def judge(path: Path, template: Template, args: argparse.Namespace, centre: np.ndarray) -> Result:
     """From a file, with the sphere where there is to be one."""
-    volume, brain = load_subject(path)
+    volume, brain = load_subject(CohortSubject.from_file(path))
     with tempfile.TemporaryDirectory() as folder:
         mask = Path(folder) / "mask.nii.gz"
         save_volume(volume.with_data(brain.astype(np.uint8)), mask)

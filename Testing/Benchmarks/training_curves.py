@@ -23,7 +23,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from FAAnomalyLib.datasets.cohort import find_volumes, stem
+from FAAnomalyLib.datasets.cohort import CohortSubject, find_subjects
 from FAAnomalyLib.datasets.folds import read_folds
 from FAAnomalyLib.training.recipes import RECIPES
 
@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument("--places", type=int, default=1)
     args = parser.parse_args()
 
-    everybody = sorted({person for person, _ in find_volumes(args.data, args.people)} - {args.hold_out})
+    everybody = sorted({subject.person for subject in find_subjects(args.data, args.people)} - {args.hold_out})
     usual = ",".join(str(n) for n in RECIPES["inpainter"].network["widths"])
     runs = [
         (usual, everybody),
@@ -82,7 +82,7 @@ def untrained(args: argparse.Namespace) -> float:
     from FAAnomalyLib.preprocessing.template import load_template, on_grid
     from FAAnomalyLib.runtime.resources import resources_dir
     from FAAnomalyLib.training.cohort_cache import prepare_subjects
-    from FAAnomalyLib.training.validation import roaming_error
+    from FAAnomalyLib.training.validation import held_out_errors
 
     recipe = RECIPES["inpainter"]
     template = on_grid(
@@ -90,8 +90,8 @@ def untrained(args: argparse.Namespace) -> float:
         tuple(recipe.grid["shape"]),
         recipe.grid["spacing_mm"],
     )
-    subjects = prepare_subjects(held_out_volumes(args), template, args.output / "prepared", lambda text: None)
-    errors = roaming_error(
+    subjects = prepare_subjects(held_out_subjects(args), template, args.output / "prepared", lambda text: None)
+    errors = held_out_errors(
         build_network(recipe.network).eval(), subjects, template.fa.spacing, torch.device("cpu"), torch.float32
     )
     return sum(errors) / len(errors)
@@ -127,7 +127,7 @@ def train(args: argparse.Namespace, folder: Path, widths: str, left_out: list[st
         command += ["--template", str(args.template)]
     faanomaly(command)
     names = json.loads((folder / "model" / "manifest.json").read_text())["training"]["held_out"]
-    mine = [path.name for _, path in held_out_volumes(args)]
+    mine = [subject.path.name for subject in held_out_subjects(args)]
     with open(folder / "log.csv", newline="") as handle:
         analysed = {
             int(row["step"]): [float(e) for e in row["held_out_rmse_fa"].split()]
@@ -169,7 +169,7 @@ def detect(args: argparse.Namespace, folder: Path, known: list[str]) -> dict[str
             "--people",
             str(args.people),
             "--subjects",
-            *(stem(path) for _, path in held_out_volumes(args)),
+            *(subject.name for subject in held_out_subjects(args)),
             "--diameters",
             *SPHERES[0],
             "--changes",
@@ -196,9 +196,9 @@ def calibrators(args: argparse.Namespace) -> list[str]:
     return sorted(set(read_folds(args.folds)) - {args.hold_out}) if args.folds else []
 
 
-def held_out_volumes(args: argparse.Namespace) -> list[tuple[str, Path]]:
+def held_out_subjects(args: argparse.Namespace) -> list[CohortSubject]:
     """The held-out person's."""
-    return [(person, path) for person, path in find_volumes(args.data, args.people) if person == args.hold_out]
+    return [subject for subject in find_subjects(args.data, args.people) if subject.person == args.hold_out]
 
 
 def faanomaly(command: list[str]) -> None:

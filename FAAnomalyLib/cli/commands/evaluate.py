@@ -84,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
     from ...evaluation.tables.outcome import outcome, text_of, write
     from ...io.atomic import cannot_write
     from ...models.manifest import read_manifest
-    from ..progress_bar import ProgressLine
+    from ..progress_bar import ProgressBar
     from ..signals import cancel_on_signals
 
     everybody = _subjects(args.data, args.people)
@@ -92,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
     folds = folds_for(args.folds, {s.person for s in subjects}) if args.folds else None
     shapes = find_shapes(args.lesions) if args.lesions else []
     protocol = EvaluationProtocol(tuple(args.diameters), tuple(args.changes), args.places, args.seed)
-    line = ProgressLine()
+    line = ProgressBar()
     try:
         with cancel_on_signals() as cancel:
             judges = DetectorJudges(args.model, folds, args.device, cancel, args.work)
