@@ -76,12 +76,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Judge everything, write and print the table."""
     _check(args)
-    from ...evaluation.cases import EvaluationProtocol
+    from ...evaluation.cases import EvaluationDesign, EvaluationProtocol
     from ...evaluation.experiment import evaluate
-    from ...evaluation.methods.detector import DetectorJudges, folds_for
+    from ...evaluation.methods.detector import DetectorMethods, folds_for
     from ...evaluation.planting.shapes import find_shapes
     from ...evaluation.records import RecordStore
-    from ...evaluation.tables.outcome import outcome, text_of, write
+    from ...evaluation.tables.evaluation_report import evaluation_report, report_text, write_report
     from ...io.volumes import cannot_write
     from ...models.manifest import read_manifest
     from ..progress_bar import ProgressLine
@@ -95,28 +95,21 @@ def run(args: argparse.Namespace) -> int:
     line = ProgressLine()
     try:
         with cancel_on_signals() as cancel:
-            judges = DetectorJudges(args.model, folds, args.device, cancel, args.work)
-            warnings = _warnings(subjects, everybody, judges.model_of, args)
+            provider = DetectorMethods(args.model, folds, args.device, cancel, args.work)
+            warnings = _warnings(subjects, everybody, provider.model_of, args)
             try:
                 args.output.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise cannot_write(args.output, error) from error
-            rows = evaluate(
-                subjects,
-                judges,
-                judges.template_of,
-                protocol,
-                shapes,
-                RecordStore(args.output, args.resume),
-                line,
-                cancel,
-            )
+            design = EvaluationDesign(subjects, protocol, shapes)
+            rows = evaluate(design, provider, RecordStore(args.output, args.resume), line, cancel)
     finally:
         line.close()
-    models = {subject.name: read_manifest(judges.model_of(subject))["sha256"] for subject in subjects}
-    found = outcome(rows, protocol, {"model_sha256": models, "shapes": [shape.name for shape in shapes]}, warnings)
-    write(found, args.output)
-    print(text_of(found))
+    models = {subject.name: read_manifest(provider.model_of(subject))["sha256"] for subject in subjects}
+    facts = {"model_sha256": models, "shapes": [shape.name for shape in shapes]}
+    report = evaluation_report(rows, protocol, facts, warnings)
+    write_report(report, args.output)
+    print(report_text(report))
     return 0
 
 

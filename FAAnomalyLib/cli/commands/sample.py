@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """``faanomaly sample``."""
     from ...evaluation.planting.lesions import plant, sphere, white_matter_centre
-    from ...evaluation.planting.truth import anatomy
+    from ...evaluation.planting.truth import healthy_reference
     from ...io.volumes import save_volume
     from ...pipeline.loaded_model import open_model
     from ...preprocessing.model_grid import prepare
@@ -79,15 +79,15 @@ def run(args: argparse.Namespace) -> int:
     args.output.mkdir(parents=True, exist_ok=True)
     written = {"sample_fa.nii.gz": brain}
     if args.plant is not None:
-        known = anatomy(prepare(brain, loaded.template))
-        centre = white_matter_centre(brain, known.white, args.diameter_mm, args.seed)
-        truth = sphere(brain, centre, args.diameter_mm) & known.white
+        reference = healthy_reference(prepare(brain, loaded.template))
+        centre = white_matter_centre(brain, reference.white_matter, args.diameter_mm, args.seed)
+        truth = sphere(brain, centre, args.diameter_mm) & reference.white_matter
         written = {
             "sample_fa.nii.gz": plant(brain, truth, args.plant),
             "sample_healthy.nii.gz": brain,
             "sample_truth.nii.gz": brain.with_data(truth.astype(np.uint8)),
         }
-        print(f"planted FA {args.plant:+.2f} in {known.millilitres(truth):.1f} ml about {place(centre)} mm")
+        print(f"planted FA {args.plant:+.2f} in {reference.millilitres(truth):.1f} ml about {place(centre)} mm")
     for name, volume in written.items():
         save_volume(volume, args.output / name)
     print(f"written to {args.output}: {', '.join(written)}")
