@@ -224,16 +224,17 @@ def save(rows: list[tuple[str, Image.Image]], path: Path) -> None:
 def planted(args: argparse.Namespace):
     """The volume node of ``--real`` with a sphere of changed FA in its white matter, and that sphere's outline."""
     from FAAnomalyLib.evaluation.planting.lesions import plant, sphere, white_matter_centre
-    from FAAnomalyLib.evaluation.planting.truth import anatomy
+    from FAAnomalyLib.evaluation.planting.truth import healthy_reference
     from FAAnomalyLib.io.volumes import load_volume
     from FAAnomalyLib.pipeline.loaded_model import open_model
-    from FAAnomalyLib.preprocessing.fa_validation import check_fa
+    from FAAnomalyLib.preprocessing.fa_validation import validate_fa
     from FAAnomalyLib.preprocessing.model_grid import prepare
 
-    healthy, _ = check_fa(load_volume(args.real)[0])
+    healthy, _ = validate_fa(load_volume(args.real)[0])
     prepared = prepare(healthy, open_model("default").template, None)
-    white = anatomy(prepared).white
-    ball = sphere(healthy, white_matter_centre(healthy, white, args.diameter, args.seed), args.diameter) & white
+    white_matter = healthy_reference(prepared).white_matter
+    centre = white_matter_centre(healthy, white_matter, args.diameter, args.seed)
+    ball = sphere(healthy, centre, args.diameter) & white_matter
     volume = plant(healthy, ball, args.change)
     node = slicer.util.addVolumeFromArray(
         np.ascontiguousarray(volume.data.T), ijkToRAS=volume.affine, name="FA of a person"

@@ -31,13 +31,13 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.evaluation.planting.lesions import white_matter_centre
-from FAAnomalyLib.evaluation.planting.truth import anatomy
+from FAAnomalyLib.evaluation.planting.truth import healthy_reference
 from FAAnomalyLib.io.volumes import load_volume
 from FAAnomalyLib.networks.conditional_unet import ConditionalUNet
 from FAAnomalyLib.networks.thesis.unet import ThesisUNet
 from FAAnomalyLib.pipeline.detector import Detector
 from FAAnomalyLib.pipeline.loaded_model import open_model
-from FAAnomalyLib.preprocessing.fa_validation import check_fa, validate_brain_mask
+from FAAnomalyLib.preprocessing.fa_validation import validate_brain_mask, validate_fa
 from FAAnomalyLib.preprocessing.model_grid import prepare
 from FAAnomalyLib.request import DetectRequest
 from FAAnomalyLib.runtime.device import choose_device, describe, fastest_dtype
@@ -204,9 +204,9 @@ def cold(args: argparse.Namespace) -> dict:
 
 def boxes(args: argparse.Namespace) -> dict:
     """Boxes in white matter, one after another, answered by one worker; the first request warms it up."""
-    volume, _ = check_fa(load_volume(args.fa)[0])
+    volume, _ = validate_fa(load_volume(args.fa)[0])
     brain = validate_brain_mask(load_volume(args.brain_mask)[0], volume) if args.brain_mask else None
-    known = anatomy(prepare(volume, open_model(args.model, args.device).template, brain))
+    reference = healthy_reference(prepare(volume, open_model(args.model, args.device).template, brain))
     seconds = []
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -219,7 +219,7 @@ def boxes(args: argparse.Namespace) -> dict:
         ) as worker,
     ):
         for number in range(args.runs + 1):
-            centre = white_matter_centre(volume, known.white, ROI_MM, number)
+            centre = white_matter_centre(volume, reference.white_matter, ROI_MM, number)
             roi = Path(folder) / f"{number}.mrk.json"
             roi.write_text(
                 json.dumps(
