@@ -60,7 +60,9 @@ def solve_laplace(fa: np.ndarray, hole: np.ndarray) -> np.ndarray:
     box = bounding_box(hole, 1)
     fa, hole = fa[box], hole[box]
     hidden = np.flatnonzero(hole)
-    laplacian = LaplacianNd(hole.shape, boundary_conditions="neumann", dtype=np.float64).tosparse().tocsr()[hidden]
+    # SciPy counts a flux along an axis of one voxel; without that axis the order of the voxels is the same.
+    shape = tuple(n for n in hole.shape if n > 1)
+    laplacian = LaplacianNd(shape, boundary_conditions="neumann", dtype=np.float64).tosparse().tocsr()[hidden]
     rim = laplacian @ np.where(hole, 0.0, fa).ravel().astype(np.float64)
     # Symmetric and positive definite with a small condition number in holes of this size:
     # conjugate gradients need some dozen steps, where a factorisation would fill in.

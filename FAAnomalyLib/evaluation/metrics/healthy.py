@@ -51,7 +51,7 @@ def healthy_z_statistics(z: np.ndarray, white_matter: np.ndarray) -> dict:
     (3.5, 0.75, 0.667)
     """
     values = z[white_matter & (z != 0)].astype(np.float64)
-    share = values.size / max(np.count_nonzero(white_matter), 1)
+    share = values.size / max(int(np.count_nonzero(white_matter)), 1)
     if not values.size:
         return {**dict.fromkeys(STATISTICS), "judged_share": share}
     size = np.abs(values)

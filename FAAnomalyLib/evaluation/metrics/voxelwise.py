@@ -111,7 +111,7 @@ def leakage(untouched: np.ndarray, changed: np.ndarray, truth: np.ndarray, chang
 
     Examples
     --------
-    >>> leakage(np.array([0.5, 0.5]), np.array([0.45, 0.5]), np.array([True, False]), -0.2)
-    0.25
+    >>> leakage(np.array([0.5, 0.5]), np.array([0.375, 0.5]), np.array([True, False]), -0.25)
+    0.5
     """
     return float((changed[truth].astype(np.float64) - untouched[truth]).mean() / change)

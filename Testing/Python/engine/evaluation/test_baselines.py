@@ -143,6 +143,14 @@ def test_harmonic_at_the_border_lets_nothing_through():
     np.testing.assert_allclose(HarmonicFill().fill(np.where(hole, np.float32(1), fa), hole), fa, atol=1e-6)
 
 
+def test_harmonic_is_a_ramp_where_there_is_one_axis_alone():
+    ramp = np.linspace(0.1, 0.9, 9)
+    for shape in ((9, 1, 1), (1, 9, 1), (1, 1, 9)):
+        hole = np.zeros(shape, bool)
+        hole.flat[2:7] = True
+        np.testing.assert_allclose(solve_laplace(ramp.reshape(shape), hole), ramp[2:7], atol=1e-6)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_harmonic_obeys_the_maximum_principle_in_each_hole(seed):
     rng = np.random.default_rng(seed)
