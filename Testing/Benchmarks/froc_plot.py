@@ -39,9 +39,9 @@ def main() -> None:
         parser.error(f"no free-response curve in {', '.join(map(str, args.evaluation))}")
     entries.sort(key=lambda entry: -entry["free_response"][0]["found"]["mean"])
     chart = Chart(
-        "Found at other thresholds",
-        "false regions a brain",
-        "share found",
+        "Detection at other thresholds",
+        "false-positive regions a brain",
+        "lesion-wise sensitivity",
         [(n, str(n)) for n in range(MAX_FALSE_POSITIVES + 1)],
         [(n / 5, f"{20 * n} %") for n in range(6)],
         legend=0.75,

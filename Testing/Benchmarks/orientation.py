@@ -87,10 +87,10 @@ def planted(path: Path, mask: Path | None, seed: int) -> tuple[Volume, np.ndarra
 
 def distance(result: Result, truth: np.ndarray) -> tuple[float, float]:
     """From the nearest region of increased FA to the planted centroid, in mm and in voxels of the result's grid."""
-    found = [np.subtract(r.centroid_ras, truth) for r in result.regions if r.sign == "increased"]
-    if not found:
+    offsets = [np.subtract(r.centroid_ras, truth) for r in result.regions if r.sign == "increased"]
+    if not offsets:
         return np.inf, np.inf
-    nearest = min(found, key=np.linalg.norm)
+    nearest = min(offsets, key=np.linalg.norm)
     in_voxels = np.linalg.inv(result.z_map.affine[:3, :3]) @ nearest
     return float(np.linalg.norm(nearest)), float(np.linalg.norm(in_voxels))
 
@@ -112,18 +112,23 @@ def main(argv: list[str] | None = None) -> int:
         return error.exit_status
 
 
-def compare(upright: Volume, truth: np.ndarray, model: str, device: str) -> int:
-    """Score every storage of *upright* and print how each compares with the first."""
+def storages(upright: Volume) -> dict[str, tuple[Volume, str]]:
+    """The same brain in every storage, and the ending of its file."""
     # Finer than the data along every axis but one: a coarser grid would itself lose resolution.
     finest = float(upright.spacing.min())
     fine, uneven = np.full(3, 0.72 * finest), np.array([0.6, 0.6, 1.0]) * finest
-    stored = {
+    return {
         "RAS": (upright, ".nii.gz"),
         "LAS": (flipped(upright), ".nii.gz"),
         "NRRD": (upright, ".nrrd"),
         "oblique 20 degrees": (regridded(upright, fine, 20.0), ".nii.gz"),
         "anisotropic": (regridded(upright, uneven), ".nii.gz"),
     }
+
+
+def compare(upright: Volume, truth: np.ndarray, model: str, device: str) -> int:
+    """Score every storage of *upright* and print how each compares with the first."""
+    stored = storages(upright)
     print(
         f"Planted: FA +{CHANGE} in a sphere of {RADIUS_MM:g} mm radius, white matter only, centroid at "
         "R {:.1f}, A {:.1f}, S {:.1f} mm".format(*truth)
@@ -142,8 +147,8 @@ def compare(upright: Volume, truth: np.ndarray, model: str, device: str) -> int:
             result = fa.detect(path, model=model, device=device)
             seconds = time.monotonic() - begin
         first = first or result
-        z, known = resampled(result.z_map, first.z_map.shape, first.z_map.affine, 1), first.z_map.data != 0
-        inside, analysed = first.input.data > 0, known & (z != 0)
+        z = resampled(result.z_map, first.z_map.shape, first.z_map.affine, 1)
+        inside, analysed = first.input.data > 0, (first.z_map.data != 0) & (z != 0)
         over_brain, over_analysed = (
             float(np.corrcoef(z[where], first.z_map.data[where])[0, 1]) for where in (inside, analysed)
         )

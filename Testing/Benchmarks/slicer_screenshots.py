@@ -77,7 +77,7 @@ def main() -> None:
 
 
 def detect(widget) -> None:
-    """Judge the chosen volume with the panel's button."""
+    """Run a detection on the chosen volume with the panel's button."""
     slicer_harness.pump(0.5)
     widget.ui.regionModeSelector.setCurrentIndex(0)
     widget.ui.applyButton.click()
@@ -101,7 +101,7 @@ def picture_views(widget, path: Path, truth=None, remark: str = "") -> None:
     for button, title in (
         (widget.ui.showInputButton, f"Input{remark}"),
         (widget.ui.showHealthyButton, "Pseudo-healthy"),
-        (widget.ui.showZMapButton, "Input, z-map and outlines of what was found"),
+        (widget.ui.showZMapButton, "Input, z-map and outlines of the regions"),
     ):
         if not button.checked:
             button.click()

@@ -47,48 +47,43 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=3)
     args = parser.parse_args()
 
-    model = open_model(args.model)
+    engine = open_model(args.model)
     healthy, _ = validate_fa(load_volume(args.fa)[0])
     brain = validate_brain_mask(load_volume(args.brain_mask)[0], healthy) if args.brain_mask else None
-    before = prepare(healthy, model.template, brain)
-    white_matter = healthy_reference(before).white_matter
-    centre = white_matter_centre(healthy, white_matter, args.diameter, args.seed)
-    ball = sphere(healthy, centre, args.diameter) & white_matter
+    before = prepare(healthy, engine.template, brain)
+    white = healthy_reference(before).white_matter
+    centre = white_matter_centre(healthy, white, args.diameter, args.seed)
+    ball = sphere(healthy, centre, args.diameter) & white
     volume = plant(healthy, ball, args.change)
 
-    prepared = prepare(volume, model.template, brain)
+    prepared = prepare(volume, engine.template, brain)
     grid, fa, spacing = prepared.grid, prepared.fa, prepared.grid.spacing_mm
     passes = [one for size in BOTH_SIZES for one in plan(prepared.brain, size, (spacing,) * 3)]
-    by_size = inpaint_passes_by_size(model.inpainter, fa, passes, Sampling(), priors=grid.priors)
+    by_size = inpaint_passes_by_size(engine.inpainter, fa, passes, Sampling(), priors=grid.priors)
     filled = fuse_passes(by_size.values(), fa.shape)
     analysed = analysis_mask(prepared.brain, grid.priors.white_matter, filled.covered, spacing)
     small, large = small_and_large_residuals(fa, by_size)
-    screening = screen(fa, grid.priors, analysed, small, large, spacing, model.calibration)
-    refilled = refill_candidates(model.inpainter, prepared, screening, model.calibration, Sampling())
-    hidden = np.zeros(fa.shape, bool) if refilled is None else refilled.covered
-    scores = score_brain(model.inpainter, prepared, by_size, model.calibration, Sampling())
-    z = healthy.with_data(grid.to_native(scores.z))
-    mean = grid.to_native(np.where(scores.filled.covered, scores.filled.mean, fa))
-    segmentation, regions = find_regions(z, volume.with_data(volume.data - mean), model.calibration.threshold)
+    first = screen(fa, grid.priors, analysed, small, large, spacing, engine.calibration)
+    again = refill_candidates(engine.inpainter, prepared, first, engine.calibration, Sampling())
+    hidden = np.zeros(fa.shape, bool) if again is None else again.covered
+    judgement = score_brain(engine.inpainter, prepared, by_size, engine.calibration, Sampling())
+    z = healthy.with_data(grid.to_native(judgement.z))
+    mean = grid.to_native(np.where(judgement.filled.covered, judgement.filled.mean, fa))
+    segmentation, regions = find_regions(z, volume.with_data(volume.data - mean), engine.calibration.threshold)
 
     truth = grid.to_model(ball, order=1) > 0.5
     level = int(np.argmax(truth.sum((0, 1))))
     shown = next(one.hole for one in passes if one.mask_size == 16 and (one.hole & truth)[:, :, level].any())
-    detected = grid.to_model(segmentation.data > 0, order=1) > 0.5
+    found = grid.to_model(segmentation.data > 0, order=1) > 0.5
     tiles = [
         ("1  FA map, change planted", grey(fa, level), truth, TRUTH),
-        ("2  template warped to it", grey(grid.priors.fa, level), None, LINE),
+        ("2  template bent to it", grey(grid.priors.fa, level), None, LINE),
         ("3  holes of one pass", grey(np.where(shown, 0.0, fa), level), None, LINE),
-        (
-            "4  inpainted, all passes",
-            grey(np.where(filled.covered & prepared.brain, filled.mean, fa), level),
-            None,
-            LINE,
-        ),
-        ("5  residuals, all scales", heat(model.calibration.strongest(screening.maps), fa, level), None, LINE),
-        ("6  candidates hidden whole", grey(np.where(hidden, 0.0, fa), level), None, LINE),
-        ("7  inpainted again", grey(np.where(hidden & prepared.brain, scores.filled.mean, fa), level), None, LINE),
-        ("8  z, region and truth", heat(scores.z, fa, level), detected, LINE),
+        ("4  filled, all passes", grey(np.where(filled.covered & prepared.brain, filled.mean, fa), level), None, LINE),
+        ("5  evidence, all scales", heat(engine.calibration.strongest(first.maps), fa, level), None, LINE),
+        ("6  suspects hidden whole", grey(np.where(hidden, 0.0, fa), level), None, LINE),
+        ("7  filled again", grey(np.where(hidden & prepared.brain, judgement.filled.mean, fa), level), None, LINE),
+        ("8  z, region and truth", heat(judgement.z, fa, level), found, LINE),
     ]
     picture(tiles, level, truth).save(args.out, optimize=True)
     for region in regions:

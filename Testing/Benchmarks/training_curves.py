@@ -141,24 +141,7 @@ def train(args: argparse.Namespace, folder: Path, widths: str, left_out: list[st
 
 def detect(args: argparse.Namespace, folder: Path, calibrating: list[str]) -> dict[str, dict[str, float]]:
     """Dice at the automatic threshold and best Dice of every sphere, calibrated with the people *calibrating*."""
-    folds = read_folds(args.folds)
-    table = args.output / f"{len(calibrating)}-calibrated.csv"
-    with open(table, "w", newline="", encoding="utf-8") as handle:
-        csv.writer(handle).writerows([("person", "model"), *((person, folds[person]) for person in calibrating)])
-    faanomaly(
-        [
-            "calibrate",
-            str(args.data),
-            "--folds",
-            str(table),
-            "--people",
-            str(args.people),
-            "-o",
-            str(folder / "model"),
-            "--work",
-            str(args.output / "calibration-passes"),
-        ]
-    )
+    calibrate(args, folder, calibrating)
     out = folder / f"evaluation-{len(calibrating)}"
     faanomaly(
         [
@@ -191,6 +174,28 @@ def detect(args: argparse.Namespace, folder: Path, calibrating: list[str]) -> di
         for entry in table
         if entry["method"] == "FAAnomaly" and entry["signs"] == "both"
     }
+
+
+def calibrate(args: argparse.Namespace, folder: Path, people: list[str]) -> None:
+    """Calibrate the model in *folder* with *people*."""
+    folds = read_folds(args.folds)
+    table = args.output / f"{len(people)}-calibrated.csv"
+    with open(table, "w", newline="", encoding="utf-8") as handle:
+        csv.writer(handle).writerows([("person", "model"), *((person, folds[person]) for person in people)])
+    faanomaly(
+        [
+            "calibrate",
+            str(args.data),
+            "--folds",
+            str(table),
+            "--people",
+            str(args.people),
+            "-o",
+            str(folder / "model"),
+            "--work",
+            str(args.output / "calibration-passes"),
+        ]
+    )
 
 
 def calibrators(args: argparse.Namespace) -> list[str]:
