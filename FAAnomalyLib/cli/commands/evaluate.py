@@ -1,4 +1,4 @@
-"""``faanomaly evaluate``: planted anomalies in healthy brains, beside what needs no network."""
+"""``faanomaly evaluate``: planted anomalies in healthy brains, scored by the detector and by comparators."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--folds",
         type=Path,
         metavar="CSV",
-        help="columns person,model: everybody is judged by the model that has not seen them",
+        help="columns person,model: everybody is scored by the model that has not seen them",
     )
     parser.add_argument("--people", type=Path, metavar="CSV", help="columns file,person; means are over people")
-    parser.add_argument("--subjects", nargs="+", metavar="NAME", help="judge these alone (file names without _FA)")
+    parser.add_argument("--subjects", nargs="+", metavar="NAME", help="score only these (file names without _FA)")
     parser.add_argument(
         "--lesions",
         type=Path,
@@ -61,20 +61,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--work",
         type=Path,
         metavar="FOLDER",
-        help="keep finished passes there (20 MB a judgement): the same anomalies are judged again, "
-        "after a new calibration say, without the network (seconds and network evaluations then "
-        "count what was still to be done); an untouched brain's are those of calibrate --work",
+        help="keep finished passes there (20 MB a scored volume): the same anomalies are scored again, for instance "
+        "after a new calibration, without the network (seconds and network evaluations then count only the "
+        "remaining work); an untouched brain's passes are those of calibrate --work",
     )
     parser.add_argument(
         "--resume",
         action="store_true",
-        help="use what an earlier run in the same folder has finished, also to add to it: the other "
-        "anomalies that it planted in the same subjects stand in the table, too",
+        help="reuse what earlier runs in the same folder have finished, also to add to it: the other "
+        "anomalies that they planted in the same subjects are in the table, too",
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Judge everything, write and print the table."""
+    """Score everything, write and print the table."""
     _check(args)
     from ...evaluation.cases import EvaluationDesign, EvaluationProtocol
     from ...evaluation.experiment import evaluate
@@ -137,10 +137,10 @@ def _subjects(data: Path, people: Path | None) -> list:
 def _chosen(everybody: list, names: list[str] | None) -> list:
     if names is None:
         return everybody
-    strangers = sorted(set(names) - {subject.name for subject in everybody})
-    if strangers:
-        known = ", ".join(subject.name for subject in everybody[:PEOPLE_SHOWN])
-        raise FAError("bad-request", f"There is no subject {', '.join(strangers)}", "", f"Choose among {known}")
+    missing = sorted(set(names) - {subject.name for subject in everybody})
+    if missing:
+        some = ", ".join(subject.name for subject in everybody[:PEOPLE_SHOWN])
+        raise FAError("bad-request", f"There is no subject {', '.join(missing)}", "", f"Choose among {some}")
     return [subject for subject in everybody if subject.name in names]
 
 
@@ -155,11 +155,11 @@ def _warnings(subjects: list, everybody: list, model_of, args: argparse.Namespac
             "",
             f"Correct {args.folds}",
         )
-    found = []
+    warnings = []
     if seen:
-        found.append(
+        warnings.append(
             f"Not held out: the model was trained or calibrated on {', '.join(seen)}; their scores are too good."
         )
     if len({subject.person for subject in subjects}) == 1:
-        found.append("One person: no intervals, and the comparators' thresholds come from the judged brain itself.")
-    return found
+        warnings.append("One person: no intervals, and the comparators' thresholds come from the scored brain itself.")
+    return warnings

@@ -63,7 +63,7 @@ def test_a_part_cut_off_from_its_region_still_belongs_to_it():
     assert detected_and_false_positives(result, truth, "increased") == (True, 0)
 
 
-def test_false_positive_components_the_truth_are_counted_without_specks():
+def test_false_positive_components_are_counted_without_specks():
     predicted = LOW | HIGH
     predicted[10, 10, 10] = True
     assert false_positive_components(predicted, LOW, 0.008) == 1
