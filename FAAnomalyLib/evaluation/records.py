@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
 import shutil
 import zipfile
 import zlib
@@ -16,7 +14,7 @@ import numpy as np
 
 from .._version import __version__
 from ..errors import FAError
-from ..io.volumes import cannot_write
+from ..io.atomic import atomic_write, cannot_write
 from .cases import Case
 
 FOLDER = "records"
@@ -92,20 +90,16 @@ class RecordStore:
 
         Raises ``FAError('bad-input')`` when the folder cannot be written.
         """
-        temporary = self._path(identity, ".partial")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             if arrays is not None:
-                with open(temporary, "wb") as handle:
+                with atomic_write(self._path(identity, ".npz")) as temporary, open(temporary, "wb") as handle:
                     # NumPy's stub thinks that the names might be its own keyword.
                     np.savez_compressed(handle, **arrays)  # type: ignore[arg-type]
-                os.replace(temporary, self._path(identity, ".npz"))
             content = json.dumps({"identity": identity, "rows": rows}, allow_nan=False, default=float)
-            temporary.write_text(content, encoding="utf-8")
-            os.replace(temporary, self._path(identity, ".json"))
+            with atomic_write(self._path(identity, ".json")) as temporary:
+                temporary.write_text(content, encoding="utf-8")
         except OSError as error:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
             raise cannot_write(self.folder, error) from error
         self.written += 1
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from FAAnomalyLib.anomaly.candidates import analysis_mask
+from FAAnomalyLib.anomaly.screening import analysis_mask
 from FAAnomalyLib.evaluation.baselines.baseline_fill import BaselineFill
 from FAAnomalyLib.evaluation.baselines.harmonic_fill import HarmonicFill
 from FAAnomalyLib.evaluation.baselines.linear_fill import LinearFill

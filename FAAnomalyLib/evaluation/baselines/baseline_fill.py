@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from ...errors import FAError
-from ...preprocessing.template import TemplatePriors
+from ...preprocessing.template import BRAIN_PROBABILITY, WHITE_MATTER_PROBABILITY, TemplatePriors
 
 
 class BaselineFill(Protocol):
@@ -77,13 +77,14 @@ def with_hole_filled(fa: np.ndarray, hole: np.ndarray, values: np.ndarray | floa
 
 
 def context_white_matter(hole: np.ndarray, priors: TemplatePriors) -> np.ndarray:
-    """Visible voxels of white matter, bool (X, Y, Z): prior probability above 0.5, outside the hole.
+    """Visible voxels of white matter, bool (X, Y, Z): the prior says so, outside the hole.
 
     The visible brain stands in where the hole covers all white matter. Raises ``FAError('bad-request')`` when the
     hole covers the whole brain.
     """
-    for probability in (priors.white_matter, priors.brain):
-        context = (probability > 0.5) & ~hole
+    white_matter, brain = priors.white_matter > WHITE_MATTER_PROBABILITY, priors.brain > BRAIN_PROBABILITY
+    for tissue in (white_matter, brain):
+        context = tissue & ~hole
         if context.any():
             return context
     raise FAError("bad-request", "The hole leaves no context", "it covers the whole brain", "Choose a smaller region")

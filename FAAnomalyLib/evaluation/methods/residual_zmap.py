@@ -11,10 +11,11 @@ from collections.abc import Callable
 import numpy as np
 from scipy import ndimage
 
-from ...anomaly.candidates import EDGE_MM, analysis_mask
 from ...anomaly.regions import find_regions
-from ...anomaly.residual_maps import robust_location_and_scale
+from ...anomaly.robust_statistics import robust_location_and_scale
+from ...anomaly.screening import analysis_mask
 from ...preprocessing.model_grid import PreparedSubject
+from ...preprocessing.template import EDGE_MM
 from ...result import Result
 from ...volume import Volume
 from .registry import MethodContext, RegisteredMethod, register

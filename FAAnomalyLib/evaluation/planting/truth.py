@@ -10,13 +10,12 @@ import numpy as np
 
 from ...errors import FAError
 from ...preprocessing.model_grid import PreparedSubject
+from ...preprocessing.template import WHITE_MATTER_PROBABILITY
 from ...volume import Volume
 from ..cases import LESION, Case, EvaluationSubject
 from .lesions import plant, plant_relative, sphere, white_matter_centre
 from .shapes import LesionShape, resample_to_subject
 
-WHITE_MATTER = 0.5
-"""Warped prior above this, inside the brain, is white matter: for every method, ground truth and score alike."""
 MIN_TRUTH_ML = 0.5
 """A lesion shape with less of it in a subject's white matter is left out for that subject."""
 
@@ -30,7 +29,8 @@ class HealthyReference:
     volume
         The untouched FA map, validated, in [0, 1].
     white_matter
-        bool (X, Y, Z) on its grid: prior above :data:`WHITE_MATTER`, inside the brain.
+        bool (X, Y, Z) on its grid: prior above
+        :data:`~FAAnomalyLib.preprocessing.template.WHITE_MATTER_PROBABILITY`, inside the brain.
     template_to_subject
         4x4, template RAS mm -> subject RAS mm, from the registration of the untouched map.
     """
@@ -69,7 +69,7 @@ class GroundTruth:
 def healthy_reference(prepared: PreparedSubject) -> HealthyReference:
     """White matter of an untouched map that was registered."""
     grid = prepared.grid
-    white_matter = (grid.to_native(grid.priors.white_matter) > WHITE_MATTER) & prepared.native_brain
+    white_matter = (grid.to_native(grid.priors.white_matter) > WHITE_MATTER_PROBABILITY) & prepared.native_brain
     return HealthyReference(grid.native, white_matter, grid.alignment.matrix)
 
 
