@@ -9,7 +9,7 @@ people (the first by name), all with the same seed and steps, and lists the erro
 20 mm holes (white matter, bias removed) as training wrote it down; step 0 is the estimate that the network
 starts from.  The template should not know the person either (``faanomaly template --hold-out``).
 
-With --folds (as for ``faanomaly calibrate``) every network then judges the held-out person with spheres of
+With --folds (as for ``faanomaly calibrate``) every network then scores the held-out person with spheres of
 20 and 40 mm, FA +-0.2 and +-0.3, calibrated with the other people of the table, and the widest choice of
 people also with fewer (--calibrated; the first by name).  Run again, it goes on where it stopped.
 """
@@ -56,18 +56,18 @@ def main() -> None:
         *((widths, everybody) for widths in args.widths),
         *((usual, everybody[:number]) for number in args.numbers),
     ]
-    start, known = untrained(args), calibrators(args)
+    start, calibrating = untrained(args), calibrators(args)
     rows = []
     for widths, people in runs:
         folder = args.output / f"{widths.replace(',', '-')}_{len(people)}-people"
         curve = {0: start, **train(args, folder, widths, [p for p in everybody if p not in people])}
-        numbers = [len(known), *(args.calibrated if len(rows) == 0 else [])] if known else []
+        numbers = [len(calibrating), *(args.calibrated if len(rows) == 0 else [])] if calibrating else []
         rows.append(
             {
                 "widths": widths,
                 "people": len(people),
                 "rmse_fa_by_step": curve,
-                "dice_by_calibrated": {n: detect(args, folder, known[:n]) for n in numbers},
+                "dice_by_calibrated": {n: detect(args, folder, calibrating[:n]) for n in numbers},
             }
         )
         (args.output / "curves.json").write_text(json.dumps(rows, indent=2) + "\n")
@@ -129,35 +129,20 @@ def train(args: argparse.Namespace, folder: Path, widths: str, left_out: list[st
     names = json.loads((folder / "model" / "manifest.json").read_text())["training"]["held_out"]
     mine = [subject.path.name for subject in held_out_subjects(args)]
     with open(folder / "log.csv", newline="") as handle:
-        analysed = {
+        errors_by_step = {
             int(row["step"]): [float(e) for e in row["held_out_rmse_fa"].split()]
             for row in csv.DictReader(handle)
             if row["held_out_rmse_fa"]
         }
-    return {step: sum(errors[names.index(name)] for name in mine) / len(mine) for step, errors in analysed.items()}
+    return {
+        step: sum(errors[names.index(name)] for name in mine) / len(mine) for step, errors in errors_by_step.items()
+    }
 
 
-def detect(args: argparse.Namespace, folder: Path, known: list[str]) -> dict[str, dict[str, float]]:
-    """Dice at the automatic threshold and best Dice of every sphere, calibrated with the people *known*."""
-    folds = read_folds(args.folds)
-    table = args.output / f"{len(known)}-calibrated.csv"
-    with open(table, "w", newline="", encoding="utf-8") as handle:
-        csv.writer(handle).writerows([("person", "model"), *((person, folds[person]) for person in known)])
-    faanomaly(
-        [
-            "calibrate",
-            str(args.data),
-            "--folds",
-            str(table),
-            "--people",
-            str(args.people),
-            "-o",
-            str(folder / "model"),
-            "--work",
-            str(args.output / "calibration-passes"),
-        ]
-    )
-    out = folder / f"evaluation-{len(known)}"
+def detect(args: argparse.Namespace, folder: Path, calibrating: list[str]) -> dict[str, dict[str, float]]:
+    """Dice at the automatic threshold and best Dice of every sphere, calibrated with the people *calibrating*."""
+    calibrate(args, folder, calibrating)
+    out = folder / f"evaluation-{len(calibrating)}"
     faanomaly(
         [
             "evaluate",
@@ -181,14 +166,36 @@ def detect(args: argparse.Namespace, folder: Path, known: list[str]) -> dict[str
             "--resume",
         ]
     )
-    cells = json.loads((out / "evaluation.json").read_text())["planted"]
+    table = json.loads((out / "evaluation.json").read_text())["planted"]
     return {
-        f"{cell['diameter'] * 1.25:g} mm ±{cell['change']}": {
-            name: cell[name]["mean"] for name in ("dice", "dice_best")
+        f"{entry['diameter'] * 1.25:g} mm ±{entry['change']}": {
+            name: entry[name]["mean"] for name in ("dice", "dice_best")
         }
-        for cell in cells
-        if cell["method"] == "FAAnomaly" and cell["signs"] == "both"
+        for entry in table
+        if entry["method"] == "FAAnomaly" and entry["signs"] == "both"
     }
+
+
+def calibrate(args: argparse.Namespace, folder: Path, people: list[str]) -> None:
+    """Calibrate the model in *folder* with *people*."""
+    folds = read_folds(args.folds)
+    table = args.output / f"{len(people)}-calibrated.csv"
+    with open(table, "w", newline="", encoding="utf-8") as handle:
+        csv.writer(handle).writerows([("person", "model"), *((person, folds[person]) for person in people)])
+    faanomaly(
+        [
+            "calibrate",
+            str(args.data),
+            "--folds",
+            str(table),
+            "--people",
+            str(args.people),
+            "-o",
+            str(folder / "model"),
+            "--work",
+            str(args.output / "calibration-passes"),
+        ]
+    )
 
 
 def calibrators(args: argparse.Namespace) -> list[str]:
@@ -218,13 +225,13 @@ def error_table(rows: list[dict]) -> list[str]:
 
 def dice_table(rows: list[dict]) -> list[str]:
     """Dice (best Dice) by network and number of calibrating people, Markdown."""
-    told = [(row, n, found) for row in rows for n, found in row["dice_by_calibrated"].items()]
-    if not told:
+    measured = [(row, n, dice) for row in rows for n, dice in row["dice_by_calibrated"].items()]
+    if not measured:
         return []
-    names = list(told[0][2])
+    names = list(measured[0][2])
     lines = [f"| widths | people | calibrated with | {' | '.join(names)} |", "|" + "---|" * (len(names) + 3)]
-    for row, number, found in told:
-        scores = " | ".join(f"{found[name]['dice']:.2f} ({found[name]['dice_best']:.2f})" for name in names)
+    for row, number, dice in measured:
+        scores = " | ".join(f"{dice[name]['dice']:.2f} ({dice[name]['dice_best']:.2f})" for name in names)
         lines.append(f"| {row['widths']} | {row['people']} | {number} | {scores} |")
     return lines
 

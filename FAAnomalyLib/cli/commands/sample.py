@@ -102,14 +102,14 @@ def _planted(brain: Volume, template: Template, args: argparse.Namespace) -> dic
     import numpy as np
 
     from ...evaluation.planting.lesions import plant, sphere, white_matter_centre
-    from ...evaluation.planting.truth import anatomy
+    from ...evaluation.planting.truth import healthy_reference
     from ...preprocessing.model_grid import prepare
     from ...result import place
 
-    known = anatomy(prepare(brain, template))
-    centre = white_matter_centre(brain, known.white, args.diameter_mm, args.seed)
-    truth = sphere(brain, centre, args.diameter_mm) & known.white
-    print(f"planted FA {args.plant:+.2f} in {known.millilitres(truth):.1f} ml about {place(centre)} mm")
+    reference = healthy_reference(prepare(brain, template))
+    centre = white_matter_centre(brain, reference.white_matter, args.diameter_mm, args.seed)
+    truth = sphere(brain, centre, args.diameter_mm) & reference.white_matter
+    print(f"planted FA {args.plant:+.2f} in {reference.millilitres(truth):.1f} ml about {place(centre)} mm")
     return {
         "sample_fa.nii.gz": plant(brain, truth, args.plant),
         "sample_healthy.nii.gz": brain,
