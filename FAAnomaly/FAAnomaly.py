@@ -185,10 +185,10 @@ class FAAnomalyLogic(ScriptedLoadableModuleLogic):
     """
 
     def __init__(self) -> None:
-        from FAAnomalySlicer.logic import Detections
+        from FAAnomalySlicer.logic import RunManager
 
         ScriptedLoadableModuleLogic.__init__(self)
-        self.detections = Detections()
+        self.detections = RunManager()
 
     def getParameterNode(self) -> FAAnomalyParameterNode:
         """The panel's choices in the scene."""
@@ -199,11 +199,11 @@ class FAAnomalyLogic(ScriptedLoadableModuleLogic):
         return Installer(RESOURCES / "requirements.txt", slicer.util.confirmOkCancelDisplay, slicer.app.userSettings())
 
     def run(self, volumeNode, **options):
-        """Detect, wait for the end and return the result nodes; see :meth:`FAAnomalySlicer.logic.Detections.run`."""
+        """Detect, wait for the end and return the result nodes; see :meth:`FAAnomalySlicer.logic.RunManager.run`."""
         return self.detections.run(volumeNode, **options)
 
     def start(self, volumeNode, **options):
-        """Detect in the background and return at once; see :meth:`FAAnomalySlicer.logic.Detections.start`."""
+        """Detect in the background and return at once; see :meth:`FAAnomalySlicer.logic.RunManager.start`."""
         return self.detections.start(volumeNode, **options)
 
     def close(self) -> None:

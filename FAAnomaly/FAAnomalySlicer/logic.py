@@ -12,19 +12,19 @@ from slicer.i18n import tr as _
 from FAAnomalyLib.errors import FAError
 
 from .events.signal import Signal
-from .runs.connection import Connection
+from .runs.connection import EngineConnection
 from .runs.detection_run import CANCELLED, DetectionRun, RunOptions
 from .runs.live_preview import LivePreview
 from .scene.result_nodes import ResultNodes
 
 
-class Detections(slicer.util.VTKObservationMixin):
+class RunManager(slicer.util.VTKObservationMixin):
     """Starts detections.
 
     Parameters
     ----------
     connect
-        Makes a :class:`~.connection.Connection`; its argument says whether Qt's event loop runs.
+        Makes a :class:`~.runs.connection.EngineConnection`; its argument says whether Qt's event loop runs.
 
     Attributes
     ----------
@@ -36,17 +36,17 @@ class Detections(slicer.util.VTKObservationMixin):
         What the engine was last asked for in the background.
     """
 
-    def __init__(self, connect: Callable[[bool], Connection] = Connection) -> None:
+    def __init__(self, connect: Callable[[bool], EngineConnection] = EngineConnection) -> None:
         super().__init__()
         self.log = Signal()
         self.running: DetectionRun | None = None
         self.last_request: dict = {}
         self._connect = connect
-        self._connections: dict[bool, Connection] = {}
+        self._connections: dict[bool, EngineConnection] = {}
         # Engines end with this object: a script's FAAnomalyLogic() is often not kept.
         weakref.finalize(self, _close, self._connections)
 
-    def connection(self, event_loop: bool) -> Connection:
+    def connection(self, event_loop: bool) -> EngineConnection:
         """The engine for callers with or without an event loop; made when first asked for, not started yet."""
         if event_loop not in self._connections:
             connection = self._connections[event_loop] = self._connect(event_loop)
@@ -81,8 +81,8 @@ class Detections(slicer.util.VTKObservationMixin):
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self._on_scene_closes)
         return detection
 
-    def lens(self) -> LivePreview:
-        """A healthy lens on the engine of the background runs."""
+    def live_preview(self) -> LivePreview:
+        """A live preview on the engine of the background runs."""
         return LivePreview(self.connection(event_loop=True))
 
     def run(
@@ -143,6 +143,6 @@ def make_run_options(
     return RunOptions(volumeNode, roi, segment, threshold, signs, previous, options)
 
 
-def _close(connections: dict[bool, Connection]) -> None:
+def _close(connections: dict[bool, EngineConnection]) -> None:
     for connection in connections.values():
         connection.close()

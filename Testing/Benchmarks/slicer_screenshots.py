@@ -144,8 +144,8 @@ def picture_lens(widget) -> None:
 
 def wait_for_lens(widget) -> None:
     """Wait until nothing is being filled."""
-    section = widget.panel.lens
-    slicer_harness.pump_until(lambda: section._picture.node is not None and not section._lens.busy, LONGEST)
+    section = widget.panel.preview
+    slicer_harness.pump_until(lambda: section._picture.node is not None and not section._preview.busy, LONGEST)
 
 
 def strongest(widget) -> np.ndarray:

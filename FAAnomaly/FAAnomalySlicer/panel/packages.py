@@ -22,7 +22,7 @@ class Packages:
     def __init__(self, context: PanelContext) -> None:
         self._context = context
         self._installing = False
-        self._go_on = Debouncer(context.guarded(self._continue))
+        self._resume = Debouncer(context.guarded(self._continue))
 
     @property
     def problem(self) -> str:
@@ -43,7 +43,7 @@ class Packages:
         finally:
             self._set_installing(False)
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         """Continue, soon, an installation that the user agreed to before Slicer was restarted.
 
         Only where that user sees it: not in a script without a main window, and not while Slicer tests itself.
@@ -52,11 +52,11 @@ class Packages:
             return
         if not self._installing and self._context.logic.installer().pending():
             self._context.ui.statusLabel.text = _("The installation that you agreed to goes on…")
-            self._go_on.trigger()
+            self._resume.trigger()
 
     def stop(self) -> None:
         """The panel goes."""
-        self._go_on.stop()
+        self._resume.stop()
 
     def _continue(self) -> None:
         outcome = ""

@@ -33,10 +33,10 @@ class Panel:
         self.input, self.region = InputSection(context), RegionSection(context)
         self._packages = Packages(context)
         self.run = RunSection(context, self._packages, [lambda: self.input.problem, lambda: self.region.problem])
-        self.results, self.lens = ResultsSection(context), PreviewSection(context, self._packages)
+        self.results, self.preview = ResultsSection(context), PreviewSection(context, self._packages)
         self.advanced, self.log = AdvancedSection(context, self._packages), LogSection(context)
         self.run.ended.connect(self._on_ended)
-        self._sections = [self.input, self.region, self.run, self.results, self.lens, self.advanced]
+        self._sections = [self.input, self.region, self.run, self.results, self.preview, self.advanced]
         self._watch = Observer([vtk.vtkCommand.ModifiedEvent], self._on_parameters_changed)
 
     @property
@@ -63,7 +63,7 @@ class Panel:
     def sceneCloses(self) -> None:
         """The scene is about to go: cancel, forget all nodes."""
         self.run.cancel()
-        self.lens.turn_off()
+        self.preview.turn_off()
         self.setParameterNode(None)
         self.region.sceneCloses()
         self.results.sceneCloses()
@@ -72,26 +72,26 @@ class Panel:
     def enter(self) -> None:
         """The module is opened, perhaps for the first time since a restart that an installation asked for."""
         self._context.problems_changed.emit()
-        self._packages.go_on()
+        self._packages.resume()
 
     def exit(self) -> None:
         """Another module is opened: the lens would follow a box that belongs to somebody else."""
-        self.lens.turn_off()
+        self.preview.turn_off()
         self.results.exit()
 
     def close(self) -> None:
         """Let go of everything."""
         self._packages.stop()
         self.run.cancel()
-        self.lens.turn_off()
+        self.preview.turn_off()
         self.setParameterNode(None)
         for section in (self.input, self.region, self.results, self.advanced, self.log):
             section.close()
 
     def _on_ended(self, detection) -> None:
         # Who looked through the lens wants to see the same place, in full quality.
-        shown = Shown.PSEUDO_HEALTHY if self.lens.on else Shown.Z_MAP
-        self.lens.turn_off()
+        shown = Shown.PSEUDO_HEALTHY if self.preview.on else Shown.Z_MAP
+        self.preview.turn_off()
         self.results.show_new(detection, shown)
 
     def _on_parameters_changed(self, caller, event) -> None:

@@ -14,7 +14,7 @@ from ..runs.live_preview import LivePreview, PreviewPicture
 from ..scene.choices import RegionMode, request_options
 from .packages import Packages
 from .panel_context import Observer, PanelContext, show_text
-from .roi_tools import has_size, new_box, place_lens
+from .roi_tools import has_size, new_box, place_preview_box
 
 MOVE_MS = 30
 
@@ -24,7 +24,7 @@ class PreviewSection:
 
     def __init__(self, context: PanelContext, packages: Packages) -> None:
         self._context, self._ui, self._packages = context, context.ui, packages
-        self._lens: LivePreview | None = None
+        self._preview: LivePreview | None = None
         self._picture = PreviewPicture()
         self._sent = 0.0
         roi_class = slicer.vtkMRMLMarkupsROINode
@@ -38,7 +38,7 @@ class PreviewSection:
     @property
     def on(self) -> bool:
         """Whether the lens is on."""
-        return self._lens is not None
+        return self._preview is not None
 
     def update(self) -> None:
         """Follow the parameter node: another volume, another box, or none."""
@@ -66,17 +66,17 @@ class PreviewSection:
         if parameters.roi is None:
             parameters.roi = new_box()
         if not has_size(parameters.roi):
-            place_lens(parameters.roi, parameters.inputVolume)
-        self._lens = context.logic.detections.lens()
-        self._lens.filled.connect(self._on_filled)
-        self._lens.failed.connect(self._on_failed)
+            place_preview_box(parameters.roi, parameters.inputVolume)
+        self._preview = context.logic.detections.live_preview()
+        self._preview.filled.connect(self._on_filled)
+        self._preview.failed.connect(self._on_failed)
         self._roi.watch(parameters.roi)
         show_text(self._ui.lensInfoLabel, _("The engine is starting; then drag the box."))
         self._fill()
 
     def turn_off(self) -> None:
         """Forget the fill in flight and give the views back."""
-        lens, self._lens = self._lens, None
+        lens, self._preview = self._preview, None
         self._roi.watch(None)
         self._move.stop()
         if lens is not None:
@@ -90,8 +90,8 @@ class PreviewSection:
 
     def _pause(self) -> None:
         self._move.stop()
-        if self._lens is not None:
-            self._lens.stop()
+        if self._preview is not None:
+            self._preview.stop()
 
     def _on_toggled(self, on: bool) -> None:
         if on == self.on:
@@ -112,13 +112,13 @@ class PreviewSection:
         parameters = self._context.parameters
         if self.on and parameters is not None and self._context.detection is None and has_size(parameters.roi):
             self._sent = time.monotonic()
-            self._lens.show(parameters.inputVolume, parameters.roi, request_options(parameters))
+            self._preview.show(parameters.inputVolume, parameters.roi, request_options(parameters))
 
     def _on_filled(self, array, record) -> None:
         first = self._picture.node is None
         self._picture.show(array, record)
         if first and self._picture.node is not None:
-            self._context.views.show_instead(self._picture.node)
+            self._context.views.show_single(self._picture.node)
         show_text(
             self._ui.lensInfoLabel,
             _("Draft in {seconds:.1f} s. Press Apply for full quality.").format(seconds=time.monotonic() - self._sent),

@@ -13,7 +13,7 @@ from ..events.debounce import Debouncer
 from ..scene.choices import RegionMode
 from ..scene.geometry import ijk_to_ras, roi_mask, segment_mask
 from .panel_context import Observer, PanelContext, show_text
-from .roi_tools import Placing, fit_to_brain, has_size, new_box, show_as_outline
+from .roi_tools import PlaceMode, fit_to_brain, has_size, new_box, show_as_outline
 
 INFO_MS = 150
 
@@ -43,9 +43,9 @@ class RegionSection:
             ],
             self._on_segmentation_changed,
         )
-        self._placing = Placing()
+        self._place_mode = PlaceMode()
         self._interaction = Observer([slicer.vtkMRMLInteractionNode.InteractionModeChangedEvent], self._on_mode_changed)
-        self._interaction.watch(self._placing.interaction)
+        self._interaction.watch(self._place_mode.interaction)
         self._info = Debouncer(self._show_info, INFO_MS)
         ui = self._ui
         ui.roiPlaceButton.connect("clicked(bool)", context.guarded(self._place))
@@ -92,10 +92,10 @@ class RegionSection:
         self._info.stop()
 
     def _place(self) -> None:
-        if self._placing.active:
-            self._placing.end()
+        if self._place_mode.active:
+            self._place_mode.end()
         else:
-            self._placing.begin(self._roi_or_new())
+            self._place_mode.begin(self._roi_or_new())
 
     def _fit(self) -> None:
         parameters = self._context.parameters
@@ -115,7 +115,7 @@ class RegionSection:
         return parameters.roi
 
     def _on_mode_changed(self, caller, event) -> None:
-        self._ui.roiPlaceButton.checked = self._placing.active
+        self._ui.roiPlaceButton.checked = self._place_mode.active
 
     def _on_region_changed(self, caller, event) -> None:
         self._info.trigger()

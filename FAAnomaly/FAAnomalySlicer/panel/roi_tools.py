@@ -11,7 +11,7 @@ from FAAnomalyLib.errors import FAError
 
 from ..scene.geometry import ijk_to_ras, parent_to_world, voxels
 
-LENS_MM = 30.0
+PREVIEW_BOX_MM = 30.0
 BRAIN_SHARE = 0.05
 """A voxel counts as brain, for fitting a box, above this share of the largest value."""
 
@@ -34,14 +34,14 @@ def fit_to_brain(roi, volume) -> None:
     _set_box(roi, volume, (low + high) / 2, high - low + 1)
 
 
-def place_lens(roi, volume) -> None:
+def place_preview_box(roi, volume) -> None:
     """Make *roi* a box of 30 mm in one hemisphere of the brain in *volume*, along the volume's axes."""
     low, high = _brain_extent(volume)
     to_world = parent_to_world(volume) @ ijk_to_ras(volume)
     lateral = int(np.abs(to_world[0, :3]).argmax())  # the voxel axis that runs from left to right
     center = (low + high) / 2
     center[lateral] += (high - low)[lateral] / 5
-    _set_box(roi, volume, center, LENS_MM / np.linalg.norm(to_world[:3, :3], axis=0))
+    _set_box(roi, volume, center, PREVIEW_BOX_MM / np.linalg.norm(to_world[:3, :3], axis=0))
 
 
 def show_as_outline(roi, visible: bool) -> None:
@@ -54,7 +54,7 @@ def show_as_outline(roi, visible: bool) -> None:
             display.SetPropertiesLabelVisibility(False)
 
 
-class Placing:
+class PlaceMode:
     """Slicer's own place mode, for one ROI."""
 
     def __init__(self) -> None:

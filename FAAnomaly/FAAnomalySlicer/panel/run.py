@@ -57,7 +57,7 @@ class RunSection:
         self._started = 0.0
         self._kind = ""
         self._expected_for = ""
-        self._end = Debouncer(self._tell_end)
+        self._end = Debouncer(self._emit_ended)
         self._ended_run: DetectionRun | None = None
         self._ui.progressBar.maximum = FULL
         self._ui.applyButton.connect("clicked(bool)", context.guarded(self._on_apply))
@@ -158,7 +158,7 @@ class RunSection:
             ui.statusLabel.text = _("Failed.")
             self._show_failure(detection.error)
 
-    def _tell_end(self) -> None:
+    def _emit_ended(self) -> None:
         if self._context.parameters is not None:
             self.ended.emit(self._ended_run)
         self._ended_run = None

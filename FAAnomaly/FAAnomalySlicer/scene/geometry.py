@@ -155,7 +155,7 @@ def write_input(volumeNode, path: str | os.PathLike) -> InputRecord:
 
 
 @dataclass(frozen=True, eq=False)
-class Box:
+class OrientedBox:
     """A ROI in a volume's local frame.
 
     Attributes
@@ -176,7 +176,7 @@ class Box:
     inside_out: bool
 
 
-def roi_in_volume(roiNode, volumeNode) -> Box:
+def roi_in_volume(roiNode, volumeNode) -> OrientedBox:
     """The box of a ``vtkMRMLMarkupsROINode`` in the local frame of *volumeNode*, all transforms honoured.
 
     Raises ``FAError('bad-request')`` when the ROI has no size yet, or when it would be no box there:
@@ -212,10 +212,10 @@ def roi_in_volume(roiNode, volumeNode) -> Box:
             _("the volume's transform stretches it along other axes than its own"),
             _("Harden the volume's transform or turn the ROI along the volume's axes"),
         )
-    return Box(local[:3, 3], axes, size * lengths, bool(roiNode.GetInsideOut()))
+    return OrientedBox(local[:3, 3], axes, size * lengths, bool(roiNode.GetInsideOut()))
 
 
-def box_mask(box: Box, shape_kji: tuple[int, int, int], affine: np.ndarray) -> np.ndarray:
+def box_mask(box: OrientedBox, shape_kji: tuple[int, int, int], affine: np.ndarray) -> np.ndarray:
     """Bool array (k, j, i): the voxels whose centre lies in the box, or outside when it is inside out."""
     inside = np.zeros(shape_kji, dtype=bool)
     # Only the voxels between the box's corners are looked at, so that it is fast in a large volume.
@@ -240,7 +240,7 @@ def roi_mask(roiNode, volumeNode) -> np.ndarray:
     return box_mask(roi_in_volume(roiNode, volumeNode), voxels(volumeNode).shape, ijk_to_ras(volumeNode))
 
 
-def write_roi(roiNode, volumeNode, path: str | os.PathLike) -> Box:
+def write_roi(roiNode, volumeNode, path: str | os.PathLike) -> OrientedBox:
     """Write the ROI in the volume's local frame as ``.mrk.json``, which the engine and Slicer read.
 
     Raises as :func:`roi_in_volume`, and ``FAError('bad-request')`` when it means no voxel of the volume.

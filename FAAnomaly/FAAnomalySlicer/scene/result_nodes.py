@@ -29,7 +29,7 @@ from . import subject_hierarchy as folder
 from .report_text import keep_report, report_of
 from .result_files import ResultArrays, read_result, read_volume
 from .rollback import Rollback
-from .threshold import Selection, both_tails, select, show_found
+from .threshold import Selection, both_tails, select, show_selection
 
 __all__ = [
     "ResultArrays",
@@ -106,7 +106,7 @@ def recall(holder) -> ResultNodes | None:
         node = holder.GetNodeReference(ROLE + name)
         if node is not None and node.GetNodeReferenceID(INPUT) == holder.GetID():
             found[name] = node
-    return ResultNodes(**found, folder=folder.of_nodes(found.values())) if found else None
+    return ResultNodes(**found, folder=folder.result_folder(found.values())) if found else None
 
 
 def import_result(
@@ -190,8 +190,8 @@ def _commit(scene, arrays, images, scale, inputNode, previous, name, selection, 
     same = inputNode is not None and _on_grid(inputNode, arrays)
     segmentation.SetReferenceImageGeometryParameterFromVolumeNode(inputNode if same else nodes["zMap"])
     result = ResultNodes(**nodes)
-    show_found(result, selection)
-    result.folder = folder.put_together(scene, inputNode, name, nodes.values(), previous.nodes().values())
+    show_selection(result, selection)
+    result.folder = folder.gather_in_folder(scene, inputNode, name, nodes.values(), previous.nodes().values())
     if inputNode is not None:
         remember(inputNode, result)
         if report is not None:
@@ -311,7 +311,7 @@ def _all_or_nothing(scene, inputNode, previous: ResultNodes):
         for node in _all_nodes(scene):
             if node.GetScene() is not None and node.GetID() not in before:
                 scene.RemoveNode(node)
-        folder.remove_others(scene, items)
+        folder.remove_new_items(scene, items)
         undo()
         raise
 

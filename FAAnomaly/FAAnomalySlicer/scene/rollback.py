@@ -24,14 +24,14 @@ class Rollback:
     """
 
     def __init__(self, nodes: Iterable, holders: Iterable = ()) -> None:
-        self._ways_back: list[Callable[[], None]] = []
+        self._undo: list[Callable[[], None]] = []
         for node in nodes:
-            self._ways_back += [_references(node), _attributes(node), *_contents(node)]
-        self._ways_back += [_references(node) for node in holders]
+            self._undo += [_references(node), _attributes(node), *_contents(node)]
+        self._undo += [_references(node) for node in holders]
 
     def __call__(self) -> None:
         """Put everything back. Nodes that were added meanwhile have to be removed before."""
-        for way_back in self._ways_back:
+        for way_back in self._undo:
             way_back()
 
 

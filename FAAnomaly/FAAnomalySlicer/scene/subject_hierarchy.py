@@ -11,7 +11,7 @@ NONE = 0
 """No item; also when the scene has no subject hierarchy."""
 
 
-def of_nodes(nodes) -> int:
+def result_folder(nodes) -> int:
     """The result folder that one of *nodes* lies in, 0 when none does."""
     for node in nodes:
         hierarchy = _hierarchy(node.GetScene())
@@ -32,13 +32,13 @@ def all_items(scene) -> set[int]:
     return {items.GetId(number) for number in range(items.GetNumberOfIds())}
 
 
-def remove_others(scene, items: set[int]) -> None:
+def remove_new_items(scene, items: set[int]) -> None:
     """Remove every item of the subject hierarchy that is not among *items*."""
     for item in all_items(scene) - items:
         _hierarchy(scene).RemoveItem(item)
 
 
-def put_together(scene, inputNode, name: str, nodes, earlier) -> int:
+def gather_in_folder(scene, inputNode, name: str, nodes, earlier) -> int:
     """Put *nodes* into one folder beside *inputNode* and return its item.
 
     The folder of the *earlier* nodes is used again, and those stay wherever the user moved them.
@@ -47,7 +47,7 @@ def put_together(scene, inputNode, name: str, nodes, earlier) -> int:
     if hierarchy is None:
         return NONE
     nodes, earlier = list(nodes), list(earlier)
-    folder = of_nodes(earlier)
+    folder = result_folder(earlier)
     if not folder and len(earlier) == len(nodes):
         return NONE  # the user took them all out of it
     if not folder:

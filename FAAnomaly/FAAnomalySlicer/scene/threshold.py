@@ -75,7 +75,7 @@ def apply_threshold(nodes, threshold, signs: str = "both") -> list[Region]:
 
     Raises ``FAError('bad-request')`` when z-map or difference are gone or do not fit each other.
     """
-    return show_found(nodes, prepare_search(nodes, threshold, signs)())
+    return show_selection(nodes, prepare_search(nodes, threshold, signs)())
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,7 +136,7 @@ def prepare_search(nodes, threshold, signs: str = "both") -> Callable[[], Select
     return lambda: Selection(search_regions(z, difference, affine, *limits), threshold, signs)
 
 
-def show_found(nodes, selection: Selection) -> list[Region]:
+def show_selection(nodes, selection: Selection) -> list[Region]:
     """Put what a search found into segmentation and table, and note there what was asked for; the regions."""
     kept, found = {THRESHOLD: as_text(selection.threshold), SHOWN_SIGNS: selection.signs}, selection.found
     if nodes.segmentation is not None:

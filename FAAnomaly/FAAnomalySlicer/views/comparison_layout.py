@@ -6,7 +6,7 @@ import slicer
 import slicer.util
 from slicer.i18n import tr as _
 
-from .slice_views import COMPARED, INPUT, PSEUDO_HEALTHY, Z_MAP, fit, same_window
+from .slice_views import COMPARED, INPUT, PSEUDO_HEALTHY, Z_MAP, fit, match_window
 
 LAYOUT_ID = 4137
 """Numbers of Slicer's own layouts are below 1000."""
@@ -48,7 +48,7 @@ class Comparison:
             self._before = layout.GetViewArrangement()
             layout.SetViewArrangement(LAYOUT_ID)
         if inputNode is not None and nodes.pseudoHealthy is not None:
-            same_window(inputNode, nodes.pseudoHealthy)
+            match_window(inputNode, nodes.pseudoHealthy)
         volumes = {
             INPUT: (inputNode, None),
             PSEUDO_HEALTHY: (nodes.pseudoHealthy, None),

@@ -69,7 +69,7 @@ class SliceViews:
     Attributes
     ----------
     shown
-        ``input``, ``pseudo-healthy``, ``z-map``, ``other`` (:meth:`show_instead`), or None while the views
+        ``input``, ``pseudo-healthy``, ``z-map``, ``other`` (:meth:`show_single`), or None while the views
         are the user's.
     """
 
@@ -105,10 +105,10 @@ class SliceViews:
         background = self._present(nodes.pseudoHealthy if what == PSEUDO_HEALTHY else below, what)
         foreground = self._present(nodes.zMap, what) if what == Z_MAP else None
         if what == PSEUDO_HEALTHY and inputNode is not None:
-            same_window(inputNode, nodes.pseudoHealthy)
+            match_window(inputNode, nodes.pseudoHealthy)
         self._put(what, background, foreground)
 
-    def show_instead(self, volumeNode) -> None:
+    def show_single(self, volumeNode) -> None:
         """Show one volume and nothing over it."""
         self._put("other", self._present(volumeNode, ""), None)
 
@@ -180,7 +180,7 @@ def jump_to(ras, volumeNode) -> None:
     slicer.vtkMRMLSliceNode.JumpAllSlices(volumeNode.GetScene(), *world, slicer.vtkMRMLSliceNode.CenteredJumpSlice)
 
 
-def same_window(inputNode, pseudoHealthy) -> None:
+def match_window(inputNode, pseudoHealthy) -> None:
     """The same brightness means the same FA, so that toggling shows nothing but the difference."""
     given, shown = inputNode.GetScalarVolumeDisplayNode(), pseudoHealthy.GetScalarVolumeDisplayNode()
     if given is not None and shown is not None:

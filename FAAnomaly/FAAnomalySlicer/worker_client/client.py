@@ -14,14 +14,14 @@ from FAAnomalyLib.errors import FAError
 
 from ..events.signal import Signal
 from ..events.timer import Timer
-from .failure_messages import error_of_ending, known_error
+from .failure_messages import error_of_exit, error_of_answer
 from .job import CANCELLING, RUNNING, WAITING, Job, cancelled
-from .process import Ending, Process
+from .process import ProcessExit, Process
 from .session import WorkerSession
-from .termination import Patience
+from .termination import Timeouts
 
 LOG_LINES = 200
-DEFAULT_PATIENCE = Patience()
+DEFAULT_TIMEOUTS = Timeouts()
 
 
 class EngineClient:
@@ -37,7 +37,7 @@ class EngineClient:
         The worker's command line, and what is added to this process' environment.
     timer
         Calls back later: ``QtTimer`` or ``PollTimer``, as fits the process.
-    patience
+    timeouts
         How long the worker may take before it is ended.
 
     Attributes
@@ -58,13 +58,13 @@ class EngineClient:
         command: list[str],
         environment: dict[str, str],
         timer: Timer,
-        patience: Patience = DEFAULT_PATIENCE,
+        timeouts: Timeouts = DEFAULT_TIMEOUTS,
     ) -> None:
         self.log, self.state = Signal(), Signal()
         self.status = "stopped"
         self.recent_log: deque[str] = deque(maxlen=LOG_LINES)
         self._make_process, self._command, self._environment = make_process, command, environment
-        self._timer, self._patience = timer, patience
+        self._timer, self._timeouts = timer, timeouts
         self._numbers = itertools.count(1)
         self._session: WorkerSession | None = None
         self._leaving: list[WorkerSession] = []
@@ -110,7 +110,7 @@ class EngineClient:
         self._job = job
         if self._session.hello is not None:
             self._begin(job)
-        self._announce()
+        self._update_status()
         return job
 
     def cancel(self, job: Job) -> None:
@@ -123,7 +123,7 @@ class EngineClient:
         job.state = CANCELLING
         session = self._session
         session.send(_encode(next(self._numbers), "cancel", {"id": job.id}))
-        self._timer.after(self._patience.cancel, lambda: self._insist(job, session))
+        self._timer.after(self._timeouts.cancel, lambda: self._force_end(job, session))
 
     def shutdown(self) -> None:
         """End the worker, and with it the job in flight. Does not wait; works while Slicer quits, too.
@@ -135,7 +135,7 @@ class EngineClient:
         if self._job is not None:
             self.cancel(self._job)
         self._session.leave()
-        self._announce()
+        self._update_status()
 
     def poll(self, seconds: float = 0.0) -> None:
         """Deliver what has come in, waiting at most *seconds* for it. Without effect where Qt's event loop does it."""
@@ -146,29 +146,29 @@ class EngineClient:
         self._timer.poll()
 
     def _open_session(self) -> None:
-        session = self._session = WorkerSession(self._make_process(), self._timer, self._patience)
+        session = self._session = WorkerSession(self._make_process(), self._timer, self._timeouts)
         session.log.connect(self._on_log)
         session.greeted.connect(lambda: self._on_greeted(session))
         session.message.connect(lambda message: self._on_message(session, message))
         session.unusable.connect(lambda error: self._on_unusable(session, error))
         session.ended.connect(lambda ending: self._on_ended(session, ending))
         session.start(self._command, self._environment)
-        self._announce()
+        self._update_status()
 
     def _begin(self, job: Job) -> None:
         job.state = RUNNING
         self._session.begin_job(_encode(job.id, job.method, job.params))
 
-    def _insist(self, job: Job, session: WorkerSession) -> None:
+    def _force_end(self, job: Job, session: WorkerSession) -> None:
         if not job.over:
             self._on_log(_("The engine does not answer and is being ended"))
             session.force()
-            self._announce()
+            self._update_status()
 
     def _on_greeted(self, session: WorkerSession) -> None:
         if session is self._session and self._job is not None:
             self._begin(self._job)
-        self._announce()
+        self._update_status()
 
     def _on_message(self, session: WorkerSession, message: dict) -> None:
         job = self._job
@@ -184,7 +184,7 @@ class EngineClient:
         elif kind == "result":
             self._end_job(result={key: value for key, value in message.items() if key not in ("type", "id")})
         else:
-            self._end_job(error=known_error(message))
+            self._end_job(error=error_of_answer(message))
 
     def _report(self, job: Job, message: dict) -> None:
         fraction, eta = message.get("fraction"), message.get("eta_s")
@@ -199,12 +199,12 @@ class EngineClient:
             self._leaving.append(session)
             self._end_job(error=error)
 
-    def _on_ended(self, session: WorkerSession, ending: Ending) -> None:
+    def _on_ended(self, session: WorkerSession, ending: ProcessExit) -> None:
         if session in self._leaving:
             self._leaving.remove(session)
         if session is self._session:
             self._session = None
-            error = error_of_ending(ending, session.last_words)
+            error = error_of_exit(ending, session.last_log_lines)
             if not session.leaving:
                 self._on_log(str(error))
             self._end_job(error=error)
@@ -216,11 +216,11 @@ class EngineClient:
     def _end_job(self, result: dict | None = None, error: FAError | None = None) -> None:
         # The job is let go before anybody hears of it: a listener may submit the next one.
         job, self._job = self._job, None
-        self._announce()
+        self._update_status()
         if job is not None:
             job.end(result, error)
 
-    def _announce(self) -> None:
+    def _update_status(self) -> None:
         session = self._session
         if session is None:
             status = "stopped"

@@ -10,7 +10,7 @@ from slicer.i18n import tr as _
 
 from FAAnomalyLib.errors import EXIT_STATUS, FAError
 
-from .process import Ending
+from .process import ProcessExit
 
 LAST_LINES = 3
 LINE_LENGTH = 200
@@ -18,23 +18,23 @@ SIGKILL, SIGILL = 9, 4
 MAX_SIGNALS = 65
 SHELL_OFFSET = 128
 """A shell that waited for a killed program ends with this plus the number of the signal."""
-NO_MEMORY_STATUS = (0xC0000017, 0xC000012D)
+OUT_OF_MEMORY_STATUS = (0xC0000017, 0xC000012D)
 """What Windows ends a program with when memory is short."""
-LAUNCHER_SAYS = "exit abnormally"
+LAUNCHER_MESSAGE = "exit abnormally"
 """What Slicer's launcher prints when its program was killed or crashed; it hides by what, behind exit status 1."""
-CRASH_SAYS = "Fatal Python error"
+CRASH_MESSAGE = "Fatal Python error"
 """What Python prints when it crashes (``PYTHONFAULTHANDLER``); a killed Python prints nothing."""
-NO_MEMORY_SAYS = re.compile(r"out of memory|bad_alloc|MemoryError|cannot allocate memory", re.IGNORECASE)
-NO_ENGINE_SAYS = re.compile(r"No module named '?FAAnomalyLib")
+OUT_OF_MEMORY_MESSAGE = re.compile(r"out of memory|bad_alloc|MemoryError|cannot allocate memory", re.IGNORECASE)
+ENGINE_MISSING_MESSAGE = re.compile(r"No module named '?FAAnomalyLib")
 
 
-def known_error(answer: dict) -> FAError:
+def error_of_answer(answer: dict) -> FAError:
     """The :class:`~FAAnomalyLib.errors.FAError` in an ``error`` answer; a code that nobody knows is a ``bug``."""
     code, what, why, fix = (str(answer.get(name) or "") for name in ("code", "what", "why", "fix"))
     return FAError(code if code in EXIT_STATUS else "bug", what or _("The engine failed without a reason"), why, fix)
 
 
-def error_of_ending(ending: Ending, log: Sequence[str]) -> FAError:
+def error_of_exit(ending: ProcessExit, log: Sequence[str]) -> FAError:
     """The error of a job whose engine ended without an answer.
 
     Parameters
@@ -53,10 +53,10 @@ def error_of_ending(ending: Ending, log: Sequence[str]) -> FAError:
         )
     said = "\n".join(log)
     number = _signal_number(ending, said)
-    if number == SIGKILL or NO_MEMORY_SAYS.search(said) or _unsigned(ending.code) in NO_MEMORY_STATUS:
+    if number == SIGKILL or OUT_OF_MEMORY_MESSAGE.search(said) or _unsigned(ending.code) in OUT_OF_MEMORY_STATUS:
         code, what = "out-of-memory", _("The engine was ended by the system, most likely because memory ran out")
         fix = _("Close other programs, choose fewer samples or a smaller region, or run on the CPU")
-    elif NO_ENGINE_SAYS.search(said):
+    elif ENGINE_MISSING_MESSAGE.search(said):
         code, what, fix = "missing", _("The engine is not installed"), _("Install FAAnomaly again")
     elif number == SIGILL:
         code, what = "missing", _("The engine met a processor instruction that this computer lacks")
@@ -67,7 +67,7 @@ def error_of_ending(ending: Ending, log: Sequence[str]) -> FAError:
     return FAError(code, what, _why(ending, number, log), fix)
 
 
-def error_of_silence(seconds: float, log: Sequence[str]) -> FAError:
+def error_of_start_timeout(seconds: float, log: Sequence[str]) -> FAError:
     """The error of a job whose engine has not said a word within *seconds* of its start."""
     return FAError(
         "bug",
@@ -89,7 +89,7 @@ def error_of_protocol(theirs: object, version: object, ours: int) -> FAError:
     )
 
 
-def _signal_number(ending: Ending, said: str) -> int | None:
+def _signal_number(ending: ProcessExit, said: str) -> int | None:
     code = ending.code
     if code is None:
         return None
@@ -97,10 +97,10 @@ def _signal_number(ending: Ending, said: str) -> int | None:
         return -code
     if SHELL_OFFSET < code < SHELL_OFFSET + MAX_SIGNALS:
         return code - SHELL_OFFSET
-    return SIGKILL if LAUNCHER_SAYS in said and CRASH_SAYS not in said else None
+    return SIGKILL if LAUNCHER_MESSAGE in said and CRASH_MESSAGE not in said else None
 
 
-def _code_of_status(ending: Ending) -> str:
+def _code_of_status(ending: ProcessExit) -> str:
     if ending.kind == "exit":
         for code in ("missing", "out-of-memory"):
             if ending.code == EXIT_STATUS[code]:
@@ -108,7 +108,7 @@ def _code_of_status(ending: Ending) -> str:
     return "bug"
 
 
-def _why(ending: Ending, number: int | None, log: Sequence[str]) -> str:
+def _why(ending: ProcessExit, number: int | None, log: Sequence[str]) -> str:
     if number is not None:
         try:
             how = _("ended by signal {name}").format(name=signal.Signals(number).name)

@@ -51,6 +51,12 @@ class Job:
         """Whether it has ended; ``finished`` is emitted right after."""
         return self.state in (DONE, FAILED, CANCELLED)
 
+    def answer(self) -> dict:
+        """The engine's answer. Raises the error of a job that failed or was cancelled."""
+        if self.result is None:
+            raise self.error or RuntimeError("the job has not ended")
+        return self.result
+
     def cancel(self) -> None:
         """Ask for its end; without effect when it has ended or was asked already."""
         if not self.over and self.state != CANCELLING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-LONGEST_LINE = 16 * 2**20
+MAX_LINE_BYTES = 16 * 2**20
 
 
 class LineBuffer:
@@ -14,7 +14,7 @@ class LineBuffer:
         Bytes after which a line is cut, so that a program gone mad does not fill the memory.
     """
 
-    def __init__(self, longest: int = LONGEST_LINE) -> None:
+    def __init__(self, longest: int = MAX_LINE_BYTES) -> None:
         self._rest = bytearray()
         self._searched = 0
         self._longest = longest

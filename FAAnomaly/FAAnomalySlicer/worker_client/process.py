@@ -11,7 +11,7 @@ from ..events.signal import Signal
 
 
 @dataclass(frozen=True)
-class Ending:
+class ProcessExit:
     """How a program ended.
 
     Attributes
@@ -40,7 +40,7 @@ class Process(Protocol):
     line, log
         One line of standard output and of standard error (``str``), without its end.
     ended
-        An :class:`Ending`, exactly once, after the last line.
+        An :class:`ProcessExit`, exactly once, after the last line.
     """
 
     line: Signal
@@ -73,12 +73,12 @@ class Process(Protocol):
         """Deliver what has come in, waiting at most *seconds* for it. Without effect where an event loop delivers."""
 
 
-def is_other_program(pid: object, *own: int) -> bool:
+def is_other_process(pid: object, *own: int) -> bool:
     """Whether *pid* can be the number of a program that is neither this one nor one of *own*."""
     return isinstance(pid, int) and not isinstance(pid, bool) and pid > 1 and pid not in (os.getpid(), *own)
 
 
-def signal_program(pid: int, by_force: bool) -> None:
+def signal_process(pid: int, by_force: bool) -> None:
     """Ask program *pid* to end, or end it; without effect when it has ended already.
 
     Windows knows no asking: there only *by_force* does something.

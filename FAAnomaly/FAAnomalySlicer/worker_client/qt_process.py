@@ -10,7 +10,7 @@ from functools import partial
 
 from ..events.signal import Signal
 from .line_buffer import LineBuffer
-from .process import Ending, is_other_program, signal_program
+from .process import ProcessExit, is_other_process, signal_process
 
 TURN_SECONDS = 0.008
 """How long listeners are called before other events have their turn."""
@@ -53,7 +53,7 @@ class QtProcess:
         process.connect("readyReadStandardError()", self._on_error_output)
         process.connect("finished(int,QProcess::ExitStatus)", self._on_finished)
         process.connect("errorOccurred(QProcess::ProcessError)", self._on_error)
-        qt.QCoreApplication.instance().connect("aboutToQuit()", self._fall_silent)
+        qt.QCoreApplication.instance().connect("aboutToQuit()", self._block_signals)
         process.start(command[0], command[1:])
 
     def write(self, line: str) -> None:
@@ -70,7 +70,7 @@ class QtProcess:
 
     def adopt(self, pid: int) -> None:
         """See :class:`~.process.Process`."""
-        if self._alive() and is_other_program(pid, self._process.processId()):
+        if self._alive() and is_other_process(pid, self._process.processId()):
             self._adopted = pid
 
     def terminate(self) -> None:
@@ -79,13 +79,13 @@ class QtProcess:
             if self._adopted is None:
                 self._process.terminate()
             else:
-                signal_program(self._adopted, by_force=False)
+                signal_process(self._adopted, by_force=False)
 
     def kill(self) -> None:
         """See :class:`~.process.Process`."""
         if self._alive():
             if self._adopted is not None:
-                signal_program(self._adopted, by_force=True)
+                signal_process(self._adopted, by_force=True)
             self._process.kill()
 
     def poll(self, seconds: float = 0.0) -> None:
@@ -104,7 +104,7 @@ class QtProcess:
         import qt
 
         if error == qt.QProcess.FailedToStart:  # `finished` does not come then
-            self._end(Ending("failed-to-start", None, self._process.errorString()))
+            self._end(ProcessExit("failed-to-start", None, self._process.errorString()))
 
     def _on_finished(self, code, status) -> None:
         import qt
@@ -114,19 +114,19 @@ class QtProcess:
         crashed = status == qt.QProcess.CrashExit
         # Where there are signals Qt gives the number of the signal as the exit code.
         self._end(
-            Ending(
+            ProcessExit(
                 "crash" if crashed else "exit",
                 -code if crashed and os.name == "posix" else code,
                 self._process.errorString() if crashed else "",
             )
         )
 
-    def _end(self, ending: Ending) -> None:
+    def _end(self, ending: ProcessExit) -> None:
         self._over = True
         self._waiting += [(self.line, self._out.flush), (self.log, self._err.flush), (self.ended, lambda: [ending])]
         self._schedule()
 
-    def _fall_silent(self) -> None:
+    def _block_signals(self) -> None:
         # Once the application has quit Qt deletes the QProcess, which ends the program and would tell us of it.
         self._process.blockSignals(True)
 
@@ -158,15 +158,15 @@ class QtProcess:
             return False
         signal, value = self._ready.popleft()
         if signal is self.ended:
-            self._let_go()
+            self._release()
         signal.emit(value)
         return True
 
-    def _let_go(self) -> None:
+    def _release(self) -> None:
         import qt
 
         self._running = False
-        qt.QCoreApplication.instance().disconnect("aboutToQuit()", self._fall_silent)
+        qt.QCoreApplication.instance().disconnect("aboutToQuit()", self._block_signals)
         self._process.deleteLater()
         self._process = None
 

@@ -9,13 +9,13 @@ from slicer.i18n import tr as _
 
 from ..events.signal import Signal
 from ..events.timer import Timer
-from .failure_messages import error_of_protocol, error_of_silence
-from .process import Ending, Process
-from .termination import Patience, Termination
+from .failure_messages import error_of_protocol, error_of_start_timeout
+from .process import ProcessExit, Process
+from .termination import Timeouts, Termination
 
 PROTOCOL = 1
 """The protocol that ``FAAnomalyLib/worker/server.py`` describes; a test compares the two."""
-LAST_WORDS = 20
+MAX_LOG_LINES = 20
 SHOWN = 300
 
 
@@ -37,20 +37,20 @@ class WorkerSession:
     log
         Emits what it says otherwise, a line at a time.
     ended
-        Emits the :class:`~.process.Ending`, once.
-    last_words
+        Emits the :class:`~.process.ProcessExit`, once.
+    last_log_lines
         The last lines of its log since the last job was begun.
     """
 
-    def __init__(self, process: Process, timer: Timer, patience: Patience) -> None:
+    def __init__(self, process: Process, timer: Timer, timeouts: Timeouts) -> None:
         self.greeted, self.message, self.unusable = Signal(), Signal(), Signal()
         self.log, self.ended = Signal(), Signal()
         self.hello: dict | None = None
         self.leaving = False
-        self.last_words: deque[str] = deque(maxlen=LAST_WORDS)
-        self._process, self._timer, self._patience = process, timer, patience
-        self._escalation = Termination(process, timer, patience)
-        self._escalation.given_up.connect(self._on_given_up)
+        self.last_log_lines: deque[str] = deque(maxlen=MAX_LOG_LINES)
+        self._process, self._timer, self._timeouts = process, timer, timeouts
+        self._termination = Termination(process, timer, timeouts)
+        self._termination.given_up.connect(self._on_given_up)
         self._over = False
         process.line.connect(self._on_line)
         process.log.connect(self._on_log)
@@ -59,15 +59,15 @@ class WorkerSession:
     def start(self, command: list[str], environment: dict[str, str]) -> None:
         """Start the process; ``greeted``, ``unusable`` or ``ended`` follows."""
         self._process.start(command, environment)
-        self._timer.after(self._patience.start, self._on_silence)
+        self._timer.after(self._timeouts.start, self._on_start_timeout)
 
     def send(self, line: str) -> None:
         """Send one encoded request."""
         self._process.write(line)
 
     def begin_job(self, line: str) -> None:
-        """Send the request of a job; :attr:`last_words` begin anew, for older ones say nothing about its end."""
-        self.last_words.clear()
+        """Send the request of a job; :attr:`last_log_lines` begin anew, for older ones say nothing about its end."""
+        self.last_log_lines.clear()
         self.send(line)
 
     def leave(self) -> None:
@@ -76,13 +76,13 @@ class WorkerSession:
             self.leaving = True
             self._process.write(json.dumps({"id": None, "method": "shutdown"}))
             self._process.close_input()
-            self._escalation.begin_later()
+            self._termination.begin_after_timeout()
 
     def force(self) -> None:
         """End it without its help."""
         self.leaving = True
         self._process.close_input()
-        self._escalation.begin()
+        self._termination.begin()
 
     def poll(self, seconds: float) -> None:
         """Deliver what has come in, where no event loop does."""
@@ -108,22 +108,22 @@ class WorkerSession:
         self.greeted.emit()
 
     def _on_log(self, line: str) -> None:
-        self.last_words.append(line)
+        self.last_log_lines.append(line)
         self.log.emit(line)
 
-    def _on_silence(self) -> None:
+    def _on_start_timeout(self) -> None:
         if self.hello is None and not self.leaving and not self._over:
-            self.unusable.emit(error_of_silence(self._patience.start / 1000, self.last_words))
+            self.unusable.emit(error_of_start_timeout(self._timeouts.start / 1000, self.last_log_lines))
             self.force()
 
-    def _on_ended(self, ending: Ending) -> None:
+    def _on_ended(self, ending: ProcessExit) -> None:
         if not self._over:
             self._over = True
             self.ended.emit(ending)
 
     def _on_given_up(self) -> None:
         self._on_log(_("The system cannot end the engine's process; end it by hand or restart the computer"))
-        self._on_ended(Ending("crash", None, _("it hangs and the system cannot end it")))
+        self._on_ended(ProcessExit("crash", None, _("it hangs and the system cannot end it")))
 
 
 def _decode(line: str) -> dict | None:

@@ -14,10 +14,10 @@ from typing import BinaryIO
 
 from ..events.signal import Signal
 from .line_buffer import LineBuffer
-from .process import Ending, is_other_program, signal_program
+from .process import ProcessExit, is_other_process, signal_process
 
 CHUNK = 65536
-LAST_WORDS_SECONDS = 1.0
+DRAIN_SECONDS = 1.0
 """How long output is waited for after the end: a launcher's child may still hold the pipes open."""
 
 
@@ -50,7 +50,7 @@ class SubprocessProcess:
                 creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
             )
         except (OSError, ValueError) as error:
-            self._events.put((self.ended, Ending("failed-to-start", None, str(error))))
+            self._events.put((self.ended, ProcessExit("failed-to-start", None, str(error))))
             return
         self._process = process
         readers = [_thread(self._read, process.stdout, self.line), _thread(self._read, process.stderr, self.log)]
@@ -67,14 +67,14 @@ class SubprocessProcess:
 
     def adopt(self, pid: int) -> None:
         """See :class:`~.process.Process`."""
-        if self._alive() and is_other_program(pid, self._process.pid):
+        if self._alive() and is_other_process(pid, self._process.pid):
             self._adopted = pid
 
     def terminate(self) -> None:
         """See :class:`~.process.Process`. A launcher is left to end after the program that it launched."""
         if self._alive():
             if self._adopted is not None:
-                signal_program(self._adopted, by_force=False)
+                signal_process(self._adopted, by_force=False)
             elif os.name != "nt":  # where `terminate` would not ask
                 self._process.terminate()
 
@@ -82,7 +82,7 @@ class SubprocessProcess:
         """See :class:`~.process.Process`."""
         if self._alive():
             if self._adopted is not None:
-                signal_program(self._adopted, by_force=True)
+                signal_process(self._adopted, by_force=True)
             self._process.kill()
 
     def poll(self, seconds: float = 0.0) -> None:
@@ -127,9 +127,9 @@ class SubprocessProcess:
     def _wait(self, process: subprocess.Popen, readers: list[threading.Thread]) -> None:
         code = process.wait()
         for reader in readers:
-            reader.join(LAST_WORDS_SECONDS)
+            reader.join(DRAIN_SECONDS)
         self._input.put(None)
-        self._events.put((self.ended, Ending("crash" if code < 0 else "exit", code)))
+        self._events.put((self.ended, ProcessExit("crash" if code < 0 else "exit", code)))
 
 
 class PollTimer:

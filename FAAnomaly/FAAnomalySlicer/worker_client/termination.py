@@ -10,7 +10,7 @@ from .process import Process
 
 
 @dataclass(frozen=True)
-class Patience:
+class Timeouts:
     """How long things may take, in milliseconds.
 
     Attributes
@@ -37,9 +37,9 @@ class Termination:
         Emitted when even killing did not help: a program that hangs in a driver cannot be ended by anybody.
     """
 
-    def __init__(self, process: Process, timer: Timer, patience: Patience) -> None:
+    def __init__(self, process: Process, timer: Timer, timeouts: Timeouts) -> None:
         self.given_up = Signal()
-        self._process, self._timer, self._patience = process, timer, patience
+        self._process, self._timer, self._timeouts = process, timer, timeouts
         self._begun = False
 
     def begin(self) -> None:
@@ -47,16 +47,16 @@ class Termination:
         if self._process.running and not self._begun:
             self._begun = True
             self._process.terminate()
-            self._timer.after(self._patience.kill, self._kill)
+            self._timer.after(self._timeouts.kill, self._kill)
 
-    def begin_later(self) -> None:
+    def begin_after_timeout(self) -> None:
         """Begin when the program has not ended after the time that a cancelled job may take."""
-        self._timer.after(self._patience.cancel, self.begin)
+        self._timer.after(self._timeouts.cancel, self.begin)
 
     def _kill(self) -> None:
         if self._process.running:
             self._process.kill()
-            self._timer.after(self._patience.kill, self._give_up)
+            self._timer.after(self._timeouts.kill, self._give_up)
 
     def _give_up(self) -> None:
         if self._process.running:

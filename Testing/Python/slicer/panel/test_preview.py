@@ -28,7 +28,7 @@ def looking(bench, layout):
 
 
 def picture(panel):
-    return panel.panel.lens._picture.node
+    return panel.panel.preview._picture.node
 
 
 def jobs_of(panel):
@@ -82,9 +82,9 @@ def test_dragging_sends_one_fill_at_a_time_and_the_newest_position_wins(looking)
         roi.SetCenter(*(start - [0.4 * step, 0.2 * step, 0.0]))
         panel.settle(0.02)
         assert sum(not job.over for job in jobs) <= 1
-    panel.until(lambda: not panel.panel.lens._lens.busy)
+    panel.until(lambda: not panel.panel.preview._preview.busy)
     panel.settle()
-    panel.until(lambda: not panel.panel.lens._lens.busy)
+    panel.until(lambda: not panel.panel.preview._preview.busy)
     assert 1 <= len(jobs) < 40 and all(job.state == "done" for job in jobs), [job.error for job in jobs]
     assert shows_the_box(panel, volume, roi), "what is shown belongs to where the box is now"
     assert all(job.method == "inpaint" and job.params["sampler"] == "mean" for job in jobs)

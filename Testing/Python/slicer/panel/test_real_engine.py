@@ -47,13 +47,13 @@ def test_the_sample_from_one_click_to_the_planted_anomaly_and_the_lens(bench, la
     assert panel.ui.deviceLabel.text and "FAAnomaly.modelSha256" in nodes.zMap.GetAttributeNames()
 
     panel.ui.lensButton.click()
-    lens = panel.panel.lens
+    lens = panel.panel.preview
     panel.until(lambda: lens._picture.node is not None, LONGEST)
     roi = panel.parameters.roi
     roi.SetCenter(*(np.array(roi.GetCenter()) - [6.0, 4.0, 2.0]))
     began = time.monotonic()
     panel.settle(0.05)
-    panel.until(lambda: not lens._lens.busy, LONGEST)
+    panel.until(lambda: not lens._preview.busy, LONGEST)
     print(f"lens: {time.monotonic() - began:.2f} s from release to picture")
     seen = slicer.util.arrayFromVolume(lens._picture.node)
     assert 0 < (np.abs(seen - given) > 1e-6).sum() <= 30**3

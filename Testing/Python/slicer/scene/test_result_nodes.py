@@ -264,7 +264,7 @@ def test_a_scene_closed_between_steps_gets_the_result_all_the_same(run, scene):
 
 
 @pytest.mark.parametrize(
-    "where", ["threshold.fill_table", "threshold.fill_segments", "folder.put_together", "results._show"]
+    "where", ["threshold.fill_table", "threshold.fill_segments", "folder.gather_in_folder", "results._show"]
 )
 def test_a_failed_import_leaves_no_node(run, scene, monkeypatch, where):
     volume = add()
