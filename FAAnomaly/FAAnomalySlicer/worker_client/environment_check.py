@@ -1,4 +1,4 @@
-"""Asks ``faanomaly doctor`` what is installed and which devices there are, in the engine's own Python."""
+"""Runs ``faanomaly doctor`` in the engine's own Python: installed packages and devices."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ MAX_MS = 180_000
 
 
 class EnvironmentCheck:
-    """One examination.
+    """One run of ``faanomaly doctor``.
 
     Parameters
     ----------
     make_process, timer
-        As for :class:`~.engine_client.EngineClient`.
+        As for :class:`~.client.EngineClient`.
     command, environment
         ``engine_command("doctor", "--json")`` and ``engine_environment()``.
 
@@ -66,7 +66,7 @@ class EnvironmentCheck:
         self._termination.begin()
 
     def poll(self, seconds: float = 0.0) -> None:
-        """As :meth:`.engine_client.EngineClient.poll`."""
+        """As :meth:`.client.EngineClient.poll`."""
         self._process.poll(seconds)
         self._timer.poll()
 

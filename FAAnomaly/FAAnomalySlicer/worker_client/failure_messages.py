@@ -1,4 +1,4 @@
-"""Why the engine ended, in words that help: the real cause and what to do about it."""
+"""Messages for the end of the engine's process: the cause and what to do about it."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ LINE_LENGTH = 200
 SIGKILL, SIGILL = 9, 4
 MAX_SIGNALS = 65
 SHELL_OFFSET = 128
-"""A shell that waited for a killed program ends with this plus the number of the signal."""
+"""A shell that waited for a killed process exits with this plus the number of the signal."""
 OUT_OF_MEMORY_STATUS = (0xC0000017, 0xC000012D)
-"""What Windows ends a program with when memory is short."""
+"""Exit statuses of Windows when memory is short."""
 LAUNCHER_MESSAGE = "exit abnormally"
-"""What Slicer's launcher prints when its program was killed or crashed; it hides by what, behind exit status 1."""
+"""Printed by Slicer's launcher when its process was killed or crashed; the exit status is then always 1."""
 CRASH_MESSAGE = "Fatal Python error"
-"""What Python prints when it crashes (``PYTHONFAULTHANDLER``); a killed Python prints nothing."""
+"""Printed by Python when it crashes (``PYTHONFAULTHANDLER``); a killed Python prints nothing."""
 OUT_OF_MEMORY_MESSAGE = re.compile(r"out of memory|bad_alloc|MemoryError|cannot allocate memory", re.IGNORECASE)
 ENGINE_MISSING_MESSAGE = re.compile(r"No module named '?FAAnomalyLib")
 
 
 def error_of_answer(answer: dict) -> FAError:
-    """The :class:`~FAAnomalyLib.errors.FAError` in an ``error`` answer; a code that nobody knows is a ``bug``."""
+    """The :class:`~FAAnomalyLib.errors.FAError` in an ``error`` answer; an unknown code is a ``bug``."""
     code, what, why, fix = (str(answer.get(name) or "") for name in ("code", "what", "why", "fix"))
     return FAError(code if code in EXIT_STATUS else "bug", what or _("The engine failed without a reason"), why, fix)
 
@@ -68,7 +68,7 @@ def error_of_exit(ending: ProcessExit, log: Sequence[str]) -> FAError:
 
 
 def error_of_start_timeout(seconds: float, log: Sequence[str]) -> FAError:
-    """The error of a job whose engine has not said a word within *seconds* of its start."""
+    """The error of a job whose engine has sent no hello within *seconds* of its start."""
     return FAError(
         "bug",
         _("The engine did not start"),

@@ -1,4 +1,4 @@
-"""Bytes in whatever pieces they arrive, lines out."""
+"""Lines from bytes that arrive in pieces of any size."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class LineBuffer:
     Parameters
     ----------
     longest
-        Bytes after which a line is cut, so that a program gone mad does not fill the memory.
+        Bytes after which a line is cut, so that a faulty process cannot fill the memory.
     """
 
     def __init__(self, longest: int = MAX_LINE_BYTES) -> None:

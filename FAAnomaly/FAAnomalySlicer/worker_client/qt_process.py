@@ -1,4 +1,4 @@
-"""A program run by Qt's event loop. What it says is delivered in short turns, so that the panel stays alive."""
+"""A child process on Qt's event loop. Its output is delivered in short turns, so that the panel stays responsive."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from ..events.signal import Signal
 from .line_buffer import LineBuffer
 from .process import ProcessExit, is_other_process, signal_process
 
 TURN_SECONDS = 0.008
-"""How long listeners are called before other events have their turn."""
+"""How long listeners are called before other events are processed."""
 PAUSE_MS = 1
 """Between two turns. Not 0: Qt would begin the next one before it looks at its timers."""
-PIECE = 4096
+CHUNK_BYTES = 4096
 """Bytes that are split into lines at once."""
 
 
@@ -25,7 +26,7 @@ class QtProcess:
 
     def __init__(self) -> None:
         self.line, self.log, self.ended = Signal(), Signal(), Signal()
-        self._process = None  # held here: Qt kills a program whose QProcess is deleted
+        self._process: Any = None  # a QProcess; held here because Qt kills the process of a deleted one
         self._out, self._err = LineBuffer(), LineBuffer()
         self._waiting: deque[tuple[Signal, Callable[[], list]]] = deque()
         self._ready: deque[tuple[Signal, object]] = deque()
@@ -68,7 +69,7 @@ class QtProcess:
             self._process.waitForBytesWritten(0)
             self._process.closeWriteChannel()
 
-    def adopt(self, pid: int) -> None:
+    def adopt(self, pid: object) -> None:
         """See :class:`~.process.Process`."""
         if self._alive() and is_other_process(pid, self._process.processId()):
             self._adopted = pid
@@ -127,12 +128,12 @@ class QtProcess:
         self._schedule()
 
     def _block_signals(self) -> None:
-        # Once the application has quit Qt deletes the QProcess, which ends the program and would tell us of it.
+        # Once the application has quit Qt deletes the QProcess, which ends the process and would emit `finished`.
         self._process.blockSignals(True)
 
     def _put_bytes(self, signal: Signal, buffer: LineBuffer, data: bytes) -> None:
-        for start in range(0, len(data), PIECE):
-            self._waiting.append((signal, partial(buffer.feed, data[start : start + PIECE])))
+        for start in range(0, len(data), CHUNK_BYTES):
+            self._waiting.append((signal, partial(buffer.feed, data[start : start + CHUNK_BYTES])))
         self._schedule()
 
     def _schedule(self) -> None:
@@ -143,7 +144,7 @@ class QtProcess:
             qt.QTimer.singleShot(PAUSE_MS, self._deliver)
 
     def _deliver(self) -> None:
-        # Before any listener is called: one that opens a dialog must not hold up what comes in meanwhile.
+        # Before any listener is called: one that opens a dialog must not delay later output.
         self._scheduled = False
         until = time.monotonic() + TURN_SECONDS
         while time.monotonic() < until and self._deliver_one():

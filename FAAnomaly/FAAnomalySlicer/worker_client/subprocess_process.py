@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import io
 import itertools
 import os
 import queue
@@ -10,7 +11,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
-from typing import BinaryIO
+from typing import IO
 
 from ..events.signal import Signal
 from .line_buffer import LineBuffer
@@ -65,25 +66,28 @@ class SubprocessProcess:
         """See :class:`~.process.Process`."""
         self._input.put(None)
 
-    def adopt(self, pid: int) -> None:
+    def adopt(self, pid: object) -> None:
         """See :class:`~.process.Process`."""
-        if self._alive() and is_other_process(pid, self._process.pid):
+        process = self._alive()
+        if process is not None and is_other_process(pid, process.pid):
             self._adopted = pid
 
     def terminate(self) -> None:
         """See :class:`~.process.Process`. A launcher is left to end after the program that it launched."""
-        if self._alive():
+        process = self._alive()
+        if process is not None:
             if self._adopted is not None:
                 signal_process(self._adopted, by_force=False)
             elif os.name != "nt":  # where `terminate` would not ask
-                self._process.terminate()
+                process.terminate()
 
     def kill(self) -> None:
         """See :class:`~.process.Process`."""
-        if self._alive():
+        process = self._alive()
+        if process is not None:
             if self._adopted is not None:
                 signal_process(self._adopted, by_force=True)
-            self._process.kill()
+            process.kill()
 
     def poll(self, seconds: float = 0.0) -> None:
         """See :class:`~.process.Process`. What comes in during the call waits for the next one."""
@@ -96,8 +100,9 @@ class SubprocessProcess:
         for _ in range(count):
             self._deliver(*self._events.get_nowait())
 
-    def _alive(self) -> bool:
-        return self._process is not None and self._process.poll() is None
+    def _alive(self) -> subprocess.Popen | None:
+        process = self._process
+        return process if process is not None and process.poll() is None else None
 
     def _deliver(self, signal: Signal, value) -> None:
         if signal is self.ended:
@@ -106,7 +111,7 @@ class SubprocessProcess:
             return  # said by a launcher's child that outlived it: nothing comes after `ended`
         signal.emit(value)
 
-    def _read(self, stream: BinaryIO, signal: Signal) -> None:
+    def _read(self, stream: io.BufferedReader, signal: Signal) -> None:
         buffer = LineBuffer()
         with stream:
             while data := stream.read1(CHUNK):
@@ -115,7 +120,7 @@ class SubprocessProcess:
         for line in buffer.flush():
             self._events.put((signal, line))
 
-    def _feed(self, stream: BinaryIO) -> None:
+    def _feed(self, stream: IO[bytes]) -> None:
         try:
             with stream:
                 while (data := self._input.get()) is not None:
