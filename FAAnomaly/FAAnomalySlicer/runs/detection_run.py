@@ -14,7 +14,7 @@ from FAAnomalyLib.request import SIGNS, THRESHOLDS, DetectRequest
 
 from ..events.scheduling import Steps, Stopped, in_background, next_emission, run_in_steps
 from ..events.signal import Signal
-from ..scene.geometry import InputRecord, changed, check_transforms, record_input, write_roi, write_segment
+from ..scene.geometry import InputRecord, check_transforms, describe_change, record_input, write_roi, write_segment
 from ..scene.result_nodes import ResultArrays, ResultNodes, import_steps, read_result
 from ..scene.tensor_fa import ROLE as FA_OF_TENSORS
 from ..scene.tensor_fa import fa_steps, is_tensor_volume
@@ -183,7 +183,7 @@ class DetectionRun:
 
         # The node is not held during the run: the user may have removed it.
         volume = self._scene.GetNodeByID(record.node_id)
-        self.warnings = [*answer.get("warnings", []), *filter(None, [changed(record, self._scene)])]
+        self.warnings = [*answer.get("warnings", []), *filter(None, [describe_change(record, self._scene)])]
         self.provenance, self.regions = arrays.provenance, selection.found.regions
         yield
         named = {**answer, "name": record.name}

@@ -14,9 +14,9 @@ from FAAnomalyLib.errors import FAError
 
 from ..events.signal import Signal
 from ..events.timer import Timer
-from .failure_messages import error_of_exit, error_of_answer
+from .failure_messages import error_of_answer, error_of_exit
 from .job import CANCELLING, RUNNING, WAITING, Job, cancelled
-from .process import ProcessExit, Process
+from .process import Process, ProcessExit
 from .session import WorkerSession
 from .termination import Timeouts
 

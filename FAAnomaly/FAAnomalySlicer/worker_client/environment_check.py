@@ -10,8 +10,8 @@ from slicer.i18n import tr as _
 from ..events.signal import Signal
 from ..events.timer import Timer
 from .failure_messages import error_of_exit
-from .process import ProcessExit, Process
-from .termination import Timeouts, Termination
+from .process import Process, ProcessExit
+from .termination import Termination, Timeouts
 
 MAX_MS = 180_000
 """Loading torch for the first time may take minutes on a cold network disk."""

@@ -10,8 +10,8 @@ from slicer.i18n import tr as _
 from ..events.signal import Signal
 from ..events.timer import Timer
 from .failure_messages import error_of_protocol, error_of_start_timeout
-from .process import ProcessExit, Process
-from .termination import Timeouts, Termination
+from .process import Process, ProcessExit
+from .termination import Termination, Timeouts
 
 PROTOCOL = 1
 """The protocol that ``FAAnomalyLib/worker/server.py`` describes; a test compares the two."""

@@ -9,7 +9,7 @@ import slicer_harness
 slicer_harness.require()
 
 from FAAnomalySlicer.worker_client.client import EngineClient
-from FAAnomalySlicer.worker_client.failure_messages import error_of_exit, error_of_answer
+from FAAnomalySlicer.worker_client.failure_messages import error_of_answer, error_of_exit
 from FAAnomalySlicer.worker_client.process import ProcessExit
 from support.fake_process import FakeProcess, FakeTimer
 
