@@ -1,4 +1,4 @@
-"""The box: drawing it with the mouse, fitting it round the brain, showing it as an outline."""
+"""Tools for the box: drawing it with the mouse, fitting it to the brain, showing it as an outline."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def has_size(roi) -> bool:
 
 
 def fit_to_brain(roi, volume) -> None:
-    """Put *roi* round the brain in *volume*, along the volume's axes. Raises ``FAError`` when there is no brain."""
+    """Make *roi* the bounding box of the brain in *volume*, along its axes. Raises ``FAError`` when it is empty."""
     low, high = _brain_extent(volume)
     _set_box(roi, volume, (low + high) / 2, high - low + 1)
 
@@ -45,7 +45,7 @@ def place_preview_box(roi, volume) -> None:
 
 
 def show_as_outline(roi, visible: bool) -> None:
-    """Show or hide the box in the views; never filled, so that what lies inside is seen."""
+    """Show or hide the box in the views; never filled, so that the tissue inside is visible."""
     display = roi.GetDisplayNode()
     if display is not None:
         with slicer.util.NodeModify(display):
@@ -79,12 +79,12 @@ class PlaceMode:
         self.interaction.SetCurrentInteractionMode(self.interaction.Place)
 
     def end(self) -> None:
-        """Clicks are ordinary clicks again."""
+        """End place mode."""
         self.interaction.SwitchToViewTransformMode()
 
 
 def _brain_extent(volume) -> tuple[np.ndarray, np.ndarray]:
-    """First and last (i, j, k) with brain in it."""
+    """Lowest and highest (i, j, k) with brain."""
     data = voxels(volume)
     with np.errstate(invalid="ignore"):
         brain = data > BRAIN_SHARE * np.nanmax(data)

@@ -133,6 +133,12 @@ class DetectionRun:
         """Whether it has ended."""
         return self.state in (DONE, FAILED, CANCELLED)
 
+    def outcome(self) -> ResultNodes:
+        """The result nodes. Raises :attr:`error` of a run that failed or was cancelled."""
+        if self.result is None:
+            raise self.error or RuntimeError("the run has not ended")
+        return self.result
+
     def cancel(self) -> None:
         """Stop; nothing is left in the scene. ``finished`` is emitted once the engine is free again.
 

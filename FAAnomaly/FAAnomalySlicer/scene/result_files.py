@@ -92,17 +92,12 @@ def read_result(files: dict[str, str], record: InputRecord | None = None) -> Res
     FAError
         ``bad-input`` when a file is absent or damaged, or lies elsewhere than the input.
     """
-    grid = None if record is None else Grid(record.shape[::-1], record.ijk_to_ras)
-    arrays = {}
-    for name, dtype in VOLUMES.items():
-        if name not in files:
-            raise _unusable(f"{name}.nii.gz", _("the engine did not name it"))
-        array, affine = read_nifti(files[name])
-        if array.dtype != dtype:
-            raise _unusable(files[name], _("its numbers are of another type than expected"))
-        grid = grid or Grid(array.shape, affine)
+    volumes = {name: _read_typed(files, name, dtype) for name, dtype in VOLUMES.items()}
+    first, affine = volumes["pseudo_healthy"]
+    grid = Grid(first.shape, affine) if record is None else Grid(record.shape[::-1], record.ijk_to_ras)
+    for name, (array, affine) in volumes.items():
         grid.check(array, affine, files[name])
-        arrays[name] = array
+    arrays = {name: array for name, (array, _affine) in volumes.items()}
     provenance, regions = _read_json(Path(files["z_map"]).with_name("result.json"))
     return ResultArrays(**arrays, ijk_to_ras=grid.ijk_to_ras, regions=regions, provenance=provenance)
 
@@ -148,6 +143,15 @@ def read_nifti(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray]:
     affine[:3] = np.array(struct.unpack_from("<12f", raw, 280)).reshape(3, 4)
     # Copied, so that the scene can own this memory: the buffer of the file is read-only.
     return np.frombuffer(raw, dtype, count, int(offset)).reshape(shape).copy(), affine
+
+
+def _read_typed(files: dict[str, str], name: str, dtype: type[np.generic]) -> tuple[np.ndarray, np.ndarray]:
+    if name not in files:
+        raise _unusable(f"{name}.nii.gz", _("the engine did not name it"))
+    array, affine = read_nifti(files[name])
+    if array.dtype != dtype:
+        raise _unusable(files[name], _("its numbers are of another type than expected"))
+    return array, affine
 
 
 def _read_json(path: Path) -> tuple[dict, list[Region]]:

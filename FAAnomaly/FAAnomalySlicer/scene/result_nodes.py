@@ -36,8 +36,8 @@ __all__ = [
     "import_steps",
     "read_result",
     "read_volume",
-    "recall",
-    "remember",
+    "find_results",
+    "store_references",
 ]
 
 ROLE = "FAAnomaly."
@@ -91,14 +91,14 @@ CLASSES = {
 """Role -> class, in the order in which they are made."""
 
 
-def remember(holder, nodes: ResultNodes) -> None:
-    """Let *holder* refer to the nodes, so that :func:`recall` finds them, also in a saved scene."""
+def store_references(holder, nodes: ResultNodes) -> None:
+    """Let *holder* refer to the nodes, so that :func:`find_results` finds them, also in a saved scene."""
     for name in CLASSES:
         node = getattr(nodes, name)
         holder.SetNodeReferenceID(ROLE + name, node.GetID() if node is not None else None)
 
 
-def recall(holder) -> ResultNodes | None:
+def find_results(holder) -> ResultNodes | None:
     """The results that *holder*, an input volume, refers to; None without any."""
     nodes = {}
     for name in CLASSES if holder is not None else ():
@@ -157,13 +157,38 @@ def import_steps(
     if inputNode is not None and inputNode.GetScene() is None:
         inputNode = None
     scene = inputNode.GetScene() if inputNode is not None else slicer.mrmlScene
-    previous = _reusable(previous or recall(inputNode) or ResultNodes(), inputNode)
+    previous = _reusable(previous or find_results(inputNode) or ResultNodes(), inputNode)
     with _batch(scene), _all_or_nothing(scene, inputNode, previous):
-        return _commit(scene, arrays, images, scale, inputNode, previous, answer.get("name", ""), selection, report)
+        name = inputNode.GetName() if inputNode is not None else answer.get("name") or _("FA")
+        return _commit(PreparedResult(name, arrays, images, scale, selection, report), scene, inputNode, previous)
 
 
-def _commit(scene, arrays, images, scale, inputNode, previous, name, selection, report) -> ResultNodes:
-    name = inputNode.GetName() if inputNode is not None else name or _("FA")
+@dataclass(frozen=True, eq=False)
+class PreparedResult:
+    """A result that is ready for the scene.
+
+    Attributes
+    ----------
+    name
+        Of the input.
+    arrays, selection, report
+        See :func:`import_steps`.
+    images
+        Role -> ``vtkImageData`` of the volumes.
+    scale
+        The value of the input that corresponds to FA 1.
+    """
+
+    name: str
+    arrays: ResultArrays
+    images: dict[str, Any]
+    scale: float
+    selection: Selection
+    report: str | None
+
+
+def _commit(prepared: PreparedResult, scene, inputNode, previous: ResultNodes) -> ResultNodes:
+    name, arrays, images, scale = prepared.name, prepared.arrays, prepared.images, prepared.scale
     nodes = {role: getattr(previous, role) or _new_node(scene, role, name) for role in CLASSES}
     parent = inputNode.GetTransformNodeID() if inputNode is not None else None
     attributes = node_attributes.attributes(arrays.provenance)
@@ -184,14 +209,14 @@ def _commit(scene, arrays, images, scale, inputNode, previous, name, selection, 
     same = inputNode is not None and _on_grid(inputNode, arrays)
     segmentation.SetReferenceImageGeometryParameterFromVolumeNode(inputNode if same else nodes["zMap"])
     result = ResultNodes(**nodes)
-    show_selection(result, selection)
+    show_selection(result, prepared.selection)
     result.folder = subject_hierarchy.gather_in_folder(
         scene, inputNode, name, nodes.values(), previous.nodes().values()
     )
     if inputNode is not None:
-        remember(inputNode, result)
-        if report is not None:
-            store_report(report, inputNode, result.folder)
+        store_references(inputNode, result)
+        if prepared.report is not None:
+            store_report(prepared.report, inputNode, result.folder)
     return result
 
 

@@ -174,7 +174,7 @@ def fit_slices() -> None:
 
 
 def jump_to(ras, volumeNode) -> None:
-    """Centre all slice views on a position in the local frame of *volumeNode* (RAS mm), such as the peak of a region."""
+    """Centre all slice views on a position in the local frame of *volumeNode* (RAS mm), such as a region's peak."""
     world = [0.0, 0.0, 0.0]
     volumeNode.TransformPointToWorld([float(value) for value in ras], world)
     slicer.vtkMRMLSliceNode.JumpAllSlices(volumeNode.GetScene(), *world, slicer.vtkMRMLSliceNode.CenteredJumpSlice)

@@ -66,12 +66,12 @@ class WorkerSession:
         self._process.write(line)
 
     def begin_job(self, line: str) -> None:
-        """Send the request of a job; :attr:`last_log_lines` are cleared, because older ones say nothing about its end."""
+        """Send the request of a job, and clear :attr:`last_log_lines`: older ones say nothing about its end."""
         self.last_log_lines.clear()
         self.send(line)
 
     def close(self) -> None:
-        """Tell it to end; it is forced to when it takes too long. Works without timers too: it reads the end of its input."""
+        """Tell it to end, and terminate it when it takes too long. Works without timers: its input ends too."""
         if not self.closing:
             self.closing = True
             self._process.write(json.dumps({"id": None, "method": "shutdown"}))

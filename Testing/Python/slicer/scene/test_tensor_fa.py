@@ -14,7 +14,7 @@ from vtk.util.numpy_support import numpy_to_vtk
 
 from FAAnomalyLib.errors import FAError
 from FAAnomalySlicer.events.scheduling import run_to_end
-from FAAnomalySlicer.scene.tensor_fa import fa_steps
+from FAAnomalySlicer.scene.tensor_fa import ROLE, fa_steps, is_tensor_volume
 from support.mrml_volumes import GRIDS, PARENT, SHAPE, put_under, world_of
 
 
@@ -47,7 +47,7 @@ def test_fa_is_that_of_the_eigenvalues_and_lies_where_the_tensors_lie(scene):
     np.testing.assert_allclose(slicer.util.arrayFromVolume(fa).T, expected, atol=1e-5)
     np.testing.assert_allclose(world_of(fa), world_of(node))
     assert fa.IsA("vtkMRMLScalarVolumeNode") and fa.GetName() == "Doe FA"
-    assert tensor.is_tensor_volume(node) and not tensor.is_tensor_volume(fa) and not tensor.is_tensor_volume(None)
+    assert is_tensor_volume(node) and not is_tensor_volume(fa) and not is_tensor_volume(None)
 
 
 def test_a_second_call_updates_the_same_node(scene):
@@ -68,7 +68,7 @@ def test_a_copy_of_the_tensors_gets_an_fa_of_its_own(scene):
     first = fa_volume(node)
     copy = scene.AddNewNodeByClass("vtkMRMLDiffusionTensorVolumeNode", "copy")
     copy.Copy(node)
-    assert copy.GetNodeReference(tensor.ROLE) is first
+    assert copy.GetNodeReference(ROLE) is first
     assert fa_volume(copy) is not first
     assert fa_volume(node) is first
 

@@ -185,7 +185,7 @@ import sys, json
 sys.path[:0] = {path!r}
 import slicer_harness
 slicer_harness.require()
-from engine_bench import Bench
+from support.engine_bench import Bench
 bench = Bench({kind!r})
 client = bench.client()
 job = client.submit("detect", {{"input": "slow.nii", "output": "out"}})

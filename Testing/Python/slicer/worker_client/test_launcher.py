@@ -73,7 +73,7 @@ def test_the_environment_of_the_engine(monkeypatch, tmp_path):
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     environment = engine.engine_environment()
     folder, before = environment["PYTHONPATH"].split(os.pathsep)
-    assert (Path(folder) / "FAAnomalyLib" / "worker.py").is_file() and before == str(tmp_path)
+    assert (Path(folder) / "FAAnomalyLib" / "worker" / "server.py").is_file() and before == str(tmp_path)
     assert all(environment[name] == "1" for name in ("PYTHONUTF8", "PYTHONUNBUFFERED", "PYTHONNOUSERSITE"))
     monkeypatch.delenv("PYTHONPATH")
     assert engine.engine_environment()["PYTHONPATH"] == folder
