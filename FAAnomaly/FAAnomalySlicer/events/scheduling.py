@@ -1,6 +1,6 @@
 """Work of a second or so without blocking the event loop: in a thread, or in steps on this thread.
 
-A *generator of steps* tells such work in its order, as a coroutine does. Each ``yield`` gives the event loop a turn:
+A *generator of steps* is such work written in its order, as a coroutine is. Each ``yield`` gives the event loop a turn:
 ``yield`` of a :class:`Future` waits for its value, ``yield`` of anything else continues in the next turn.
 """
 
@@ -114,33 +114,38 @@ def run_in_steps(
     Future
         The generator's return value.
     """
-    future: Future[T] = Future()
+    runner = _StepRunner(steps, timer, stopped)
+    if at_once:
+        runner.wait_for(next(steps))
+    else:
+        timer.after(0, runner.resume)
+    return runner.future
 
-    def resume(value: Any = None, error: Exception | None = None) -> None:
-        if error is None and stopped():
-            steps.close()
-            future.resolve(None, Stopped())
+
+class _StepRunner(Generic[T]):
+    def __init__(self, steps: Steps[T], timer: Timer, stopped: Callable[[], bool]) -> None:
+        self.future: Future[T] = Future()
+        self._steps, self._timer, self._stopped = steps, timer, stopped
+
+    def resume(self, value: Any = None, error: Exception | None = None) -> None:
+        if error is None and self._stopped():
+            self._steps.close()
+            self.future.resolve(None, Stopped())
             return
         try:
-            step = steps.send(value) if error is None else steps.throw(error)
+            step = self._steps.send(value) if error is None else self._steps.throw(error)
         except StopIteration as end:
-            future.resolve(end.value)
+            self.future.resolve(end.value)
         except Exception as failure:
-            future.resolve(None, failure)
+            self.future.resolve(None, failure)
         else:
-            wait_for(step)
+            self.wait_for(step)
 
-    def wait_for(step: Any) -> None:
+    def wait_for(self, step: Any) -> None:
         if isinstance(step, Future):
-            step.when_done(resume)
+            step.when_done(self.resume)
         else:
-            timer.after(0, resume)
-
-    if at_once:
-        wait_for(next(steps))
-    else:
-        timer.after(0, resume)
-    return future
+            self._timer.after(0, self.resume)
 
 
 def run_to_end(steps: Steps[T]) -> T:

@@ -200,7 +200,7 @@ class DetectionRun:
         return self.result
 
     def _compute_fa(self, tensors) -> Steps[Any]:
-        """The FA volume node of a tensor volume; a new one goes again when the run fails."""
+        """The FA volume node of a tensor volume; a new one is removed when the run fails."""
         earlier = tensors.GetNodeReference(FA_OF_TENSORS)
         yield
         node = yield from fa_steps(tensors)

@@ -17,7 +17,7 @@ from ..worker_client.job import Job
 from .connection import EngineConnection
 
 QUALITY = {"sampler": "mean", "steps": 0, "samples": 1, "report": False}
-"""One evaluation of the network, and no time for figures that nobody sees."""
+"""One evaluation of the network, and no figures, which are not shown."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -91,7 +91,7 @@ def _copy_steps(image, record: InputRecord) -> Steps[np.ndarray]:
     """Copy the voxels as float32: the node's own array may change or go while a thread writes.
 
     A few slices a step, so that no turn of the event loop is long. Where the voxels change in between, all of them
-    are copied as they are then; :func:`~.geometry.describe_change` tells the user.
+    are copied as they are then; :func:`~.geometry.describe_change` reports it to the user.
     """
     data = np.empty(record.shape[::-1], np.float32)
     slices = max(VOXELS_PER_STEP // data[0].size, 1)

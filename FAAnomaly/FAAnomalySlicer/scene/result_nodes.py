@@ -141,16 +141,14 @@ def import_steps(
     report
         The engine's page; stored beside the nodes if *inputNode* is given.
 
-    Yields the fraction done; the generator's value is the :class:`ResultNodes`. Closing it early leaves the
-    scene as it was, and so does an exception.
+    Yields the fraction done. Closing the generator early leaves the scene unchanged, and so does an exception.
     """
     selection = selection or select(arrays, "auto", "both")
     images = {}
-    for number, (name, array) in enumerate(
-        (("pseudoHealthy", arrays.pseudo_healthy), ("difference", arrays.difference), ("zMap", arrays.z_map))
-    ):
-        images[name] = _image(array)
-        yield (number + 1) / 6
+    volumes = {"pseudoHealthy": arrays.pseudo_healthy, "difference": arrays.difference, "zMap": arrays.z_map}
+    for number, (role, array) in enumerate(volumes.items(), 1):
+        images[role] = _image(array)
+        yield number / 6
     scale = _scale(inputNode, arrays) if inputNode is not None else 1.0
     yield 5 / 6
     # The user may have closed the scene or removed the input since the first step.

@@ -16,7 +16,7 @@ from .process import ProcessExit, is_other_process, signal_process
 TURN_SECONDS = 0.008
 """How long listeners are called before other events are processed."""
 PAUSE_MS = 1
-"""Between two turns. Not 0: Qt would begin the next one before it looks at its timers."""
+"""Between two turns. Not 0: Qt would begin the next one before it checks its timers."""
 CHUNK_BYTES = 4096
 """Bytes that are split into lines at once."""
 

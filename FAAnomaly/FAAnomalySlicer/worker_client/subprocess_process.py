@@ -108,7 +108,7 @@ class SubprocessProcess:
         if signal is self.ended:
             self._running = False
         elif not self._running:
-            return  # said by a launcher's child that outlived it: nothing comes after `ended`
+            return  # output of a launcher's child that outlived it: nothing comes after `ended`
         signal.emit(value)
 
     def _read(self, stream: io.BufferedReader, signal: Signal) -> None:
