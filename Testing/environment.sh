@@ -1,12 +1,22 @@
 #!/usr/bin/env bash
-# Makes .venv in this checkout with FAAnomaly (editable) and what its tests need; does nothing when it is up to date.
+# Makes .venv in this checkout with FAAnomaly (editable); does nothing when it is up to date.
+#   bash Testing/environment.sh run     what a detection needs (the README's first command)
+#   bash Testing/environment.sh test    that and what the linter, the type checker and the tests need (the default)
 # FAANOMALY_PYTHON names another Python than the one found.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+case "${1:-test}" in
+    run) extras="" ;;
+    test) extras="[test,dev]" ;;
+    *) echo "Usage: bash Testing/environment.sh [run|test]" >&2; exit 2 ;;
+esac
+
 # The checkout's own path is part of the stamp, because a virtual environment does not survive a move.
-stamp="$(pwd) $(cat pyproject.toml Testing/constraints.txt Testing/environment.sh | cksum)"
-if [ -x .venv/bin/python ] && [ "$(cat .venv/ready 2>/dev/null)" = "$stamp" ]; then
+stamp="$(pwd) $(cat pyproject.toml setup.py Testing/constraints.txt Testing/environment.sh | cksum)"
+installed="$(cat .venv/ready 2>/dev/null || true)"
+# An environment for the tests serves a run as well.
+if [ -x .venv/bin/python ] && { [ "$installed" = "$stamp [test,dev]" ] || [ "$installed" = "$stamp $extras" ]; }; then
     exit 0
 fi
 
@@ -25,7 +35,9 @@ if [ -z "$python" ]; then
 fi
 
 echo "Setting up .venv with $("$python" --version); the first time takes some minutes."
-"$python" -m venv --clear .venv
+# What is installed already for the same files of the project stays: the tests only add to what a run needs.
+[ "$installed" = "$stamp " ] || "$python" -m venv --clear .venv
+rm -f .venv/ready
 
 # PyTorch's wheel for CPUs is a tenth of the one with CUDA that PyPI gives to Linux.
 index=()
@@ -38,10 +50,10 @@ fi
 
 log=.venv/install.log
 .venv/bin/python -m pip install --disable-pip-version-check --progress-bar off ${index[@]+"${index[@]}"} \
-    --constraint Testing/constraints.txt --editable '.[test,dev]' 2>&1 | tee "$log" \
+    --constraint Testing/constraints.txt --editable ".$extras" 2>&1 | tee "$log" \
     | awk '/^ *(Downloading|Processing|Installing) / { sub(/^ */, "  "); print substr($0, 1, 110); fflush() }' || {
     tail -n 20 "$log" >&2
     echo "The set-up failed; the whole log is in $log." >&2
     exit 5
 }
-echo "$stamp" > .venv/ready
+echo "$stamp $extras" > .venv/ready

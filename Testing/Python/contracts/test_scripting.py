@@ -20,7 +20,7 @@ from support.engine_bench import is_running
 from support.mrml_volumes import GRIDS, add_volume, brainlike
 from support.panel_bench import node_ids, results_of
 
-README = Path(__file__).resolve().parents[3] / "README.md"
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "slicer.md"
 SECTION = "## From the Python console"
 
 
@@ -161,17 +161,17 @@ def test_a_logic_that_is_not_kept_ends_its_engine(logic_on):
     slicer_harness.pump_until(lambda: not is_running(pid), 60)
 
 
-def readme_lines():
-    text = README.read_text(encoding="utf-8")
+def documented_lines():
+    text = PAGE.read_text(encoding="utf-8")
     if SECTION not in text:
         return None
     section = text.partition(SECTION)[2].partition("\n## ")[0]
     return re.findall(r"```python\n(.*?)```", section, re.DOTALL)
 
 
-def test_the_lines_in_the_readme_run(logic_on, tmp_path, monkeypatch):
-    blocks = readme_lines()
-    assert blocks, f"the README has no lines under {SECTION!r}"
+def test_the_documented_lines_run(logic_on, tmp_path, monkeypatch):
+    blocks = documented_lines()
+    assert blocks, f"docs/slicer.md has no lines under {SECTION!r}"
     logic_on()
     another = add_volume(brainlike(seed=1), GRIDS["ras"], "FA of another")
     sequence = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSequenceNode")
@@ -182,7 +182,7 @@ def test_the_lines_in_the_readme_run(logic_on, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names: dict = {}
     for block in blocks:
-        exec(compile(block, str(README), "exec"), names)
+        exec(compile(block, str(PAGE), "exec"), names)
     slicer_harness.pump_until(lambda: names["job"].over, 120)
     assert names["job"].state == "done"
     copies = [
