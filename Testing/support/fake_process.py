@@ -58,7 +58,7 @@ class FakeProcess:
 
 
 class FakeTimer:
-    """Follows :class:`FAAnomalySlicer.worker_client.process.Timer`; time passes by :meth:`pass_time`."""
+    """Follows :class:`FAAnomalySlicer.events.timer.Timer`; time passes by :meth:`pass_time`."""
 
     def __init__(self) -> None:
         self.now = 0

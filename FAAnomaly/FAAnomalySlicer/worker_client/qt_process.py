@@ -173,10 +173,10 @@ class QtProcess:
 
 
 class QtTimer:
-    """A :class:`~.process.Timer` of Qt's event loop."""
+    """A :class:`~..events.timer.Timer` of Qt's event loop."""
 
     def after(self, ms: int, function: Callable[[], None]) -> None:
-        """See :class:`~.process.Timer`."""
+        """See :class:`~..events.timer.Timer`."""
         import qt
 
         qt.QTimer.singleShot(ms, function)

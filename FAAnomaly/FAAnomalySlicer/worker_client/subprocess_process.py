@@ -138,18 +138,18 @@ class SubprocessProcess:
 
 
 class PollTimer:
-    """A :class:`~.process.Timer` whose functions are called by :meth:`poll`."""
+    """A :class:`~..events.timer.Timer` whose functions are called by :meth:`poll`."""
 
     def __init__(self) -> None:
         self._due: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = itertools.count()
 
     def after(self, ms: int, function: Callable[[], None]) -> None:
-        """See :class:`~.process.Timer`."""
+        """See :class:`~..events.timer.Timer`."""
         heapq.heappush(self._due, (time.monotonic() + ms / 1000, next(self._numbers), function))
 
     def poll(self) -> None:
-        """See :class:`~.process.Timer`."""
+        """See :class:`~..events.timer.Timer`."""
         now = time.monotonic()
         while self._due and self._due[0][0] <= now:
             heapq.heappop(self._due)[2]()

@@ -21,7 +21,7 @@ from support.scene_state import everything
 
 @pytest.mark.parametrize("under", [None, PARENT], ids=["free", "rotated parent"])
 @pytest.mark.parametrize("name", ["left-handed", "oblique left-handed anisotropic"])
-def test_a_nifti_file_is_judged_and_the_results_lie_where_it_lies(bench, tmp_path, name, under):
+def test_a_nifti_file_is_analysed_and_the_results_lie_where_it_lies(bench, tmp_path, name, under):
     """Through Slicer's own storage node, which turns an axis of left-handed files."""
     save_volume(Volume(brainlike(), GRIDS[name]), tmp_path / "fa.nii.gz")
     volume = slicer.util.loadVolume(str(tmp_path / "fa.nii.gz"))
