@@ -74,7 +74,10 @@ TORCHLESS = [
     "commands.models",
 ]
 SLICER = {"slicer", "qt", "ctk", "vtk", "vtkmodules", "mrml", "PythonQt"}
-SLICERS_OWN = {f"{PACKAGE}.{name}" for name in ("request", "errors", "volume", "result", "regions")}
+SLICERS_OWN = {
+    f"{PACKAGE}.{name}"
+    for name in ("request", "errors", "volume", "result", "anomaly.regions", "preprocessing.fa_limits")
+}
 
 
 def sources(folder: str) -> list[Path]:
