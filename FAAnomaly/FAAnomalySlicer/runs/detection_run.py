@@ -238,7 +238,7 @@ class DetectionRun:
     def _end(self, folder: Path, nodes: ResultNodes | None, error: Exception | None) -> None:
         if nodes is not None and nodes.zMap.GetScene() is not None:
             self.state = DONE
-        elif nodes is not None or isinstance(error, Stopped) or getattr(error, "code", "") == "cancelled":
+        elif nodes is not None or _is_cancellation(error):
             # A result without a scene: the scene was closed in the last turn.
             self.state, self.error, self.result = CANCELLED, cancelled(), None
         else:
@@ -255,6 +255,10 @@ class DetectionRun:
 def _read(files: dict[str, str], record: InputRecord, threshold, signs: str) -> tuple[ResultArrays, Selection, str]:
     arrays = read_result(files, record)
     return arrays, select(arrays, threshold, signs), Path(files["report"]).read_text(encoding="utf-8")
+
+
+def _is_cancellation(error: Exception | None) -> bool:
+    return isinstance(error, Stopped) or (isinstance(error, FAError) and error.code == "cancelled")
 
 
 def _unexpected(error: Exception | None) -> FAError:

@@ -79,13 +79,14 @@ class ThresholdUpdater:
             return  # stopped
         self._search = None
         nodes = search.request.nodes.present()
-        if error is not None:
+        same_image = nodes.zMap is not None and nodes.zMap.GetImageData() is search.image
+        if same_image and search.image is not None and search.image.GetMTime() != search.mtime:
+            # The voxels were changed during the search, which may also be why it failed: search again.
+            self._waiting = self._waiting or search.request
+        elif error is not None:
             self._failed(error)
-        elif nodes.zMap is not None and nodes.zMap.GetImageData() is search.image:
-            if search.image.GetMTime() == search.mtime:
-                self._shown(show_selection(nodes, selection))
-            else:
-                self._waiting = self._waiting or search.request  # the voxels were changed meanwhile
+        elif same_image:
+            self._shown(show_selection(nodes, selection))
         waiting = self._waiting
         if waiting is not None and self._search is None:
             self._waiting = None

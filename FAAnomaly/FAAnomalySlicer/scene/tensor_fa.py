@@ -30,8 +30,8 @@ def is_tensor_volume(node) -> bool:
 def fa_steps(tensorNode) -> Steps[Any]:
     """The FA of *tensorNode* as a ``vtkMRMLScalarVolumeNode`` of the same geometry and parent transform.
 
-    A generator of steps of some 20 ms that yields the fraction done, and whose value is the node: a new one on the first call, the same one later.
-    Nothing is added to the scene before the last step.
+    A generator of steps of some 20 ms that yields the fraction done, and whose value is the node: a new one on the
+    first call, the same one later. Nothing is added to the scene before the last step.
 
     Raises
     ------
