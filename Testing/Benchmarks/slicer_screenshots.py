@@ -144,23 +144,23 @@ def picture_lens(widget) -> None:
 
 def wait_for_lens(widget) -> None:
     """Wait until nothing is being filled."""
-    section = widget.panel.lens
-    slicer_harness.pump_until(lambda: section._picture.node is not None and not section._lens.busy, LONGEST)
+    section = widget.panel.preview
+    slicer_harness.pump_until(lambda: section._picture.node is not None and not section._preview.busy, LONGEST)
 
 
 def strongest(widget) -> np.ndarray:
     """Where the strongest region has its centre, world RAS."""
-    from FAAnomalySlicer.scene.result_nodes import recall
+    from FAAnomalySlicer.scene.result_nodes import find_results
 
-    table = recall(widget.logic.getParameterNode().inputVolume).table.GetTable()
+    table = find_results(widget.logic.getParameterNode().inputVolume).table.GetTable()
     return np.array([table.GetColumnByName(f"centroid_{axis}").GetValue(0) for axis in "ras"])
 
 
 def show_segments(widget, shown: bool) -> None:
     """Outlines, and the legend in the last view alone: small pictures have no room for three."""
-    from FAAnomalySlicer.scene.result_nodes import recall
+    from FAAnomalySlicer.scene.result_nodes import find_results
 
-    nodes = recall(widget.logic.getParameterNode().inputVolume)
+    nodes = find_results(widget.logic.getParameterNode().inputVolume)
     nodes.segmentation.GetDisplayNode().SetVisibility(shown)
     legend = slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(nodes.zMap)
     legend.SetVisibility(shown)
