@@ -24,7 +24,7 @@ from FAAnomalyLib.inpainting.masks import plan
 from FAAnomalyLib.inpainting.volume_inpainter import Sampling
 from FAAnomalyLib.io.volumes import load_volume
 from FAAnomalyLib.pipeline.loaded_model import open_model
-from FAAnomalyLib.preprocessing.fa_validation import check_fa, validate_brain_mask
+from FAAnomalyLib.preprocessing.fa_validation import validate_brain_mask, validate_fa
 from FAAnomalyLib.preprocessing.model_grid import prepare
 
 NETWORK = "hole-trained network, one step"
@@ -41,7 +41,7 @@ def main() -> None:
     args = parser.parse_args()
 
     engine = open_model(args.model)
-    volume, _ = check_fa(load_volume(args.fa)[0])
+    volume, _ = validate_fa(load_volume(args.fa)[0])
     brain = validate_brain_mask(load_volume(args.brain_mask)[0], volume) if args.brain_mask else None
     prepared = prepare(volume, engine.template, brain)
     priors, spacing = prepared.grid.priors, prepared.grid.spacing_mm

@@ -24,7 +24,7 @@ from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.evaluation.planting.lesions import plant, sphere, white_matter_centre
 from FAAnomalyLib.io.volumes import load_volume, save_volume
 from FAAnomalyLib.preprocessing.affine_registration import nearest_canonical
-from FAAnomalyLib.preprocessing.fa_validation import check_fa, validate_brain_mask
+from FAAnomalyLib.preprocessing.fa_validation import validate_brain_mask, validate_fa
 from FAAnomalyLib.preprocessing.model_grid import prepare
 from FAAnomalyLib.preprocessing.template import load_template
 from FAAnomalyLib.result import Result
@@ -72,7 +72,7 @@ def flipped(volume: Volume) -> Volume:
 
 def planted(path: Path, mask: Path | None, seed: int) -> tuple[Volume, np.ndarray]:
     """The map in RAS order, masked to the brain, with the sphere in it, and the sphere's centre in RAS mm."""
-    volume, _ = check_fa(load_volume(path)[0])
+    volume, _ = validate_fa(load_volume(path)[0])
     brain = validate_brain_mask(load_volume(mask)[0], volume) if mask else None
     prepared = prepare(volume, load_template(resources_dir() / "Template"), brain)
     grid = prepared.grid

@@ -227,10 +227,10 @@ def planted(args: argparse.Namespace):
     from FAAnomalyLib.evaluation.planting.truth import anatomy
     from FAAnomalyLib.io.volumes import load_volume
     from FAAnomalyLib.pipeline.loaded_model import open_model
-    from FAAnomalyLib.preprocessing.fa_validation import check_fa
+    from FAAnomalyLib.preprocessing.fa_validation import validate_fa
     from FAAnomalyLib.preprocessing.model_grid import prepare
 
-    healthy, _ = check_fa(load_volume(args.real)[0])
+    healthy, _ = validate_fa(load_volume(args.real)[0])
     prepared = prepare(healthy, open_model("default").template, None)
     white = anatomy(prepared).white
     ball = sphere(healthy, white_matter_centre(healthy, white, args.diameter, args.seed), args.diameter) & white

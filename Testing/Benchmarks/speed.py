@@ -37,7 +37,7 @@ from FAAnomalyLib.networks.conditional_unet import ConditionalUNet
 from FAAnomalyLib.networks.thesis.unet import ThesisUNet
 from FAAnomalyLib.pipeline.detector import Detector
 from FAAnomalyLib.pipeline.loaded_model import open_model
-from FAAnomalyLib.preprocessing.fa_validation import check_fa, validate_brain_mask
+from FAAnomalyLib.preprocessing.fa_validation import validate_brain_mask, validate_fa
 from FAAnomalyLib.preprocessing.model_grid import prepare
 from FAAnomalyLib.request import DetectRequest
 from FAAnomalyLib.runtime.device import choose_device, describe, fastest_dtype
@@ -204,7 +204,7 @@ def cold(args: argparse.Namespace) -> dict:
 
 def boxes(args: argparse.Namespace) -> dict:
     """Boxes in white matter, one after another, answered by one worker; the first request warms it up."""
-    volume, _ = check_fa(load_volume(args.fa)[0])
+    volume, _ = validate_fa(load_volume(args.fa)[0])
     brain = validate_brain_mask(load_volume(args.brain_mask)[0], volume) if args.brain_mask else None
     known = anatomy(prepare(volume, open_model(args.model, args.device).template, brain))
     seconds = []

@@ -25,7 +25,7 @@ from FAAnomalyLib.inpainting.pass_runner import inpaint_passes_by_size
 from FAAnomalyLib.inpainting.volume_inpainter import Sampling
 from FAAnomalyLib.io.volumes import load_volume
 from FAAnomalyLib.pipeline.loaded_model import open_model
-from FAAnomalyLib.preprocessing.fa_validation import check_fa, validate_brain_mask
+from FAAnomalyLib.preprocessing.fa_validation import validate_brain_mask, validate_fa
 from FAAnomalyLib.preprocessing.model_grid import prepare
 from FAAnomalyLib.reporting.figures import colours, cut
 from FAAnomalyLib.request import BOTH_SIZES
@@ -48,7 +48,7 @@ def main() -> None:
     args = parser.parse_args()
 
     engine = open_model(args.model)
-    healthy, _ = check_fa(load_volume(args.fa)[0])
+    healthy, _ = validate_fa(load_volume(args.fa)[0])
     brain = validate_brain_mask(load_volume(args.brain_mask)[0], healthy) if args.brain_mask else None
     before = prepare(healthy, engine.template, brain)
     white = anatomy(before).white

@@ -104,7 +104,7 @@ def calibration(seed: int = 0, shape=SHAPE, limit: float = 6.0, **other) -> Cali
             "normal": np.stack([np.linspace(-2.0, 2.5, 21), np.linspace(-3.0, 3.0, 21)]),
             "threshold": (5.25, 4.75),
             "sensitive": (4.5, 4.25),
-            "alone": (4.2, 4.1),
+            "one_sided": (4.2, 4.1),
             "people": 4,
             **other,
         }

@@ -35,7 +35,7 @@ class Looked:
 
     def again(self, on_progress=None, **other) -> Inpainted | None:
         given = {
-            "filler": self.inpainter,
+            "inpainter": self.inpainter,
             "prepared": self.prepared,
             "first": self.first,
             "calibration": UNCALIBRATED,
@@ -100,7 +100,7 @@ def bends(monkeypatch) -> list:
         made.append((priors, fa, warp_template(priors, fa, spacing_mm)))
         return made[-1][2]
 
-    monkeypatch.setattr(second_look, "bend", watched)
+    monkeypatch.setattr(second_look, "warp_template", watched)
     return made
 
 
@@ -130,9 +130,9 @@ def test_what_lies_outside_the_brain_is_not_filled(ill, monkeypatch):
     corner = tuple(np.argwhere(rim)[0])
     poking_out = tb.ball(corner, 12.0)
     assert (poking_out & ~brain).any() and (poking_out & brain).any()
-    monkeypatch.setattr(second_look, "suspects", lambda *a: poking_out)
+    monkeypatch.setattr(second_look, "candidate_mask", lambda *a: poking_out)
     np.testing.assert_array_equal(ill.again().covered, poking_out & brain)
-    monkeypatch.setattr(second_look, "suspects", lambda *a: poking_out & ~brain)
+    monkeypatch.setattr(second_look, "candidate_mask", lambda *a: poking_out & ~brain)
     assert ill.again() is None
 
 

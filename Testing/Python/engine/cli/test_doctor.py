@@ -175,7 +175,7 @@ def test_resources_are_found_or_missing(monkeypatch, tmp_path):
     import FAAnomalyLib.runtime.resources as resources
 
     monkeypatch.delenv(OVERRIDE, raising=False)
-    monkeypatch.setattr(resources, "__file__", str(tmp_path / "FAAnomalyLib" / "resources.py"))
+    monkeypatch.setattr(resources, "__file__", str(tmp_path / "FAAnomalyLib" / "runtime" / "resources.py"))
     (tmp_path / "Resources" / "Icons").mkdir(parents=True)
     with pytest.raises(FAError) as caught:
         resources_dir()

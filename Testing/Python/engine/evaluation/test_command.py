@@ -55,7 +55,7 @@ class Silent:
 
 @pytest.fixture
 def silent(monkeypatch):
-    monkeypatch.setattr(grid, "align", lambda fixed, moving, brain: Alignment(np.eye(4), 0.9, "affine"))
+    monkeypatch.setattr(grid, "register_affine", lambda fixed, moving, brain: Alignment(np.eye(4), 0.9, "affine"))
     monkeypatch.setattr(judges_module, "DetectorJudges", Silent)
 
 

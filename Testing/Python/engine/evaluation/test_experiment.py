@@ -43,7 +43,7 @@ def template():
 def aligned():
     """Registration is tested elsewhere; these brains lie in the template's world."""
     patch = pytest.MonkeyPatch()
-    patch.setattr(grid, "align", lambda fixed, moving, brain: Alignment(np.eye(4), 0.9, "affine"))
+    patch.setattr(grid, "register_affine", lambda fixed, moving, brain: Alignment(np.eye(4), 0.9, "affine"))
     yield
     patch.undo()
 

@@ -168,7 +168,7 @@ def test_provenance_tells_everything_in_strict_json(whole, brain, model):
 def test_thresholds_are_the_calibrations_and_for_one_sign_alone_its_own(engine, run, coarse, drawn, monkeypatch):
     analysed = run("inpaint", hole=drawn, model=coarse)
     known = Calibration(threshold=(7.0, 7.5), sensitive=(6.0, 6.5), one_sided=(1.5, 0.5), people=5)
-    monkeypatch.setattr(engine, "_engine", replace(engine._engine, calibration=known))
+    monkeypatch.setattr(engine, "_loaded", replace(engine._loaded, calibration=known))
     for threshold, signs, limits in (
         ("auto", "both", (7.0, 7.5)),
         ("sensitive", "both", (6.0, 6.5)),

@@ -210,7 +210,7 @@ def test_it_tells_of_every_volume_and_needs_nothing_but_maps(people, fitted):
         "person",
         "prepared",
         "covered",
-        "judged",
+        "analysed",
         "maps",
     }
 

@@ -101,7 +101,7 @@ def test_the_engine_comes_to_the_same_verdict(scene, name):
     check = fa_check.check_fa(add_volume(data, SPACING))
     assert re.match(words, f"{check.kind} {check.sentence}"), check
     try:
-        _, remarks = intake.check_fa(Volume(data, SPACING), "auto")
+        _, remarks = intake.validate_fa(Volume(data, SPACING), "auto")
     except FAError as error:
         assert not check.ok
         reasons = [str(error).split(":")[0], check.sentence.split(":")[0]]
@@ -132,7 +132,7 @@ def test_a_matrix_that_lost_digits_in_a_file_changes_no_verdict():
         spacing = np.full(3, millimetres / span)
         assert fa_check.check_values(data.T, spacing).ok == ok
         if ok:
-            intake.check_fa(Volume(data, np.diag([*spacing, 1.0])))
+            intake.validate_fa(Volume(data, np.diag([*spacing, 1.0])))
 
 
 def test_large_voxels_are_refused(scene):
@@ -189,6 +189,6 @@ def test_real_maps(shared):
         path = shared / "fa" / f"{name}_FA.nii.gz"
         volume, _ = load_volume(path)
         check = fa_check.check_values(volume.data.T, volume.spacing[::-1])
-        _, remarks = intake.check_fa(volume, "auto")
+        _, remarks = intake.validate_fa(volume, "auto")
         assert check.ok and ("may not be" in check.sentence) == any("may not be" in r for r in remarks), path
         assert ("cut" in check.sentence) == (name in CUT), (path, check)
