@@ -19,21 +19,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Carry out the action."""
-    from ...models import checkpoints
+    from ...models import registry
 
     if args.action == "list":
-        _show(checkpoints.list_models(), args.json)
+        _show(registry.list_models(), args.json)
     elif args.action == "verify":
-        names = [args.name] if args.name else [model["name"] for model in checkpoints.list_models()]
+        names = [args.name] if args.name else [model["name"] for model in registry.list_models()]
         _show(
-            [{"name": name, "sha256": checkpoints.verify_model(name)["sha256"], "verified": True} for name in names],
+            [{"name": name, "sha256": registry.verify_model(name)["sha256"], "verified": True} for name in names],
             args.json,
         )
     else:
         if not args.name:
             raise FAError("bad-request", "No model is named", "", "Give the name that 'models list' shows")
         _confirm(args)
-        checkpoints.delete_model(args.name)
+        registry.delete_model(args.name)
         _show([{"name": args.name, "deleted": True}], args.json)
     return 0
 
