@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
+
+# Before torch is imported, here and in the processes that tests start: the tests' volumes are so small that a second
+# thread costs more than it saves (up to eight times the processor time), and pytest-xdist uses the other cores.
+for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"):
+    os.environ.setdefault(variable, "1")
 
 import pytest
 
