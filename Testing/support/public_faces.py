@@ -282,13 +282,8 @@ def differences(before: object, now: object, path: str = "") -> list[str]:
 
 
 def stored(name: str) -> object:
-    """What ``make_data.py`` stored in ``data/NAME.json``."""
+    """What version 0.1.0 showed, from ``data/NAME.json``."""
     return json.loads((DATA / f"{name}.json").read_text(encoding="utf-8"))
-
-
-def store(name: str, value: object) -> None:
-    """Store what a face shows today."""
-    (DATA / f"{name}.json").write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
 
 
 def assert_as_stored(name: str, now: object) -> None:

@@ -149,7 +149,10 @@ def test_an_error_is_the_last_line_and_a_status(status, names, words, tmp_path, 
 
 
 def test_the_json_that_is_printed_has_the_keys_that_it_had(one_thread):
-    assert_as_stored("printed", printed_json())
+    printed = printed_json()
+    # Declared since: the report's pictures need it, and always did.
+    printed["doctor"].pop("packages.Pillow")
+    assert_as_stored("printed", printed)
 
 
 @pytest.mark.parametrize("name", RUNS)
