@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
 import shutil
 import zipfile
 import zlib
@@ -13,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..io.volumes import cannot_write
+from ..io.atomic import atomic_write, cannot_write
 
 FOLDER = "records"
 
@@ -58,19 +56,15 @@ class RecordStore:
 
         Raises ``FAError('bad-input')`` when there is no room.
         """
-        temporary = self._path(identity, ".partial")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             if arrays is not None:
-                with open(temporary, "wb") as handle:
+                with atomic_write(self._path(identity, ".npz")) as temporary, open(temporary, "wb") as handle:
                     np.savez_compressed(handle, **arrays)
-                os.replace(temporary, self._path(identity, ".npz"))
             content = json.dumps({"identity": identity, "rows": rows}, allow_nan=False, default=float)
-            temporary.write_text(content, encoding="utf-8")
-            os.replace(temporary, self._path(identity, ".json"))
+            with atomic_write(self._path(identity, ".json")) as temporary:
+                temporary.write_text(content, encoding="utf-8")
         except OSError as error:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
             raise cannot_write(self.folder, error) from error
         self.written += 1
 

@@ -12,10 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import FAError
+from ..preprocessing.template import BRAIN_PROBABILITY, WHITE_MATTER_PROBABILITY
 from ..request import MASK_TYPES, MASK_VOXEL_MM
-
-HALF = 0.5
-"""Brain and white matter may be booleans or probabilities; a voxel belongs to them above this."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +118,7 @@ def wm_guided(passes: Sequence[np.ndarray], white_matter: np.ndarray) -> list[np
         Array of that shape: boolean, or a probability that counts above 0.5. It must be a prior:
         taken from the FA map under judgement it would tell the network what is hidden.
     """
-    inside = np.asarray(white_matter) > HALF
+    inside = np.asarray(white_matter) > WHITE_MATTER_PROBABILITY
     return [hole & inside for hole in passes if (hole & inside).any()]
 
 
@@ -231,7 +229,7 @@ def roaming(fa: np.ndarray, edge: int, skip_zero_share: float = 0.3) -> list[tup
 
 def _coloured(brain: np.ndarray, edges: Sequence[int], shift: Sequence[int]) -> Iterator[tuple[int, np.ndarray]]:
     """Colour and hole of each pass; see :func:`interleaved`."""
-    occupied = np.asarray(brain) > HALF
+    occupied = np.asarray(brain) > BRAIN_PROBABILITY
     if occupied.ndim != 3 or min(edges) < 1:
         raise ValueError(f"a brain of shape {occupied.shape} cannot be covered by cubes of {tuple(edges)} voxels")
     origins = (occupied.shape[0] // 2 + shift[0], shift[1], shift[2])

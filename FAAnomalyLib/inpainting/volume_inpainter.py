@@ -15,7 +15,7 @@ from ..diffusion.samplers import mean as one_step_mean
 from ..errors import FAError
 from ..models.checkpoints import Model
 from ..networks.conditioning import condition
-from ..preprocessing.template import Template, TemplatePriors
+from ..preprocessing.template import BRAIN_PROBABILITY, WHITE_MATTER_PROBABILITY, Template, TemplatePriors
 from .window import _with_background, network_window
 
 OnStep = Callable[[int, int], None]
@@ -141,7 +141,7 @@ class _HoleTrained:
     def __init__(self, inpainter: VolumeInpainter, x: Tensor, hidden: Tensor, priors: TemplatePriors) -> None:
         given = condition(x, hidden.to(x.dtype), 2.0 * _on(priors.fa, x) - 1.0, _on(priors.white_matter, x))
         # The condition knows the whole brain (the other side); the network needs no more than what holds the holes.
-        brain = ((x > -1.0) & ~hidden)[0, 0].cpu().numpy() | (priors.brain > 0.5)
+        brain = ((x > -1.0) & ~hidden)[0, 0].cpu().numpy() | (priors.brain > BRAIN_PROBABILITY)
         self.window = network_window(brain, hidden[0, 0].cpu().numpy())
         self.inpainter, self.known, self.hidden, self.condition = (
             inpainter,
@@ -181,7 +181,7 @@ class _Thesis:
         # Listing A.22 takes the mask from the judged scan; inside the hole that would leak, so the
         # registered prior stands there (method: "no-leak condition").
         observed = (x > 2 * 0.2 - 1) & ~hidden
-        self.mask = (observed | (hidden & (_on(priors.white_matter, x) > 0.5))).to(x.dtype)
+        self.mask = (observed | (hidden & (_on(priors.white_matter, x) > WHITE_MATTER_PROBABILITY))).to(x.dtype)
 
     def _eps(self, x_t: Tensor, t: int) -> Tensor:
         network = self.inpainter.network

@@ -15,7 +15,7 @@ from scipy import ndimage
 
 from ..errors import FAError
 from ..inpainting.volume_inpainter import Sampling, VolumeInpainter
-from ..preprocessing.template import Template
+from ..preprocessing.template import BRAIN_PROBABILITY, Template
 from ..training.augmentation import augment
 from ..volume import Volume
 
@@ -58,7 +58,7 @@ def sample_brain(
     priors = template.priors
     given = (torch.from_numpy(part) for part in (priors.fa, priors.brain, priors.fa, priors.white_matter))
     start = augment(*given, torch.Generator().manual_seed(seed), smooth=True, unlike=UNLIKE)
-    brain = _one_piece(start.weight.numpy() > 0.5)
+    brain = _one_piece(start.weight.numpy() > BRAIN_PROBABILITY)
     fa = np.where(brain, start.fa.numpy(), 0.0).astype(np.float32)
     halves = _halves(fa.shape)
     for number, half in enumerate(halves):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -16,8 +15,9 @@ from scipy import ndimage
 from torch import Tensor
 
 from ..datasets.cohort import load_subject, mask_of, naming
+from ..io.atomic import atomic_write
 from ..preprocessing.model_grid import RESOLUTION_MM, prepare
-from ..preprocessing.template import Template, TemplatePriors
+from ..preprocessing.template import BRAIN_PROBABILITY, Template, TemplatePriors
 from ..preprocessing.template_warping import LEVELS, SMOOTHING_VOXELS, UPDATE_SMOOTHING_VOXELS
 
 RIM_MM = 3.0
@@ -72,9 +72,8 @@ def prepare_subjects(
                 a.astype(np.float16)
                 for a in (prepared.fa, prepared.brain, priors.fa, priors.white_matter, priors.brain)
             ]
-            temporary = entry.with_suffix(f".{os.getpid()}.partial.npz")
-            np.savez_compressed(temporary, key=key, **dict(zip(STORED, found, strict=True)))
-            os.replace(temporary, entry)
+            with atomic_write(entry, unique_suffix=".npz") as temporary:
+                np.savez_compressed(temporary, key=key, **dict(zip(STORED, found, strict=True)))
             report(
                 f"prepared {number}/{len(volumes)} {path.name}: correlation {prepared.grid.alignment.correlation:.2f}"
             )
@@ -84,7 +83,7 @@ def prepare_subjects(
                 path.name,
                 person,
                 torch.from_numpy(fa),
-                torch.from_numpy(error_weight(brain > 0.5, template.fa.spacing[0])),
+                torch.from_numpy(error_weight(brain > BRAIN_PROBABILITY, template.fa.spacing[0])),
                 TemplatePriors(*priors),
             )
         )

@@ -16,7 +16,7 @@ from scipy import ndimage
 from ..datasets.cohort import find_volumes, load_subject, naming, split_people
 from ..io.volumes import load_volume, save_volume
 from ..preprocessing.model_grid import PreparedSubject, prepare, symmetric_grid
-from ..preprocessing.template import TEMPLATE_FILES, Template, TemplatePriors
+from ..preprocessing.template import BRAIN_PROBABILITY, TEMPLATE_FILES, Template, TemplatePriors
 from ..preprocessing.template_warping import warp_template
 from ..volume import Volume
 
@@ -59,7 +59,7 @@ def _first_target(target: Volume) -> Template:
 def _average(people: list[list[PreparedSubject]], template: Template, warped: bool) -> Template:
     seen = np.zeros(MODEL_SHAPE)
     total = np.zeros((3, *MODEL_SHAPE))
-    brain = template.priors.brain > 0.5
+    brain = template.priors.brain > BRAIN_PROBABILITY
     for volumes in people:
         for prepared in volumes:
             # A cut field of view says nothing about what lies beyond it.

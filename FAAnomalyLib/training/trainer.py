@@ -18,7 +18,7 @@ from pathlib import Path
 
 from ..datasets.cohort import find_volumes, split_people
 from ..errors import FAError
-from ..io.volumes import cannot_write
+from ..io.atomic import atomic_write, cannot_write
 from .recipes import RECIPES, Recipe
 
 
@@ -318,15 +318,12 @@ class Trainer:
             "average": self.average,
             "optimizer": self.optimizer.state_dict(),
         }
-        temporary = self.folder / "checkpoint.pt.partial"
+        path = self.folder / "checkpoint.pt"
         try:
-            with open(temporary, "wb") as handle:
+            with atomic_write(path, sync=True) as temporary, open(temporary, "wb") as handle:
                 torch.save(state, handle)
-                handle.flush()
-                os.fsync(handle.fileno())
-            os.replace(temporary, self.folder / "checkpoint.pt")
         except OSError as error:
-            raise cannot_write(self.folder / "checkpoint.pt", error) from error
+            raise cannot_write(path, error) from error
 
     def train(self, save_every: int, judge_every: int = 500) -> None:
         """Run to the last step of the recipe."""

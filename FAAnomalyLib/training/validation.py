@@ -8,6 +8,7 @@ from torch import nn
 
 from ..inpainting.masks import plan
 from ..networks.conditioning import condition
+from ..preprocessing.template import WHITE_MATTER_PROBABILITY
 from .cohort_cache import TrainingSubject
 
 MASK_SIZE = 16
@@ -40,7 +41,7 @@ def roaming_error(
             hole = torch.from_numpy(one.hole)[None, None].float().to(device)
             with torch.inference_mode(), torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32):
                 v, _ = network(noise, signal, condition(x, hole, prior_fa, white))
-            analysed = one.hole & (priors.white_matter > 0.5) & (subject.weight.numpy() >= 1.0)
+            analysed = one.hole & (priors.white_matter > WHITE_MATTER_PROBABILITY) & (subject.weight.numpy() >= 1.0)
             residuals.append(((x + v).cpu().numpy()[0, 0] / 2.0)[analysed])
         residual = np.concatenate(residuals)
         errors.append(float(residual.std()))

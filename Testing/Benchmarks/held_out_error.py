@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from FAAnomalyLib.anomaly.candidates import analysis_mask
+from FAAnomalyLib.anomaly.screening import analysis_mask
 from FAAnomalyLib.evaluation.baselines.harmonic import Harmonic
 from FAAnomalyLib.evaluation.baselines.linear_estimate import LinearEstimate
 from FAAnomalyLib.evaluation.baselines.mean_white_matter import MeanWhiteMatter

@@ -16,13 +16,15 @@ from pathlib import Path
 
 import numpy as np
 
-from FAAnomalyLib.anomaly.calibration import COMBINATIONS, Calibration, load_calibration
+from FAAnomalyLib.anomaly.calibration import COMBINATIONS, Calibration
+from FAAnomalyLib.anomaly.calibration_file import load_calibration
 from FAAnomalyLib.anomaly.regions import find_regions, restrict_to_signs
 from FAAnomalyLib.datasets.cohort import find_volumes
 from FAAnomalyLib.datasets.folds import read_folds
 from FAAnomalyLib.evaluation.metrics.bootstrap import mean_over_people
 from FAAnomalyLib.models.manifest import read_manifest
-from FAAnomalyLib.training.calibration_fit import limits_of, shares_of
+from FAAnomalyLib.training.calibration_fit import volume_weights
+from FAAnomalyLib.training.healthy_limits import limits_of
 from FAAnomalyLib.training.healthy_maps import HealthySubject, screen_cohort
 
 SCORES = {
@@ -61,13 +63,16 @@ def main() -> None:
     )
     maps = [Calibration().combined(one.maps, one.analysed, one.subject_scale) for one in everybody]
     for name in COMBINATIONS:
-        print("  {}: {:.1f}, {:.1f}".format(name, *limits_of([found[name] for found in maps], shares_of(everybody))))
+        print(
+            "  {}: {:.1f}, {:.1f}".format(name, *limits_of([found[name] for found in maps], volume_weights(everybody)))
+        )
 
 
 def analysed(one: HealthySubject, folder: Path) -> dict[str, float]:
     """:data:`SCORES` of one map by the calibration in *folder*."""
     calibration = load_calibration(folder, read_manifest(folder))
-    z = calibration.z_of(calibration.combined(one.maps, one.analysed, one.subject_scale), one.analysed)
+    statistic = calibration.strongest(calibration.combined(one.maps, one.analysed, one.subject_scale))
+    z = calibration.z_of(statistic, one.analysed)
     shown = one.shown(z)
     count, more, up, down = (
         len(find_regions(shown, shown, limits)[1])

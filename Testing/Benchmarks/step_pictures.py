@@ -13,13 +13,13 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
-from FAAnomalyLib.anomaly.candidates import analysis_mask, screen
+from FAAnomalyLib.anomaly.candidates import candidate_mask
 from FAAnomalyLib.anomaly.refinement import refill_candidates
 from FAAnomalyLib.anomaly.regions import find_regions
-from FAAnomalyLib.anomaly.scoring import score_brain, small_and_large_residuals
+from FAAnomalyLib.anomaly.scoring import score_brain
+from FAAnomalyLib.anomaly.screening import screen
 from FAAnomalyLib.evaluation.planting.lesions import plant, sphere, white_matter_centre
 from FAAnomalyLib.evaluation.planting.truth import anatomy
-from FAAnomalyLib.inpainting.fusion import fuse_passes
 from FAAnomalyLib.inpainting.masks import plan
 from FAAnomalyLib.inpainting.pass_runner import inpaint_passes_by_size
 from FAAnomalyLib.inpainting.volume_inpainter import Sampling
@@ -60,15 +60,15 @@ def main() -> None:
     grid, fa, spacing = prepared.grid, prepared.fa, prepared.grid.spacing_mm
     passes = [one for size in BOTH_SIZES for one in plan(prepared.brain, size, (spacing,) * 3)]
     by_size = inpaint_passes_by_size(engine.inpainter, fa, passes, Sampling(), priors=grid.priors)
-    filled = fuse_passes(by_size.values(), fa.shape)
-    analysed = analysis_mask(prepared.brain, grid.priors.white_matter, filled.covered, spacing)
-    small, large = small_and_large_residuals(fa, by_size)
-    first = screen(fa, grid.priors, analysed, small, large, spacing, engine.calibration)
-    again = refill_candidates(engine.inpainter, prepared, first, engine.calibration, Sampling())
+    first = screen(prepared, by_size)
+    filled, known = first.inpainted, engine.calibration
+    statistic = known.strongest(known.combined(first.maps, first.analysed, first.subject_scale))
+    candidates = candidate_mask(statistic, spacing, first.analysed)
+    again = refill_candidates(engine.inpainter, prepared, candidates, Sampling())
     hidden = np.zeros(fa.shape, bool) if again is None else again.covered
-    judgement = score_brain(engine.inpainter, prepared, by_size, engine.calibration, Sampling())
-    z = healthy.with_data(grid.to_native(judgement.z))
-    mean = grid.to_native(np.where(judgement.filled.covered, judgement.filled.mean, fa))
+    scores = score_brain(engine.inpainter, prepared, by_size, engine.calibration, Sampling())
+    z = healthy.with_data(grid.to_native(scores.z))
+    mean = grid.to_native(np.where(scores.inpainted.covered, scores.inpainted.mean, fa))
     segmentation, regions = find_regions(z, volume.with_data(volume.data - mean), engine.calibration.threshold)
 
     truth = grid.to_model(ball, order=1) > 0.5
@@ -80,10 +80,10 @@ def main() -> None:
         ("2  template bent to it", grey(grid.priors.fa, level), None, LINE),
         ("3  holes of one pass", grey(np.where(shown, 0.0, fa), level), None, LINE),
         ("4  filled, all passes", grey(np.where(filled.covered & prepared.brain, filled.mean, fa), level), None, LINE),
-        ("5  evidence, all scales", heat(engine.calibration.strongest(first.maps), fa, level), None, LINE),
+        ("5  evidence, all scales", heat(statistic, fa, level), None, LINE),
         ("6  suspects hidden whole", grey(np.where(hidden, 0.0, fa), level), None, LINE),
-        ("7  filled again", grey(np.where(hidden & prepared.brain, judgement.filled.mean, fa), level), None, LINE),
-        ("8  z, region and truth", heat(judgement.z, fa, level), found, LINE),
+        ("7  filled again", grey(np.where(hidden & prepared.brain, scores.inpainted.mean, fa), level), None, LINE),
+        ("8  z, region and truth", heat(scores.z, fa, level), found, LINE),
     ]
     picture(tiles, level, truth).save(args.out, optimize=True)
     for region in regions:

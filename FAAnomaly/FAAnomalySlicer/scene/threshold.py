@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from slicer.i18n import tr as _
 
-from FAAnomalyLib.anomaly.regions import restrict_to_signs
+from FAAnomalyLib.anomaly.regions import choose_threshold, restrict_to_signs
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.result import Region
 
@@ -101,11 +101,14 @@ def select(arrays, threshold, signs: str) -> Selection:
     *threshold* may be ``auto`` or ``sensitive``, too. What the engine chose itself, ``auto`` and both signs, is not
     sought again.
     """
-    chosen = arrays.provenance["threshold_z"]
-    if threshold == "auto":
-        threshold = chosen
-    elif threshold == "sensitive":
-        threshold = arrays.provenance["calibration"]["sensitive_z" if signs == "both" else "alone_z"]
+    chosen, calibration = arrays.provenance["threshold_z"], arrays.provenance.get("calibration", {})
+    threshold = choose_threshold(
+        threshold,
+        signs,
+        auto=chosen,
+        sensitive=calibration.get("sensitive_z"),
+        one_sided=calibration.get("alone_z"),
+    )
     if (as_text(threshold), signs) == (as_text(chosen), "both"):
         box = bounding_box(arrays.segmentation) or (slice(0, 0),) * 3
         corner = tuple(s.start for s in box[::-1])

@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
     from ...evaluation.planting.shapes import find_shapes
     from ...evaluation.records import RecordStore
     from ...evaluation.tables.outcome import outcome, text_of, write
-    from ...io.volumes import cannot_write
+    from ...io.atomic import cannot_write
     from ...models.manifest import read_manifest
     from ..progress_bar import ProgressLine
     from ..signals import cancel_on_signals

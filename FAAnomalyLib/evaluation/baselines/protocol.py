@@ -11,6 +11,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from ...errors import FAError
+from ...preprocessing.template import BRAIN_PROBABILITY, WHITE_MATTER_PROBABILITY
 
 
 class FillPriors(Protocol):
@@ -90,8 +91,9 @@ def context_white_matter(hole: np.ndarray, priors: FillPriors) -> np.ndarray:
     Where the hole covers all white matter it is the visible brain instead; raises
     ``FAError('bad-request')`` when that is hidden too.
     """
-    for probability in (priors.white_matter, priors.brain):
-        context = (probability > 0.5) & ~hole
+    white_matter, brain = priors.white_matter > WHITE_MATTER_PROBABILITY, priors.brain > BRAIN_PROBABILITY
+    for tissue in (white_matter, brain):
+        context = tissue & ~hole
         if context.any():
             return context
     raise FAError("bad-request", "The hole leaves no context", "it covers the whole brain", "Choose a smaller region")

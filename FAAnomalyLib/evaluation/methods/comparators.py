@@ -14,15 +14,15 @@ import numpy as np
 from scipy import ndimage
 
 from ...anomaly.regions import find_regions
+from ...anomaly.robust_statistics import fit_gain_and_offset, robust_location_and_scale
 from ...inpainting.masks import plan
 from ...preprocessing.model_grid import PreparedSubject
+from ...preprocessing.template import EDGE_MM, WHITE_MATTER_PROBABILITY
 from ...result import Result
 from ...volume import Volume
 from ..baselines.harmonic import Harmonic
-from ..baselines.template import fit
 
 SMOOTHING_MM = 3.0
-EDGE_MM = 6.0
 PERCENTILE = 95.0
 MASK_SIZE = 16
 """The harmonic fill covers the brain with interleaved holes of 20 mm."""
@@ -34,7 +34,7 @@ THESIS_MARGIN = 0.02
 def template_prediction(prepared: PreparedSubject, inside: np.ndarray) -> np.ndarray:
     """FA of the registered template with gain and offset fitted to this brain's white matter, (X, Y, Z)."""
     priors = prepared.grid.priors
-    gain, offset = fit(priors.fa[inside], prepared.fa[inside])
+    gain, offset = fit_gain_and_offset(priors.fa[inside], prepared.fa[inside])
     return np.clip(gain * priors.fa + offset, 0.0, 1.0)
 
 
@@ -73,7 +73,7 @@ class Comparator:
         prepared = self._prepare(volume)
         grid = prepared.grid
         depth = ndimage.distance_transform_edt(prepared.brain, sampling=grid.spacing_mm)
-        inside = (grid.priors.white_matter > 0.5) & (depth >= EDGE_MM)
+        inside = (grid.priors.white_matter > WHITE_MATTER_PROBABILITY) & (depth >= EDGE_MM)
         prediction = self._predict(prepared, inside)
         z = _standardised(prepared.fa - prediction, inside, SMOOTHING_MM / grid.spacing_mm)
         replaced = prepared.native_brain & grid.mask_to_native(prepared.brain)
@@ -97,9 +97,8 @@ def _standardised(residual: np.ndarray, inside: np.ndarray, sigma: float) -> np.
     weight = ndimage.gaussian_filter(inside.astype(np.float64), sigma)
     mean = ndimage.gaussian_filter(np.where(inside, residual, 0.0).astype(np.float64), sigma)
     mean = np.divide(mean, weight, out=np.zeros_like(mean), where=inside)
-    centre = np.median(mean[inside])
-    spread = 1.4826 * np.median(np.abs(mean[inside] - centre))
-    return np.where(inside, (mean - centre) / max(spread, 1e-6), 0.0).astype(np.float32)
+    location, scale = robust_location_and_scale(mean[inside])
+    return np.where(inside, (mean - location) / scale, 0.0).astype(np.float32)
 
 
 def limits_for(person: str, extremes: list[tuple[str, float, float]]) -> tuple[float, float]:

@@ -9,13 +9,12 @@ import numpy as np
 
 from ...errors import FAError
 from ...preprocessing.model_grid import PreparedSubject
+from ...preprocessing.template import WHITE_MATTER_PROBABILITY
 from ...volume import Volume
 from ..cases import LESION, Case, EvaluationSubject
 from .lesions import plant, scale, sphere, white_matter_centre
 from .shapes import Shape, brought
 
-WHITE_MATTER = 0.5
-"""Registered prior above this, inside the brain, is white matter: for every method, truth and score alike."""
 MIN_TRUTH_ML = 0.5
 """A lesion shape of which less lies in a subject's white matter is left out for that subject."""
 
@@ -29,7 +28,7 @@ class Anatomy:
     volume
         The untouched FA map, clean, in [0, 1].
     white
-        bool (X, Y, Z) on its grid: registered prior above :data:`WHITE_MATTER`, inside the brain.
+        bool (X, Y, Z) on its grid: registered prior above :data:`WHITE_MATTER_PROBABILITY`, inside the brain.
     template_to_subject
         4x4, template RAS mm -> subject RAS mm, of the untouched map.
     """
@@ -46,7 +45,7 @@ class Anatomy:
 def anatomy(prepared: PreparedSubject) -> Anatomy:
     """White matter of an untouched map that was registered."""
     grid = prepared.grid
-    white = (grid.to_native(grid.priors.white_matter) > WHITE_MATTER) & prepared.native_brain
+    white = (grid.to_native(grid.priors.white_matter) > WHITE_MATTER_PROBABILITY) & prepared.native_brain
     return Anatomy(grid.native, white, grid.alignment.matrix)
 
 

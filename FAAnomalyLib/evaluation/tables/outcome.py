@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import statistics
 from dataclasses import asdict
 from pathlib import Path
 
 from ..._version import __version__
-from ...io.volumes import cannot_write
+from ...io.atomic import atomic_write, cannot_write
+from ...preprocessing.template import WHITE_MATTER_PROBABILITY
 from ..cases import LESION_CHANGE, EvaluationProtocol
 from ..experiment import Rows
-from ..planting.truth import MIN_TRUTH_ML, WHITE_MATTER
+from ..planting.truth import MIN_TRUTH_ML
 from ..rows import FAANOMALY
 from .cells import cells, csv_text, healthy_cells, markdown
 
@@ -20,8 +20,8 @@ FILES = ("table.md", "table.csv", "evaluation.json")
 """In the order in which they appear; the last one means that all are there."""
 
 DEFINITIONS = {
-    "white matter": f"registered prior above {WHITE_MATTER}, inside the brain, of the untouched map; the same for "
-    "every method",
+    "white matter": f"registered prior above {WHITE_MATTER_PROBABILITY}, inside the brain, of the untouched map; the "
+    "same for every method",
     "truth": "the shape within the white matter of the untouched map; it is planted before anything else sees the "
     "volume, FA clipped to [0, 1]",
     "lesion shapes": f"FA changed by {LESION_CHANGE:.0%} of itself; a shape with less than {MIN_TRUTH_ML} ml in a "
@@ -96,9 +96,8 @@ def write(found: dict, folder: Path) -> None:
         "evaluation.json": json.dumps(found, indent=1, allow_nan=False, default=float) + "\n",
     }
     for name in FILES:
-        temporary = folder / f".{name}.partial"
         try:
-            temporary.write_text(contents[name], encoding="utf-8")
-            os.replace(temporary, folder / name)
+            with atomic_write(folder / name) as temporary:
+                temporary.write_text(contents[name], encoding="utf-8")
         except OSError as error:
             raise cannot_write(folder / name, error) from error

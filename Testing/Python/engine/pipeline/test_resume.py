@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -99,8 +98,8 @@ def test_a_full_disk_is_one_clear_line(tmp_path, monkeypatch):
     numbers = np.zeros(5, np.float32)
     store.write(0, numbers, numbers)
 
-    def full(path, array):
-        Path(path).write_bytes(b"half")
+    def full(handle, array):
+        handle.write(b"half")
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(np, "save", full)
