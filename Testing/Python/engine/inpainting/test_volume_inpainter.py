@@ -9,6 +9,7 @@ import torch
 from FAAnomalyLib.diffusion.noise_schedule import cosine_schedule, linear_schedule
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.inpainting import volume_inpainter as inpainting
+from FAAnomalyLib.inpainting import window as window_module
 from FAAnomalyLib.inpainting.fusion import fuse_passes
 from FAAnomalyLib.inpainting.masks import Pass, pass_from_mask, plan
 from FAAnomalyLib.inpainting.pass_runner import inpaint_passes, inpaint_passes_by_size
@@ -181,9 +182,9 @@ def test_a_thesis_network_is_told_the_white_matter_of_this_brain(thesis, fa, hol
 @pytest.fixture
 def narrow(monkeypatch) -> None:
     """Windows much smaller than the grid of these tests."""
-    monkeypatch.setattr(inpainting, "MARGIN", 3)
-    monkeypatch.setattr(inpainting, "WINDOW_STEP", 4)
-    monkeypatch.setattr(inpainting, "MIN_WINDOW", (8, 8, 8))
+    monkeypatch.setattr(window_module, "MARGIN", 3)
+    monkeypatch.setattr(window_module, "WINDOW_STEP", 4)
+    monkeypatch.setattr(window_module, "MIN_WINDOW", (8, 8, 8))
 
 
 def test_a_window_holds_the_holes_with_a_margin_and_no_more_than_the_brain_needs(narrow):
@@ -191,7 +192,7 @@ def test_a_window_holds_the_holes_with_a_margin_and_no_more_than_the_brain_needs
     brain[10:50, 12:60, 8:52] = True
     hole[9:20, 30:34, 40:60] = True  # from outside the brain, through its upper face
     window = network_window(brain, hole)
-    rim = inpainting.RIM
+    rim = window_module.RIM
     for axis, (low, high) in enumerate(((10 - rim, 23), (27, 37), (37, 52 + rim))):
         found = window[axis]
         assert found.start <= low and found.stop >= high and found.stop <= brain.shape[axis]
@@ -210,7 +211,8 @@ def test_a_window_never_leaves_the_grid_and_is_never_smaller_than_a_training_cro
         window = network_window(np.ones(shape, bool), hole)
         assert all(0 <= w.start and w.stop <= n for w, n in zip(window, shape, strict=True))
         assert all(
-            w.stop - w.start >= min(least, n) for w, least, n in zip(window, inpainting.MIN_WINDOW, shape, strict=True)
+            w.stop - w.start >= min(least, n)
+            for w, least, n in zip(window, window_module.MIN_WINDOW, shape, strict=True)
         )
         assert hole[window].sum() == hole.sum()
         # A hole beside the brain is filled as well.

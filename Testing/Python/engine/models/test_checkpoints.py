@@ -12,9 +12,9 @@ import torch
 from FAAnomalyLib.cli import application as cli
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.io.volumes import save_volume
-from FAAnomalyLib.models import checkpoints
+from FAAnomalyLib.models import registry
 from FAAnomalyLib.models.checkpoints import build_network, load_model, load_tensors, save_model
-from FAAnomalyLib.models.manifest import sha256_of
+from FAAnomalyLib.models.manifest import read_manifest, sha256_of
 from FAAnomalyLib.models.registry import delete_model, find_model, list_models, verify_model
 from FAAnomalyLib.networks.conditional_unet import ConditionalUNet
 from FAAnomalyLib.networks.conditioning import CONDITION_CHANNELS
@@ -229,7 +229,7 @@ def test_an_absent_manifest(model):
     (model / "manifest.json").unlink()
     refused(load_model, "small", words="no model 'small'")
     refused(load_model, model, words="has no manifest.json")
-    refused(checkpoints.read_manifest, model, words="is damaged")
+    refused(read_manifest, model, words="is damaged")
     assert list_models() == []
 
 
@@ -294,7 +294,7 @@ def test_a_model_that_cannot_be_deleted(model, monkeypatch):
     def locked(folder):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(checkpoints.shutil, "rmtree", locked)
+    monkeypatch.setattr(registry.shutil, "rmtree", locked)
     refused(delete_model, "small", words="Permission denied", code="bad-input")
 
 
