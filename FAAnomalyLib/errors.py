@@ -1,4 +1,4 @@
-"""The one exception a user ever meets, and the exit statuses that go with it."""
+"""The exception for everything that a user can correct, and the exit statuses of the shell command."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ EXIT_STATUS = {
 
 
 class FAError(Exception):
-    """What is wrong, why, and what to do about it, in one line.
+    """What is wrong, why, and what the user can do, in one line.
 
     Parameters
     ----------
@@ -26,7 +26,20 @@ class FAError(Exception):
     why
         The cause, as far as it is known.
     fix
-        What the user can do.
+        What the user can do, without a full stop.
+
+    Raises
+    ------
+    ValueError
+        For an unknown code.
+
+    Examples
+    --------
+    >>> error = FAError("bad-input", "The volume is empty", "every number in it is 0", "Choose another volume")
+    >>> print(error)
+    The volume is empty: every number in it is 0. Choose another volume
+    >>> error.code, error.exit_status
+    ('bad-input', 2)
     """
 
     def __init__(self, code: str, what: str, why: str = "", fix: str = "") -> None:
@@ -49,5 +62,5 @@ class FAError(Exception):
         return " ".join(line.split())
 
     def as_dict(self) -> dict[str, str]:
-        """The four fields, as the worker sends them."""
+        """The four fields as the worker sends them."""
         return {"code": self.code, "what": self.what, "why": self.why, "fix": self.fix}

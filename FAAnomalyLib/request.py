@@ -1,25 +1,27 @@
-"""What a person asks for: one detection or one fill, as plain values that travel as JSON."""
+"""Options of one detection or one inpainting, as plain values that travel as JSON."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, fields
-from pathlib import Path
+from os import PathLike, fspath
+from typing import Any, TypedDict
 
 from .diffusion.registry import samplers
 from .errors import FAError
 
 MASK_TYPES = ("cubic", "wm")
 MASK_SIZES = (0, 4, 8, 16, 32)
-"""0 stands for :data:`BOTH_SIZES`."""
+"""Edge of a hole in voxels of :data:`MASK_VOXEL_MM`; 0 stands for :data:`BOTH_SIZES`."""
 BOTH_SIZES = (16, 32)
+"""The sizes that the calibration is made for, used together by default."""
 SAMPLERS = tuple(samplers())
 """Names of the samplers: mean, dpm++, ddim, ddpm, repaint, thesis."""
 DEVICES = ("auto", "cpu", "cuda", "mps")
 THRESHOLDS = ("auto", "sensitive")
-"""Those that a model's calibration gives; see :class:`FAAnomalyLib.anomaly.calibration.Calibration`."""
+"""Thresholds that a model's calibration holds; see :class:`FAAnomalyLib.anomaly.calibration.Calibration`."""
 SIGNS = ("both", "increased", "decreased")
-"""Which regions are looked for."""
+"""Directions of a change of FA that can be searched for."""
 MASK_VOXEL_MM = 1.25
 """Mask sizes are counted in voxels of the thesis' 1.25 mm grid."""
 
@@ -27,9 +29,31 @@ DEFAULT_STEPS = {name: sampler.default_steps for name, sampler in samplers().ite
 """Steps of each sampler when a request names none."""
 
 
+class DetectOptions(TypedDict, total=False):
+    """Keywords of :func:`FAAnomalyLib.detect`: the fields of :class:`DetectRequest` except ``input``."""
+
+    output: str | PathLike[str] | None
+    model: str | PathLike[str]
+    mask_type: str
+    mask_size: int
+    region: str | PathLike[str] | None
+    roi: str | PathLike[str] | None
+    brain_mask: str | PathLike[str] | None
+    sampler: str
+    steps: int
+    samples: int
+    threshold: str | float
+    signs: str
+    device: str
+    seed: int
+    resume: bool
+    scale: str | float | None
+    report: bool
+
+
 @dataclass
 class DetectRequest:
-    """Options of ``detect`` and ``inpaint``; every field has the shell option's name.
+    """Options of ``detect`` and ``inpaint``; every field has the name of the shell option.
 
     Attributes
     ----------
@@ -40,35 +64,45 @@ class DetectRequest:
     model
         Name of a bundled model or path of a model folder.
     mask_type
-        ``cubic`` (whole cubes) or ``wm`` (cubes intersected with the white-matter prior).
+        ``cubic`` (holes are whole cubes) or ``wm`` (cubes intersected with the white matter of the template).
     mask_size
-        Edge of a hole, in voxels of 1.25 mm: 4, 8, 16 or 32 (5, 10, 20 or 40 mm); 0 for 20 and 40 mm
-        together, which the calibration is made for.
+        Edge of a hole in voxels of 1.25 mm: 4, 8, 16 or 32 (5, 10, 20 or 40 mm); 0 for 20 and 40 mm together, which
+        the calibration is made for.
     region
-        Path of a mask: only its voxels are judged, and it is filled as one hole.
+        Path of a mask: only its voxels are analysed, and it is filled as one hole.
     roi
         Path of a Slicer markups ROI (``.mrk.json``), used like *region*.
     brain_mask
-        Path of a brain mask in the input's geometry; found when absent.
-    sampler, steps, samples
-        How a hole is filled; ``steps`` 0 means the sampler's default, ``samples`` is the number
-        of draws averaged (their spread joins the predicted variance).
+        Path of a brain mask in the input's geometry; computed when absent.
+    sampler
+        How a hole is filled: one of :data:`SAMPLERS`.
+    steps
+        Steps of the sampler, 1 to 1000; 0 for its default (:data:`DEFAULT_STEPS`).
+    samples
+        Number of draws that are averaged, 1 to 64; their variance is added to the predicted one.
     threshold
-        ``auto`` (one healthy brain in ten shows a region), ``sensitive`` (a healthy brain shows one at most, on
+        ``auto`` (one healthy brain in ten shows a region), ``sensitive`` (a healthy brain shows one region at most, on
         average) or a positive z.
     signs
-        Which regions are looked for: ``both``, ``increased`` or ``decreased`` FA. Who expects one sign gets a lower
-        ``sensitive`` threshold for the same number of regions in a healthy brain.
+        Regions to search for: ``both``, ``increased`` or ``decreased`` FA. With one sign the ``sensitive`` threshold is
+        lower, for the same number of regions in a healthy brain.
     device
         ``auto``, ``cpu``, ``cuda`` or ``mps``.
     seed
-        Seed of every random draw.
+        Seed of every random draw, 0 to 2**63 - 1.
     resume
         Continue an interrupted run in the same output folder.
     scale
-        The value that means FA 1 in the file: a number, or ``auto`` to find it.
+        The value that means FA 1 in the file: a number, ``auto`` to detect it, None for 1.
     report
-        Draw the pictures of ``report.html``; without them it says only that it was not asked for.
+        Whether ``report.html`` is drawn; otherwise that page says only that it was not asked for.
+
+    Examples
+    --------
+    >>> DetectRequest("fa.nii.gz", mask_size=8).check().mask_sizes
+    (8,)
+    >>> DetectRequest("fa.nii.gz", mask_size=7).problems()
+    ['mask size 7 is none of 0, 4, 8, 16, 32']
     """
 
     input: str = ""
@@ -91,13 +125,13 @@ class DetectRequest:
     report: bool = True
 
     def problems(self) -> list[str]:
-        """Everything wrong with the request, one sentence each; empty when it can run."""
-        found = []
+        """Everything that is wrong with the request, one sentence each; empty when it can run."""
+        problems = []
         for name in ("input", "output", "model", "region", "roi", "brain_mask"):
             if not isinstance(getattr(self, name), (str, type(None))):
-                found.append(f"{name.replace('_', ' ')} {getattr(self, name)!r} is not a path")
+                problems.append(f"{name.replace('_', ' ')} {getattr(self, name)!r} is not a path")
         if not self.input:
-            found.append("no input volume is chosen")
+            problems.append("no input volume is chosen")
         for name, allowed in (
             ("mask_type", MASK_TYPES),
             ("mask_size", MASK_SIZES),
@@ -107,40 +141,40 @@ class DetectRequest:
         ):
             if getattr(self, name) not in allowed:
                 choices = ", ".join(map(str, allowed))
-                found.append(f"{name.replace('_', ' ')} {getattr(self, name)!r} is none of {choices}")
+                problems.append(f"{name.replace('_', ' ')} {getattr(self, name)!r} is none of {choices}")
         if not _whole(self.steps) or not 0 <= self.steps <= 1000:
-            found.append(f"steps {self.steps!r} is not a whole number from 0 to 1000")
+            problems.append(f"steps {self.steps!r} is not a whole number from 0 to 1000")
         elif isinstance(self.sampler, str) and self.sampler in samplers():
             most = samplers()[self.sampler].max_steps
             if self.steps > most:
                 count = "is one step" if most == 1 else f"takes {most} steps at most"
-                found.append(f"the sampler {self.sampler} {count}; choose dpm++ for more")
+                problems.append(f"the sampler {self.sampler} {count}; choose dpm++ for more")
         if not _whole(self.samples) or not 1 <= self.samples <= 64:
-            found.append(f"samples {self.samples!r} is not a whole number from 1 to 64")
+            problems.append(f"samples {self.samples!r} is not a whole number from 1 to 64")
         if not _whole(self.seed) or not 0 <= self.seed < 2**63:
-            found.append(f"seed {self.seed!r} is not a whole number from 0")
+            problems.append(f"seed {self.seed!r} is not a whole number from 0")
         if self.threshold not in THRESHOLDS and not _positive(self.threshold):
-            found.append(f"threshold {self.threshold!r} is neither 'auto' nor 'sensitive' nor a positive z")
+            problems.append(f"threshold {self.threshold!r} is neither 'auto' nor 'sensitive' nor a positive z")
         if self.scale not in (None, "auto") and not _positive(self.scale):
-            found.append(f"scale {self.scale!r} is neither 'auto' nor a positive number")
+            problems.append(f"scale {self.scale!r} is neither 'auto' nor a positive number")
         if self.region and self.roi:
-            found.append("give a region or a ROI, not both")
+            problems.append("give a region or a ROI, not both")
         if not isinstance(self.report, bool):
-            found.append(f"report {self.report!r} is neither true nor false")
+            problems.append(f"report {self.report!r} is neither true nor false")
         if self.resume and not self.output:
-            found.append("resume needs the output folder of the interrupted run")
-        return found
+            problems.append("resume needs the output folder of the interrupted run")
+        return problems
 
     def check(self) -> DetectRequest:
-        """Return self, or raise ``FAError('bad-request')`` naming every problem."""
-        found = self.problems()
-        if found:
-            raise FAError("bad-request", "The request cannot run", "; ".join(found), "Correct it and try again")
+        """Return self, or raise ``FAError('bad-request')`` that names every problem."""
+        problems = self.problems()
+        if problems:
+            raise FAError("bad-request", "The request cannot run", "; ".join(problems), "Correct it and try again")
         return self
 
     @property
     def steps_used(self) -> int:
-        """Steps of the sampler, its default filled in."""
+        """Steps of the sampler: its default where :attr:`steps` is 0."""
         return self.steps or samplers()[self.sampler].default_steps
 
     @property
@@ -153,8 +187,21 @@ class DetectRequest:
         return json.dumps(asdict(self))
 
     @classmethod
-    def from_dict(cls, values: dict) -> DetectRequest:
-        """Build from a dict; an unknown key is an error, so that a typo is not ignored."""
+    def from_dict(cls, values: dict[str, Any]) -> DetectRequest:
+        """Build from a dict, with paths as text.
+
+        Raises
+        ------
+        FAError
+            ``bad-request`` for an unknown key, so that a typo is not ignored.
+
+        Examples
+        --------
+        >>> DetectRequest.from_dict({"input": "fa.nii.gz", "samplr": "ddim"})  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ...
+        FAAnomalyLib.errors.FAError: Unknown option samplr. Known are input, output, ...
+        """
         unknown = sorted(set(values) - {f.name for f in fields(cls)})
         if unknown:
             raise FAError(
@@ -163,13 +210,13 @@ class DetectRequest:
                 "",
                 f"Known are {', '.join(f.name for f in fields(cls))}",
             )
-        clean = {k: str(v) if isinstance(v, Path) else v for k, v in values.items()}
+        clean = {k: fspath(v) if isinstance(v, PathLike) else v for k, v in values.items()}
         return cls(**clean)
 
 
-def _whole(value) -> bool:
+def _whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _positive(value) -> bool:
+def _positive(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < float("inf")

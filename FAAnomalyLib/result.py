@@ -1,4 +1,4 @@
-"""What a detection gives back."""
+"""Outcome of a detection: volumes, regions and provenance."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from .volume import Volume
 
 INCREASED, DECREASED = 1, 2
-"""Labels of the segmentation."""
+"""Labels of the segmentation, uint8; 0 is everything else."""
 
 
 @dataclass(frozen=True)
@@ -24,16 +24,22 @@ class Region:
     sign
         ``increased`` or ``decreased`` FA.
     voxels, volume_ml
-        Size.
+        Size in voxels of the input and in millilitres.
     peak_z, mean_z
-        Signed z of the strongest voxel and on average.
+        Signed z of the strongest voxel, and the mean over the region.
     mean_difference
-        Mean FA change (input minus pseudo-healthy), signed.
+        Mean of input minus pseudo-healthy over the region, signed, in FA.
     mean_difference_sd
-        What healthy tissue deviates in one standard deviation at this smoothing, FA: |mean change| over
-        |mean z|. No smaller for a larger region: neighbours err together.
+        Standard deviation of healthy tissue at this smoothing, in FA: ``|mean_difference| / |mean_z|``. It does not
+        shrink with the size of the region, because the errors of neighbouring voxels are correlated.
     centroid_ras, peak_ras
         Positions in RAS millimetres.
+
+    Examples
+    --------
+    >>> region = Region(1, "decreased", 160, 1.28, -6.1, -4.0, -0.2, 0.05, (-28.0, -16.0, 4.0), (-27.0, -15.0, 4.0))
+    >>> region.sentence()[:57]
+    'Region 1: FA decreased by 0.20 ± 0.05 on average over 1.3'
     """
 
     label: int
@@ -48,7 +54,7 @@ class Region:
     peak_ras: tuple[float, float, float]
 
     def sentence(self) -> str:
-        """The region in plain words."""
+        """One sentence in plain words: sign, mean change, size, peak and place."""
         return (
             f"Region {self.label}: FA {self.sign} by {abs(self.mean_difference):.2f} "
             f"± {self.mean_difference_sd:.2f} on average over "
@@ -57,7 +63,11 @@ class Region:
 
 
 def place(ras: tuple[float, float, float]) -> str:
-    """A position as people write it: ``L 28, P 16, S 4``."""
+    """A position in RAS mm as radiologists write it.
+
+    >>> place((-28.2, -16.0, 4.4))
+    'L 28, P 16, S 4'
+    """
     return ", ".join(
         f"{letters[0] if value >= 0 else letters[1]} {abs(value):.0f}"
         for letters, value in zip(("RL", "AP", "SI"), ras, strict=True)
@@ -66,25 +76,25 @@ def place(ras: tuple[float, float, float]) -> str:
 
 @dataclass
 class Result:
-    """Volumes in the input's own geometry, regions, and how they came about.
+    """Volumes in the input's own geometry, regions, and the provenance.
 
     Attributes
     ----------
     input
-        The FA map as it was judged (repaired, FA in [0, 1]).
+        The FA map as it was analysed: repaired, float32 in [0, 1].
     pseudo_healthy
         The input with every voxel that a hole covered replaced by the model's mean, FA.
     difference
         Input minus pseudo-healthy, signed, FA.
     z_map
-        Smoothed, standardised z; fades to 0 over one model voxel where nothing was judged.
+        Smoothed, standardised z; fades to 0 over one model voxel beyond the analysed tissue.
     segmentation
-        uint8: 1 increased, 2 decreased.
+        uint8: :data:`INCREASED` or :data:`DECREASED`, 0 elsewhere.
     regions
-        Strongest first.
+        Strongest peak first.
     provenance
-        Versions, model hash, every parameter, seed, seconds per stage, network evaluations,
-        peak memory, warnings: what ``result.json`` holds.
+        What ``result.json`` holds: versions, model hash, every parameter, seed, seconds per stage, network
+        evaluations, peak memory and warnings.
     """
 
     input: Volume
@@ -97,16 +107,16 @@ class Result:
 
     @property
     def signs(self) -> str:
-        """Which regions were looked for, of :data:`FAAnomalyLib.request.SIGNS`; both where nothing is told."""
+        """Signs that were searched for, one of :data:`FAAnomalyLib.request.SIGNS`; ``both`` when not recorded."""
         return self.provenance.get("request", {}).get("signs", "both")
 
     @property
     def drawn_ml(self) -> float | None:
-        """Millilitres of the drawn region when nothing else was judged; None for a whole brain."""
+        """Millilitres of the drawn region when nothing else was analysed; None for a whole brain."""
         return self.provenance.get("drawn_ml")
 
     def volumes(self) -> dict[str, Volume]:
-        """File stem -> volume, in the order they are shown."""
+        """File stem -> volume, in the order of display."""
         return {
             "pseudo_healthy": self.pseudo_healthy,
             "difference": self.difference,
@@ -115,7 +125,7 @@ class Result:
         }
 
     def regions_csv(self) -> str:
-        """The table of regions as CSV text."""
+        """The table of regions as CSV text; positions in RAS mm."""
         out = io.StringIO()
         rows = csv.writer(out, lineterminator="\n")
         rows.writerow(

@@ -1,8 +1,7 @@
-"""A 3D array with its place in the world, read from and written to files.
+"""A 3D array with its place in the world.
 
-Arrays are indexed (x, y, z) along with a 4x4 affine to RAS millimetres, as in nibabel.
-nibabel and SimpleITK are imported only when a file is touched (see ``formats``), so that 3D Slicer
-can use the value without them.
+Arrays are indexed (x, y, z) and come with a 4x4 affine to right-anterior-superior (RAS) millimetres, as in nibabel.
+Needs NumPy alone; :mod:`FAAnomalyLib.io.volumes` reads and writes files.
 """
 
 from __future__ import annotations
@@ -21,10 +20,21 @@ class Volume:
     Attributes
     ----------
     data
-        Array of shape (X, Y, Z), any dtype; what its values mean is the owner's affair.
+        Array of shape (X, Y, Z), any dtype. The unit depends on the use: FA, z, probability or label.
     affine
-        4x4 float64 matrix from voxel indices to RAS millimetres; any axis order, handedness,
-        obliqueness and anisotropy, but no shear and not singular.
+        4x4 float64 matrix from voxel indices to RAS millimetres: any axis order, handedness, obliqueness and
+        anisotropy, but invertible and without shear.
+
+    Raises
+    ------
+    FAError
+        ``bad-input`` for an array that is not 3D and an affine that :func:`check_affine` refuses.
+
+    Examples
+    --------
+    >>> volume = Volume(np.zeros((96, 112, 60), np.float32), np.diag([2.0, 2.0, 2.5, 1.0]))
+    >>> volume.shape, volume.spacing.tolist(), round(volume.voxel_ml, 6)
+    ((96, 112, 60), [2.0, 2.0, 2.5], 0.01)
     """
 
     data: np.ndarray
@@ -40,7 +50,8 @@ class Volume:
     @property
     def shape(self) -> tuple[int, int, int]:
         """Number of voxels along x, y and z."""
-        return self.data.shape
+        x, y, z = self.data.shape
+        return x, y, z
 
     @property
     def spacing(self) -> np.ndarray:
@@ -53,13 +64,18 @@ class Volume:
         return float(abs(np.linalg.det(self.affine[:3, :3]))) / 1000.0
 
     def with_data(self, data: np.ndarray) -> Volume:
-        """Another array in the same place; its shape must be this volume's."""
+        """A volume of another array in the same place; raises ``ValueError`` when the shapes differ."""
         if data.shape != self.shape:
             raise ValueError(f"shape {data.shape} is not {self.shape}")
         return Volume(data, self.affine)
 
     def same_geometry(self, other: Volume, tolerance_mm: float = 1e-2) -> bool:
-        """Whether *other* has this shape and its corners lie within *tolerance_mm* of this one's."""
+        """Whether *other* has the same shape and its corners lie within *tolerance_mm* of this volume's.
+
+        >>> volume = Volume(np.zeros((3, 3, 3)), np.eye(4))
+        >>> volume.same_geometry(Volume(np.ones((3, 3, 3)), np.diag([1.001, 1.0, 1.0, 1.0])))
+        True
+        """
         if self.shape != other.shape:
             return False
         corners = np.array(np.meshgrid(*[(0, n - 1) for n in self.shape])).reshape(3, -1)
@@ -68,7 +84,13 @@ class Volume:
 
 
 def check_affine(affine: np.ndarray) -> None:
-    """Raise ``FAError`` when *affine* is not a finite, invertible, shear-free 4x4 matrix."""
+    """Raise ``FAError('bad-input')`` when *affine* is not a finite, invertible 4x4 matrix without shear.
+
+    >>> check_affine(np.diag([2.0, 2.0, 0.0, 1.0]))  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    FAAnomalyLib.errors.FAError: The volume's affine is singular: two voxel axes coincide or have no length. ...
+    """
     if affine.shape != (4, 4) or not np.isfinite(affine).all():
         raise FAError(
             "bad-input",

@@ -1,11 +1,18 @@
-"""Fixtures for all tests: data that lies beside the checkout and is no part of it; a fake 3D Slicer."""
+"""Fixtures and options of all tests. How the tests are organised: README.md beside this file."""
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
+# Before torch is imported, here and in the processes that tests start: the tests' volumes are so small that a second
+# thread costs more than it saves (up to eight times the processor time), and pytest-xdist uses the other cores.
+for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"):
+    os.environ.setdefault(variable, "1")
+
 import pytest
+from _pytest.doctest import DoctestModule
 
 from slicer_harness.fixtures import (  # noqa: F401
     dialogs,
@@ -19,18 +26,48 @@ from slicer_harness.fixtures import (  # noqa: F401
     slot_errors,
     testing_mode,
 )
+from support.harness_tests import HarnessTests
+from support.paths import ROOT, TESTING
+
+
+def pytest_addoption(parser):
+    parser.addoption("--fast", action="store_true", help="leave out the tests marked slow")
+    parser.addoption("--harness", action="store_true", help="run slicer_harness's own tests in any case")
+
+
+def pytest_configure(config):
+    if config.option.fast:
+        config.option.markexpr = " and ".join(filter(None, [config.option.markexpr, "not slow"]))
+    config.pluginmanager.register(HarnessTests(config))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collect_file(file_path, parent):
+    """Of the files in this folder the tests are collected; examples in docstrings are those of the packages."""
+    collectors = yield
+    return [collector for collector in collectors if not isinstance(collector, DoctestModule)]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.path.is_relative_to(TESTING / "Python" / "slicer") or "scene" in getattr(item, "fixturenames", ()):
+            item.add_marker("slicer")
+    # Files with slow tests begin: the last to end are then quick ones, and no worker waits long for another.
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(autouse=True)
 def same_modules():
     """A test that reloads the module, as Slicer does, leaves the next test the modules that it has imported."""
 
-    def ours() -> dict:
+    def engine_modules() -> dict:
         return {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "FAAnomalyLib"}
 
-    before = ours()
+    before = engine_modules()
     yield
-    after = ours()
+    after = engine_modules()
     if any(after.get(name) is not module for name, module in before.items()):
         for name in after:
             del sys.modules[name]
@@ -40,7 +77,7 @@ def same_modules():
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder ``shared`` beside the repository; the test is skipped where there is none."""
-    folder = Path(__file__).resolve().parents[1].parent / "shared"
+    folder = ROOT.parent / "shared"
     if not folder.is_dir():
         pytest.skip("there is no folder 'shared' beside the repository")
     return folder

@@ -1,0 +1,1 @@
+"""Healthy prediction against observation: screening, calibration, scores and regions."""

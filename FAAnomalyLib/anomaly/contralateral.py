@@ -1,8 +1,8 @@
-"""The same place in the other hemisphere, found by way of the template.
+"""The homologous place in the other hemisphere, found by way of the template.
 
-A brain is no mirror image of itself: a place and its straight mirror image lie in different tissue by some
-millimetres.  The template bent to the brain knows which place of the template each voxel is; its mirror
-image in the (left-right symmetric) grid of the template, brought back to the brain, is the partner.
+No brain is its own mirror image: a place and its straight mirror image lie in different tissue, some millimetres
+apart. The warped template tells which place of the template each voxel is. The mirror image of that place in the
+left-right symmetric template, brought back to the brain, is the voxel's partner.
 """
 
 from __future__ import annotations
@@ -11,38 +11,70 @@ import numpy as np
 from scipy import ndimage
 
 ITERATIONS = 3
-"""Of the fixed-point inversion (Chen et al., Medical Physics 35:81, 2008): the deformation is smooth, each takes away
-most of what is left."""
+"""Of the fixed-point inversion; the deformation is smooth, and each iteration takes away most of the error left."""
 
 
-def contralateral_coordinates(shape: tuple[int, int, int], displacement: np.ndarray | None = None) -> np.ndarray:
-    """Voxel coordinates of every voxel's partner, (3, X, Y, Z) float32.
+def contralateral_coordinates(shape: tuple[int, ...], displacement: np.ndarray | None = None) -> np.ndarray:
+    """Voxel coordinates of every voxel's partner.
+
+    With u the displacement and m the mirror image, the partner y of x solves ``y + u(y) = m(x + u(x))`` by the
+    fixed-point iteration ``y <- m(x + u(x)) - u(y)``.
 
     Parameters
     ----------
     shape
-        Of a grid whose first axis is left-right symmetric about the array centre.
+        (X, Y, Z) of a grid whose first axis is left-right symmetric about the array centre.
     displacement
-        See :class:`~FAAnomalyLib.preprocessing.template.TemplatePriors`; None for the straight mirror image.
+        (3, X, Y, Z) in voxels, see :class:`~FAAnomalyLib.preprocessing.template.TemplatePriors`; None for the straight
+        mirror image.
+
+    Returns
+    -------
+    numpy.ndarray
+        (3, X, Y, Z), float32.
+
+    References
+    ----------
+    Chen et al., A simple fixed-point approach to invert a deformation field, Medical Physics 35:81, 2008.
+
+    Examples
+    --------
+    >>> contralateral_coordinates((4, 1, 1))[0].ravel().tolist()
+    [3.0, 2.0, 1.0, 0.0]
     """
     here = np.indices(shape, dtype=np.float32)
     if displacement is None:
         here[0] = shape[0] - 1 - here[0]
         return here
-    goal = here + displacement
-    goal[0] = shape[0] - 1 - goal[0]
-    found = goal.copy()
+    target = here + displacement
+    target[0] = shape[0] - 1 - target[0]
+    partner = target.copy()
     for _ in range(ITERATIONS):
-        found = goal - np.stack([_at(part, found, "nearest") for part in displacement])
-    return found
+        partner = target - np.stack([_sampled(part, partner, "nearest") for part in displacement])
+    return partner
 
 
 def contralateral_difference(values: np.ndarray, analysed: np.ndarray, partner: np.ndarray) -> np.ndarray:
-    """*values* minus those of the partner, float32 (X, Y, Z); 0 where either is not judged."""
-    there = _at(np.where(analysed, values, 0.0).astype(np.float32), partner, "constant")
-    both = analysed & (_at(analysed.astype(np.float32), partner, "constant") > 0.5)
+    """Values minus those of the partner, by linear interpolation.
+
+    Parameters
+    ----------
+    values
+        (X, Y, Z).
+    analysed
+        bool (X, Y, Z).
+    partner
+        (3, X, Y, Z), from :func:`contralateral_coordinates`.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 (X, Y, Z); 0 where the voxel or its partner is not analysed.
+    """
+    there = _sampled(np.where(analysed, values, 0.0).astype(np.float32), partner, "constant")
+    both = analysed & (_sampled(analysed.astype(np.float32), partner, "constant") > 0.5)
     return np.where(both, values - there, 0.0).astype(np.float32)
 
 
-def _at(values: np.ndarray, places: np.ndarray, mode: str) -> np.ndarray:
-    return ndimage.map_coordinates(values, places, order=1, mode=mode, prefilter=False)
+def _sampled(values: np.ndarray, coordinates: np.ndarray, mode: str) -> np.ndarray:
+    return ndimage.map_coordinates(values, coordinates, order=1, mode=mode, prefilter=False)

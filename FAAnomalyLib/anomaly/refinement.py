@@ -1,10 +1,9 @@
-"""The second look: every suspect hidden whole and filled again, so that a lesion is not its own context.
+"""Every candidate hidden whole and inpainted again, so that a lesion is not its own context.
 
-The first look finds a change, for some of its predictions know nothing of it, but a third of the change
-and more leaks into what its holes are filled with.  With a hole that covers the change nothing of it is
-left in the healthy content, and so in the difference that the report states.  Whether there is a change
-is not asked again: healthy people's suspects, too, stand out more when they are hidden whole, and
-limits that allow for it made the second look's z the weaker evidence.
+Screening detects a change, because some of its predictions know nothing of it; but a third of the change and more
+leaks into the inpainted content. A hole that covers the change leaves nothing of it in the healthy content, and so in
+the reported difference. The z-map stays that of the screening: candidates of healthy people, too, stand out more once
+they are hidden whole, and limits that allow for that made a second z the weaker evidence.
 """
 
 from __future__ import annotations
@@ -16,35 +15,52 @@ import numpy as np
 from ..inpainting.fusion import Inpainted
 from ..inpainting.masks import pass_from_mask
 from ..inpainting.pass_runner import inpaint_passes
-from ..inpainting.volume_inpainter import Sampling, VolumeInpainter
+from ..inpainting.sampling import Sampling
+from ..inpainting.volume_inpainter import VolumeInpainter
 from ..preprocessing.model_grid import PreparedSubject
 from ..preprocessing.template_warping import warp_template
-from .calibration import Calibration
-from .candidates import Screening, candidate_mask
 
 
 def refill_candidates(
     inpainter: VolumeInpainter,
     prepared: PreparedSubject,
-    first: Screening,
-    calibration: Calibration,
+    candidates: np.ndarray,
     sampling: Sampling,
     on_progress: Callable[[float], None] | None = None,
 ) -> Inpainted | None:
-    """Hide the suspects and fill them twice: the second time the template is bent without them, too.
+    """Hide the candidates and inpaint them twice, the second time with a template that was warped without them.
 
-    Returns the content, ``covered`` being what was hidden; None without suspects.
+    The first fill is healthy content in place of the candidates. The template warped to that brain does not follow the
+    lesion either, and is the prior of the second fill, which is returned.
+
+    Parameters
+    ----------
+    inpainter
+        Model that is ready to fill holes of this grid.
+    prepared
+        The subject on the model grid.
+    candidates
+        bool (X, Y, Z); voxels outside the brain are ignored.
+    sampling
+        How holes are filled.
+    on_progress
+        Called with the share done, in [0, 1), before every network call; may raise to cancel.
+
+    Returns
+    -------
+    Inpainted or None
+        ``covered`` is what was hidden; None where no candidate lies in the brain.
     """
-    hole = candidate_mask(calibration.strongest(first.maps), prepared.grid.spacing_mm, first.analysed) & prepared.brain
+    hole = candidates & prepared.brain
     if not hole.any():
         return None
     passes, template = [pass_from_mask(hole)], prepared.grid.template
     guess = inpaint_passes(inpainter, prepared.fa, passes, sampling, _half(on_progress, 0), priors=prepared.grid.priors)
     healthy = np.where(hole, guess.mean, prepared.fa)
     priors = warp_template(template.priors, healthy, prepared.grid.spacing_mm)
-    filled = inpaint_passes(inpainter, prepared.fa, passes, sampling, _half(on_progress, 1), priors=priors)
-    filled.evaluations += guess.evaluations
-    return filled
+    refilled = inpaint_passes(inpainter, prepared.fa, passes, sampling, _half(on_progress, 1), priors=priors)
+    refilled.evaluations += guess.evaluations
+    return refilled
 
 
 def _half(on_progress: Callable[[float], None] | None, number: int) -> Callable[[float], None] | None:

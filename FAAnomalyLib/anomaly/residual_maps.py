@@ -1,14 +1,16 @@
-"""What speaks for a change at each place: smoothed residuals of several predictions at several scales.
+"""Smoothed residuals of several predictions at several scales: the evidence for a change at each voxel.
 
-A prediction from surroundings (the inpainter) is precise but follows a change that is larger than its
-holes, for then the change is its own surroundings.  The bent template knows nothing of the change and is
-less precise; what it misses in a healthy brain is often missed on both sides.  So a change counts as far
-as it is borne out by both: by the template, and by the other side's place of the same name.  Smoothing as
-wide as the change (a matched filter) takes the voxels' noise away.  Every map is a precision-weighted mean
-of residuals in FA.
+The inpainter predicts a voxel from its surroundings. It is precise, but follows a change that is wider than its
+holes, because that change is its own surroundings. The warped template knows nothing of the change and is less
+precise; its errors in a healthy brain are often the same on both sides. A change therefore counts only as far as both
+show it: the deviation from the template, and the asymmetry of that deviation (:func:`minmod`). A Gaussian as wide as
+the change (a matched filter) averages the noise of the voxels away. Every map is a precision-weighted mean of
+residuals in FA.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 from scipy import ndimage
@@ -16,16 +18,18 @@ from scipy import ndimage
 from ..geometry.bounding_box import bounding_box
 from ..preprocessing.template import TemplatePriors
 from .contralateral import contralateral_coordinates, contralateral_difference
+from .robust_statistics import fit_gain_and_offset
 
+# These strings are stored in calibration.npz and never change.
 INPAINTED_SMALL, INPAINTED_LARGE = "inpainted in 20 mm holes", "inpainted in 40 mm holes"
 TEMPLATE, TEMPLATE_MINMOD = "bent template", "bent template, borne out by the other side"
 TEMPLATE_MINMOD_IN_TRACTS = f"{TEMPLATE_MINMOD}, tracts first"
 DRAWN_REGION = "drawn region"
 
-Key = tuple[str, float]
-"""A prediction and the standard deviation in mm of the Gaussian over its residual."""
+MapKey = tuple[str, float]
+"""Name of a prediction, and the standard deviation in mm of the Gaussian that smooths its residual."""
 
-SCREENING_KEYS: tuple[Key, ...] = (
+SCREENING_KEYS: tuple[MapKey, ...] = (
     (INPAINTED_SMALL, 3.0),
     (TEMPLATE_MINMOD, 3.0),
     (TEMPLATE_MINMOD_IN_TRACTS, 3.0),
@@ -36,85 +40,148 @@ SCREENING_KEYS: tuple[Key, ...] = (
     (TEMPLATE, 8.0),
     (TEMPLATE_MINMOD, 8.0),
 )
-REGION_KEYS: tuple[Key, ...] = ((DRAWN_REGION, 3.0), (DRAWN_REGION, 5.0), (DRAWN_REGION, 8.0))
-REFERENCE_KEYS: dict[Key, Key] = {
+REGION_KEYS: tuple[MapKey, ...] = ((DRAWN_REGION, 3.0), (DRAWN_REGION, 5.0), (DRAWN_REGION, 8.0))
+REFERENCE_KEYS: dict[MapKey, MapKey] = {
     REGION_KEYS[0]: (INPAINTED_SMALL, 3.0),
     REGION_KEYS[1]: (INPAINTED_LARGE, 5.0),
     REGION_KEYS[2]: (INPAINTED_LARGE, 8.0),
 }
-"""Whose spread over the subject a drawn region is measured by: its own is ruled by what was drawn."""
+"""Screening map whose spread standardises a drawn region's map: the region's own spread depends on what was drawn."""
 MAX_RESIDUAL = 0.25
-"""FA beyond which a voxel's residual does not count more (Winsorised): a tract's edge a voxel off its place reaches
-0.7 and would rule its surroundings, a change of this size in every voxel is found all the same."""
+"""FA at which the inpainter's residual is clipped (Winsorised): the edge of a tract one voxel off its place reaches 0.7
+and would rule its surroundings; a change of this size in every voxel is still found."""
 MAX_DEVIATION = 0.15
 """The same for residuals of the template, which misses more edges."""
 MIN_SUPPORT = 0.1
-"""Added to the summed weights, as a share of a full kernel of average precision: in a thin sheet of white
-matter few voxels speak, and their mean is drawn towards 0."""
+"""Added to the summed weights, as a share of a full kernel of average precision. In a thin sheet of white matter only
+few voxels contribute, and their mean is drawn towards 0."""
 MIN_FA = 0.1
-"""Of the template, where it stands for a residual's precision: in the core of a tract it is sure of its FA, and disease
-takes away a share of what there is; what it misses is the rim."""
+"""Lower bound of the template FA that serves as precision. The template is sure of the FA in the core of a tract, of
+which disease takes away a share; its errors lie at the rim."""
 MAX_PRECISION = 4.0
-"""Times the average: no voxel is so sure that it speaks for its neighbours."""
+"""Upper bound of a voxel's precision, in units of the average: no voxel may speak for its neighbours."""
 
-Residual = tuple[np.ndarray, np.ndarray]
-"""Residual in FA and its variance (FA squared, NaN where unknown), both (X, Y, Z)."""
+
+class Residual(NamedTuple):
+    """FA minus a prediction of it, and the variance of that prediction.
+
+    Attributes
+    ----------
+    values
+        FA, float32 (X, Y, Z).
+    variance
+        FA squared, (X, Y, Z); NaN where unknown.
+    """
+
+    values: np.ndarray
+    variance: np.ndarray
 
 
 def screening_maps(
     fa: np.ndarray, priors: TemplatePriors, analysed: np.ndarray, small: Residual, large: Residual, spacing_mm: float
-) -> dict[Key, np.ndarray]:
-    """Maps of :data:`SCREENING_KEYS`, float32 (X, Y, Z), FA, 0 outside *judged*.
+) -> dict[MapKey, np.ndarray]:
+    """Maps of :data:`SCREENING_KEYS`, the evidence that a whole brain is screened by.
+
+    With f the FA, T the warped template, g and o its fitted gain and offset, and y' the partner of a voxel y in the
+    other hemisphere, the residuals that are smoothed (:func:`smoothed`) are
+
+    * f minus the inpainter's mean in small and in large holes, with the precision that the inpainter predicts;
+    * the deviation ``d = clip(f - (g T + o), -0.15, 0.15)``;
+    * ``minmod(d, a)`` with the asymmetry ``a(y) = (f - g T - o)(y) - (f - g T - o)(y')``, once with equal weights and
+      once with the precision ``T ** 2``, which favours the cores of tracts.
 
     Parameters
     ----------
-    fa, prior
-        On the model grid, X left-right symmetric about the array centre.
-    judged
-        bool: where there is an answer.
+    fa
+        (X, Y, Z) in [0, 1] on the model grid, whose first axis is left-right symmetric about the array centre.
+    priors
+        The template warped to this brain, on the same grid.
+    analysed
+        bool (X, Y, Z): voxels that are scored.
     small, large
-        Of the inpainter with 20 and 40 mm holes.
+        Residuals of the inpainter with its smallest and its largest holes (20 and 40 mm by default).
+    spacing_mm
+        Edge of a voxel.
+
+    Returns
+    -------
+    dict
+        Key -> float32 (X, Y, Z), FA, 0 outside *analysed*; in the order of :data:`SCREENING_KEYS`.
     """
     deviation = _template_residual(fa, priors.fa, analysed)
     asymmetry = contralateral_difference(deviation, analysed, contralateral_coordinates(fa.shape, priors.displacement))
     unknown = np.full(fa.shape, np.nan, np.float32)
     bounded = np.clip(deviation, -MAX_DEVIATION, MAX_DEVIATION)
-    both = minmod(bounded, asymmetry)
+    agreed = minmod(bounded, asymmetry)
     sources = {
         INPAINTED_SMALL: small,
         INPAINTED_LARGE: large,
-        TEMPLATE: (bounded, unknown),
-        TEMPLATE_MINMOD: (both, unknown),
-        TEMPLATE_MINMOD_IN_TRACTS: (both, np.clip(priors.fa, MIN_FA, 1.0) ** -2),
+        TEMPLATE: Residual(bounded, unknown),
+        TEMPLATE_MINMOD: Residual(agreed, unknown),
+        TEMPLATE_MINMOD_IN_TRACTS: Residual(agreed, np.clip(priors.fa, MIN_FA, 1.0) ** -2),
     }
     return {(name, sigma): smoothed(*sources[name], analysed, sigma / spacing_mm) for name, sigma in SCREENING_KEYS}
 
 
-def region_maps(residual: Residual, analysed: np.ndarray, spacing_mm: float) -> dict[Key, np.ndarray]:
-    """Maps of :data:`REGION_KEYS`; see :func:`screening_maps`."""
+def region_maps(residual: Residual, analysed: np.ndarray, spacing_mm: float) -> dict[MapKey, np.ndarray]:
+    """Maps of :data:`REGION_KEYS` for one drawn region; parameters and result as in :func:`screening_maps`."""
     return {key: smoothed(*residual, analysed, key[1] / spacing_mm) for key in REGION_KEYS}
 
 
 def _template_residual(fa: np.ndarray, template: np.ndarray, analysed: np.ndarray) -> np.ndarray:
-    """Residual of the template with one gain and offset for the whole brain."""
+    """Residual of the template with one gain and one offset for the whole brain."""
     if analysed.sum() < 2:
         return np.zeros_like(fa)
-    gain, offset = np.polyfit(template[analysed].astype(np.float64), fa[analysed].astype(np.float64), 1)
-    return fa - (gain * template + offset).astype(np.float32)
+    gain, offset = fit_gain_and_offset(template[analysed], fa[analysed])
+    return fa - (gain * template.astype(np.float64) + offset).astype(np.float32)
 
 
 def minmod(deviation: np.ndarray, asymmetry: np.ndarray) -> np.ndarray:
-    """The smaller in magnitude where both (arrays of one shape) have one sign, else 0 (the minmod limiter).
+    """The argument of smaller magnitude where both have one sign, else 0.
 
-    A change on the other side shows in the asymmetry alone, what the template misses on both sides in the deviation
-    alone: neither counts.
+    ``minmod(a, b) = sign(a) min(|a|, |b|)`` if ``a b > 0``, else 0. A change in the other hemisphere shows in the
+    asymmetry alone, an error that the template makes in both hemispheres in the deviation alone: neither counts.
+
+    Parameters
+    ----------
+    deviation, asymmetry
+        Arrays of one shape, FA.
+
+    References
+    ----------
+    The minmod limiter of Roe, Annual Review of Fluid Mechanics 18:337, 1986.
+
+    Examples
+    --------
+    >>> minmod(np.array([-0.2, -0.1, 0.1]), np.array([-0.1, -0.3, -0.1])).tolist()
+    [-0.1, -0.1, 0.0]
     """
     agree = deviation * asymmetry > 0
     return np.where(agree, np.sign(deviation) * np.minimum(np.abs(deviation), np.abs(asymmetry)), 0.0)
 
 
 def smoothed(residual: np.ndarray, variance: np.ndarray, analysed: np.ndarray, sigma_voxels: float) -> np.ndarray:
-    """Precision-weighted Gaussian mean of the Winsorised residual over judged voxels alone, float32; 0 elsewhere."""
+    """Precision-weighted Gaussian mean of the Winsorised residual over the analysed voxels.
+
+    ``sum(G w clip(r, -0.25, 0.25)) / (sum(G w) + 0.1)`` with the Gaussian G (sum 1, cut at 3 sigma) and the precision
+    ``w = 1 / variance`` over its mean, at most 4, and 0 outside *analysed*.
+
+    Parameters
+    ----------
+    residual
+        FA, (X, Y, Z).
+    variance
+        FA squared, (X, Y, Z); NaN where unknown, which counts as 1.
+    analysed
+        bool (X, Y, Z).
+    sigma_voxels
+        Standard deviation of the Gaussian.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 (X, Y, Z), FA; 0 outside *analysed*.
+    """
     mean, box = np.zeros(analysed.shape, np.float32), bounding_box(analysed)
     residual, variance, analysed = residual[box], variance[box], analysed[box]
     precision = 1.0 / np.maximum(np.where(np.isfinite(variance), variance, 1.0), 1e-6)
@@ -129,11 +196,3 @@ def smoothed(residual: np.ndarray, variance: np.ndarray, analysed: np.ndarray, s
 
 def _gaussian(values: np.ndarray, sigma: float) -> np.ndarray:
     return ndimage.gaussian_filter(values, sigma, mode="constant", truncate=3.0)
-
-
-def robust_location_and_scale(values: np.ndarray) -> tuple[float, float]:
-    """Median and robust standard deviation (from the MAD); (0, 1) of nothing."""
-    if values.size == 0:
-        return 0.0, 1.0
-    centre = np.median(values)
-    return float(centre), float(max(1.4826 * np.median(np.abs(values - centre)), 1e-6))

@@ -1,4 +1,4 @@
-"""From filled holes to a z-map: both looks, for a whole brain or for one drawn region."""
+"""From inpainted holes to a z-map, for a whole brain or for one drawn region."""
 
 from __future__ import annotations
 
@@ -7,45 +7,37 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..inpainting.fusion import Inpainted, fuse_passes
-from ..inpainting.volume_inpainter import Sampling, VolumeInpainter
+from ..inpainting.fusion import Inpainted
+from ..inpainting.sampling import Sampling
+from ..inpainting.volume_inpainter import VolumeInpainter
 from ..preprocessing.model_grid import PreparedSubject
 from .calibration import Calibration
-from .candidates import analysis_mask, screen
+from .candidates import candidate_mask
 from .refinement import refill_candidates
-from .residual_maps import Residual, region_maps
+from .residual_maps import region_maps
+from .screening import analysis_mask, residual_and_variance, screen
 
 
 @dataclass(frozen=True)
 class Scores:
-    """What a brain was found to be.
+    """Healthy content and deviation of one brain on the model grid.
 
     Attributes
     ----------
-    filled
-        The healthy content, of the second look where there was one.
+    inpainted
+        The healthy content; of the refinement where there were candidates.
     z
-        Standard normal in healthy white matter, float32 (X, Y, Z); 0 where nothing was judged.
-    judged
-        bool (X, Y, Z).
+        float32 (X, Y, Z), standard normal in healthy white matter; 0 where nothing was analysed.
+    analysed
+        Voxels that are scored, bool (X, Y, Z).
     hidden_share
-        Share of the judged voxels that the second look hid.
+        Share of the analysed voxels that the refinement hid, in [0, 1].
     """
 
-    filled: Inpainted
+    inpainted: Inpainted
     z: np.ndarray
     analysed: np.ndarray
     hidden_share: float = 0.0
-
-
-def residual_and_variance(fa: np.ndarray, filled: Inpainted) -> Residual:
-    """FA minus its prediction, and the prediction's variance."""
-    return np.where(filled.covered, fa - filled.mean, 0.0).astype(np.float32), filled.variance
-
-
-def small_and_large_residuals(fa: np.ndarray, by_size: dict[int, Inpainted]) -> tuple[Residual, Residual]:
-    """Residuals of the smallest and the largest holes; the same where there is one size."""
-    return residual_and_variance(fa, by_size[min(by_size)]), residual_and_variance(fa, by_size[max(by_size)])
 
 
 def score_brain(
@@ -56,29 +48,68 @@ def score_brain(
     sampling: Sampling,
     on_progress: Callable[[float], None] | None = None,
 ) -> Scores:
-    """Judge a whole brain from its roaming passes."""
-    fa, spacing = prepared.fa, prepared.grid.spacing_mm
-    filled = fuse_passes(by_size.values(), fa.shape)
-    analysed = analysis_mask(prepared.brain, prepared.grid.priors.white_matter, filled.covered, spacing)
-    small, large = small_and_large_residuals(fa, by_size)
-    first = screen(fa, prepared.grid.priors, analysed, small, large, spacing, calibration)
-    z = calibration.z_of(first.maps, analysed)
-    again = refill_candidates(inpainter, prepared, first, calibration, sampling, on_progress)
-    if again is None:
-        return Scores(filled, z, analysed)
-    hidden = again.covered
-    filled = Inpainted(
-        np.where(hidden, again.mean, filled.mean),
-        np.where(hidden, again.variance, filled.variance),
-        filled.covered | hidden,
-        filled.evaluations + again.evaluations,
+    """Score a whole brain from its inpainting passes.
+
+    Screening (:func:`~.screening.screen`) gives the maps, the calibration one statistic t of them and z from t.
+    Clusters of t are candidates; they are inpainted again (:func:`~.refinement.refill_candidates`), which replaces the
+    healthy content there and leaves z as it is.
+
+    Parameters
+    ----------
+    inpainter
+        Model that filled the passes; it fills the candidates again.
+    prepared
+        The subject on the model grid.
+    by_size
+        Mask size -> what holes of that size gave, see
+        :func:`~FAAnomalyLib.inpainting.pass_runner.inpaint_passes_by_size`.
+    calibration
+        Statistics of healthy people.
+    sampling
+        How the candidates are filled.
+    on_progress
+        As in :func:`~.refinement.refill_candidates`.
+    """
+    screening = screen(prepared, by_size)
+    analysed = screening.analysed
+    statistic = calibration.strongest(calibration.combined(screening.maps, analysed, screening.subject_scale))
+    z = calibration.z_of(statistic, analysed)
+    candidates = candidate_mask(statistic, prepared.grid.spacing_mm, analysed)
+    refilled = refill_candidates(inpainter, prepared, candidates, sampling, on_progress)
+    if refilled is None:
+        return Scores(screening.inpainted, z, analysed)
+    share = float((refilled.covered & analysed).sum() / analysed.sum())
+    return Scores(_replaced(screening.inpainted, refilled), z, analysed, share)
+
+
+def _replaced(inpainted: Inpainted, refilled: Inpainted) -> Inpainted:
+    """Healthy content with that of the refinement where it lay in a hole."""
+    hidden = refilled.covered
+    return Inpainted(
+        np.where(hidden, refilled.mean, inpainted.mean),
+        np.where(hidden, refilled.variance, inpainted.variance),
+        inpainted.covered | hidden,
+        inpainted.evaluations + refilled.evaluations,
     )
-    return Scores(filled, z, analysed, float((hidden & analysed).sum() / analysed.sum()))
 
 
-def score_region(prepared: PreparedSubject, filled: Inpainted, calibration: Calibration) -> Scores:
-    """Judge one hole by the population's yardstick: a lesion that fills a drawn box would be its own."""
+def score_region(prepared: PreparedSubject, inpainted: Inpainted, calibration: Calibration) -> Scores:
+    """Score one drawn region by the spread of the population.
+
+    A lesion that fills the region would be its own standard, therefore the region's own spread is not used, except
+    without a calibration.
+
+    Parameters
+    ----------
+    prepared
+        The subject on the model grid.
+    inpainted
+        The region filled as one hole.
+    calibration
+        Statistics of healthy people.
+    """
     spacing = prepared.grid.spacing_mm
-    analysed = analysis_mask(prepared.brain, prepared.grid.priors.white_matter, filled.covered, spacing)
-    maps = region_maps(residual_and_variance(prepared.fa, filled), analysed, spacing)
-    return Scores(filled, calibration.z_of(calibration.drawn(maps, analysed), analysed), analysed)
+    analysed = analysis_mask(prepared.brain, prepared.grid.priors.white_matter, inpainted.covered, spacing)
+    maps = region_maps(residual_and_variance(prepared.fa, inpainted), analysed, spacing)
+    statistic = calibration.strongest(calibration.standardised_region(maps, analysed))
+    return Scores(inpainted, calibration.z_of(statistic, analysed), analysed)

@@ -12,7 +12,7 @@ from ..diffusion.noise_schedule import NoiseSchedule
 from ..diffusion.registry import Sampler
 from ..diffusion.stepping import OnStep
 from ..networks.registry import MaskedVolume, NetworkKind, NoiseLevel
-from ..preprocessing.template import TemplatePriors
+from ..preprocessing.template import BRAIN_PROBABILITY, TemplatePriors
 from .window import WHOLE_GRID, Window, network_window
 
 
@@ -117,7 +117,7 @@ class BoundNetwork:
 def _window(volume: MaskedVolume, template_brain: np.ndarray) -> Window:
     """The window of *volume*, chosen without looking at its hidden voxels."""
     seen = ((volume.x > -1.0) & ~volume.hole)[0, 0].cpu().numpy()
-    return network_window(seen | (template_brain > 0.5), volume.hole[0, 0].cpu().numpy())
+    return network_window(seen | (template_brain > BRAIN_PROBABILITY), volume.hole[0, 0].cpu().numpy())
 
 
 def _on(array: np.ndarray, x: Tensor) -> Tensor:

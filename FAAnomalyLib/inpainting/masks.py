@@ -12,10 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import FAError
+from ..preprocessing.template import BRAIN_PROBABILITY, WHITE_MATTER_PROBABILITY
 from ..request import MASK_TYPES, MASK_VOXEL_MM
-
-HALF = 0.5
-"""Brain and white matter may be boolean or probabilities; a voxel belongs to them above this."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,7 +149,7 @@ def within_white_matter(holes: Sequence[np.ndarray], white_matter: np.ndarray) -
         (X, Y, Z): boolean, or a probability that counts above 0.5. It must be a prior: taken from the analysed FA map
         it would tell the network what is hidden.
     """
-    inside = np.asarray(white_matter) > HALF
+    inside = np.asarray(white_matter) > WHITE_MATTER_PROBABILITY
     return [hole & inside for hole in holes if (hole & inside).any()]
 
 
@@ -258,7 +256,7 @@ def pass_from_mask(mask: np.ndarray) -> Pass:
 
 def _coloured(brain: np.ndarray, edges: Sequence[int], shift: Sequence[int]) -> Iterator[tuple[int, np.ndarray]]:
     """Colour and hole of each pass; see :func:`interleaved_cubes`."""
-    occupied = np.asarray(brain) > HALF
+    occupied = np.asarray(brain) > BRAIN_PROBABILITY
     if occupied.ndim != 3 or min(edges) < 1:
         raise ValueError(f"a brain of shape {occupied.shape} cannot be covered by cubes of {tuple(edges)} voxels")
     origins = (occupied.shape[0] // 2 + shift[0], shift[1], shift[2])

@@ -1,4 +1,4 @@
-"""A box that a person drew in 3D Slicer: read from its file and turned into voxels."""
+"""Boxes drawn in 3D Slicer (markups ROI): read from their file and turned into a mask."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import FAError
+from ..geometry.orientation import LPS_TO_RAS
 from ..volume import check_affine
 
-LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0])
 # Slicer's storage enumeration: some old files hold the number instead of the name.
 COORDINATE_SYSTEMS = {"RAS": "RAS", "LPS": "LPS", "0": "RAS", "1": "LPS"}
 REDRAW = "Draw the ROI again in 3D Slicer and save it as .mrk.json"
@@ -20,7 +20,7 @@ REDRAW = "Draw the ROI again in 3D Slicer and save it as .mrk.json"
 
 @dataclass(frozen=True, eq=False)
 class Roi:
-    """A box in the world, at any angle.
+    """A box in the world at any angle.
 
     Attributes
     ----------
@@ -41,18 +41,28 @@ class Roi:
 
 
 def read_markups_roi(path: str | os.PathLike) -> Roi:
-    """Read the first markup of a Slicer markups file (``.mrk.json``), which must be a ROI.
+    """Read the first markup of a Slicer markups file, which must be a ROI.
 
-    The fields are those of the public markups schema 1.0: ``center`` and ``size`` (3 numbers, mm),
-    ``orientation`` (9 numbers row by row, its columns the box's axes; absent means upright),
-    ``coordinateSystem`` (``LPS`` when absent, ``RAS``, or the old 1 and 0), ``insideOut``. The
-    ROI's parent transform is not in the file: harden it before saving.
+    The fields are those of Slicer's markups schema 1.0: ``center`` and ``size`` (3 numbers, mm), ``orientation``
+    (9 numbers row by row, the columns are the box's axes; upright when absent), ``coordinateSystem`` (``LPS`` when
+    absent, ``RAS``, or the old 1 and 0) and ``insideOut``. The ROI's parent transform is not in the file: harden it
+    before saving.
+
+    Parameters
+    ----------
+    path
+        A ``.mrk.json`` file.
+
+    Returns
+    -------
+    Roi
+        In RAS mm.
 
     Raises
     ------
     FAError
-        ``bad-input`` when the file is absent, damaged, holds another kind of markup, or its box has
-        no usable place, size or orientation.
+        ``bad-input`` when the file is absent or damaged, holds another kind of markup, or its box has no usable
+        place, size or orientation.
     """
     path = Path(path)
     if not path.is_file():
@@ -89,12 +99,13 @@ def read_markups_roi(path: str | os.PathLike) -> Roi:
     if np.abs(axes.T @ axes - np.eye(3)).max() > 1e-3:
         raise _unusable(path, "its orientation is not a rotation")
     if system == "LPS":
-        center, axes = LPS_TO_RAS @ center, LPS_TO_RAS @ axes
+        to_ras = LPS_TO_RAS[:3, :3]
+        center, axes = to_ras @ center, to_ras @ axes
     return Roi(center, axes, size, inside_out)
 
 
 def box_mask(roi: Roi, volume_shape: tuple[int, int, int], affine_ras: np.ndarray) -> np.ndarray:
-    """The voxels whose centre lies in the box (or outside it, when the ROI is inside out).
+    """Mask of the voxels whose centre lies in the box, or outside it when the ROI is inside out.
 
     Parameters
     ----------
@@ -103,27 +114,33 @@ def box_mask(roi: Roi, volume_shape: tuple[int, int, int], affine_ras: np.ndarra
     volume_shape
         Number of voxels along x, y and z.
     affine_ras
-        4x4 matrix from voxel indices (the centre of a voxel has whole numbers) to RAS millimetres.
+        4x4 matrix from voxel indices (whole at the centre of a voxel) to RAS millimetres.
 
     Returns
     -------
-    boolean array of shape *volume_shape*
-        A centre on a face counts as inside the box.
+    numpy.ndarray
+        bool, of shape *volume_shape*. A centre on a face counts as inside the box.
 
     Raises
     ------
     FAError
-        ``bad-input`` when no voxel is chosen or the affine is unusable.
+        ``bad-input`` when the mask is empty or the affine is unusable.
+
+    Examples
+    --------
+    >>> roi = Roi(center=np.array([2.0, 2.0, 2.0]), axes=np.eye(3), size=np.array([2.0, 2.0, 0.5]))
+    >>> int(box_mask(roi, (5, 5, 5), np.eye(4)).sum())
+    9
     """
     affine = np.asarray(affine_ras, dtype=np.float64)
     check_affine(affine)
     # From voxel indices straight to millimetres along the box's own axes.
-    turn = roi.axes.T @ affine[:3, :3]
+    rotated = roi.axes.T @ affine[:3, :3]
     start = roi.axes.T @ (affine[:3, 3] - roi.center)
     x, y, z = np.ogrid[tuple(slice(n) for n in volume_shape)]
     inside = np.ones(volume_shape, dtype=bool)
-    for (dx, dy, dz), begin, edge in zip(turn, start, roi.size, strict=True):
-        # A nanometre of slack: a centre on a face must not fall to rounding.
+    for (dx, dy, dz), begin, edge in zip(rotated, start, roi.size, strict=True):
+        # A nanometre of tolerance, so that rounding does not decide about a centre on a face.
         inside &= np.abs(dx * x + dy * y + dz * z + begin) <= edge / 2 + 1e-6
     if roi.inside_out:
         inside = ~inside

@@ -1,18 +1,18 @@
-"""Finished passes of a run, so that one which takes hours can go on after an interruption."""
+"""Finished inpainting passes on disk, so that a run of hours can be resumed after an interruption."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import os
 import shutil
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import FAError
+from .atomic import atomic_write
 
 FOLDER = ".passes"
+"""Hidden folder inside the output folder."""
 
 
 class PassCache:
@@ -23,9 +23,9 @@ class PassCache:
     folder
         The output folder.
     identity
-        Everything that decides the passes' content; another identity finds nothing here.
+        Text of everything that the content of the passes depends on; passes of another identity are not found.
     resume
-        Whether what an interrupted run left may be used; otherwise it is removed.
+        Whether passes of an interrupted run may be used; otherwise they are removed.
     """
 
     def __init__(self, folder: Path, identity: str, resume: bool) -> None:
@@ -36,7 +36,7 @@ class PassCache:
             self.remove()
 
     def read(self, number: int) -> tuple[np.ndarray, np.ndarray] | None:
-        """Mean and variance of a finished pass; None when it is not there or not whole."""
+        """Mean and variance, each (X, Y, Z), of a finished pass; None when its file is absent or incomplete."""
         try:
             mean, variance = np.load(self.folder / f"{number}.npy", allow_pickle=False)
         except (OSError, EOFError, ValueError):
@@ -44,15 +44,12 @@ class PassCache:
         return mean, variance
 
     def write(self, number: int, mean: np.ndarray, variance: np.ndarray) -> None:
-        """Keep a finished pass; raises ``FAError('bad-input')`` when there is no room."""
-        temporary = self.folder / f"{number}.partial.npy"
+        """Keep a finished pass; raises ``FAError('bad-input')`` when it cannot be written."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            np.save(temporary, np.stack([mean, variance]))
-            os.replace(temporary, self.folder / f"{number}.npy")
+            with atomic_write(self.folder / f"{number}.npy") as temporary, open(temporary, "wb") as handle:
+                np.save(handle, np.stack([mean, variance]))
         except OSError as error:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
             raise FAError(
                 "bad-input",
                 f"Cannot write to {self.folder}",
@@ -61,9 +58,9 @@ class PassCache:
             ) from error
 
     def __len__(self) -> int:
-        """Number of passes that are there."""
+        """Number of passes that are kept."""
         return sum(p.stem.isdigit() for p in self.folder.glob("*.npy"))
 
     def remove(self) -> None:
-        """Delete what was kept."""
+        """Delete all passes, those of other identities too."""
         shutil.rmtree(self._root, ignore_errors=True)

@@ -1,7 +1,7 @@
-"""Volume files on disk <-> plain arrays and affines: NIfTI through nibabel, the rest through SimpleITK.
+"""Volume files <-> arrays and affines: NIfTI with nibabel, NRRD and MetaImage with SimpleITK.
 
-Both libraries are imported only when a file is touched. Whatever is wrong with a file leaves here
-as one ``FAError``; what the libraries would print themselves is kept off standard error.
+Both libraries are imported only when a file is read or written. Every fault of a file is raised as one ``FAError``,
+and what the libraries print is kept off standard error.
 """
 
 from __future__ import annotations
@@ -12,25 +12,30 @@ import os
 import tempfile
 import warnings
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from ..errors import FAError
+from ..geometry.orientation import LPS_TO_RAS
+
+if TYPE_CHECKING:
+    import SimpleITK
 
 NIFTI_ENDINGS = (".nii.gz", ".nii")
 ITK_ENDINGS = (".nrrd", ".mha", ".nhdr", ".mhd")
 WRITABLE_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha")
 """Single files only: a header that names a second file would still name the temporary one after the rename."""
 
-LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 MAX_VOXELS = 2**28
-"""645 voxels cubed: far beyond any brain, and below what a forged header could ask for."""
+"""645 voxels cubed: more than any brain needs, and a bound on the memory that a forged header can ask for."""
 
 DAMAGED = "The file is damaged or not what its ending says; copy or convert it again"
-NO_RIGHT = "Ask for the right to read it, or copy it to a folder of yours"
+NOT_PERMITTED = "Ask for the right to read it, or copy it to a folder of yours"
 MILLIMETRES = {1: 1000.0, 3: 0.001}
-"""NIfTI spatial unit code -> millimetres (metre, micrometre); everything else is taken as millimetres."""
+"""NIfTI code of a spatial unit (metre, micrometre) -> millimetres; every other code counts as millimetres."""
 
 
 def unreadable(path: Path, reason: object, fix: str = DAMAGED) -> FAError:
@@ -42,10 +47,23 @@ def unreadable(path: Path, reason: object, fix: str = DAMAGED) -> FAError:
 
 
 def read_nifti(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, list[str]]:
-    """Read NIfTI-1 or -2, gzipped or not.
+    """Read NIfTI-1 or NIfTI-2, gzipped or not.
 
-    Returns float32 data (X, Y, Z), the voxel-to-RAS affine in mm, the qform when both it and the
-    sform are set (else ``None``), and remarks. Raises ``FAError('bad-input')``.
+    Returns
+    -------
+    data : numpy.ndarray
+        float32, (X, Y, Z), slope and intercept applied.
+    affine : numpy.ndarray
+        4x4, voxel indices to RAS mm.
+    qform : numpy.ndarray or None
+        4x4, in mm, when both the qform and the sform are set and the qform is usable.
+    remarks : list of str
+        For the user.
+
+    Raises
+    ------
+    FAError
+        ``bad-input``, or ``out-of-memory``.
     """
     import nibabel
 
@@ -68,21 +86,23 @@ def read_nifti(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, l
     except FAError:
         raise
     except Exception as error:
-        if "memory" not in type(error).__name__.lower() and len(raw) < _expected_bytes(raw, size):
-            error = "it ends before its last voxel"
-        raise unreadable(path, error) from None
-    remarks = []
+        truncated = "memory" not in type(error).__name__.lower() and len(raw) < _expected_bytes(raw, size)
+        raise unreadable(path, "it ends before its last voxel" if truncated else error) from None
+    affine, qform, remarks = _in_millimetres(path, header, affine, qform)
     if header["qform_code"] <= 0 and header["sform_code"] <= 0:
-        remarks.append(f"{path.name} does not say how it is oriented; left and right may be exchanged")
-    unit = MILLIMETRES.get(int(header["xyzt_units"]) & 7)
-    if unit:
-        affine[:3] *= unit
-        qform = None if qform is None else np.vstack([qform[:3] * unit, qform[3:]])
-        remarks.append(
-            f"{path.name} gives its lengths in {'metres' if unit > 1 else 'micrometres'}; "
-            "they are turned into millimetres"
-        )
+        remarks.insert(0, f"{path.name} does not say how it is oriented; left and right may be exchanged")
     return data, affine, qform, remarks
+
+
+def _in_millimetres(
+    path: Path, header: Any, affine: np.ndarray, qform: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray | None, list[str]]:
+    unit = MILLIMETRES.get(int(header["xyzt_units"]) & 7)
+    if unit is None:
+        return affine, qform, []
+    scale = np.array([[unit], [unit], [unit], [1.0]])
+    remark = f"{path.name} gives its lengths in {'metres' if unit > 1 else 'micrometres'}; converted to millimetres"
+    return affine * scale, None if qform is None else qform * scale, [remark]
 
 
 def _plain_bytes(path: Path) -> bytes:
@@ -98,7 +118,7 @@ def _plain_bytes(path: Path) -> bytes:
     except (gzip.BadGzipFile, zlib.error) as error:
         raise unreadable(path, f"its compressed data are damaged ({error})") from None
     except PermissionError as error:
-        raise unreadable(path, error, NO_RIGHT) from None
+        raise unreadable(path, error, NOT_PERMITTED) from None
     except (OSError, MemoryError) as error:
         raise unreadable(path, error) from None
     if not raw:
@@ -111,14 +131,14 @@ def _plain_bytes(path: Path) -> bytes:
 def _expected_bytes(raw: bytes, size: int) -> int:
     if len(raw) < size:
         return size
-    order = "little" if raw[0] in (92, 28) else "big"
+    order: Literal["little", "big"] = "little" if raw[0] in (92, 28) else "big"
     begin, step, width = (40, 72, 2) if size == 348 else (16, 14, 8)
     sizes = [int.from_bytes(raw[begin + width * i : begin + width * (i + 1)], order) for i in range(8)]
     bits = int.from_bytes(raw[step : step + 2], order)
     return size + int(np.prod([float(n) for n in sizes[1 : 1 + min(sizes[0], 7)]])) * bits // 8
 
 
-def _qform(header) -> np.ndarray | None:
+def _qform(header: Any) -> np.ndarray | None:
     try:
         return np.asarray(header.get_qform(), dtype=np.float64)
     except Exception:  # an unusable quaternion does no harm beside a good sform
@@ -126,9 +146,9 @@ def _qform(header) -> np.ndarray | None:
 
 
 def read_itk(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Read NRRD or MetaImage: float32 data (X, Y, Z) and the voxel-to-RAS affine in mm.
+    """Read NRRD or MetaImage: float32 data (X, Y, Z), and the 4x4 affine from voxel indices to RAS mm.
 
-    Raises ``FAError('bad-input')``.
+    Raises ``FAError('bad-input')``, or ``'out-of-memory'``.
     """
     import SimpleITK
 
@@ -138,7 +158,7 @@ def read_itk(path: Path) -> tuple[np.ndarray, np.ndarray]:
             reader = SimpleITK.ImageFileReader()
             reader.SetFileName(str(path))
             reader.ReadImageInformation()
-            # Looked at before the voxels are read, which may be many.
+            # Checked before the voxels are read, which may be many.
             if reader.GetNumberOfComponents() != 1 or "complex" in _pixel_name(reader):
                 raise _not_scalar(path, f"{reader.GetNumberOfComponents()} components")
             _three(path, reader.GetSize())
@@ -150,17 +170,16 @@ def read_itk(path: Path) -> tuple[np.ndarray, np.ndarray]:
         raise
     except Exception as error:
         heard = " ".join(said)
+        reason: object = said[-1] if heard else error
         if "not read completely" in heard or "expected" in str(error) or "fread" in str(error):
-            error = "it ends before its last voxel"
+            reason = "it ends before its last voxel"
         elif "Unable to determine ImageIO reader" in str(error):
-            error = f"it is not what {path.suffix} promises"
-        elif heard:
-            error = said[-1]
-        raise unreadable(path, error) from None
+            reason = f"its content is not {path.suffix}"
+        raise unreadable(path, reason) from None
     return data, itk_affine(image)
 
 
-def _pixel_name(reader) -> str:
+def _pixel_name(reader: SimpleITK.ImageFileReader) -> str:
     import SimpleITK
 
     return SimpleITK.GetPixelIDValueAsString(reader.GetPixelID()).lower()
@@ -172,7 +191,7 @@ def _check_openable(path: Path) -> None:
         with open(path, "rb") as file:
             empty = not file.read(1)
     except PermissionError as error:
-        raise unreadable(path, error, NO_RIGHT) from None
+        raise unreadable(path, error, NOT_PERMITTED) from None
     except OSError as error:
         raise unreadable(path, error) from None
     if empty:
@@ -180,7 +199,7 @@ def _check_openable(path: Path) -> None:
 
 
 def write_nifti(data: np.ndarray, affine: np.ndarray, path: str) -> None:
-    """Write (X, Y, Z) *data* with its RAS *affine* in mm, the same in sform and qform (both "scanner")."""
+    """Write *data* (X, Y, Z) with its *affine* to RAS mm as sform and qform (both with the code "scanner")."""
     import nibabel
 
     image = nibabel.Nifti1Image(data, affine)
@@ -192,23 +211,23 @@ def write_nifti(data: np.ndarray, affine: np.ndarray, path: str) -> None:
 
 
 def write_itk(data: np.ndarray, affine: np.ndarray, path: str) -> None:
-    """Write (X, Y, Z) *data* with its RAS *affine* in mm as compressed NRRD or MetaImage."""
+    """Write *data* (X, Y, Z) with its *affine* to RAS mm as compressed NRRD or MetaImage."""
     import SimpleITK
 
     with _silence():
         SimpleITK.WriteImage(itk_image(data, affine), path, useCompression=True)
 
 
-def itk_affine(image) -> np.ndarray:
-    """The voxel-to-RAS affine in mm of a 3D SimpleITK image (which keeps LPS itself)."""
+def itk_affine(image: SimpleITK.Image) -> np.ndarray:
+    """The 4x4 affine from voxel indices to RAS mm of a 3D SimpleITK image, whose own world is LPS."""
     affine = np.eye(4)
     affine[:3, :3] = np.array(image.GetDirection()).reshape(3, 3) * np.array(image.GetSpacing())
     affine[:3, 3] = image.GetOrigin()
     return LPS_TO_RAS @ affine
 
 
-def itk_image(data: np.ndarray, affine: np.ndarray):
-    """(X, Y, Z) *data* with its RAS *affine* in mm as a SimpleITK image in the same place."""
+def itk_image(data: np.ndarray, affine: np.ndarray) -> SimpleITK.Image:
+    """*data* (X, Y, Z) with its *affine* to RAS mm as a SimpleITK image in the same place."""
     import SimpleITK
 
     image = SimpleITK.GetImageFromArray(np.ascontiguousarray(data.transpose(2, 1, 0)))
@@ -247,29 +266,37 @@ def _not_scalar(path: Path, kind: str) -> FAError:
 
 
 @contextlib.contextmanager
-def _silence(logger=None):
-    """Keep warnings, *logger* and C++ code off standard error; yields the lines that C++ printed, once closed."""
-    said: list[str] = []
+def _silence(logger: Any = None) -> Iterator[list[str]]:
+    """Keep warnings, *logger* and C++ code off standard error; the list holds what C++ printed, after the end."""
+    printed: list[str] = []
     was = getattr(logger, "disabled", False)
-    try:
-        saved, sink = os.dup(2), tempfile.TemporaryFile()  # noqa: SIM115
-    except OSError:  # a windowed program may have no standard error at all: nothing to silence
-        saved = sink = None
     try:
         if logger is not None:
             logger.disabled = True
-        if saved is not None:
-            os.dup2(sink.fileno(), 2)
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
+        with _captured_stderr(printed), warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
-            yield said
+            yield printed
     finally:
         if logger is not None:
             logger.disabled = was
-        if saved is not None:
+
+
+@contextlib.contextmanager
+def _captured_stderr(lines: list[str]) -> Iterator[None]:
+    """Redirect the file descriptor of standard error, which C++ writes to, and collect its *lines* at the end."""
+    with contextlib.ExitStack() as stack:
+        try:
+            saved = os.dup(2)
+            stack.callback(os.close, saved)
+            sink = stack.enter_context(tempfile.TemporaryFile())
+        except OSError:  # a windowed program may have no standard error at all: nothing to silence
+            yield
+            return
+        os.dup2(sink.fileno(), 2)
+        try:
+            yield
+        finally:
             os.dup2(saved, 2)
-            os.close(saved)
             sink.seek(0)
-            said.extend(sink.read().decode("utf-8", "replace").split("\n"))
-            said[:] = [line.strip() for line in said if line.strip()]
-            sink.close()
+            text = sink.read().decode("utf-8", "replace")
+            lines.extend(line.strip() for line in text.split("\n") if line.strip())

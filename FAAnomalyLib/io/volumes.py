@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
-import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import FAError
 from ..volume import Volume, check_affine
+from .atomic import atomic_write, cannot_write
 from .volume_codecs import (
     ITK_ENDINGS,
     NIFTI_ENDINGS,
@@ -22,14 +23,32 @@ from .volume_codecs import (
     write_nifti,
 )
 
+if TYPE_CHECKING:
+    import SimpleITK
+
 
 def load_volume(path: str | os.PathLike) -> tuple[Volume, list[str]]:
-    """Read a 3D volume as float32: ``.nii``, ``.nii.gz``, ``.nrrd``, ``.nhdr``, ``.mha`` or ``.mhd``.
+    """Read a 3D volume and its place in the world.
 
-    Returns the volume, indexed (x, y, z) with its affine to RAS mm, and remarks for the user (for
-    instance that qform and sform disagree). Values are as the file means them (slope and intercept
-    applied), NaN and infinity included. Raises ``FAError('bad-input')``, one clear line, for
-    whatever cannot be read, and prints nothing.
+    The reading libraries print nothing. An axis of length 1 after the third is dropped.
+
+    Parameters
+    ----------
+    path
+        A ``.nii``, ``.nii.gz``, ``.nrrd``, ``.nhdr``, ``.mha`` or ``.mhd`` file.
+
+    Returns
+    -------
+    volume : Volume
+        float32, (X, Y, Z), with the affine to RAS mm. Slope and intercept are applied; NaN and infinity are kept.
+    remarks : list of str
+        For the user, for instance that qform and sform disagree (the sform is used).
+
+    Raises
+    ------
+    FAError
+        ``bad-input`` when the file is absent, damaged, of another format, not one scalar 3D volume or has an affine
+        that is singular or sheared; ``out-of-memory`` when it does not fit.
     """
     path = Path(path)
     name = path.name.lower()
@@ -63,53 +82,35 @@ def load_volume(path: str | os.PathLike) -> tuple[Volume, list[str]]:
 
 
 def save_volume(volume: Volume, path: str | os.PathLike) -> None:
-    """Write ``.nii``, ``.nii.gz``, ``.nrrd`` or ``.mha`` under a temporary name and rename it.
+    """Write a volume to a file, whole or not at all (see :func:`~FAAnomalyLib.io.atomic.atomic_write`).
 
-    No half file is ever seen, and a file already there stays whole when writing fails. ``uint8`` and
-    ``bool`` are written as uint8, everything else as float32. Raises ``FAError('bad-request')`` for
-    another ending and ``FAError('bad-input')`` when the disk is full or the folder cannot be written.
+    Parameters
+    ----------
+    volume
+        (X, Y, Z) with its affine to RAS mm. ``uint8`` and ``bool`` are written as uint8, everything else as float32.
+    path
+        A ``.nii``, ``.nii.gz``, ``.nrrd`` or ``.mha`` file. NIfTI gets the same affine as sform and qform.
+
+    Raises
+    ------
+    FAError
+        ``bad-request`` for another ending, ``bad-input`` when the disk is full or the folder cannot be written.
     """
     path = Path(path)
     ending = next((e for e in WRITABLE_ENDINGS if path.name.lower().endswith(e)), None)
     if ending is None:
         raise FAError("bad-request", f"Cannot write {path.name}", "unknown ending", "Use .nii, .nii.gz, .nrrd or .mha")
     data = volume.data.astype(np.uint8 if volume.data.dtype in (np.bool_, np.uint8) else np.float32, copy=False)
+    write = write_nifti if ending in NIFTI_ENDINGS else write_itk
     try:
-        handle, temporary = tempfile.mkstemp(suffix=ending, prefix=".", dir=path.parent)
-        os.close(handle)
-    except (OSError, ValueError) as error:
-        raise cannot_write(path, error) from None
-    try:
-        (write_nifti if ending in NIFTI_ENDINGS else write_itk)(data, volume.affine, temporary)
-        os.chmod(temporary, 0o666 & ~current_umask())
-        os.replace(temporary, path)
+        with atomic_write(path, unique_suffix=ending) as temporary:
+            write(data, volume.affine, str(temporary))
     except (OSError, RuntimeError, ValueError) as error:
         raise cannot_write(path, error) from None
-    finally:
-        if os.path.exists(temporary):
-            os.unlink(temporary)
 
 
-def current_umask() -> int:
-    """The process' umask (there is no way to read it without setting it)."""
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
-
-
-def cannot_write(path: Path, error: Exception) -> FAError:
-    """The error for a file that could not be written."""
-    reason = getattr(error, "strerror", None) or (str(error).strip().splitlines() or [type(error).__name__])[-1]
-    return FAError(
-        "bad-input",
-        f"Cannot write {path}",
-        reason.strip().replace("Reason: ", "").rstrip("."),
-        "Choose a folder with room that you may write to",
-    )
-
-
-def to_itk(volume: Volume):
-    """*volume* as a SimpleITK image with the same place in the world."""
+def to_itk(volume: Volume) -> SimpleITK.Image:
+    """*volume* as a SimpleITK image (Z, Y, X in memory) in the same place of the world."""
     return itk_image(volume.data, volume.affine)
 
 

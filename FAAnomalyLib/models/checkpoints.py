@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import FAError
+from ..io.atomic import atomic_write
 from ..networks.registry import build_network
 from ..runtime.error_translation import is_out_of_memory
 from .manifest import FORMAT, WEIGHTS, sha256_of
@@ -125,10 +126,8 @@ def save_model(folder: Path, state: dict[str, Tensor], manifest: dict[str, Any])
     import torch
 
     folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / (WEIGHTS + ".partial")
-    torch.save({key: value.detach().cpu().half() for key, value in state.items()}, temporary)
-    os.replace(temporary, folder / WEIGHTS)
+    with atomic_write(folder / WEIGHTS) as temporary:
+        torch.save({key: value.detach().cpu().half() for key, value in state.items()}, temporary)
     manifest = {"format": FORMAT, **manifest, "sha256": sha256_of(folder / WEIGHTS)}
-    temporary = folder / "manifest.json.partial"
-    temporary.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
-    os.replace(temporary, folder / "manifest.json")
+    with atomic_write(folder / "manifest.json") as temporary:
+        temporary.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")

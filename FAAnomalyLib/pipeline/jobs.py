@@ -18,8 +18,6 @@ from ..volume import Volume
 if TYPE_CHECKING:
     import numpy as np
 
-METHODS = ("detect", "inpaint")
-
 
 class DetectorProtocol(Protocol):
     """What a job asks of :class:`FAAnomalyLib.pipeline.detector.Detector`."""
@@ -52,11 +50,45 @@ def run_job(
     progress: ProgressCallback | None = None,
     cancel: CancelToken | None = None,
 ) -> Result:
-    """Check *request*, run *method* and write the result when the request names an output.
+    """Check a request, run it, and write the result files when the request names an output folder.
 
-    Whatever can be known to be wrong is found before *make_detector* is called, which may load
-    torch and a model.
+    Parameters
+    ----------
+    method
+        ``detect``, or ``inpaint`` for one hole.
+    request
+        What to do.
+    make_detector
+        Called once everything that needs no model is checked: it may import torch and load a model.
+    volume
+        The FA map, instead of the request's ``input``.
+    hole
+        bool array on the volume's grid, for ``inpaint`` instead of the request's region or ROI.
+    progress, cancel
+        See :mod:`FAAnomalyLib.runtime.progress`.
+
+    Raises
+    ------
+    FAError
+        Of any code. After an error nothing new is written, except finished passes that ``--resume`` goes on from.
     """
+    _check(method, request, volume, hole)
+    cancel = cancel or CancelToken()
+    detector = make_detector()
+    if method == "inpaint":
+        result = detector.inpaint(request, volume=volume, hole=hole, progress=progress, cancel=cancel)
+    else:
+        result = detector.detect(request, volume=volume, progress=progress, cancel=cancel)
+    cancel.check()
+    if request.output:
+        write_result(result, request.output, None if request.report else _no_report)
+        # Not before the results are written: until then --resume goes on from the finished passes.
+        shutil.rmtree(Path(request.output) / PASSES, ignore_errors=True)
+    return result
+
+
+def _check(method: str, request: DetectRequest, volume: Volume | None, hole: np.ndarray | None) -> None:
+    """Raise ``FAError`` for a request that cannot run."""
     request.check()
     if method == "inpaint" and hole is None and not (request.region or request.roi):
         raise FAError(
@@ -74,18 +106,6 @@ def run_job(
         )
     if request.output:
         check_folder(request.output)
-    cancel = cancel or CancelToken()
-    detector = make_detector()
-    if method == "inpaint":
-        result = detector.inpaint(request, volume=volume, hole=hole, progress=progress, cancel=cancel)
-    else:
-        result = detector.detect(request, volume=volume, progress=progress, cancel=cancel)
-    cancel.check()
-    if request.output:
-        write_result(result, request.output, None if request.report else _no_report)
-        # Only now: until the results stand, the finished passes are what --resume goes on from.
-        shutil.rmtree(Path(request.output) / PASSES, ignore_errors=True)
-    return result
 
 
 def _no_report(result: Result) -> str:

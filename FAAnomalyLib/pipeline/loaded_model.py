@@ -7,7 +7,8 @@ from pathlib import Path
 
 import torch
 
-from ..anomaly.calibration import Calibration, load_calibration
+from ..anomaly.calibration import Calibration
+from ..anomaly.calibration_file import load_calibration
 from ..errors import FAError
 from ..inpainting.volume_inpainter import VolumeInpainter
 from ..models.checkpoints import Model, load_model
@@ -17,7 +18,7 @@ from ..runtime.device import choose_device, fastest_dtype
 from ..runtime.resources import resources_dir
 
 OWN_TEMPLATE = "Template"
-"""Folder of a model that was trained on another template than the bundled one."""
+"""Subfolder of a model folder, for a model that was trained on another template than the bundled one."""
 
 
 @dataclass(frozen=True)
@@ -27,13 +28,13 @@ class LoadedModel:
     Attributes
     ----------
     model
-        Verified weights.
+        Verified weights and their manifest.
     template
-        On the model's grid.
-    filler
+        The template on the model's grid.
+    inpainter
         The model on its device.
     calibration
-        How healthy people deviate.
+        Statistics of healthy people; an empty one for a model that has none.
     """
 
     model: Model
@@ -43,16 +44,27 @@ class LoadedModel:
 
 
 def open_model(model: str = "default", device: str = "auto", calibrated: bool = True) -> LoadedModel:
-    """Set up a bundled model (or a model folder) on a device.
+    """Set up a model on a device.
 
-    Not *calibrated*, its own calibration is not even read: who makes a new one needs no old one of this version.
+    Parameters
+    ----------
+    model
+        Name of a bundled model, or path of a model folder.
+    device
+        ``auto``, ``cpu``, ``cuda`` or ``mps``.
+    calibrated
+        Whether its calibration is read. Without it a model can be calibrated whose old calibration does not fit this
+        version.
 
-    Raises ``FAError``: ``missing`` for absent or altered weights or another template than the
-    model's, ``bad-request`` for a device that is not there.
+    Raises
+    ------
+    FAError
+        ``missing`` for absent or altered weights or a template that is not the model's, ``bad-request`` for a device
+        that is not there.
     """
     chosen = choose_device(device)
     if chosen.type == "cpu":
-        # Subnormal numbers slow CPUs down tenfold and mean nothing here.
+        # Subnormal numbers slow CPUs down tenfold and carry no information here.
         torch.set_flush_denormal(True)
     loaded = load_model(model)
     stored = load_template(template_folder(find_model(model)))
@@ -70,6 +82,6 @@ def open_model(model: str = "default", device: str = "auto", calibrated: bool = 
 
 
 def template_folder(model: Path) -> Path:
-    """A model folder's own template where it brings one, else the bundled template."""
+    """Folder of the model's own template, or of the bundled template where it has none."""
     own = model / OWN_TEMPLATE
     return own if own.is_dir() else resources_dir() / "Template"

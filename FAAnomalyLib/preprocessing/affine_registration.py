@@ -1,38 +1,45 @@
-"""Affine registration of an FA map to the project's template, with a check of the result."""
+"""Affine registration of an FA map to the template, with a check of the result."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import ndimage
 
 from ..errors import FAError
-from ..io.volume_codecs import LPS_TO_RAS
+from ..geometry.orientation import LPS_TO_RAS, nearest_canonical
 from ..io.volumes import to_itk
 from ..volume import Volume
+from .fa_limits import cut_faces
+
+if TYPE_CHECKING:
+    import SimpleITK
 
 GOOD_CORRELATION = 0.55
-"""Below this over the template's brain, other starting positions are tried (real data: 0.7 to 0.95)."""
+"""Below this Pearson correlation over the template's brain other starting poses are tried (real data: 0.7 to 0.95)."""
 MIN_CORRELATION = 0.4
+"""Below it the volume is refused: it is no FA map of a brain, or its orientation is wrong."""
 MIN_DETAIL = 0.36
-"""Below one of these nothing is computed: the volume is no brain FA map, or its orientation is wrong.
-Detail is the correlation of what is finer than :data:`DETAIL_MM`: white matter lies in the middle of a brain
-however it is turned, but tracts do not (real data 0.55 and more; turned by 180 degrees 0.2 at most)."""
+"""The same for the correlation of what is finer than :data:`DETAIL_MM`: white matter lies in the middle of a brain
+however the brain is turned, but tracts do not match (real data: 0.55 and more; turned by 180 degrees: 0.2 at most)."""
 DETAIL_MM = 6.0
-UNSEEN, MIN_SEEN = -1.0, 0.2
-"""The correlation of what shows less than this share of the template's brain."""
-CUT_FACE = 0.25
-"""A brain tapers off; where its last slice has this share of the largest one's area, it was cut off."""
+"""Sigma of the wide Gaussian that is subtracted; the narrow one is a fifth of it."""
+MIN_SEEN = 0.2
+"""Share of the template's brain that must lie in the volume's data."""
+UNSEEN = -1.0
+"""Stands for the correlation when less is seen."""
 OTHER_TILTS = ((25, 0, 0), (-25, 0, 0), (0, 0, 25), (0, 0, -25), (0, 25, 0), (0, -25, 0))
-"""Head positions that are tried when the upright one fails, degrees about x, y, z."""
+"""Head poses that are tried when the upright one fails, degrees about x, y, z."""
 OTHER_HEIGHTS_MM = (-40, -20, 20, 40)
-"""A slab's centre of mass is not the brain's: these heights of the slab in the template are tried as well."""
+"""The centre of mass of a slab is not the brain's: these heights of the slab in the template are tried as well."""
 
 
 @dataclass(frozen=True)
 class Alignment:
-    """Where the template's world lies in a subject's world.
+    """Mapping from the template's world to a subject's world.
 
     Attributes
     ----------
@@ -43,7 +50,7 @@ class Alignment:
     method
         ``affine``, ``affine from another start`` or ``rigid`` (the fall-back).
     remarks
-        What the user should know about a poor alignment.
+        For the user, about a poor alignment.
     """
 
     matrix: np.ndarray
@@ -53,47 +60,40 @@ class Alignment:
 
 
 def register_affine(fixed: Volume, moving: Volume, fixed_brain: np.ndarray) -> Alignment:
-    """Register *moving* to *fixed* with SimpleITK: centre of mass, rigid, then with three scales.
+    """Register an FA map to the template with SimpleITK: centre of mass, rigid, then three scales on top.
 
-    Nine parameters: with shears the same person's head poses were aligned less alike (up to 6 % of
-    stretch between them, against 4 %) and correlated no better. What is left is the deformation's.
-    Correlation of all voxels on two coarse levels (shrink 4 and 2 of the template's grid), so the
-    result does not depend on random samples.  An alignment that correlates badly or is not
-    plausible for a head is tried again from other head positions; when affine stays implausible
-    the best rigid one is taken with a remark.
+    Nine parameters. With shears, several head poses of the same person were aligned less consistently (up to 6 % of
+    stretch between them, against 4 %) and correlated no better; the deformation
+    (:mod:`FAAnomalyLib.preprocessing.template_warping`) does the rest. The metric is the correlation of all voxels on
+    two coarse levels (shrink factors 4 and 2 of the template's grid), so the result does not depend on random
+    samples. An alignment that correlates badly or is implausible for a head is repeated from other head poses; when
+    the affine one stays implausible, the rigid one is taken with a remark.
 
     Parameters
     ----------
-    fixed, moving
-        FA in [0, 1], background 0.
+    fixed
+        The template: FA in [0, 1], (X, Y, Z), background 0.
+    moving
+        The subject: FA in [0, 1], any grid, background 0.
     fixed_brain
-        Boolean array on *fixed*'s grid.
+        bool (X, Y, Z) on the grid of *fixed*.
+
+    Returns
+    -------
+    Alignment
+        The matrix leads from the world of *fixed* to that of *moving*.
 
     Raises
     ------
     FAError
-        ``bad-input`` when no start correlates better than :data:`MIN_CORRELATION`.
+        ``bad-input`` when less than a fifth of the brain is in the volume, or when the best alignment stays below
+        :data:`MIN_CORRELATION` or :data:`MIN_DETAIL`.
     """
     canonical = _field_of_view(nearest_canonical(moving))
     target = to_itk(fixed.with_data(fixed.data.astype(np.float32)))
     source = to_itk(canonical.with_data(canonical.data.astype(np.float32)))
 
-    def correlation_of(matrix: np.ndarray) -> float:
-        return _correlation(target, source, matrix, fixed_brain)
-
-    def refined(start, method: str) -> Alignment:
-        rigid, affine = _rigid_then_affine(target, source, start)
-        if _head_like(affine):
-            return Alignment(affine, correlation_of(affine), method)
-        return Alignment(
-            rigid, correlation_of(rigid), "rigid", ["affine registration gave an implausible head; a rigid one is used"]
-        )
-
-    best = refined(_start(target, source), "affine")
-    if best.correlation < GOOD_CORRELATION or best.method == "rigid":
-        other = refined(_best_other_start(target, source, correlation_of), "affine from another start")
-        if other.correlation > best.correlation + 0.02:
-            best = other
+    best = _best_alignment(target, source, fixed_brain)
     if best.correlation == UNSEEN:
         raise FAError(
             "bad-input",
@@ -111,51 +111,47 @@ def register_affine(fixed: Volume, moving: Volume, fixed_brain: np.ndarray) -> A
         )
     if best.correlation < GOOD_CORRELATION:
         remark = f"poor registration (correlation {best.correlation:.2f}): look at the result with care"
-        best = Alignment(best.matrix, best.correlation, best.method, [*best.remarks, remark])
+        best = replace(best, remarks=[*best.remarks, remark])
     return best
 
 
-def nearest_canonical(volume: Volume) -> Volume:
-    """The same voxels, axes permuted and flipped to the nearest RAS order."""
-    directions = volume.affine[:3, :3] / volume.spacing
-    order, signs = _nearest_axes(directions)
-    data = volume.data.transpose(order)
-    change = np.zeros((4, 4))
-    change[3, 3] = 1.0
-    for new, old in enumerate(order):
-        change[old, new] = signs[new]
-        if signs[new] < 0:
-            data = np.flip(data, axis=new)
-            change[old, 3] = volume.shape[old] - 1
-    return Volume(np.ascontiguousarray(data), volume.affine @ change)
+def _best_alignment(target: SimpleITK.Image, source: SimpleITK.Image, brain: np.ndarray) -> Alignment:
+    """The alignment from the centres of mass, or from another head pose where that one is poor."""
+
+    def correlation_of(matrix: np.ndarray) -> float:
+        return _correlation(target, source, matrix, brain)
+
+    def refined(start: SimpleITK.Euler3DTransform, method: str) -> Alignment:
+        rigid, affine = _rigid_then_affine(target, source, start)
+        if _head_like(affine):
+            return Alignment(affine, correlation_of(affine), method)
+        return Alignment(
+            rigid, correlation_of(rigid), "rigid", ["affine registration gave an implausible head; a rigid one is used"]
+        )
+
+    best = refined(_start(target, source), "affine")
+    if best.correlation < GOOD_CORRELATION or best.method == "rigid":
+        other = refined(_best_other_start(target, source, correlation_of), "affine from another start")
+        if other.correlation > best.correlation + 0.02:
+            best = other
+    return best
 
 
 def _field_of_view(volume: Volume) -> Volume:
     """*volume* without the empty slices beyond a cut through the brain, which are unseen and not background."""
-    low, high = [0, 0, 0], list(volume.shape)
-    for axis in range(3):
-        area = np.count_nonzero(volume.data, axis=tuple(a for a in range(3) if a != axis))
-        shown = np.flatnonzero(area)
-        if shown.size and area[shown[0]] > CUT_FACE * area.max():
-            low[axis] = shown[0]
-        if shown.size and area[shown[-1]] > CUT_FACE * area.max():
-            high[axis] = shown[-1] + 1
+    box = tuple(
+        slice(first or 0, n if last is None else last + 1)
+        for (first, last), n in zip(cut_faces(volume.data), volume.shape, strict=True)
+    )
     affine = volume.affine.copy()
-    affine[:3, 3] += affine[:3, :3] @ low
-    box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+    affine[:3, 3] += affine[:3, :3] @ [s.start for s in box]
     return Volume(np.ascontiguousarray(volume.data[box]), affine)
 
 
-def _nearest_axes(directions: np.ndarray) -> tuple[list[int], list[float]]:
-    """Voxel axis and sign that run closest to R, A and S."""
-    from itertools import permutations
-
-    order = max(permutations(range(3)), key=lambda p: sum(abs(directions[w, v]) for w, v in enumerate(p)))
-    return list(order), [float(np.sign(directions[w, v]) or 1.0) for w, v in enumerate(order)]
-
-
-def _start(target, source, tilt=(0, 0, 0), height_mm: float = 0.0):
-    """Centre of mass on centre of mass, turned by *tilt* and with the template moved up by *height_mm*."""
+def _start(
+    target: SimpleITK.Image, source: SimpleITK.Image, tilt: tuple[int, int, int] = (0, 0, 0), height_mm: float = 0.0
+) -> SimpleITK.Euler3DTransform:
+    """Rigid start: centres of mass aligned, rotated by *tilt* (degrees), the template moved up by *height_mm*."""
     import SimpleITK as sitk
 
     start = sitk.CenteredTransformInitializer(
@@ -168,28 +164,41 @@ def _start(target, source, tilt=(0, 0, 0), height_mm: float = 0.0):
     return rigid
 
 
-def _best_other_start(target, source, correlation_of):
+def _best_other_start(
+    target: SimpleITK.Image, source: SimpleITK.Image, correlation_of: Callable[[np.ndarray], float]
+) -> SimpleITK.Euler3DTransform:
     """The rigid start that fits best after a short search on the coarsest level alone."""
     import SimpleITK as sitk
 
     starts = [_start(target, source, tilt=tilt) for tilt in OTHER_TILTS]
     starts += [_start(target, source, height_mm=height) for height in OTHER_HEIGHTS_MM]
-    found = [sitk.Euler3DTransform(_optimise(target, source, start, (4,), (4.0,))) for start in starts]
-    return max(found, key=lambda rigid: correlation_of(_ras_matrix(rigid)))
+    refined = [sitk.Euler3DTransform(_optimise(target, source, start, (4,), (4.0,))) for start in starts]
+    return max(refined, key=lambda rigid: correlation_of(_ras_matrix(rigid)))
 
 
-def _rigid_then_affine(target, source, start) -> tuple[np.ndarray, np.ndarray]:
+def _rigid_then_affine(
+    target: SimpleITK.Image, source: SimpleITK.Image, start: SimpleITK.Euler3DTransform
+) -> tuple[np.ndarray, np.ndarray]:
+    """Matrices, template RAS mm -> subject RAS mm, of the rigid and of the nine-parameter alignment."""
     import SimpleITK as sitk
 
     rigid = sitk.Euler3DTransform(_optimise(target, source, start, (4, 2), (4.0, 2.0)))
-    # Scaled before it is turned: ScaleVersor3DTransform adds its two matrices, which is right for small turns alone.
+    # Scaling first: ScaleVersor3DTransform adds its two matrices, which is right for small rotations alone.
     scaled = sitk.ScaleVersor3DTransform()
     scaled.SetCenter(rigid.GetCenter())
     scaled = sitk.ScaleVersor3DTransform(_optimise(target, source, scaled, (4, 2), (4.0, 2.0), then=rigid))
     return _ras_matrix(rigid), _ras_matrix(rigid) @ _ras_matrix(scaled)
 
 
-def _optimise(target, source, transform, shrink, smoothing, then=None):
+def _optimise(
+    target: SimpleITK.Image,
+    source: SimpleITK.Image,
+    transform: SimpleITK.Transform,
+    shrink: Sequence[int],
+    smoothing: Sequence[float],
+    then: SimpleITK.Transform | None = None,
+) -> SimpleITK.Transform:
+    """Maximise the correlation from *transform*, with *then* applied after it; one level for each shrink factor."""
     import SimpleITK as sitk
 
     method = sitk.ImageRegistrationMethod()
@@ -206,13 +215,13 @@ def _optimise(target, source, transform, shrink, smoothing, then=None):
     method.SetSmoothingSigmasPerLevel(list(smoothing))
     method.SmoothingSigmasAreSpecifiedInPhysicalUnitsOn()
     method.SetInitialTransform(transform, inPlace=False)
-    found = method.Execute(target, source)
-    if isinstance(found, sitk.CompositeTransform):
-        found = found.GetNthTransform(0)
-    return found
+    optimised = method.Execute(target, source)
+    if isinstance(optimised, sitk.CompositeTransform):
+        optimised = optimised.GetNthTransform(0)
+    return optimised
 
 
-def _ras_matrix(transform) -> np.ndarray:
+def _ras_matrix(transform: SimpleITK.Euler3DTransform | SimpleITK.ScaleVersor3DTransform) -> np.ndarray:
     """An ITK matrix-offset transform (LPS, with a centre) as a 4x4 matrix in RAS."""
     centre = np.array(transform.GetCenter())
     linear = np.array(transform.GetMatrix()).reshape(3, 3)
@@ -222,13 +231,13 @@ def _ras_matrix(transform) -> np.ndarray:
     return LPS_TO_RAS @ matrix @ LPS_TO_RAS
 
 
-def _correlation(target, source, ras_matrix: np.ndarray, brain: np.ndarray) -> float:
+def _correlation(target: SimpleITK.Image, source: SimpleITK.Image, ras_matrix: np.ndarray, brain: np.ndarray) -> float:
     a, b, seen = _overlaid(target, source, ras_matrix, brain)
     return float(np.corrcoef(a[seen], b[seen])[0, 1]) if seen.sum() > MIN_SEEN * brain.sum() else UNSEEN
 
 
-def _detail(target, source, ras_matrix: np.ndarray, brain: np.ndarray) -> float:
-    """Correlation of what two Gaussian means inside the seen brain, a narrow and a wide one, differ by."""
+def _detail(target: SimpleITK.Image, source: SimpleITK.Image, ras_matrix: np.ndarray, brain: np.ndarray) -> float:
+    """Correlation of the difference of two Gaussian means inside the seen brain, a narrow one minus a wide one."""
     a, b, seen = _overlaid(target, source, ras_matrix, brain)
     wide = DETAIL_MM / np.array(target.GetSpacing())[::-1]
 
@@ -239,11 +248,10 @@ def _detail(target, source, ras_matrix: np.ndarray, brain: np.ndarray) -> float:
     return float(np.corrcoef(*(mean(x, wide / 5.0) - mean(x, wide) for x in (a, b)))[0, 1])
 
 
-def _overlaid(target, source, ras_matrix: np.ndarray, brain: np.ndarray):
-    """Subject and template, (Z, Y, X), and where both are known.
-
-    Only where the subject has data: a slab is judged by the part that it shows.
-    """
+def _overlaid(
+    target: SimpleITK.Image, source: SimpleITK.Image, ras_matrix: np.ndarray, brain: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Subject and template, (Z, Y, X), and a mask of the brain where the subject has data (a slab shows a part)."""
     import SimpleITK as sitk
 
     lps = LPS_TO_RAS @ ras_matrix @ LPS_TO_RAS
@@ -253,6 +261,6 @@ def _overlaid(target, source, ras_matrix: np.ndarray, brain: np.ndarray):
 
 
 def _head_like(matrix: np.ndarray) -> bool:
-    """Whether the linear part scales and shears no more than adult heads differ from a template."""
+    """Whether the linear part scales no more than adult heads differ from a template, and does not mirror."""
     scales = np.linalg.svd(matrix[:3, :3], compute_uv=False)
     return bool(scales.max() < 1.5 and scales.min() > 0.6 and np.linalg.det(matrix[:3, :3]) > 0)

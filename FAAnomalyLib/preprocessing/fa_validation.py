@@ -1,10 +1,13 @@
-"""From whatever a file held to a clean FA map, or one clear reason why it is none.
+"""Validation and repair of FA maps: a clean map, or one clear reason why the volume is none.
 
-Values that every FA fit produces now and then (NaN, slightly below 0, above 1 at the rim) are
-repaired and said; what cannot be FA is refused with the likely cause.
+Values that tensor fits produce now and then (NaN, slightly below 0, above 1 at the rim of the brain) are repaired
+and reported; a volume that cannot be FA is refused with the likely cause. The rules are those of
+:mod:`FAAnomalyLib.preprocessing.fa_limits`.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import numpy as np
 from scipy import ndimage
@@ -12,22 +15,22 @@ from scipy import ndimage
 from ..errors import FAError
 from ..geometry.bounding_box import bounding_box
 from ..volume import Volume
-
-MIN_VOXELS = 16
-"""Fewest voxels along an axis."""
-MIN_EXTENT_MM = 60.0
-"""Shortest edge of the box that holds the data; a newborn's brain is over 80 mm."""
-MAX_SPACING_MM = 5.0
-MAX_FA = 1.8
-"""A fitted tensor with negative eigenvalues reaches sqrt(3) and a little rounding."""
-MAX_ABOVE_ONE = 0.02
-"""Share of the non-zero voxels that may exceed 1 (noise at the rim of the brain)."""
-MAX_WILD = 0.001
-"""Share of the non-zero voxels that may be far out of range (single failed fits)."""
-MAX_BROKEN = 0.05
-"""Share of the brain that may be NaN or infinite."""
-SCALES = (100.0, 255.0, 1000.0, 4095.0, 10000.0, 32767.0, 65535.0)
-"""Values that mean FA 1 in files of other programs."""
+from .fa_limits import (
+    MAX_SPACING_MM,
+    MIN_EXTENT_MM,
+    MIN_VOXELS,
+    fa_scale,
+    has_too_few_voxels,
+    has_too_large_voxels,
+    has_too_many_high_values,
+    has_too_many_negative_values,
+    is_too_broken,
+    is_too_small,
+    is_usual,
+    looks_like_labels,
+    median_and_top,
+    out_of_range,
+)
 
 OTHER_FILE = "Choose the fractional anisotropy map"
 
@@ -44,10 +47,28 @@ def validate_fa(volume: Volume, scale: None | str | float = None) -> tuple[Volum
 
     Returns
     -------
-    tuple
-        The map (float32, finite, in [0, 1]) and remarks for the user, one sentence each.
+    clean : Volume
+        float32, finite, in [0, 1], in the same place.
+    remarks : list of str
+        What was repaired and what is doubtful, for the user, one sentence each.
 
-    Raises ``FAError('bad-input')`` when it cannot be an FA map of a brain.
+    Raises
+    ------
+    FAError
+        ``bad-input`` when it cannot be an FA map of a brain, ``bad-request`` for a *scale* that is none.
+
+    Examples
+    --------
+    >>> x, y, z = np.ogrid[-1:1:40j, -1:1:40j, -1:1:40j]
+    >>> fa = np.clip(0.8 * (1 - np.sqrt(x**2 + y**2 + z**2)), 0, 1)
+    >>> fa[20, 20, 20] = np.nan
+    >>> clean, remarks = validate_fa(Volume(1000 * fa, np.diag([4.0, 4.0, 4.0, 1.0])), "auto")
+    >>> bool(clean.data.max() < 0.8)
+    True
+    >>> for remark in remarks:
+    ...     print(remark)
+    values look like FA times 1000 and were divided by it
+    1 voxels inside the brain held no usable number and were filled from their neighbours
     """
     _check_grid(volume)
     data = volume.data.astype(np.float32)
@@ -58,18 +79,39 @@ def validate_fa(volume: Volume, scale: None | str | float = None) -> tuple[Volum
     _check_content(data, finite, volume)
     remarks: list[str] = []
     data /= np.float32(_scale(data, scale, remarks))
-    wild = _check_range(data)
-    data[wild] = 0.0
-    _mend(data, finite, wild, remarks)
+    broken = ~finite | _check_range(data)
+    data[broken] = 0.0
+    _fill_broken(data, broken, remarks)
     _clip(data, remarks)
     remarks += _doubts(data)
     return volume.with_data(data), remarks
 
 
 def validate_brain_mask(mask: Volume, volume: Volume) -> np.ndarray:
-    """*mask* as a bool array (X, Y, Z) in the grid of *volume*; a voxel counts when it is above 0.5.
+    """Check a brain mask against the FA map that it belongs to.
 
-    Raises ``FAError('bad-input')`` when the mask has another shape or place, or leaves nothing to judge.
+    Parameters
+    ----------
+    mask
+        (X, Y, Z); a voxel belongs to the brain when it is above 0.5.
+    volume
+        The FA map.
+
+    Returns
+    -------
+    numpy.ndarray
+        bool, (X, Y, Z), in the grid of *volume*.
+
+    Raises
+    ------
+    FAError
+        ``bad-input`` when the mask has another shape or place, is empty or misses the data.
+
+    Examples
+    --------
+    >>> fa = Volume(np.full((16, 16, 16), 0.3), np.eye(4))
+    >>> int(validate_brain_mask(fa.with_data(np.ones((16, 16, 16))), fa).sum())
+    4096
     """
     fix = "Give a mask in the FA map's own grid"
     if mask.shape != volume.shape:
@@ -107,18 +149,18 @@ def _check_grid(volume: Volume) -> None:
             f"its type is {volume.data.dtype}",
             OTHER_FILE,
         )
-    if min(volume.shape) < MIN_VOXELS:
+    if has_too_few_voxels(volume.shape):
         raise FAError(
             "bad-input",
             "The volume is too small to hold a brain",
             f"it has {_by(volume.shape)} voxels, at least {MIN_VOXELS} along each axis are needed",
             "Choose a whole-brain FA map",
         )
-    if volume.spacing.max() > MAX_SPACING_MM * 1.001:
+    if has_too_large_voxels(volume.spacing):
         raise FAError(
             "bad-input",
             "The voxels are too large",
-            f"they measure {_by(volume.spacing.round(2))} mm, at most {MAX_SPACING_MM:g} mm can be judged",
+            f"they measure {_by(volume.spacing.round(2))} mm, at most {MAX_SPACING_MM:g} mm can be analysed",
             "Choose an FA map of higher resolution",
         )
 
@@ -132,34 +174,18 @@ def _check_content(data: np.ndarray, finite: np.ndarray, volume: Volume) -> None
             f"every number in it is {high:g}",
             OTHER_FILE,
         )
-    if _is_labels(data):
+    if looks_like_labels(data, data):
         raise FAError(
             "bad-input", "This is not an FA map", "it looks like a mask or labels, with few distinct values", OTHER_FILE
         )
     extent = np.array([s.stop - s.start for s in bounding_box(data != 0)]) * volume.spacing
-    if extent.min() < MIN_EXTENT_MM * 0.999:
+    if is_too_small(extent):
         raise FAError(
             "bad-input",
             "The volume is too small to hold a brain",
             f"its data span {_by(extent.round())} mm, at least {MIN_EXTENT_MM:g} mm are needed",
             "Choose a whole-brain FA map",
         )
-
-
-def _is_labels(data: np.ndarray) -> bool:
-    values = np.unique(data[data != 0])
-    if values.size <= 8:
-        return True
-    if (values != np.round(values)).any():
-        return False
-    # An atlas is whole-numbered as FA times 100 is, but flat inside each label.
-    flat = pairs = 0
-    for axis in range(3):
-        a, b = np.moveaxis(data, axis, 0)[:-1], np.moveaxis(data, axis, 0)[1:]
-        both = (a != 0) & (b != 0)
-        pairs += int(both.sum())
-        flat += int((both & (a == b)).sum())
-    return flat > 0.6 * pairs
 
 
 def _scale(data: np.ndarray, scale: None | str | float, remarks: list[str]) -> float:
@@ -173,45 +199,40 @@ def _scale(data: np.ndarray, scale: None | str | float, remarks: list[str]) -> f
             )
         remarks.append(f"values were divided by {scale:g}")
         return float(scale)
-    positive = data[data > 0]
-    high = float(np.percentile(positive, 99)) if positive.size else 0.0
-    if high <= MAX_FA:
-        return 1.0
-    # 99 % of a brain's voxels lie below FA 0.65 to 1.0, so neighbouring scales cannot be confused.
-    found = next((s for s in SCALES if 0.35 * s <= high <= 1.02 * s), None)
-    if found is None or (data < 0).mean() > 0.01:
+    likely = fa_scale(data)
+    if likely is None:
         raise _not_fa(data, "If it is FA in other units, say with --scale which value means 1")
+    if likely == 1.0:
+        return likely
     if scale is None:
         raise FAError(
             "bad-input",
             "The values are not FA from 0 to 1",
-            f"it looks like FA times {found:g}",
-            f"Run again with --scale {found:g}",
+            f"it looks like FA times {likely:g}",
+            f"Run again with --scale {likely:g}",
         )
-    remarks.append(f"values look like FA times {found:g} and were divided by it")
-    return found
+    remarks.append(f"values look like FA times {likely:g} and were divided by it")
+    return likely
 
 
 def _check_range(data: np.ndarray) -> np.ndarray:
-    wild = (data > MAX_FA) | (data < -0.5)
-    count = np.count_nonzero(data)
-    if wild.sum() > MAX_WILD * count or (data > 1.0).sum() > MAX_ABOVE_ONE * count:
+    """Where single values are out of range; raises when these are too many."""
+    if has_too_many_high_values(data):
         raise _not_fa(data, f"{OTHER_FILE}, or say with --scale which value means FA 1")
-    if (data < -0.05).sum() > 0.01 * count:
+    if has_too_many_negative_values(data):
         raise _not_fa(data, OTHER_FILE)
-    return wild
+    return out_of_range(data)
 
 
-def _mend(data: np.ndarray, finite: np.ndarray, wild: np.ndarray, remarks: list[str]) -> None:
+def _fill_broken(data: np.ndarray, broken: np.ndarray, remarks: list[str]) -> None:
     """Fill broken voxels of the brain from their neighbours, in place; outside they stay 0."""
-    broken = ~finite | wild
     if not broken.any():
         return
     solid = np.pad((data != 0) & ~broken, 2)
     solid = ndimage.binary_fill_holes(ndimage.binary_closing(solid, iterations=2) | solid)[2:-2, 2:-2, 2:-2]
     inside, outside = broken & solid, int((broken & ~solid).sum())
     count = int(inside.sum())
-    if count > MAX_BROKEN * solid.sum():
+    if is_too_broken(count, solid.sum()):
         raise FAError(
             "bad-input",
             "Too much of the brain is missing",
@@ -241,14 +262,10 @@ def _clip(data: np.ndarray, remarks: list[str]) -> None:
 
 
 def _doubts(data: np.ndarray) -> list[str]:
-    values = data[data > 0]
-    if values.size:
-        middle, high = np.percentile(values, [50, 99])
-        if 0.1 <= middle <= 0.4 and 0.5 <= high <= 1.0:
-            return []
-        seen = f"median {middle:.2g}, 99th percentile {high:.2g}"
-    else:
-        seen = "no voxel above 0"
+    percentiles = median_and_top(data)
+    if percentiles is not None and is_usual(*percentiles):
+        return []
+    seen = "no voxel above 0" if percentiles is None else "median {:.2g}, 99th percentile {:.2g}".format(*percentiles)
     return [f"this may not be an FA map of a brain ({seen}; usual are 0.1 to 0.4 and 0.5 to 1)"]
 
 
@@ -261,5 +278,5 @@ def _not_fa(data: np.ndarray, fix: str) -> FAError:
     )
 
 
-def _by(numbers) -> str:
+def _by(numbers: Iterable[float]) -> str:
     return " x ".join(f"{n:g}" for n in numbers)

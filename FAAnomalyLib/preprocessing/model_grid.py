@@ -1,7 +1,7 @@
-"""The model grid, and the way from a volume's native grid to it and back.
+"""The model grid, and the resampling of a volume's native grid to it and back.
 
-The model grid is 2 mm isotropic in the world of the project's template and left-right symmetric
-about its array centre, so that ``array[::-1]`` is the mirrored brain.
+The model grid is the template's: 2 mm isotropic and left-right symmetric about the centre of its array, so that
+``array[::-1]`` is the mirrored brain.
 """
 
 from __future__ import annotations
@@ -11,21 +11,23 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import ndimage
 
-from ..geometry.bounding_box import Box, bounding_box
+from ..geometry.bounding_box import Box, bounding_box, whole_box
 from ..volume import Volume
 from .affine_registration import Alignment, register_affine
-from .template import Template, TemplatePriors
+from .template import BRAIN_PROBABILITY, Template, TemplatePriors
 from .template_warping import warp_template
 
 RESOLUTION_MM = 4.5
-"""Every volume is brought to the resolution of voxels of this size (sigma 1 to 1.3 mm is added, as
-linear interpolation would, but whatever the grid's phase): the network and the calibration meet one
-kind of texture, and less of the noise that nothing can predict."""
+"""Every volume is smoothed to the resolution of voxels of this size, so that network and calibration see one kind of
+texture and less of the noise that nothing can predict. The added sigma of 1 to 1.3 mm is that of linear interpolation,
+but does not depend on the phase of the grid."""
+MAX_DISTANCE_MM = 6.0
+"""A brain is looked for no farther than this from the registered template's brain."""
 
 
 @dataclass(frozen=True)
 class ModelGrid:
-    """One subject's way to the model grid and back.
+    """The mapping between one subject's native grid and the model grid.
 
     Attributes
     ----------
@@ -34,9 +36,9 @@ class ModelGrid:
     template
         The template that defines grid and priors.
     alignment
-        Template world -> subject world.
-    bent
-        The priors bent to this brain (:mod:`FAAnomalyLib.preprocessing.template_warping`); None before that.
+        Affine registration, template world -> subject world.
+    warped
+        The priors warped to this brain (:mod:`FAAnomalyLib.preprocessing.template_warping`); None before that.
     """
 
     native: Volume
@@ -51,7 +53,7 @@ class ModelGrid:
 
     @property
     def priors(self) -> TemplatePriors:
-        """Template FA, white matter and brain on the model grid, where this brain has them."""
+        """FA, white matter and brain of the template on the model grid, warped to this brain where that is done."""
         return self.warped or self.template.priors
 
     @property
@@ -60,40 +62,73 @@ class ModelGrid:
         return np.linalg.inv(self.native.affine) @ self.alignment.matrix @ self.template.fa.affine
 
     def to_model(self, data: np.ndarray, order: int = 3, box: Box | None = None) -> np.ndarray:
-        """A native scalar array on the model grid, float32.
+        """Resample a native array to the model grid.
 
-        ``order`` 3 (cubic) after smoothing to :data:`RESOLUTION_MM`, for FA; 1 for masks as 0..1.
-        Outside the native field of view the result is 0, and outside *box* of the model grid.
+        Parameters
+        ----------
+        data
+            (X, Y, Z) on the native grid, any dtype.
+        order
+            Order of the spline: 3 (cubic, after smoothing to :data:`RESOLUTION_MM`) for FA, 1 (linear, without
+            smoothing) for masks, which become weights in [0, 1].
+        box
+            Part of the model grid that is computed; the whole by default.
+
+        Returns
+        -------
+        numpy.ndarray
+            float32 on the model grid; 0 outside the native field of view and outside *box*.
         """
         source = data.astype(np.float32)
         if order > 1:
             spread = np.sqrt(np.maximum(RESOLUTION_MM**2 - self.native.spacing**2, 0.0) / 12.0)
             source = ndimage.gaussian_filter(source, spread / self.native.spacing, mode="nearest", truncate=3.0)
-        return _carried(source, self._native_from_model, self.template.fa.shape, order, box)
+        return _resampled(source, self._native_from_model, self.template.fa.shape, order, box)
 
     def to_native(self, data: np.ndarray, order: int = 1, box: Box | None = None) -> np.ndarray:
-        """A model-grid array at the native voxels' centres, float32; 0 outside the model grid.
+        """Sample a model-grid array at the centres of the native voxels.
 
-        Outside *box* of the native grid nothing is computed and the result is 0.
+        Parameters
+        ----------
+        data
+            (X, Y, Z) on the model grid, any dtype.
+        order
+            Order of the spline: 1 (linear) or 0 (nearest voxel).
+        box
+            Part of the native grid that is computed; the whole by default.
+
+        Returns
+        -------
+        numpy.ndarray
+            float32 on the native grid; 0 outside the model grid and outside *box*.
         """
         back = np.linalg.inv(self._native_from_model)
-        return _carried(data.astype(np.float32), back, self.native.shape, order, box)
+        return _resampled(data.astype(np.float32), back, self.native.shape, order, box)
 
     def voxels_touching(self, mask: np.ndarray) -> np.ndarray:
-        """Model voxels, bool, that hold the centre of a native voxel of *mask* or take 1 % of a value from it.
+        """Model voxels that a native mask contributes to, however small it is.
 
-        No part of *mask* is too small to be met, and none reaches a voxel by linear interpolation unnoticed.
+        Parameters
+        ----------
+        mask
+            bool (X, Y, Z) on the native grid.
+
+        Returns
+        -------
+        numpy.ndarray
+            bool on the model grid: voxels that hold the centre of a voxel of *mask*, or more than 1 % of whose
+            linearly interpolated value comes from it.
         """
         grid = np.linalg.inv(self._native_from_model)
-        # A share goes no farther than to the centre of the next native voxel.
+        # Linear interpolation reaches no farther than to the centre of the next native voxel.
         corners = np.stack(np.meshgrid(*[(s.start - 1, s.stop) for s in bounding_box(mask)])).reshape(3, -1)
         corners = grid[:3, :3] @ corners + grid[:3, 3:]
         lows, highs = np.floor(corners.min(axis=1)).astype(int), np.ceil(corners.max(axis=1)).astype(int) + 1
-        box = tuple(
+        x, y, z = (
             slice(int(np.clip(low, 0, n - 1)), int(np.clip(high, 1, n)))
             for low, high, n in zip(lows, highs, self.template.fa.shape, strict=True)
         )
-        return self._voxels_holding(mask, grid) | (self.to_model(mask, order=1, box=box) > 0.01)
+        return self._voxels_holding(mask, grid) | (self.to_model(mask, order=1, box=(x, y, z)) > 0.01)
 
     def _voxels_holding(self, mask: np.ndarray, grid: np.ndarray) -> np.ndarray:
         voxels = np.rint(grid[:3, :3] @ np.argwhere(mask).T + grid[:3, 3:]).astype(int)
@@ -103,9 +138,9 @@ class ModelGrid:
         return held
 
     def mask_to_native(self, mask: np.ndarray) -> np.ndarray:
-        """Native voxels whose centre lies in a voxel of the boolean model-grid *mask*.
+        """Native voxels, bool, whose centre lies in a voxel of *mask*, which is bool on the model grid.
 
-        None beyond the outermost centres of the model grid, where :meth:`to_native` has no value either.
+        False beyond the outermost centres of the model grid, where :meth:`to_native` has no value either.
         """
         return self.to_native(mask, order=0) > 0.5
 
@@ -116,16 +151,16 @@ class PreparedSubject:
 
     Attributes
     ----------
-    space
-        The way back.
+    grid
+        The mapping to the native grid and back.
     fa
-        float32 (X, Y, Z) in [0, 1], 0 outside the brain.
+        float32 (X, Y, Z) in [0, 1] on the model grid, 0 outside the brain.
     brain
-        bool (X, Y, Z).
+        bool (X, Y, Z) on the model grid.
     native_brain
-        bool, on the native grid.
+        bool on the native grid.
     remarks
-        For the user.
+        For the user, about the registration.
     """
 
     grid: ModelGrid
@@ -135,28 +170,46 @@ class PreparedSubject:
     remarks: list[str]
 
     def inpainted_on_native(self, covered: np.ndarray) -> np.ndarray:
-        """Native voxels of the brain that lay in a hole: *covered* is bool on the model grid."""
+        """Native voxels of the brain, bool, that lie in a hole; *covered* is bool on the model grid."""
         return self.native_brain & self.grid.mask_to_native(covered)
 
     def z_on_native(self, z: np.ndarray, shown: np.ndarray) -> Volume:
-        """A model-grid z-map as a result shows it, and as thresholds are made for: 0 outside *shown* (bool, native).
+        """A z-map as results show it and as thresholds are calibrated for.
 
-        It is not cut off at the judged voxels' faces: z fades to 0 over one model voxel, whatever the grid.
+        Linear interpolation, so that z fades to 0 over one model voxel beyond the analysed ones instead of ending at
+        their faces, whatever the native grid.
+
+        Parameters
+        ----------
+        z
+            (X, Y, Z) on the model grid, 0 where nothing is analysed.
+        shown
+            bool on the native grid; elsewhere the result is 0.
+
+        Returns
+        -------
+        Volume
+            On the native grid.
         """
         return self.grid.native.with_data(np.where(shown, self.grid.to_native(z, box=bounding_box(shown)), 0.0))
 
 
 def prepare(volume: Volume, template: Template, brain: np.ndarray | None = None) -> PreparedSubject:
-    """Bring a clean FA map onto the model grid.
+    """Bring a clean FA map onto the model grid: affine registration, brain mask, resampling, warping of the priors.
 
     Parameters
     ----------
     volume
-        FA in [0, 1] (see :mod:`FAAnomalyLib.preprocessing.fa_validation`).
+        FA in [0, 1], (X, Y, Z), as :func:`~FAAnomalyLib.preprocessing.fa_validation.validate_fa` returns it.
     template
         Grid and priors.
     brain
-        Brain mask on the native grid, or None to find it.
+        Brain mask, bool (X, Y, Z), on the native grid; None to compute it (:func:`find_brain_mask`).
+
+    Returns
+    -------
+    PreparedSubject
+        FA and brain on the model grid, with the mapping back and the priors warped to this brain.
 
     Raises
     ------
@@ -166,7 +219,7 @@ def prepare(volume: Volume, template: Template, brain: np.ndarray | None = None)
     remarks: list[str] = []
     support = volume.data > 0 if brain is None else brain
     masked = volume.with_data(np.where(support, volume.data, 0.0).astype(np.float32))
-    alignment = register_affine(template.fa, masked, template.priors.brain > 0.5)
+    alignment = register_affine(template.fa, masked, template.priors.brain > BRAIN_PROBABILITY)
     remarks += alignment.remarks
     grid = ModelGrid(volume, template, alignment)
     if brain is None:
@@ -180,13 +233,26 @@ def prepare(volume: Volume, template: Template, brain: np.ndarray | None = None)
 
 
 def find_brain_mask(volume: Volume, grid: ModelGrid) -> np.ndarray:
-    """Brain on the native grid: where the map has data, near the registered template's brain.
+    """Brain mask of a map that comes without one: where it has data, near the registered template's brain.
 
-    A skull-stripped map keeps its own outline; in one that is not, FA of noise in skull and air is
-    cut away 6 mm beyond the template's brain.
+    A skull-stripped map keeps its own outline. In one that is not, the FA of noise in skull and air is cut away
+    :data:`MAX_DISTANCE_MM` beyond the template's brain.
+
+    Parameters
+    ----------
+    volume
+        FA in [0, 1], (X, Y, Z), 0 where nothing was measured.
+    grid
+        The mapping from the model grid to that of *volume*.
+
+    Returns
+    -------
+    numpy.ndarray
+        bool, (X, Y, Z) on the native grid: one connected component without holes.
     """
-    reach = ndimage.distance_transform_edt(grid.template.priors.brain <= 0.5, sampling=grid.spacing_mm) <= 6.0
-    near = grid.mask_to_native(reach)
+    outside = grid.template.priors.brain <= BRAIN_PROBABILITY
+    distance_mm = ndimage.distance_transform_edt(outside, sampling=grid.spacing_mm)
+    near = grid.mask_to_native(distance_mm <= MAX_DISTANCE_MM)
     brain = (volume.data > 0) & near
     labels, count = ndimage.label(brain)
     if count > 1:
@@ -194,25 +260,20 @@ def find_brain_mask(volume: Volume, grid: ModelGrid) -> np.ndarray:
     return ndimage.binary_fill_holes(brain)
 
 
-def _carried(source: np.ndarray, step: np.ndarray, shape: tuple[int, ...], order: int, box: Box | None) -> np.ndarray:
-    """*source* at *step* (4x4) times the indices of a grid of *shape*, float32; 0 outside *source* and *box*."""
-    found = np.zeros(shape, np.float32)
-    box = box or tuple(slice(0, n) for n in shape)
+def _resampled(
+    source: np.ndarray, to_source: np.ndarray, shape: tuple[int, int, int], order: int, box: Box | None
+) -> np.ndarray:
+    """*source* at *to_source* (4x4) times the indices of a grid of *shape*, float32; 0 outside *source* and *box*."""
+    resampled = np.zeros(shape, np.float32)
+    box = box or whole_box(shape)
     ndimage.affine_transform(
         source,
-        step[:3, :3],
-        step[:3, :3] @ [s.start for s in box] + step[:3, 3],
-        output_shape=found[box].shape,
-        output=found[box],
+        to_source[:3, :3],
+        to_source[:3, :3] @ [s.start for s in box] + to_source[:3, 3],
+        output_shape=resampled[box].shape,
+        output=resampled[box],
         order=order,
         mode="constant",
         cval=0.0,
     )
-    return found
-
-
-def symmetric_grid(shape: tuple[int, int, int], spacing: float, centre_ras: tuple[float, float, float]) -> np.ndarray:
-    """Affine of a RAS grid whose array centre lies at *centre_ras* (x must be the mid-plane)."""
-    affine = np.diag([spacing, spacing, spacing, 1.0])
-    affine[:3, 3] = np.array(centre_ras) - spacing * (np.array(shape) - 1) / 2.0
-    return affine
+    return resampled

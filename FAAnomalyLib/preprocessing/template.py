@@ -1,8 +1,9 @@
-"""The project's FA template: what is known about a place before the subject is seen."""
+"""The FA template: mean FA, white matter and brain of healthy people on the model grid."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,11 +15,17 @@ from ..io.volumes import load_volume
 from ..volume import Volume
 
 TEMPLATE_FILES = ("fa.nii.gz", "white_matter.nii.gz", "brain.nii.gz")
+WHITE_MATTER_PROBABILITY = 0.5
+"""Above it a voxel counts as white matter."""
+BRAIN_PROBABILITY = 0.5
+"""Above it a voxel counts as brain."""
+EDGE_MM = 6.0
+"""Nearer to the edge of the brain FA is dominated by noise and partial volume, and is not analysed."""
 
 
 @dataclass(frozen=True)
 class TemplatePriors:
-    """Arrays (X, Y, Z), float32 in [0, 1], on the model grid; none comes from the judged subject.
+    """What is known about a place before the subject is seen: arrays (X, Y, Z), float32 in [0, 1], on the model grid.
 
     Attributes
     ----------
@@ -29,8 +36,8 @@ class TemplatePriors:
     brain
         Probability of brain.
     displacement
-        (3, X, Y, Z) in voxels: what lies at x of the brain lies at x + displacement of the template that was bent to
-        it; None for a template as it is.
+        (3, X, Y, Z) in voxels, of priors that were warped to a brain: what lies at x in the brain lies at
+        ``x + displacement`` in the template. None for the template itself.
     """
 
     fa: np.ndarray
@@ -47,10 +54,10 @@ class Template:
     ----------
     fa
         Mean FA on the model grid, with the grid's affine (left-right symmetric about x = 0).
-    prior
-        The same grid's priors.
+    priors
+        FA, white matter and brain on the same grid.
     sha256
-        Over the template's arrays and affine; a model names the template that it was trained on.
+        Of the template's arrays and affine; a model's manifest names the template that it was trained on.
     """
 
     fa: Volume
@@ -65,32 +72,70 @@ class Template:
 def _identity(affine: np.ndarray, priors: TemplatePriors) -> str:
     digest = hashlib.sha256(np.ascontiguousarray(affine.round(6)).tobytes())
     for array in (priors.fa, priors.white_matter, priors.brain):
-        # Coarse enough to survive storing, fine enough to notice another template.
+        # Rounded coarsely enough to survive storage, finely enough to tell templates apart.
         digest.update(np.round(np.ascontiguousarray(array) * 1000).astype(np.int16).tobytes())
     return digest.hexdigest()
 
 
 def on_grid(template: Template, shape: tuple[int, int, int], spacing_mm: float) -> Template:
-    """The same template on a grid of another shape and spacing about the same centre.
+    """Resample a template linearly to a grid about the same centre.
 
-    The identity stays that of the stored template; its own grid is returned as it is.
+    Parameters
+    ----------
+    template
+        The stored template; returned unchanged when it already has the grid.
+    shape
+        Number of voxels along x, y and z.
+    spacing_mm
+        Edge of the isotropic voxels.
+
+    Returns
+    -------
+    Template
+        Its ``sha256`` stays that of the stored template.
+
+    Examples
+    --------
+    >>> ones = np.ones((8, 8, 8), np.float32)
+    >>> fine = Template(Volume(ones, np.diag([2.0, 2.0, 2.0, 1.0])), TemplatePriors(ones, ones, ones))
+    >>> coarse = on_grid(fine, (4, 4, 4), 4.0)
+    >>> coarse.fa.shape, coarse.fa.affine[:3, 3].tolist(), coarse.sha256 == fine.sha256
+    ((4, 4, 4), [1.0, 1.0, 1.0], True)
     """
     if tuple(shape) == template.fa.shape and np.allclose(template.fa.spacing, spacing_mm):
         return template
     old = template.fa.affine
-    affine = np.diag([spacing_mm, spacing_mm, spacing_mm, 1.0])
     centre = old[:3, :3] @ ((np.array(template.fa.shape) - 1) / 2) + old[:3, 3]
-    affine[:3, 3] = centre - spacing_mm * (np.array(shape) - 1) / 2
-    step = np.linalg.inv(old) @ affine
+    affine = symmetric_grid(shape, spacing_mm, centre)
+    to_stored = np.linalg.inv(old) @ affine
     arrays = [
-        ndimage.affine_transform(a, step[:3, :3], step[:3, 3], output_shape=tuple(shape), order=1)
+        ndimage.affine_transform(a, to_stored[:3, :3], to_stored[:3, 3], output_shape=tuple(shape), order=1)
         for a in (template.priors.fa, template.priors.white_matter, template.priors.brain)
     ]
     return Template(Volume(arrays[0], affine), TemplatePriors(*arrays), template.sha256)
 
 
+def symmetric_grid(shape: tuple[int, int, int], spacing: float, centre_ras: Sequence[float] | np.ndarray) -> np.ndarray:
+    """The 4x4 affine of an isotropic RAS grid whose array centre lies at *centre_ras*, in mm.
+
+    With ``centre_ras[0]`` on the mid-plane, ``array[::-1]`` is the mirrored brain.
+
+    >>> symmetric_grid((4, 4, 4), 2.0, (0.0, -18.0, 10.0))[:3, 3].tolist()
+    [-3.0, -21.0, 7.0]
+    """
+    affine = np.diag([spacing, spacing, spacing, 1.0])
+    affine[:3, 3] = np.array(centre_ras) - spacing * (np.array(shape) - 1) / 2.0
+    return affine
+
+
 def load_template(folder: Path) -> Template:
-    """Read a template folder (:data:`TEMPLATE_FILES`); ``FAError('missing')`` when it is incomplete or does not fit."""
+    """Read the :data:`TEMPLATE_FILES` of a folder.
+
+    Raises
+    ------
+    FAError
+        ``missing`` when a file is absent, or when the files lie on different grids or hold NaN.
+    """
     for name in TEMPLATE_FILES:
         if not (folder / name).is_file():
             raise FAError(

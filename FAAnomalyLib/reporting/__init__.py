@@ -1,0 +1,1 @@
+"""A result as files: volumes, table, pictures and one HTML page."""

@@ -1,14 +1,13 @@
 """Slices of a result as pictures, in radiological display.
 
-Every volume is turned to its nearest RAS axes first, so that a picture looks the same whatever the
-axis order of the file; pixels are square in millimetres. Drawn with numpy and Pillow alone.
+Every volume is reoriented to its nearest RAS axes first, so that a picture looks the same whatever the axis order of
+the file. Pixels are square in millimetres.
 """
 
 from __future__ import annotations
 
 import functools
 import io
-import itertools
 import math
 import os
 from pathlib import Path
@@ -18,16 +17,20 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
 from ..geometry.bounding_box import bounding_box
-from ..io.volumes import cannot_write
+from ..geometry.orientation import nearest_canonical
+from ..io.atomic import cannot_write
 from ..result import Region, Result
-from ..volume import Volume
 
 FA_WINDOW = (0.0, 0.8)
+MARGIN_MM = 6.0
+"""Of black round the brain."""
 Z_VISIBLE = 2.0
 """Below this |z| the overlay is transparent."""
+Voxel = tuple[int, int, int]
+
 SAGITTAL, CORONAL, AXIAL = 0, 1, 2
 PLANES = {AXIAL: "axial", CORONAL: "coronal", SAGITTAL: "sagittal"}
-EDGES = {AXIAL: "RLAP", CORONAL: "RLSI", SAGITTAL: "APSI"}
+EDGES = {AXIAL: tuple("RLAP"), CORONAL: tuple("RLSI"), SAGITTAL: tuple("APSI")}
 """Letters at the left, right, upper and lower edge of a picture."""
 COLUMNS = ("input", "pseudo-healthy", "z-map")
 
@@ -36,24 +39,24 @@ COOL = np.array([(0.10, 0.16, 0.70), (0.12, 0.42, 0.98), (0.25, 0.75, 1.0), (0.7
 OUTLINE, CROSS, INK = (255, 255, 255), (120, 255, 140), (214, 218, 224)
 
 
-def canonical(volume: Volume) -> Volume:
-    """*volume* with its axes permuted and flipped, never resampled, to the nearest right, anterior, superior."""
-    turn = volume.affine[:3, :3] / volume.spacing
-    order = max(itertools.permutations(range(3)), key=lambda p: sum(abs(turn[i, p[i]]) for i in range(3)))
-    data = volume.data.transpose(order)
-    affine = volume.affine[:, [*order, 3]].copy()
-    for axis in range(3):
-        if affine[axis, axis] < 0:
-            data = np.flip(data, axis)
-            affine[:3, 3] += affine[:3, axis] * (data.shape[axis] - 1)
-            affine[:3, axis] *= -1
-    return Volume(data, affine)
-
-
 def cut(data: np.ndarray, axis: int, index: int) -> np.ndarray:
-    """One slice of canonical (x, y, z) *data* as picture rows and columns.
+    """One slice of a canonical volume as picture rows and columns.
 
     Patient's right (axial, coronal) or front (sagittal) is on the left, front or top is up.
+
+    Parameters
+    ----------
+    data
+        (X, Y, Z), axes to the right, anterior and superior.
+    axis, index
+        Which slice.
+
+    Examples
+    --------
+    >>> data = np.zeros((2, 2, 2))
+    >>> data[1, 1, 0] = 1.0  # right, front
+    >>> cut(data, AXIAL, 0).tolist()
+    [[1.0, 0.0], [0.0, 0.0]]
     """
     return np.take(data, index, axis).T[::-1, ::-1]
 
@@ -73,7 +76,7 @@ def colours(z: np.ndarray, top: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 class Scene:
-    """A result made ready for drawing: canonical axes, one crop and one scale for all pictures.
+    """A result ready for drawing: canonical axes, one crop and one scale for all pictures.
 
     Parameters
     ----------
@@ -84,29 +87,34 @@ class Scene:
     """
 
     def __init__(self, result: Result, width: int = 380) -> None:
-        volumes = [canonical(v) for v in (result.input, result.pseudo_healthy, result.z_map, result.segmentation)]
+        volumes = [
+            nearest_canonical(v) for v in (result.input, result.pseudo_healthy, result.z_map, result.segmentation)
+        ]
         self.affine, self.spacing = volumes[0].affine, volumes[0].spacing
         self.fa, self.healthy, self.z = (np.nan_to_num(v.data.astype(np.float32)) for v in volumes[:3])
         self.labels = volumes[3].data
-        self.box = bounding_box(self.fa > 0, np.ceil(6.0 / self.spacing))
+        x, y, z = (int(np.ceil(MARGIN_MM / s)) for s in self.spacing)
+        self.box = bounding_box(self.fa > 0, (x, y, z))
         self.size_mm = np.array([s.stop - s.start for s in self.box]) * self.spacing
         self.zoom = width / float(self.size_mm[:2].max())
         self._drawn = None if result.drawn_ml is None else bounding_box(self.fa != self.healthy)
         extreme = float(np.abs(self.z).max()) if self.z.size else 0.0
         self.top = float(min(max(math.ceil(extreme), 5), 10))
 
-    def index(self, ras: tuple[float, float, float]) -> tuple[int, int, int]:
+    def index(self, ras: tuple[float, float, float]) -> Voxel:
         """Canonical voxel nearest to a position in RAS mm, inside the volume."""
         where = np.linalg.solve(self.affine, [*ras, 1.0])[:3]
-        return tuple(int(n) for n in np.clip(np.rint(where), 0, np.array(self.fa.shape) - 1))
+        x, y, z = (int(n) for n in np.clip(np.rint(where), 0, np.array(self.fa.shape) - 1))
+        return x, y, z
 
-    def centre(self) -> tuple[int, int, int]:
+    def centre(self) -> Voxel:
         """Canonical voxel of a result without regions: the middle of the drawn region or of the brain.
 
         In a brain a little to the right, so that no slice falls between halves.
         """
         if self._drawn is not None:
-            return tuple((s.start + s.stop - 1) // 2 for s in self._drawn)
+            i, j, k = ((s.start + s.stop - 1) // 2 for s in self._drawn)
+            return i, j, k
         x, y, z = ((s.start + s.stop - 1) / 2 for s in self.box)
         return int(min(x + 14.0 / self.spacing[0], self.fa.shape[0] - 1)), int(y), int(z)
 
@@ -115,13 +123,12 @@ class Scene:
         s = self.box[AXIAL]
         return [int(s.start + f * (s.stop - s.start - 1)) for f in np.linspace(0.18, 0.88, count)]
 
-    def panel(
-        self, column: str, axis: int, at: tuple[int, int, int], cross: bool = False, zoom: float | None = None
-    ) -> Image.Image:
+    def panel(self, column: str, axis: int, at: Voxel, cross: bool = False, zoom: float | None = None) -> Image.Image:
         """One labelled slice through canonical voxel *at*; *column* is one of ``COLUMNS`` or ``outline``."""
         zoom = zoom or self.zoom
         sides = [a for a in range(3) if a != axis]
-        pixels = tuple(max(int(round(self.size_mm[a] * zoom)), 8) for a in sides)
+        width, height = (max(int(round(self.size_mm[a] * zoom)), 8) for a in sides)
+        pixels = width, height
         back = self.healthy if column == "pseudo-healthy" else self.fa
         low, high = FA_WINDOW
         fa = self._resized(back, axis, at[axis], pixels, Image.Resampling.BICUBIC)
@@ -146,7 +153,7 @@ class Scene:
         plane = np.ascontiguousarray(cut(data[tuple(box)], axis, index), dtype=np.float32)
         return np.asarray(Image.fromarray(plane).resize(pixels, how))
 
-    def _cross(self, picture: Image.Image, sides: list[int], at: tuple[int, int, int], zoom: float) -> None:
+    def _cross(self, picture: Image.Image, sides: list[int], at: Voxel, zoom: float) -> None:
         # Columns and rows run against the canonical axes, see cut().
         x, y = ((self.box[a].stop - at[a] - 0.5) * self.spacing[a] * zoom for a in sides)
         draw, gap = ImageDraw.Draw(picture), 9 * zoom
@@ -159,7 +166,7 @@ class Scene:
             if line[2] > line[0] or line[3] > line[1]:
                 draw.line(line, fill=CROSS, width=1)
 
-    def _letters(self, picture: Image.Image, axis: int, at: tuple[int, int, int], zoom: float) -> None:
+    def _letters(self, picture: Image.Image, axis: int, at: Voxel, zoom: float) -> None:
         draw, size = ImageDraw.Draw(picture), max(11, min(18, int(self.size_mm[:2].max() * zoom / 20)))
         w, h = picture.size
         left, right, up, down = EDGES[axis]
@@ -176,7 +183,7 @@ class Scene:
 
 
 @functools.lru_cache
-def _font(size: int) -> ImageFont.FreeTypeFont:
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size)
 
 
@@ -274,7 +281,7 @@ def region_strip(scene: Scene, region: Region) -> Image.Image:
 
 
 def _palette() -> Image.Image:
-    # Greys and the overlay at 14 strengths over 5 greys, so that no colour of the z scale is bent.
+    # Greys and the overlay at 14 strengths over 5 greys, so that no colour of the z scale is shifted.
     strengths = np.concatenate([sign * np.linspace(Z_VISIBLE, 1.0 + Z_VISIBLE, 14) for sign in (-1, 1)])
     tint, alpha = colours(strengths, 1.0 + Z_VISIBLE)
     under = np.linspace(0.0, 1.0, 5)[:, None, None]

@@ -12,9 +12,10 @@ from pathlib import PurePath
 import numpy as np
 from PIL import Image
 
+from ..geometry.orientation import nearest_canonical
 from ..request import BOTH_SIZES, MASK_VOXEL_MM
 from ..result import Region, Result
-from .figures import FA_WINDOW, Z_VISIBLE, Scene, canonical, lightbox, montage, png, region_strip
+from .figures import FA_WINDOW, Z_VISIBLE, Scene, lightbox, montage, png, region_strip
 
 MAX_REGIONS = 12
 """Regions with a section of their own; the table holds all."""
@@ -55,25 +56,22 @@ a { color: var(--cool); }
   figure { break-inside: avoid; print-color-adjust: exact; -webkit-print-color-adjust: exact; } }
 """
 
-FACTS = (
-    ("Threshold z", ("threshold_z", "threshold"), "{:.2f}"),
-    ("Model", ("model_name", "model"), "{}"),
-    ("Holes", ("mask_type",), "{}"),
-    ("Run time", ("seconds_total", "total_seconds", "seconds"), "{:.0f} s"),
-)
-"""Caption, names under which provenance may hold it (anywhere inside), format."""
-
 
 def report_html(result: Result) -> str:
-    """*result* as one HTML page with its pictures inside, well below 3 MB, naming no folder of the machine.
+    """A result as one HTML page with its pictures inside, well below 3 MB, naming no folder of the machine.
 
-    Pictures are in radiological display (patient's right on the left), in the scan's own planes
-    nearest to axial, coronal and sagittal, all at one scale in mm. Values come from *result* as they
-    are; the page never recomputes a region. Works without regions and for volumes of any size.
+    Pictures are in radiological display (patient's right on the left), in the scan's own planes nearest to axial,
+    coronal and sagittal, all at one scale in mm. Values are the result's own; no region is computed again. What the
+    provenance does not tell is left out.
+
+    Parameters
+    ----------
+    result
+        Of any size, with or without regions.
     """
     scene = Scene(result)
     strongest = result.regions[0] if result.regions else None
-    name = PurePath(str(_find(result.provenance, ("input",)) or "").replace("\\", "/")).name
+    name = PurePath(_request(result).get("input", "").replace("\\", "/")).name
     elsewhere = "near the middle of the brain" if result.drawn_ml is None else "through the drawn region"
     through = f"through the peak of region {strongest.label}" if strongest else elsewhere
     parts = [
@@ -105,7 +103,7 @@ def report_html(result: Result) -> str:
 def _series(scene: Scene, result: Result) -> list[str]:
     if result.drawn_ml is not None:
         return [
-            f"<p>Only the drawn region of {result.drawn_ml:.1f} ml was judged; the rest of the brain is shown as "
+            f"<p>Only the drawn region of {result.drawn_ml:.1f} ml was analysed; the rest of the brain is shown as "
             "it is.</p>"
         ]
     return [
@@ -120,7 +118,7 @@ def _series(scene: Scene, result: Result) -> list[str]:
 
 def _display(result: Result) -> str:
     low, high = FA_WINDOW
-    turn = canonical(result.input)
+    turn = nearest_canonical(result.input)
     tilt = np.degrees(np.arccos(np.clip(np.diag(turn.affine[:3, :3]) / turn.spacing, -1, 1))).max()
     oblique = f" The scan is tilted by {tilt:.0f} degrees; slices follow its own planes." if tilt > 3 else ""
     return (
@@ -199,23 +197,15 @@ def _facts(result: Result) -> str:
         ("Volume of all regions", f"{sum(r.volume_ml for r in result.regions):.1f} ml"),
         ("Voxels, mm", spacing),
     ]
-    for caption, names, form in FACTS:
-        value = _find(result.provenance, names)
-        if isinstance(value, dict) and "increased" in value:
-            tails = {"increased": f"+{value['increased']:.2f}", "decreased": f"-{value['decreased']:.2f}"}
-            value = tails.get(result.signs, " / ".join(tails.values()))
-        elif isinstance(value, dict) and "name" in value:
-            value = str(value["name"])
-        elif isinstance(value, dict):
-            numbers = [v for v in value.values() if isinstance(v, (int, float))]
-            value = sum(numbers) if numbers else None
-        if value in (None, ""):
-            continue
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if caption == "Holes" and isinstance(size := _find(result.provenance, ("mask_size",)), int):
-            sizes = [size] if size else BOTH_SIZES
-            value = f"{value}, {' and '.join(f'{one * MASK_VOXEL_MM:g}' for one in sizes)} mm"
-        cards.append((caption, form.format(value) if number else _without_folders(str(value))))
+    told, request = result.provenance, _request(result)
+    if "threshold_z" in told:
+        cards.append(("Threshold z", _threshold(told["threshold_z"], result.signs)))
+    if "model" in told:
+        cards.append(("Model", _without_folders(told["model"]["name"])))
+    if "mask_type" in request:
+        cards.append(("Holes", f"{request['mask_type']}, {_hole_edges(request['mask_size'])} mm"))
+    if "seconds" in told:
+        cards.append(("Run time", f"{sum(told['seconds'].values()):.0f} s"))
     return (
         "<div class='facts'>"
         + "".join(f"<div><b>{_text(v)}</b><span>{_text(c)}</span></div>" for c, v in cards)
@@ -223,12 +213,28 @@ def _facts(result: Result) -> str:
     )
 
 
+def _request(result: Result) -> dict:
+    """The options of the run."""
+    return result.provenance.get("request", {})
+
+
+def _threshold(limits: dict[str, float], signs: str) -> str:
+    """The threshold of the signs that were searched."""
+    tails = {"increased": f"+{limits['increased']:.2f}", "decreased": f"-{limits['decreased']:.2f}"}
+    return tails.get(signs, " / ".join(tails.values()))
+
+
+def _hole_edges(mask_size: int) -> str:
+    """Edges of the holes in mm."""
+    sizes = [mask_size] if mask_size else BOTH_SIZES
+    return " and ".join(f"{size * MASK_VOXEL_MM:g}" for size in sizes)
+
+
 def _remarks(result: Result) -> str:
-    remarks = result.provenance.get("warnings") or []
-    remarks = [remarks] if isinstance(remarks, str) else list(remarks)
+    remarks = result.provenance.get("warnings", [])
     if not remarks:
         return ""
-    items = "".join(f"<li>{_text(_without_folders(str(r)))}</li>" for r in remarks)
+    items = "".join(f"<li>{_text(_without_folders(remark))}</li>" for remark in remarks)
     return f"<div class='remarks'><b>Remarks on this run</b><ul>{items}</ul></div>"
 
 
@@ -238,16 +244,6 @@ def _provenance(result: Result) -> str:
         f"<h2>How it was made</h2>\n<details><summary>Versions, parameters and times</summary>"
         f"<pre>{_text(known)}</pre></details>"
     )
-
-
-def _find(values: object, names: tuple[str, ...]) -> object:
-    """The first value under one of *names* in nested dicts, outermost first."""
-    if not isinstance(values, dict):
-        return None
-    for name in names:
-        if values.get(name) is not None:
-            return values[name]
-    return next((v for v in (_find(inner, names) for inner in values.values()) if v is not None), None)
 
 
 def _scrub(values: object) -> object:

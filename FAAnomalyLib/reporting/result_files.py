@@ -9,7 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..errors import FAError
-from ..io.volumes import cannot_write, save_volume
+from ..io.atomic import cannot_write
+from ..io.volumes import save_volume
 from ..result import Result
 
 RESULT_FILES = (
@@ -25,9 +26,14 @@ RESULT_FILES = (
 
 
 def check_folder(folder: str | os.PathLike) -> Path:
-    """Raise ``FAError('bad-input')`` when results could not be written to *folder*.
+    """Check that results can be written to a folder, which need not exist yet; return it as a path.
 
-    Creates nothing, so that it can be asked before any computing.
+    Creates nothing, so that it can be called before any computation.
+
+    Raises
+    ------
+    FAError
+        ``bad-input`` when the folder, or a file of a result in it, cannot be written.
     """
     folder = Path(folder)
     standing = _existing_ancestor(folder)
@@ -58,15 +64,30 @@ def write_result(
     folder: str | os.PathLike,
     report: Callable[[Result], str] | None = None,
 ) -> None:
-    """Write all :data:`RESULT_FILES` into *folder*, which is created as needed.
+    """Write all :data:`RESULT_FILES` into a folder, which is created as needed.
 
-    Everything is written to a hidden folder inside it first and renamed only when complete,
-    ``result.json`` last. After an error nothing new is left, and ``FAError('bad-input')`` says
-    why. *report* makes the HTML page; by default :func:`FAAnomalyLib.reporting.html_report.report_html`.
+    Everything is written to a hidden folder inside it first and renamed once complete, ``result.json`` last. After an
+    error nothing new is left.
+
+    Parameters
+    ----------
+    result
+        What is written.
+    folder
+        Where to.
+    report
+        Makes the HTML page; :func:`FAAnomalyLib.reporting.html_report.report_html` by default.
+
+    Raises
+    ------
+    FAError
+        ``bad-input`` when the folder cannot be written.
     """
     folder = check_folder(folder)
     if report is None:
-        from .html_report import report_html as report
+        from .html_report import report_html
+
+        report = report_html
     texts = {"regions.csv": result.regions_csv(), "report.html": report(result), "result.json": result.result_json()}
     created: list[Path] = []
     try:

@@ -1,4 +1,4 @@
-"""Turns whatever was raised into the one error that a user reads."""
+"""Translation of any exception into the ``FAError`` that a user reads."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ OUT_OF_MEMORY_WORDS = ("out of memory", "can't allocate memory", "cannot allocat
 
 
 def as_fa_error(error: BaseException) -> FAError:
-    """*error* itself when it is an ``FAError``, else the ``FAError`` that says the same."""
+    """*error* itself when it is an ``FAError``, else the ``FAError`` for it.
+
+    >>> as_fa_error(MemoryError()).code, as_fa_error(KeyboardInterrupt()).code, as_fa_error(KeyError("grid")).code
+    ('out-of-memory', 'cancelled', 'bug')
+    """
     if isinstance(error, FAError):
         return error
     if isinstance(error, KeyboardInterrupt):
@@ -42,8 +46,11 @@ def as_fa_error(error: BaseException) -> FAError:
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether *error* means that main or graphics memory ran out.
 
-    torch's own class is told by its name, because torch may not be there to compare with; on the
-    CPU and on Apple's GPUs it raises a plain ``RuntimeError``.
+    torch's own class is recognised by its name, because torch may not be installed; on the CPU and on Apple's GPUs
+    torch raises a plain ``RuntimeError``.
+
+    >>> is_out_of_memory(RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"))
+    True
     """
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True

@@ -1,4 +1,4 @@
-"""What this computer has: cores, memory, CPU features, devices. Without psutil and without numpy."""
+"""Cores, memory, CPU features and devices of this computer, from the standard library (and torch for devices)."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ from pathlib import Path
 CPUINFO = Path("/proc/cpuinfo")
 MEMINFO = Path("/proc/meminfo")
 CPU_FEATURES = ("avx512_bf16", "amx_bf16")
-"""Where the CPU has one of these, bfloat16 networks run about twice as fast."""
+"""With one of these, networks in bfloat16 run about twice as fast on the CPU."""
 
 
 def cores() -> int:
-    """Cores that this process may use."""
+    """Number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def memory_gb() -> dict[str, float | None]:
-    """``total`` and ``available`` main memory in GB; ``None`` where the system does not say."""
-    found: dict[str, float | None] = {"total": None, "available": None}
+    """``total`` and ``available`` main memory in GB; None where the system does not tell."""
+    memory: dict[str, float | None] = {"total": None, "available": None}
     try:
         rows = dict(line.split(":", 1) for line in MEMINFO.read_text().splitlines() if ":" in line)
         for name, key in (("total", "MemTotal"), ("available", "MemAvailable")):
-            found[name] = round(int(rows[key].split()[0]) * 1024 / 1e9, 1)
+            memory[name] = round(int(rows[key].split()[0]) * 1024 / 1e9, 1)
     except (OSError, KeyError, ValueError):
         try:
-            found["total"] = round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9, 1)
+            memory["total"] = round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9, 1)
         except (AttributeError, OSError, ValueError):
             pass
-    return found
+    return memory
 
 
 def peak_memory_mb() -> int | None:
-    """Most main memory that this process has held; ``None`` where the system does not say (Windows)."""
+    """Peak main memory of this process in MB; None where the system does not tell (Windows)."""
     try:
         import resource
     except ImportError:
@@ -45,7 +45,7 @@ def peak_memory_mb() -> int | None:
 
 
 def cpu_features() -> dict[str, bool | None]:
-    """Whether the CPU has each of :data:`CPU_FEATURES`; ``None`` where the system does not say."""
+    """Whether the CPU has each of :data:`CPU_FEATURES`; None where the system does not tell."""
     try:
         text = CPUINFO.read_text(errors="replace")
     except OSError:
@@ -55,12 +55,12 @@ def cpu_features() -> dict[str, bool | None]:
 
 
 def devices() -> list[str]:
-    """Devices that torch can use here, the best first. Imports torch and passes on what that raises."""
+    """Devices that torch can use, the best first; imports torch, and passes on what that raises."""
     import torch
 
-    found = []
+    names = []
     if torch.cuda.is_available():
-        found += [f"cuda ({torch.cuda.get_device_name(number)})" for number in range(torch.cuda.device_count())]
+        names += [f"cuda ({torch.cuda.get_device_name(number)})" for number in range(torch.cuda.device_count())]
     if torch.backends.mps.is_available():
-        found.append("mps")
-    return [*found, "cpu"]
+        names.append("mps")
+    return [*names, "cpu"]

@@ -1,4 +1,4 @@
-"""Progress with a time left, and a token to cancel with."""
+"""Progress with an estimate of the time left, and a token for cancelling."""
 
 from __future__ import annotations
 
@@ -9,11 +9,27 @@ from collections.abc import Callable
 from ..errors import FAError
 
 ProgressCallback = Callable[[float, str, "float | None"], None]
-"""``(fraction 0..1, stage, seconds left or None while unknown)``."""
+"""Called with the fraction in [0, 1], the stage, and the seconds left (None while unknown)."""
 
 
 class CancelToken:
-    """Set from any thread; the engine looks at it before every network call."""
+    """Asks a running job to stop, from any thread; the engine checks it before every network evaluation.
+
+    Attributes
+    ----------
+    cancelled
+        Whether :meth:`cancel` was called.
+
+    Examples
+    --------
+    >>> token = CancelToken()
+    >>> token.check()
+    >>> token.cancel()
+    >>> token.check()
+    Traceback (most recent call last):
+    ...
+    FAAnomalyLib.errors.FAError: Cancelled. Nothing was written; start again when ready
+    """
 
     def __init__(self) -> None:
         self._event = threading.Event()
@@ -34,16 +50,33 @@ class CancelToken:
 
 
 class Progress:
-    """Turns the steps of several stages into one fraction and a time left.
+    """Combines the progress of several stages into one fraction and an estimate of the time left.
 
     Parameters
     ----------
     callback
-        Receives every report; ``None`` keeps silent.
+        Receives every report; None reports nothing.
     cancel
         Checked at every report.
     stages
-        Stage name -> its expected share of the whole (any positive weights).
+        Name of each stage, in order, and its expected share of the time, as positive weights of any sum; one stage
+        ``working`` by default.
+
+    Attributes
+    ----------
+    seconds
+        Time spent in each stage that has ended.
+
+    Examples
+    --------
+    >>> progress = Progress(lambda fraction, stage, left: print(f"{fraction:.2f} {stage}"),
+    ...                     stages={"registration": 1, "filling holes": 3})
+    >>> progress.step("registration")
+    0.00 registration
+    >>> progress.step("filling holes", 0.5)
+    0.62 filling holes
+    >>> progress.finish()
+    1.00 done
     """
 
     def __init__(
@@ -66,7 +99,15 @@ class Progress:
         self.seconds: dict[str, float] = {}
 
     def step(self, stage: str, done: float = 0.0) -> None:
-        """Report that *stage* is *done* (0..1); raises when cancelled."""
+        """Report that the fraction *done*, in [0, 1], of *stage* is completed.
+
+        Raises
+        ------
+        FAError
+            ``cancelled`` once the token is cancelled.
+        KeyError
+            For a stage that was not announced.
+        """
         self._cancel.check()
         now = time.monotonic()
         if stage != self._stage:
@@ -78,7 +119,7 @@ class Progress:
             self._callback(fraction, stage, self._time_left(now, done, end))
 
     def finish(self) -> None:
-        """Close the last stage and report completion."""
+        """End the last stage and report completion."""
         self._close(time.monotonic())
         self._stage = ""
         if self._callback is not None:
@@ -89,8 +130,8 @@ class Progress:
             self.seconds[self._stage] = self.seconds.get(self._stage, 0.0) + now - self._entered
 
     def _time_left(self, now: float, done: float, end: float) -> float | None:
-        # The stage under way tells its own pace; later stages are guessed from their share of
-        # this one's, because stages differ in speed by orders of magnitude between machines.
+        # The pace of the current stage is measured. Later stages are estimated from their share relative to this
+        # stage, because the speed of a stage differs by orders of magnitude between machines.
         elapsed = now - self._entered
         if done <= 0.0 or elapsed < 0.2:
             return None

@@ -1,4 +1,4 @@
-"""The packages the engine needs, and how to install them."""
+"""Packages that the engine needs, and the command that installs them."""
 
 from __future__ import annotations
 
@@ -14,10 +14,14 @@ REQUIRED = {
     "SimpleITK": "SimpleITK",
     "PIL": "Pillow",
 }
-"""Name in an import statement -> what pip is asked for."""
+"""Name in an import statement -> requirement for pip."""
 
 
 def install_command(modules: list[str]) -> str:
-    """The shell command that installs *modules* for the running Python."""
-    wanted = [shlex.quote(REQUIRED[name]) for name in modules]
-    return " ".join([shlex.quote(sys.executable or "python"), "-m pip install", *wanted])
+    """The shell command that installs *modules*, keys of :data:`REQUIRED`, for the running Python.
+
+    >>> install_command(["skimage", "torch"]).partition(" -m ")[2]
+    "pip install scikit-image 'torch>=2.2'"
+    """
+    requirements = [shlex.quote(REQUIRED[name]) for name in modules]
+    return " ".join([shlex.quote(sys.executable or "python"), "-m pip install", *requirements])

@@ -1,4 +1,4 @@
-"""Where the bundled models, template and sample data lie."""
+"""The folder of the bundled models, template and sample data."""
 
 from __future__ import annotations
 
@@ -8,15 +8,19 @@ from pathlib import Path
 from ..errors import FAError
 
 OVERRIDE = "FAANOMALY_RESOURCES"
-"""Environment variable that names another resources folder."""
+"""Environment variable with the path of another resources folder."""
 
 
 def resources_dir() -> Path:
     """The folder with ``Models/``, ``Template/`` and ``SampleData/``.
 
-    Looked for in the folder named by :data:`OVERRIDE`, beside the package in a source checkout
-    (``Resources``) and beside an installed package (``FAAnomalyResources``).
-    Raises ``FAError('missing')`` when there is none.
+    The folder named by :data:`OVERRIDE`, otherwise ``Resources`` beside the package (source checkout) or
+    ``FAAnomalyResources`` beside it (installed package).
+
+    Raises
+    ------
+    FAError
+        ``missing`` when there is none.
     """
     named = os.environ.get(OVERRIDE)
     if named:
@@ -25,7 +29,7 @@ def resources_dir() -> Path:
         raise FAError("missing", f"{OVERRIDE} names {named}", "which is no folder", "Correct the variable or unset it")
     beside = Path(__file__).resolve().parents[2]
     for folder in (beside / "Resources", beside / "FAAnomalyResources"):
-        # Beside other modules of Slicer there is a Resources folder too, which is not ours.
+        # Other modules of Slicer have a Resources folder there too.
         if (folder / "Models").is_dir() or (folder / "Template").is_dir():
             return folder
     raise FAError(

@@ -1,4 +1,4 @@
-"""Healthy people as a model sees them that has not been trained on them: the raw material of a calibration."""
+"""Screening maps of healthy people, each by a model that was not trained on the person: the data of a calibration."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-from ..anomaly.candidates import analysis_mask
-from ..anomaly.residual_maps import SCREENING_KEYS, Key, robust_location_and_scale, screening_maps
-from ..anomaly.scoring import small_and_large_residuals
-from ..datasets.cohort import load_subject, naming
+from ..anomaly.residual_maps import MapKey
+from ..anomaly.robust_statistics import LocationScale
+from ..anomaly.screening import Screening, residual_and_variance, screen
+from ..datasets.cohort import CohortSubject, load_subject, naming
 from ..errors import FAError
-from ..inpainting.fusion import fuse_passes
+from ..inpainting.fusion import Inpainted
 from ..inpainting.pass_planning import passes_identity, whole_brain_passes
 from ..inpainting.pass_runner import inpaint_passes_by_size
-from ..inpainting.volume_inpainter import Sampling
+from ..inpainting.sampling import Sampling
 from ..io.pass_cache import PassCache
 from ..models.manifest import trained_on
 from ..pipeline.loaded_model import LoadedModel, open_model
@@ -27,20 +27,22 @@ from ..volume import Volume
 
 @dataclass(frozen=True)
 class HealthySubject:
-    """One volume of one person after the roaming passes.
+    """One volume of one person after screening.
 
     Attributes
     ----------
     name, person
-        File and person.
+        File name, and the person it is of.
     prepared
         The subject on the model grid, and its way back.
     covered
-        Where some hole lay, bool on the map's own grid.
-    judged
-        Where the brain is judged, bool (X, Y, Z).
+        Voxels that lay in some hole, bool on the native grid.
+    analysed
+        Voxels that are scored, bool (X, Y, Z).
     maps
-        First-look maps, FA.
+        Screening maps, float32 (X, Y, Z), FA.
+    subject_scale
+        Location and scale of each map over this brain, FA.
     """
 
     name: str
@@ -48,67 +50,93 @@ class HealthySubject:
     prepared: PreparedSubject
     covered: np.ndarray
     analysed: np.ndarray
-    maps: dict[Key, np.ndarray]
+    maps: dict[MapKey, np.ndarray]
+    subject_scale: dict[MapKey, LocationScale]
 
-    @property
-    def subject_scale(self) -> dict[Key, tuple[float, float]]:
-        """Centre and spread of each map over the brain."""
-        return {key: robust_location_and_scale(self.maps[key][self.analysed]) for key in SCREENING_KEYS}
+    @classmethod
+    def of(cls, subject: CohortSubject, prepared: PreparedSubject, screening: Screening) -> HealthySubject:
+        """What a calibration needs of a screening."""
+        return cls(
+            subject.path.name,
+            subject.person,
+            prepared,
+            prepared.inpainted_on_native(screening.inpainted.covered),
+            screening.analysed,
+            screening.maps,
+            screening.subject_scale,
+        )
 
     def shown(self, z: np.ndarray) -> Volume:
-        """A z-map of the model grid as a result shows it, on the map's own grid."""
+        """A z-map of the model grid, (X, Y, Z), as a result shows it on the native grid."""
         return self.prepared.z_on_native(z, self.covered)
 
 
 def screen_cohort(
-    volumes: list[tuple[str, Path]], folds: dict[str, Path], work: Path, device: str, report: Callable[[str], None]
+    subjects: list[CohortSubject], folds: dict[str, Path], work: Path, device: str, report: Callable[[str], None]
 ) -> list[HealthySubject]:
-    """Register and roam every volume with its person's model; finished passes are kept in *work*.
+    """Register and inpaint every subject with its person's model, as a detection with default options does.
 
-    Raises ``FAError('bad-request')`` for a model that was trained on the person it is to judge.
+    Parameters
+    ----------
+    subjects
+        FA maps of a cohort.
+    folds
+        Person -> folder of a model that was not trained on the person.
+    work
+        Folder in which finished passes are kept and found again.
+    device
+        As in :class:`~FAAnomalyLib.request.DetectRequest`.
+    report
+        Called with a line of text for every subject.
+
+    Raises
+    ------
+    FAError
+        ``bad-request`` for a model that was trained on any volume of a person it is to score.
     """
-    loaded_models: dict[Path, LoadedModel] = {}
     request = DetectRequest(device=device)
-    found = []
-    for number, (person, path) in enumerate(volumes, 1):
-        folder = folds[person]
-        if folder not in loaded_models:
-            loaded_models[folder] = open_model(str(folder), device, calibrated=False)
-        loaded = loaded_models[folder]
-        # Another volume of the same person counts.
-        seen = sorted({other.name for owner, other in volumes if owner == person} & trained_on(loaded.model.manifest))
-        if seen:
-            raise FAError(
-                "bad-request",
-                f"The model in {folder} was trained on {seen[0]}",
-                f"it is of {person}",
-                "Calibrate with a model that has not seen the person",
-            )
-        with naming(path):
-            prepared = prepare(*_volume_first(path, loaded))
-        spacing = prepared.grid.spacing_mm
-        identity = passes_identity(prepared, request, loaded.model.manifest["sha256"])
-        by_size = inpaint_passes_by_size(
-            loaded.inpainter,
-            prepared.fa,
-            whole_brain_passes(prepared, request),
-            Sampling(),
-            None,
-            PassCache(work, identity, True),
-            prepared.grid.priors,
-        )
-        covered = fuse_passes(by_size.values(), prepared.fa.shape).covered
-        analysed = analysis_mask(prepared.brain, prepared.grid.priors.white_matter, covered, spacing)
-        small, large = small_and_large_residuals(prepared.fa, by_size)
-        maps = screening_maps(prepared.fa, prepared.grid.priors, analysed, small, large, spacing)
-        found.append(HealthySubject(path.name, person, prepared, prepared.inpainted_on_native(covered), analysed, maps))
-        report(
-            f"looked at {number}/{len(volumes)} {path.name}: error in 40 mm holes "
-            f"{float(large[0][analysed].std()):.4f} FA"
-        )
-    return found
+    models: dict[Path, LoadedModel] = {}
+    screened = []
+    for number, subject in enumerate(subjects, 1):
+        folder = folds[subject.person]
+        if folder not in models:
+            models[folder] = open_model(str(folder), device, calibrated=False)
+        loaded = models[folder]
+        _check_not_trained_on(loaded, folder, [one for one in subjects if one.person == subject.person])
+        volume, brain = load_subject(subject)
+        with naming(subject.path):
+            prepared = prepare(volume, loaded.template, brain)
+        by_size = _inpainted(prepared, loaded, request, work)
+        screening = screen(prepared, by_size)
+        screened.append(HealthySubject.of(subject, prepared, screening))
+        error = residual_and_variance(prepared.fa, by_size[max(by_size)]).values[screening.analysed].std()
+        report(f"looked at {number}/{len(subjects)} {subject.path.name}: error in 40 mm holes {float(error):.4f} FA")
+    return screened
 
 
-def _volume_first(path: Path, loaded: LoadedModel):
-    volume, brain = load_subject(path)
-    return volume, loaded.template, brain
+def _check_not_trained_on(loaded: LoadedModel, folder: Path, subjects: list[CohortSubject]) -> None:
+    """Raise ``FAError('bad-request')`` for a model that was trained on any of one person's *subjects*."""
+    seen = sorted({subject.path.name for subject in subjects} & trained_on(loaded.model.manifest))
+    if seen:
+        raise FAError(
+            "bad-request",
+            f"The model in {folder} was trained on {seen[0]}",
+            f"it is of {subjects[0].person}",
+            "Calibrate with a model that has not seen the person",
+        )
+
+
+def _inpainted(
+    prepared: PreparedSubject, loaded: LoadedModel, request: DetectRequest, work: Path
+) -> dict[int, Inpainted]:
+    """Mask size -> healthy content; finished passes are kept in *work*."""
+    identity = passes_identity(prepared, request, loaded.model.manifest["sha256"])
+    return inpaint_passes_by_size(
+        loaded.inpainter,
+        prepared.fa,
+        whole_brain_passes(prepared, request),
+        Sampling(),
+        None,
+        PassCache(work, identity, True),
+        prepared.grid.priors,
+    )

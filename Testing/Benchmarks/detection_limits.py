@@ -86,7 +86,7 @@ def change(
         weight
         * ball(diameter_mm / 2, key[1])
         * shown[key[0]]
-        / (calibration.subject[key] * float(np.median(calibration.spread[key][where])))
+        / (calibration.population_scale[key] * float(np.median(calibration.spread[key][where])))
         for key, weight in COMBINATIONS[name].items()
         if key[0] in shown
     )

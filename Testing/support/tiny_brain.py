@@ -1,4 +1,4 @@
-"""Everything between a brain and its judgement, small enough for a test: heads of 4 mm on the model grid already.
+"""Everything between a brain and its scores, small enough for a test: heads of 4 mm on the model grid already.
 
 The network is an untrained one: its linear estimate continues what surrounds a hole, so a hidden change disappears.
 """
@@ -18,7 +18,8 @@ from FAAnomalyLib.diffusion.noise_schedule import cosine_schedule
 from FAAnomalyLib.inpainting.fusion import Inpainted
 from FAAnomalyLib.inpainting.masks import plan_passes
 from FAAnomalyLib.inpainting.pass_runner import inpaint_passes_by_size
-from FAAnomalyLib.inpainting.volume_inpainter import Sampling, VolumeInpainter
+from FAAnomalyLib.inpainting.sampling import Sampling
+from FAAnomalyLib.inpainting.volume_inpainter import VolumeInpainter
 from FAAnomalyLib.models.checkpoints import Model, save_model
 from FAAnomalyLib.networks.conditional_unet import ConditionalUNet
 from FAAnomalyLib.pipeline.loaded_model import OWN_TEMPLATE, LoadedModel
@@ -32,7 +33,7 @@ from support import tiny_training
 
 SHAPE, MM = tiny_training.SHAPE, tiny_training.SPACING_MM
 LESION = (15, 12, 14)
-"""Middle of a piece of the right columns that is judged."""
+"""Middle of a piece of the right columns that is analysed."""
 
 
 def ball(centre=LESION, radius_mm: float = 12.0) -> np.ndarray:
@@ -61,7 +62,7 @@ def prepared(fa: np.ndarray, brain: np.ndarray, warped: bool = True) -> Prepared
 
 
 def network() -> ConditionalUNet:
-    """Its smooth fill alone, so that nothing of the template or the other side speaks."""
+    """Its smooth fill alone, without the template and the other side."""
     torch.manual_seed(0)
     made = ConditionalUNet((8, 16), (1, 1))
     with torch.no_grad():
@@ -76,14 +77,14 @@ def inpainter() -> VolumeInpainter:
     return VolumeInpainter(model, tiny_training.template(), torch.device("cpu"), torch.float32)
 
 
-def engine() -> LoadedModel:
-    """The same as an engine without a calibration."""
+def loaded_model() -> LoadedModel:
+    """The same without a calibration."""
     made = inpainter()
     return LoadedModel(made.model, tiny_training.template(), made, Calibration())
 
 
-def roamed(one: PreparedSubject, made: VolumeInpainter) -> dict[int, Inpainted]:
-    """Holes of both sizes all over the brain."""
+def inpainted_by_size(one: PreparedSubject, made: VolumeInpainter) -> dict[int, Inpainted]:
+    """What holes of both sizes all over the brain give."""
     passes = [p for size in BOTH_SIZES for p in plan_passes(one.brain, size, (MM,) * 3, shift_count=1)]
     return inpaint_passes_by_size(made, one.fa, passes, Sampling(), priors=one.grid.priors)
 
@@ -99,12 +100,12 @@ def calibration(seed: int = 0, shape=SHAPE, limit: float = 6.0, **other) -> Cali
             "spread": {
                 key: np.where(white, rng.uniform(0.8, 1.4, shape), 1.0).astype(np.float32) for key in SCREENING_KEYS
             },
-            "subject": {key: float(rng.uniform(0.01, 0.05)) for key in SCREENING_KEYS},
+            "population_scale": {key: float(rng.uniform(0.01, 0.05)) for key in SCREENING_KEYS},
             "limits": {name: (limit, limit) for name in names},
             "normal": np.stack([np.linspace(-2.0, 2.5, 21), np.linspace(-3.0, 3.0, 21)]),
             "threshold": (5.25, 4.75),
             "sensitive": (4.5, 4.25),
-            "alone": (4.2, 4.1),
+            "one_sided": (4.2, 4.1),
             "people": 4,
             **other,
         }
@@ -112,7 +113,8 @@ def calibration(seed: int = 0, shape=SHAPE, limit: float = 6.0, **other) -> Cali
 
 
 WIDE = Calibration(limits=dict.fromkeys(COMBINATIONS, (13.0, 13.0)))
-"""Twice the usual limits: so small a brain is a poor yardstick of its own, healthy it has no suspects within these."""
+"""Twice the usual limits: so small a brain is a poor standard of its own; within these a healthy one has no
+candidates."""
 
 
 def save(folder: Path, volumes: tuple[str, ...] = (), spacing_mm: float = MM) -> Path:

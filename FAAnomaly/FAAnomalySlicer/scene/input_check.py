@@ -1,40 +1,47 @@
-"""Is this an FA map? Said at once when a volume is chosen, before anything runs.
+"""Is this an FA map? Answered as soon as a volume is chosen, before anything runs.
 
-The engine checks every voxel when a run begins (``FAAnomalyLib.preprocessing.fa_validation``); this looks at a
-sample, so that it takes well under 50 ms even at 256 voxels cubed, and comes to the same verdict.
+The engine checks every voxel when a run begins (``FAAnomalyLib.preprocessing.fa_validation``). This check applies the
+same rules (``FAAnomalyLib.preprocessing.fa_limits``) to a sample, so that it takes well under 50 ms even at 256 voxels
+cubed, and comes to the same verdict.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import ndimage
 from slicer.i18n import tr as _
 
 from FAAnomalyLib.errors import FAError
+from FAAnomalyLib.preprocessing.fa_limits import (
+    MAX_SPACING_MM,
+    MIN_EXTENT_MM,
+    MIN_VOXELS,
+    cut_faces,
+    fa_scale,
+    has_too_few_voxels,
+    has_too_large_voxels,
+    has_too_many_high_values,
+    has_too_many_negative_values,
+    is_spread_like_t1,
+    is_too_broken,
+    is_too_small,
+    is_usual,
+    looks_like_labels,
+    median_and_top,
+    out_of_range,
+)
 from FAAnomalyLib.volume import check_affine
 
 from . import geometry
 
-# The engine's limits; a test holds both to the same verdicts.
-MIN_VOXELS = 16
-MIN_EXTENT_MM = 60.0
-MAX_SPACING_MM = 5.0
-MAX_FA = 1.8
-MAX_ABOVE_ONE = 0.02
-MAX_WILD = 0.001
-MAX_BROKEN = 0.05
-SCALES = (100.0, 255.0, 1000.0, 4095.0, 10000.0, 32767.0, 65535.0)
-CUT_FACE = 0.25
-"""A brain tapers off; where its last slice has this share of the largest one's area, it was cut off."""
-MIN_SPREAD = 2.2
-"""The 99th percentile of FA is 3 to 5.4 times its median; of T1-weighted images, less than 2."""
-
 SAMPLE = 64**3
-"""Voxels looked at."""
+"""Number of voxels that are checked."""
 EXTREMES_BYTES = 2**26
-"""Of so much the lowest and highest value is sought; of more, in every second or third slice."""
+"""The lowest and highest value of a larger array are taken from every second or third slice."""
 
 
 @dataclass(frozen=True)
@@ -56,27 +63,27 @@ class FACheck:
     sentence: str
 
 
-def check_fa(volumeNode) -> FACheck:
-    """Judge a volume node; never raises and never changes it."""
+def check_fa(volumeNode: Any) -> FACheck:
+    """Check a volume node (``vtkMRMLVolumeNode`` or None); never raises and never changes it."""
     try:
         array = geometry.voxels(volumeNode)
         affine = geometry.ijk_to_ras(volumeNode)
         check_affine(affine)
         geometry.check_transforms(volumeNode)
-        return FACheck(True, *_judge(array, np.linalg.norm(affine[:3, 2::-1], axis=0)))
+        return FACheck(True, *_verdict(array, np.linalg.norm(affine[:3, 2::-1], axis=0)))
     except FAError as error:
         return FACheck(False, "refused", str(error))
 
 
 def check_values(array_kji: np.ndarray, spacing_kji: np.ndarray) -> FACheck:
-    """Judge an array (k, j, i) with voxels of *spacing_kji* mm."""
+    """Check an array (k, j, i) with voxels of *spacing_kji* mm."""
     try:
-        return FACheck(True, *_judge(array_kji, np.asarray(spacing_kji, dtype=float)))
+        return FACheck(True, *_verdict(array_kji, np.asarray(spacing_kji, dtype=float)))
     except FAError as error:
         return FACheck(False, "refused", str(error))
 
 
-def _judge(array: np.ndarray, spacing: np.ndarray) -> tuple[str, str]:
+def _verdict(array: np.ndarray, spacing: np.ndarray) -> tuple[str, str]:
     _check_grid(array.shape, spacing)
     low, high = _extremes(array)
     step = int(np.ceil((array.size / SAMPLE) ** (1 / 3)))
@@ -94,13 +101,13 @@ def _judge(array: np.ndarray, spacing: np.ndarray) -> tuple[str, str]:
             _("The volume is empty") if high == 0 else _("The volume is constant"),
             _("every number in it is {value:g}").format(value=high),
         )
-    if _is_labels(sample, array):
+    if looks_like_labels(sample, _middle(array)):
         raise _refusal(_("This is not an FA map"), _("it looks like a mask or labels"))
     _check_extent(sample, spacing * step)
     scale = _scale(sample, low, high)
     sample /= np.float32(scale)
-    wild = _check_range(sample, low / scale, high / scale)
-    remarks = _broken(sample, finite, wild) + _clipped(low / scale, high / scale) + _doubts(sample) + _cut(sample)
+    broken = ~finite | _check_range(sample, low / scale, high / scale)
+    remarks = _broken(sample, broken) + _clipped(low / scale, high / scale) + _doubts(sample) + _cut(sample)
     if scale != 1:
         remarks[:0] = _scaled(sample, scale)
     if remarks:
@@ -113,17 +120,17 @@ def _refusal(what: str, why: str) -> FAError:
 
 
 def _check_grid(shape: tuple[int, ...], spacing: np.ndarray) -> None:
-    if min(shape) < MIN_VOXELS:
+    if has_too_few_voxels(shape):
         raise _refusal(
             _("The volume is too small to hold a brain"),
             _("it has {size} voxels, at least {least} along each axis are needed").format(
                 size=_by(shape[::-1]), least=MIN_VOXELS
             ),
         )
-    if spacing.max() > MAX_SPACING_MM * 1.001:
+    if has_too_large_voxels(spacing):
         raise _refusal(
             _("The voxels are too large"),
-            _("they measure {size} mm, at most {most:g} mm can be judged").format(
+            _("they measure {size} mm, at most {most:g} mm can be analysed").format(
                 size=_by(spacing[::-1].round(2)), most=MAX_SPACING_MM
             ),
         )
@@ -134,27 +141,15 @@ def _extremes(array: np.ndarray) -> tuple[float, float]:
     return float(part.min()), float(part.max())
 
 
-def _is_labels(sample: np.ndarray, array: np.ndarray) -> bool:
-    values = sample[sample != 0]
-    if np.unique(values[:20000]).size <= 8 and np.unique(values).size <= 8:
-        return True
-    if (values != np.round(values)).any():
-        return False
-    # Flatness shows between neighbours, so in a solid block and not in the sample.
-    block = array[tuple(slice(max(n // 2 - 24, 0), n // 2 + 24) for n in array.shape)].astype(np.float32)
-    flat = pairs = 0
-    for axis in range(3):
-        a, b = np.moveaxis(block, axis, 0)[:-1], np.moveaxis(block, axis, 0)[1:]
-        both = (a != 0) & (b != 0)
-        pairs += int(both.sum())
-        flat += int((both & (a == b)).sum())
-    return flat > 0.6 * pairs
+def _middle(array: np.ndarray) -> np.ndarray:
+    """A solid block: neighbours, which the sample has none of."""
+    return array[tuple(slice(max(n // 2 - 24, 0), n // 2 + 24) for n in array.shape)].astype(np.float32)
 
 
 def _check_extent(sample: np.ndarray, spacing: np.ndarray) -> None:
     boxes = ndimage.find_objects((sample != 0).astype(np.uint8))
     extent = np.array([s.stop - s.start for s in boxes[0]]) * spacing if boxes else np.zeros(3)
-    if extent.min() < MIN_EXTENT_MM * 0.999:
+    if is_too_small(extent):
         raise _refusal(
             _("The volume is too small to hold a brain"),
             _("its data span {size} mm, at least {least:g} mm are needed").format(
@@ -164,34 +159,24 @@ def _check_extent(sample: np.ndarray, spacing: np.ndarray) -> None:
 
 
 def _scale(sample: np.ndarray, low: float, high: float) -> float:
-    positive = sample[sample > 0]
-    top = float(np.percentile(positive, 99)) if positive.size else 0.0
-    if top <= MAX_FA:
-        return 1.0
-    found = next((s for s in SCALES if 0.35 * s <= top <= 1.02 * s), None)
-    if found is None or (sample < 0).mean() > 0.01:
+    scale = fa_scale(sample)
+    if scale is None:
         raise _not_fa(low, high)
-    return found
+    return scale
 
 
 def _scaled(sample: np.ndarray, scale: float) -> list[str]:
     said = [_("Values look like FA times {scale:g} and will be divided by it.").format(scale=scale)]
-    middle, top = np.percentile(sample[sample > 0], [50, 99])
-    if top < MIN_SPREAD * middle:
+    percentiles = median_and_top(sample)
+    if percentiles is not None and is_spread_like_t1(*percentiles):
         said.append(_("They are spread more like those of a T1-weighted image than of an FA map."))
     return said
 
 
 def _check_range(sample: np.ndarray, low: float, high: float) -> np.ndarray:
-    wild = (sample > MAX_FA) | (sample < -0.5)
-    count = np.count_nonzero(sample)
-    if (
-        wild.sum() > MAX_WILD * count
-        or (sample > 1.0).sum() > MAX_ABOVE_ONE * count
-        or (sample < -0.05).sum() > 0.01 * count
-    ):
+    if has_too_many_high_values(sample) or has_too_many_negative_values(sample):
         raise _not_fa(low, high)
-    return wild
+    return out_of_range(sample)
 
 
 def _not_fa(low: float, high: float) -> FAError:
@@ -201,14 +186,13 @@ def _not_fa(low: float, high: float) -> FAError:
     )
 
 
-def _broken(sample: np.ndarray, finite: np.ndarray, wild: np.ndarray) -> list[str]:
-    broken = ~finite | wild
-    sample[wild] = 0.0
+def _broken(sample: np.ndarray, broken: np.ndarray) -> list[str]:
+    sample[broken] = 0.0
     if not broken.any():
         return []
     solid = _without_holes((sample != 0) & ~broken)
     inside = int((broken & solid).sum())
-    if inside > MAX_BROKEN * solid.sum():
+    if is_too_broken(inside, solid.sum()):
         raise FAError(
             "bad-input",
             _("Too much of the brain is missing"),
@@ -254,28 +238,23 @@ def _clipped(low: float, high: float) -> list[str]:
 
 
 def _doubts(sample: np.ndarray) -> list[str]:
-    values = np.clip(sample[sample > 0], 0.0, 1.0)
-    if values.size:
-        middle, top = np.percentile(values, [50, 99])
-        if 0.1 <= middle <= 0.4 and 0.5 <= top <= 1.0:
-            return []
-        seen = _("median {middle:.2g}, 99th percentile {top:.2g}").format(middle=middle, top=top)
-    else:
+    percentiles = median_and_top(np.minimum(sample, 1.0))
+    if percentiles is None:
         seen = _("no voxel above 0")
+    elif is_usual(*percentiles):
+        return []
+    else:
+        seen = _("median {middle:.2g}, 99th percentile {top:.2g}").format(middle=percentiles[0], top=percentiles[1])
     return [_("This may not be an FA map of a brain ({seen}; usual are 0.1 to 0.4 and 0.5 to 1).").format(seen=seen)]
 
 
 def _cut(sample: np.ndarray) -> list[str]:
-    cut = 0
-    for axis in range(3):
-        area = np.count_nonzero(sample, axis=tuple(a for a in range(3) if a != axis))
-        shown = np.flatnonzero(area)
-        cut += sum(area[shown[end]] > CUT_FACE * area.max() for end in (0, -1))
-    # Noise all round is no brain that was cut.
+    cut = sum(face is not None for faces in cut_faces(sample) for face in faces)
+    # Noise that fills the whole field of view is no brain that was cut.
     if not 0 < cut < 6:
         return []
     return [_("The field of view seems to cut the brain; look at the cut with care.")]
 
 
-def _by(numbers) -> str:
+def _by(numbers: Iterable[float]) -> str:
     return " x ".join(f"{n:g}" for n in numbers)

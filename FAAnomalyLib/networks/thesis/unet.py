@@ -13,6 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from ...preprocessing.template import WHITE_MATTER_PROBABILITY
 from ..registry import MaskedVolume, NetworkKind, NoiseLevel, register
 from .attention import AttentionBlock, SpatialTransformer
 from .blocks import DownSample, ResidualBlock, TimeEmbedding, TimeMLP, UpSample, conv, group_norm
@@ -204,7 +205,7 @@ def _condition(network: ThesisUNet, volume: MaskedVolume) -> torch.Tensor | None
     if not network.conditional:
         return None
     observed = (volume.x > 2 * WHITE_MATTER_FA - 1) & ~volume.hole
-    return (observed | (volume.hole & (volume.white_matter > 0.5))).to(volume.x.dtype)
+    return (observed | (volume.hole & (volume.white_matter > WHITE_MATTER_PROBABILITY))).to(volume.x.dtype)
 
 
 def _evaluate(

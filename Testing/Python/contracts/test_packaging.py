@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import slicer_harness
+from support import installed_run
 from support.extension_build import ROOT, install
 
 BESIDE_THE_SCRIPTS = ["Resources/Models", "Resources/SampleData", "Resources/Template"]
@@ -140,9 +141,9 @@ def test_the_installed_module_detects_in_slicer(extension, tmp_path):
         pytest.skip(reason)
     told = tmp_path / "told.json"
     variables = environment(extension)
-    variables["PYTHONPATH"] += os.pathsep + str(ROOT / "Testing" / "Python")
+    variables["PYTHONPATH"] += os.pathsep + str(ROOT / "Testing")
     done = subprocess.run(
-        [sys.executable, str(ROOT / "Testing" / "Python" / "installed_run.py"), str(extension.modules), str(told)],
+        [sys.executable, installed_run.__file__, str(extension.modules), str(told)],
         cwd=tmp_path,
         env=variables,
         capture_output=True,

@@ -114,7 +114,7 @@ def test_unknown_metadata_is_refused(open_module, tmp_path, source):
 def test_texts_without_translation_stay_as_they_are(scene):
     assert tr("Find {count} regions") == "Find {count} regions"
     assert translate("X", "Diffusion") == "Diffusion"
-    assert getContext(__file__) == "test_harness_modules"
+    assert getContext(__file__) == "test_modules"
     assert getContext(slicer_harness.__file__) == "slicer_harness.__init__"
     with pytest.raises(TypeError):
         tr(None)
@@ -220,7 +220,7 @@ def test_a_test_fails_when_something_was_only_printed(tmp_path):
     (tmp_path / "test_bad.py").write_text(BAD_TESTS, encoding="utf-8")
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)],
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+        env={**os.environ, "PYTHONPATH": str(Path(slicer_harness.__file__).parents[1])},
         cwd=tmp_path,
         capture_output=True,
         text=True,

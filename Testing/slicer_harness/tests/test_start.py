@@ -21,7 +21,7 @@ START = "import slicer_harness; slicer_harness.install(); slicer_harness.install
 
 
 def run(code: str):
-    return subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parent, capture_output=True, text=True)
+    return subprocess.run([sys.executable, "-c", code], cwd=start.HERE.parent, capture_output=True, text=True)
 
 
 def test_there_is_one_application_and_one_scene(scene):

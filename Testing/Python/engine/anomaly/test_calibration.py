@@ -1,4 +1,4 @@
-"""How healthy people deviate, applied and stored: sums of maps, drawn regions, limits, files."""
+"""How healthy people deviate, applied and stored: combinations of maps, drawn regions, limits, files."""
 
 from __future__ import annotations
 
@@ -11,15 +11,13 @@ import pytest
 
 from FAAnomalyLib.anomaly.calibration import (
     COMBINATIONS,
-    FILE,
     UNCALIBRATED,
     UNIT,
     Calibration,
     calibrated_voxels,
     drawn_name,
-    load_calibration,
-    save_calibration,
 )
+from FAAnomalyLib.anomaly.calibration_file import CALIBRATION_FILE, load_calibration, save_calibration
 from FAAnomalyLib.anomaly.residual_maps import REFERENCE_KEYS, REGION_KEYS, SCREENING_KEYS
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.models.manifest import read_manifest
@@ -29,24 +27,24 @@ BUNDLED = Path(__file__).resolve().parents[4] / "Resources" / "Models"
 SHAPE = (6, 5, 4)
 EVERYWHERE = np.ones(SHAPE, bool)
 PLAIN = {key: (0.0, 1.0) for key in SCREENING_KEYS}
-"""A yardstick that leaves maps as they are."""
+"""A scale that leaves maps as they are."""
 
 
 def combined(maps: dict, known: Calibration | None = None, analysed: np.ndarray = EVERYWHERE) -> dict:
     return (known or Calibration()).combined(maps, analysed, PLAIN)
 
 
-# ---- sums of maps
+# ---- combinations
 
 
-def test_every_map_is_part_of_a_sum_and_every_sum_of_maps_of_one_scale():
+def test_every_map_is_part_of_a_combination_and_every_combination_of_maps_of_one_scale():
     used = [key for parts in COMBINATIONS.values() for key in parts]
     assert sorted(used) == sorted(SCREENING_KEYS)
     assert all(len({sigma for _, sigma in parts}) == 1 for parts in COMBINATIONS.values())
     assert set(UNCALIBRATED) == set(COMBINATIONS)
 
 
-def test_sums_are_weighted_as_they_say():
+def test_combinations_are_weighted_sums():
     rng = np.random.default_rng(0)
     maps = {key: rng.uniform(-9.0, 9.0, SHAPE).astype(np.float32) for key in SCREENING_KEYS}
     found = combined(maps)
@@ -55,7 +53,7 @@ def test_sums_are_weighted_as_they_say():
         np.testing.assert_allclose(found[name], sum(w * maps[key] for key, w in parts.items()), rtol=1e-5, atol=1e-5)
 
 
-def test_each_map_is_standardised_by_subject_place_and_nowhere_but_where_judged():
+def test_each_map_is_standardised_by_subject_and_place_at_analysed_voxels_alone():
     known = tb.calibration(shape=SHAPE)
     analysed = np.random.default_rng(3).random(SHAPE) < 0.5
     key = SCREENING_KEYS[1]
@@ -66,7 +64,7 @@ def test_each_map_is_standardised_by_subject_place_and_nowhere_but_where_judged(
     assert found.dtype == np.float32 and analysed.any() and not found[~analysed].any()
 
 
-def test_every_map_has_its_own_yardstick_in_a_sum():
+def test_every_map_has_its_own_scale_in_a_combination():
     maps = {key: np.full(SHAPE, 0.03, np.float32) for key in SCREENING_KEYS}
     subject_scale = {key: (0.01, 0.02 + 0.01 * number) for number, key in enumerate(SCREENING_KEYS)}
     found = Calibration().combined(maps, EVERYWHERE, subject_scale)
@@ -85,27 +83,27 @@ def drawn_maps(seed: int = 0) -> dict:
     return {key: rng.normal(-0.2, 0.001, SHAPE).astype(np.float32) for key in REGION_KEYS}
 
 
-def test_a_drawn_region_is_measured_by_the_populations_yardstick():
+def test_a_drawn_region_is_standardised_by_the_population():
     known, maps = tb.calibration(shape=SHAPE), drawn_maps()
     analysed = np.random.default_rng(5).random(SHAPE) < 0.5
-    found = known.drawn(maps, analysed)
+    found = known.standardised_region(maps, analysed)
     assert list(found) == [drawn_name(sigma) for _, sigma in REGION_KEYS] and len(found) == len(REGION_KEYS)
     for key in REGION_KEYS:
         whose = REFERENCE_KEYS[key]
-        expected = (maps[key] / known.subject[whose] - known.bias[whose]) / known.spread[whose]
+        expected = (maps[key] / known.population_scale[whose] - known.bias[whose]) / known.spread[whose]
         np.testing.assert_allclose(found[drawn_name(key[1])][analysed], expected[analysed], rtol=1e-4)
         assert not found[drawn_name(key[1])][~analysed].any()
     # The population's spreads differ, so that a mixed up one is found out.
-    assert len({known.subject[REFERENCE_KEYS[key]] for key in REGION_KEYS}) == len(REGION_KEYS)
+    assert len({known.population_scale[REFERENCE_KEYS[key]] for key in REGION_KEYS}) == len(REGION_KEYS)
 
 
-def test_its_own_yardstick_serves_where_no_population_is_known():
+def test_its_own_scale_serves_where_no_population_is_known():
     """Then a region that is all lesion cannot stand out; but a lesion in a part of it does."""
     maps = drawn_maps()
     lone = {key: values.copy() for key, values in maps.items()}
     for values in lone.values():
         values[0, 0, 0] -= 0.1
-    found, with_lesion = (Calibration().drawn(each, EVERYWHERE) for each in (maps, lone))
+    found, with_lesion = (Calibration().standardised_region(each, EVERYWHERE) for each in (maps, lone))
     for name in found:
         assert abs(np.median(found[name])) < 0.01 and np.abs(found[name]).max() < 6.0
         assert with_lesion[name][0, 0, 0] < -30.0
@@ -141,14 +139,14 @@ def test_the_normal_scale_goes_on_straight_beyond_its_table():
 @pytest.fixture
 def stored(tmp_path):
     known = tb.calibration()
-    return known, tmp_path, {"calibration": {"sha256": save_calibration(known, tmp_path / FILE)}}
+    return known, tmp_path, {"calibration": {"sha256": save_calibration(known, tmp_path / CALIBRATION_FILE)}}
 
 
 def test_a_saved_calibration_comes_back(stored):
     known, folder, manifest = stored
-    assert manifest["calibration"]["sha256"] == hashlib.sha256((folder / FILE).read_bytes()).hexdigest()
+    assert manifest["calibration"]["sha256"] == hashlib.sha256((folder / CALIBRATION_FILE).read_bytes()).hexdigest()
     found = load_calibration(folder, manifest)
-    plain = ("subject", "limits", "threshold", "sensitive", "alone", "people")
+    plain = ("population_scale", "limits", "threshold", "sensitive", "one_sided", "people")
     assert [getattr(found, name) for name in plain] == [getattr(known, name) for name in plain]
     np.testing.assert_array_equal(found.normal, known.normal)
     where = calibrated_voxels(known)
@@ -178,7 +176,7 @@ def test_a_model_without_a_calibration_has_an_empty_one(tmp_path):
 )
 def test_a_calibration_that_is_not_the_models_is_refused(stored, how, words):
     known, folder, manifest = stored
-    path = folder / FILE
+    path = folder / CALIBRATION_FILE
     if how == "absent":
         path.unlink()
     elif how == "altered":
@@ -204,7 +202,7 @@ def test_a_calibration_that_is_not_the_models_is_refused(stored, how, words):
 def test_every_bundled_calibration_fits_this_version():
     """Another set of maps loses every calibration that was made before."""
     names = {*COMBINATIONS, *(drawn_name(sigma) for _, sigma in REGION_KEYS)}
-    for folder in sorted(path.parent for path in BUNDLED.glob(f"*/{FILE}")):
+    for folder in sorted(path.parent for path in BUNDLED.glob(f"*/{CALIBRATION_FILE}")):
         manifest = read_manifest(folder)
         found = load_calibration(folder, manifest)
         assert found.people == manifest["calibration"]["people"] > 0 and set(found.limits) == names

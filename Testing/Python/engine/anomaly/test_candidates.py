@@ -1,4 +1,4 @@
-"""The first look: where a brain is judged, and what in it is suspect."""
+"""The first look: where a brain is analysed, and which of its clusters are candidates."""
 
 from __future__ import annotations
 
@@ -12,14 +12,12 @@ from FAAnomalyLib.anomaly.calibration import UNIT, Calibration
 from FAAnomalyLib.anomaly.candidates import (
     CANDIDATE_DILATION_MM,
     CANDIDATE_SHARE,
-    EDGE_MM,
     MAX_HIDDEN_SHARE,
     MIN_CANDIDATE_ML,
-    analysis_mask,
     candidate_mask,
-    screen,
 )
-from FAAnomalyLib.anomaly.residual_maps import SCREENING_KEYS
+from FAAnomalyLib.anomaly.residual_maps import SCREENING_KEYS, Residual, screening_maps
+from FAAnomalyLib.anomaly.screening import EDGE_MM, analysis_mask, subject_scale_of
 from FAAnomalyLib.preprocessing.template import TemplatePriors
 
 SHAPE = (40, 48, 40)
@@ -37,7 +35,7 @@ BALL = ball(CENTRE, 18.0)
 
 
 def look(lesion: np.ndarray | None = None, change: float = 0.0, analysed: np.ndarray = BALL):
-    """First look at pure noise about the template, with a change in *lesion*; without a calibration."""
+    """Scales and combined maps of pure noise about the template, with a change in *lesion*; without a calibration."""
     rng = np.random.default_rng(0)
     priors = TemplatePriors(
         *(np.full(SHAPE, 0.4, np.float32) + ndimage.gaussian_filter(rng.normal(0, 0.3, SHAPE), 2) for _ in range(3))
@@ -46,11 +44,13 @@ def look(lesion: np.ndarray | None = None, change: float = 0.0, analysed: np.nda
     if lesion is not None:
         residual = residual + change * lesion
     fa = (priors.fa + residual).astype(np.float32)
-    both = (residual.astype(np.float32), np.full(SHAPE, SD**2, np.float32))
-    return screen(fa, priors, analysed, both, both, MM, Calibration())
+    both = Residual(residual.astype(np.float32), np.full(SHAPE, SD**2, np.float32))
+    maps = screening_maps(fa, priors, analysed, both, both, MM)
+    scale = subject_scale_of(maps, analysed)
+    return scale, Calibration().combined(maps, analysed, scale)
 
 
-def test_judged_is_filled_white_matter_away_from_the_edge():
+def test_analysed_is_inpainted_white_matter_away_from_the_edge():
     brain = BALL.copy()
     white, covered = np.ones(SHAPE, np.float32), np.ones(SHAPE, bool)
     white[20], covered[:, 24] = 0.4, False
@@ -62,45 +62,45 @@ def test_judged_is_filled_white_matter_away_from_the_edge():
 
 
 @pytest.mark.parametrize("corner", [(16, 20, 9), (10, 14, 6), (0, 0, 0), (25, 20, 14)])
-def test_a_small_hole_is_judged_where_it_would_be_in_the_whole(corner):
+def test_a_small_hole_is_analysed_where_it_would_be_in_the_whole(corner):
     white, covered = np.ones(SHAPE, np.float32), np.zeros(SHAPE, bool)
     covered[tuple(slice(c, c + 7) for c in corner)] = True
     whole = analysis_mask(BALL, white, np.ones(SHAPE, bool), MM)
     np.testing.assert_array_equal(analysis_mask(BALL, white, covered, MM), whole & covered)
 
 
-def test_the_yardstick_is_the_subjects_own():
-    first = look()
-    assert set(first.subject_scale) == set(SCREENING_KEYS) and first.analysed is BALL
-    for key, (centre, spread) in first.subject_scale.items():
+def test_the_scale_is_the_subjects_own():
+    subject_scale, combined = look()
+    assert set(subject_scale) == set(SCREENING_KEYS)
+    for key, (centre, spread) in subject_scale.items():
         assert abs(centre) < 0.02 and 0 < spread < SD, key
-    assert first.maps
-    for z in first.maps.values():
+    assert combined
+    for z in combined.values():
         assert z.shape == SHAPE and not z[~BALL].any() and abs(np.median(z[BALL])) < 0.3
 
 
-def test_a_lesion_hardly_moves_the_yardstick():
+def test_a_lesion_hardly_moves_the_scale():
     lesion = BALL & ball((20, 24, 12), 6.0)
     assert lesion.sum() == pytest.approx(0.037 * BALL.sum(), rel=0.1)
-    plain, ill = look(), look(lesion, -0.15)
+    (plain, plain_maps), (ill, ill_maps) = look(), look(lesion, -0.15)
     for key in SCREENING_KEYS:
-        assert ill.subject_scale[key][1] < 4.0 * plain.subject_scale[key][1], key
-        assert abs(ill.subject_scale[key][0] - plain.subject_scale[key][0]) < 0.05 * 0.15, key
-    strongest = Calibration().strongest(ill.maps)
+        assert ill[key].scale < 4.0 * plain[key].scale, key
+        assert abs(ill[key].location - plain[key].location) < 0.05 * 0.15, key
+    strongest = Calibration().strongest(ill_maps)
     assert (strongest[lesion] < -LEVEL).mean() > 0.5
-    assert np.abs(Calibration().strongest(plain.maps)).max() < 2 * LEVEL
+    assert np.abs(Calibration().strongest(plain_maps)).max() < 2 * LEVEL
 
 
-def test_nothing_to_judge_is_no_deviation():
+def test_nothing_analysed_is_no_deviation():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         nowhere = np.zeros(SHAPE, bool)
-        first = look(analysed=nowhere)
-        assert all(not z.any() for z in first.maps.values())
+        _, combined = look(analysed=nowhere)
+        assert all(not z.any() for z in combined.values())
         assert not candidate_mask(np.zeros(SHAPE, np.float32), MM, nowhere).any()
 
 
-# ---- suspects
+# ---- candidates
 
 
 def statistic(*parts: tuple[np.ndarray, float]) -> np.ndarray:
@@ -112,7 +112,7 @@ def statistic(*parts: tuple[np.ndarray, float]) -> np.ndarray:
 
 @pytest.mark.parametrize("sign", [1, -1])
 @pytest.mark.parametrize("centre", [(20, 24, 20), (1, 2, 38)])
-def test_suspects_are_hidden_whole_with_a_margin(sign, centre):
+def test_candidates_are_hidden_whole_with_a_margin(sign, centre):
     lesion = ball(centre, 5)
     hidden = candidate_mask(statistic((lesion, sign * 1.1 * LEVEL)), MM, BALL)
     away = ndimage.distance_transform_edt(~lesion, sampling=MM)
@@ -120,7 +120,7 @@ def test_suspects_are_hidden_whole_with_a_margin(sign, centre):
     assert hidden[lesion].all()
 
 
-def test_below_the_level_or_too_small_nothing_is_suspect():
+def test_below_the_level_or_too_small_nothing_is_a_candidate():
     lesion = ball((20, 24, 20), 5)
     assert not candidate_mask(statistic((lesion, 0.99 * LEVEL)), MM, BALL).any()
     fewest = int(np.ceil(MIN_CANDIDATE_ML * 1000 / MM**3))
@@ -134,15 +134,15 @@ def test_below_the_level_or_too_small_nothing_is_suspect():
     assert candidate_mask(statistic((speck, 9 * LEVEL)), 2 * MM, BALL).any()
 
 
-def test_the_tails_are_suspects_of_their_own():
+def test_the_tails_are_candidates_of_their_own():
     """An increase beside a decrease must not be averaged or joined away."""
     up, down = ball((14, 24, 20), 4), ball((26, 24, 20), 4)
     both = candidate_mask(statistic((up, 2 * LEVEL), (down, -2 * LEVEL)), MM, BALL)
-    one_sided = [
+    each = [
         candidate_mask(statistic((up, 2 * LEVEL)), MM, BALL),
         candidate_mask(statistic((down, -2 * LEVEL)), MM, BALL),
     ]
-    np.testing.assert_array_equal(both, one_sided[0] | one_sided[1])
+    np.testing.assert_array_equal(both, each[0] | each[1])
 
 
 def test_the_strongest_are_hidden_first_and_context_remains():
@@ -158,7 +158,7 @@ def test_the_strongest_are_hidden_first_and_context_remains():
     assert whole == sorted(whole, reverse=True), "a weaker one was hidden instead of a stronger one"
 
 
-def test_one_suspect_is_hidden_however_large():
+def test_one_candidate_is_hidden_however_large():
     huge = ball(CENTRE, 15)
     assert (huge & BALL).sum() > MAX_HIDDEN_SHARE * BALL.sum()
     assert candidate_mask(statistic((huge, 2 * LEVEL)), MM, BALL)[huge].all()

@@ -48,7 +48,7 @@ def test_the_partners_partner_is_where_one_began():
     assert np.abs(back - np.indices(SHAPE))[:, INNER].max() < 0.2
 
 
-def test_a_brain_that_is_a_bent_symmetric_one_has_no_asymmetry():
+def test_a_brain_that_is_a_warped_symmetric_one_has_no_asymmetry():
     """Anatomy that only lies differently on both sides is no difference; to a straight mirror image it is one."""
     u = displacement(2.5)
     image = ndimage.gaussian_filter(np.random.default_rng(2).standard_normal(SHAPE), 2.0)
@@ -59,7 +59,7 @@ def test_a_brain_that_is_a_bent_symmetric_one_has_no_asymmetry():
     assert found.std() < 0.15 * straight.std()
 
 
-def test_without_a_judged_partner_nothing_is_said():
+def test_without_an_analysed_partner_there_is_no_difference():
     values = np.ones(SHAPE, np.float32)
     analysed = EVERYWHERE.copy()
     analysed[:18] = False

@@ -1,4 +1,4 @@
-"""A whole brain: the first look decides, the second refills.  One drawn region: whose yardstick, whose limits."""
+"""A whole brain: the first look decides, the refinement refills. One drawn region: whose scale, whose limits."""
 
 from __future__ import annotations
 
@@ -7,19 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from FAAnomalyLib.anomaly import scoring as judgement
+from FAAnomalyLib.anomaly import scoring
 from FAAnomalyLib.anomaly.calibration import Calibration
-from FAAnomalyLib.anomaly.scoring import (
-    Scores,
-    residual_and_variance,
-    score_brain,
-    score_region,
-    small_and_large_residuals,
-)
-from FAAnomalyLib.inpainting.fusion import Inpainted
+from FAAnomalyLib.anomaly.scoring import Scores, score_brain, score_region
+from FAAnomalyLib.anomaly.screening import residual_and_variance, small_and_large_residuals
+from FAAnomalyLib.inpainting.fusion import Inpainted, fuse_passes
 from FAAnomalyLib.inpainting.masks import pass_from_mask
 from FAAnomalyLib.inpainting.pass_runner import inpaint_passes
-from FAAnomalyLib.inpainting.volume_inpainter import Sampling
+from FAAnomalyLib.inpainting.sampling import Sampling
 from support import tiny_brain as tb
 
 CHANGE = -0.25
@@ -30,9 +25,9 @@ def inpainter():
     return tb.inpainter()
 
 
-def analysed(inpainter, change: float, calibration: Calibration | None = None, sizes=None) -> Scores:
+def scored(inpainter, change: float, calibration: Calibration | None = None, sizes=None) -> Scores:
     prepared = tb.prepared(*tb.head(1, change))
-    by_size = tb.roamed(prepared, inpainter)
+    by_size = tb.inpainted_by_size(prepared, inpainter)
     if sizes:
         by_size = {size: by_size[size] for size in sizes}
     return score_brain(inpainter, prepared, by_size, calibration or Calibration(), Sampling())
@@ -40,12 +35,12 @@ def analysed(inpainter, change: float, calibration: Calibration | None = None, s
 
 @pytest.fixture(scope="module")
 def ill(inpainter) -> Scores:
-    return analysed(inpainter, CHANGE, tb.WIDE)
+    return scored(inpainter, CHANGE, tb.WIDE)
 
 
 @pytest.fixture(scope="module")
 def healthy(inpainter) -> Scores:
-    return analysed(inpainter, 0.0, tb.WIDE)
+    return scored(inpainter, 0.0, tb.WIDE)
 
 
 # ---- a whole brain
@@ -63,70 +58,71 @@ def test_a_change_stands_out_with_its_sign(ill, healthy):
 
 def test_what_it_took_is_told(ill, healthy):
     assert healthy.hidden_share == 0.0 and 0.0 < ill.hidden_share < 0.5
-    assert ill.filled.evaluations == healthy.filled.evaluations + 2
+    assert ill.inpainted.evaluations == healthy.inpainted.evaluations + 2
 
 
-def test_the_second_looks_filling_stands_where_it_hid_something(inpainter, monkeypatch):
+def test_the_refinements_content_stands_where_it_hid_something(inpainter, monkeypatch):
     looks = []
-    refill_candidates = judgement.refill_candidates
-    monkeypatch.setattr(judgement, "refill_candidates", lambda *a: looks.append(refill_candidates(*a)) or looks[-1])
+    refill_candidates = scoring.refill_candidates
+    monkeypatch.setattr(scoring, "refill_candidates", lambda *a: looks.append(refill_candidates(*a)) or looks[-1])
     prepared = tb.prepared(*tb.head(1, CHANGE))
-    by_size = tb.roamed(prepared, inpainter)
+    by_size = tb.inpainted_by_size(prepared, inpainter)
     found = score_brain(inpainter, prepared, by_size, Calibration(), Sampling())
     (again,) = looks
     hole = again.covered
-    first = judgement.fuse_passes(by_size.values(), tb.SHAPE)
+    first = fuse_passes(by_size.values(), tb.SHAPE)
     assert hole.any() and found.hidden_share == (hole & found.analysed).sum() / found.analysed.sum()
-    assert found.filled.evaluations == first.evaluations + again.evaluations
+    assert found.inpainted.evaluations == first.evaluations + again.evaluations
     for name in ("mean", "variance"):
-        values = getattr(found.filled, name)
+        values = getattr(found.inpainted, name)
         np.testing.assert_array_equal(values[hole], getattr(again, name)[hole])
         np.testing.assert_array_equal(values[~hole], getattr(first, name)[~hole])
-    np.testing.assert_array_equal(found.filled.covered, first.covered | hole)
+    np.testing.assert_array_equal(found.inpainted.covered, first.covered | hole)
     # Where a lesion was, healthy tissue is shown.
     lesion = tb.ball() & found.analysed
     truth = tb.head(1)[0]
-    assert abs((found.filled.mean - truth)[lesion].mean()) < 0.25 * abs(CHANGE)
+    assert abs((found.inpainted.mean - truth)[lesion].mean()) < 0.25 * abs(CHANGE)
 
 
-def test_the_second_look_has_no_say_in_z(inpainter, ill, monkeypatch):
+def test_the_refinement_has_no_say_in_z(inpainter, ill, monkeypatch):
     """What it fills is shown; whether there is a change was decided before."""
     wild = Inpainted(np.full(tb.SHAPE, 0.9, np.float32), np.full(tb.SHAPE, 9.0, np.float32), tb.ball(), 5)
     for answer in (None, wild):
-        monkeypatch.setattr(judgement, "refill_candidates", lambda *a, answer=answer: answer)
-        found = analysed(inpainter, CHANGE, tb.WIDE)
+        monkeypatch.setattr(scoring, "refill_candidates", lambda *a, answer=answer: answer)
+        found = scored(inpainter, CHANGE, tb.WIDE)
         np.testing.assert_array_equal(found.z, ill.z)
         np.testing.assert_array_equal(found.analysed, ill.analysed)
-    assert (found.filled.mean[tb.ball()] == np.float32(0.9)).all()
+    assert (found.inpainted.mean[tb.ball()] == np.float32(0.9)).all()
     assert found.hidden_share == (tb.ball() & ill.analysed).sum() / ill.analysed.sum()
 
 
 def test_z_is_the_first_looks_strongest_map_on_the_normal_scale(inpainter, monkeypatch):
     firsts = []
-    screen = judgement.screen
-    monkeypatch.setattr(judgement, "screen", lambda *a: firsts.append(screen(*a)) or firsts[-1])
-    # Far limits: nobody is suspect, and the statistic lies within the table.
+    screen = scoring.screen
+    monkeypatch.setattr(scoring, "screen", lambda *a: firsts.append(screen(*a)) or firsts[-1])
+    # Far limits: there is no candidate, and the statistic lies within the table.
     known = tb.calibration(limit=60.0)
-    found = analysed(inpainter, CHANGE, known)
+    found = scored(inpainter, CHANGE, known)
     (first,) = firsts
     np.testing.assert_array_equal(first.analysed, found.analysed)
-    expected = known.to_normal(known.strongest(first.maps))
+    statistic = known.strongest(known.combined(first.maps, first.analysed, first.subject_scale))
+    expected = known.to_normal(statistic)
     np.testing.assert_array_equal(found.z[found.analysed], expected[found.analysed])
-    assert np.abs(expected - known.strongest(first.maps))[found.analysed].max() > 0.1, "the table changes nothing"
+    assert np.abs(expected - statistic)[found.analysed].max() > 0.1, "the table changes nothing"
     assert expected[~found.analysed].any(), "the table leaves 0 at 0: the next line cannot fail"
-    assert not found.z[~found.analysed].any(), "0 stands for 'not judged', whatever the table says of 0"
+    assert not found.z[~found.analysed].any(), "0 stands for 'not analysed', whatever the table says of 0"
 
 
-def test_the_populations_limits_rule_who_is_suspect(inpainter):
-    many = analysed(inpainter, CHANGE, tb.calibration(limit=6.0))
-    few = analysed(inpainter, CHANGE, tb.calibration(limit=600.0))
+def test_the_populations_limits_decide_which_clusters_are_candidates(inpainter):
+    many = scored(inpainter, CHANGE, tb.calibration(limit=6.0))
+    few = scored(inpainter, CHANGE, tb.calibration(limit=600.0))
     assert many.hidden_share > 0.0 and few.hidden_share == 0.0
-    assert many.filled.evaluations == few.filled.evaluations + 2
+    assert many.inpainted.evaluations == few.inpainted.evaluations + 2
 
 
 @pytest.mark.parametrize("size", [16, 32])
 def test_one_size_of_holes_is_enough(inpainter, size):
-    found = analysed(inpainter, CHANGE, sizes=(size,))
+    found = scored(inpainter, CHANGE, sizes=(size,))
     lesion = tb.ball() & found.analysed
     assert found.z[lesion].mean() < -5.0
 
@@ -149,11 +145,11 @@ def test_small_and_large_are_told_apart():
     assert residual_and_variance(fa, by_size[16])[0].dtype == np.float32
 
 
-def test_nothing_judged_is_nothing_found(inpainter):
+def test_nothing_analysed_is_nothing_found(inpainter):
     prepared = tb.prepared(*tb.head(1, CHANGE))
     grey = replace(prepared.grid.priors, white_matter=np.zeros(tb.SHAPE, np.float32))
     prepared = replace(prepared, grid=replace(prepared.grid, warped=grey))
-    found = score_brain(inpainter, prepared, tb.roamed(prepared, inpainter), tb.calibration(), Sampling())
+    found = score_brain(inpainter, prepared, tb.inpainted_by_size(prepared, inpainter), tb.calibration(), Sampling())
     assert not found.analysed.any() and not found.z.any() and found.hidden_share == 0.0
 
 
@@ -162,7 +158,7 @@ def test_nothing_judged_is_nothing_found(inpainter):
 
 @pytest.fixture(scope="module")
 def drawn(inpainter):
-    """A hole that is all lesion, filled: where nothing is left that could be its own yardstick."""
+    """A hole that is all lesion, filled: nothing is left that could be its own standard."""
     prepared = tb.prepared(*tb.head(1, CHANGE))
     hole = tb.ball() & prepared.brain
     return prepared, inpaint_passes(
@@ -171,23 +167,25 @@ def drawn(inpainter):
 
 
 def plain_calibration(**other) -> Calibration:
-    """Nothing but yardsticks and limits."""
+    """Nothing but scales and limits."""
     return tb.calibration(bias={}, spread={}, normal=None, **other)
 
 
-def test_a_region_that_is_all_lesion_stands_out_by_the_populations_yardstick(drawn):
+def test_a_region_that_is_all_lesion_stands_out_by_the_populations_scale(drawn):
     prepared, filled = drawn
-    known = plain_calibration(subject={key: 0.02 for key in tb.SCREENING_KEYS})
+    known = plain_calibration(population_scale={key: 0.02 for key in tb.SCREENING_KEYS})
     found = score_region(prepared, filled, known)
     lesion = found.analysed
-    assert lesion.sum() > 50 and not found.z[~lesion].any() and found.filled is filled
+    assert lesion.sum() > 50 and not found.z[~lesion].any() and found.inpainted is filled
     assert np.median(found.z[lesion]) < -5.0
-    # Half as large a yardstick, twice the z: the brain itself has no say.
-    halved = score_region(prepared, filled, plain_calibration(subject={key: 0.01 for key in tb.SCREENING_KEYS}))
+    # Half as large a scale, twice the z: the brain itself has no say.
+    halved = score_region(
+        prepared, filled, plain_calibration(population_scale={key: 0.01 for key in tb.SCREENING_KEYS})
+    )
     np.testing.assert_allclose(halved.z, 2.0 * found.z, rtol=1e-5)
 
 
-def test_a_drawn_region_is_measured_by_limits_of_its_own(drawn):
+def test_a_drawn_region_has_limits_of_its_own(drawn):
     """No search has chosen it: the limits of a search are not its."""
     prepared, filled = drawn
     known = plain_calibration()
@@ -201,7 +199,7 @@ def test_a_drawn_region_is_measured_by_limits_of_its_own(drawn):
     np.testing.assert_allclose(half.z, found.z / 2.0, rtol=1e-5)
 
 
-def test_an_uncalibrated_model_judges_a_region_too(inpainter):
+def test_an_uncalibrated_model_scores_a_region_too(inpainter):
     prepared = tb.prepared(*tb.head(1, CHANGE))
     hole = tb.ball(radius_mm=30.0) & prepared.brain
     filled = inpaint_passes(inpainter, prepared.fa, [pass_from_mask(hole)], Sampling(), priors=prepared.grid.priors)

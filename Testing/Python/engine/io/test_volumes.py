@@ -154,7 +154,7 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch,
         raise error
 
     for name in ("write_nifti", "write_itk"):
-        monkeypatch.setattr(f"FAAnomalyLib.volume.{name}", fails)
+        monkeypatch.setattr(f"FAAnomalyLib.io.volumes.{name}", fails)
     with pytest.raises(FAError, match="No space left|disk full") as caught:
         save_volume(Volume(some_data() + 1, np.eye(4)), path)
     assert caught.value.code == "bad-input" and path.name in str(caught.value)
@@ -168,7 +168,8 @@ def test_a_real_write_error_is_one_line_for_every_writer(tmp_path):
 import resource, sys
 import numpy as np, nibabel, SimpleITK
 from FAAnomalyLib.errors import FAError
-from FAAnomalyLib.volume import Volume, save_volume
+from FAAnomalyLib.io.volumes import save_volume
+from FAAnomalyLib.volume import Volume
 volume = Volume(np.random.default_rng(0).random((30, 30, 30), dtype=np.float32), np.eye(4))
 resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
 for ending in (".nii", ".nii.gz", ".nrrd", ".mha"):

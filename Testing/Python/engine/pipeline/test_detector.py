@@ -67,19 +67,19 @@ def aligned_once(brain) -> None:
 
 
 @pytest.fixture(scope="module")
-def engine(aligned_once) -> Detector:
+def detector(aligned_once) -> Detector:
     return Detector()
 
 
 @pytest.fixture(scope="module")
-def run(engine, brain, model):
-    """``run(**options)`` judges the brain."""
+def run(detector, brain, model):
+    """``run(**options)`` scores the brain."""
 
-    def judge(method: str = "detect", hole=None, progress=None, cancel=None, **options) -> Result:
+    def scored(method: str = "detect", hole=None, progress=None, cancel=None, **options) -> Result:
         request = DetectRequest(**{"input": "brain", "model": str(model), "device": "cpu", **options})
-        return run_job(method, request, lambda: engine, volume=brain, hole=hole, progress=progress, cancel=cancel)
+        return run_job(method, request, lambda: detector, volume=brain, hole=hole, progress=progress, cancel=cancel)
 
-    return judge
+    return scored
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +156,7 @@ def test_provenance_tells_everything_in_strict_json(whole, brain, model):
     assert written["model"]["sha256"] == json.loads((model / "manifest.json").read_text())["sha256"]
     assert written["request"]["seed"] == 0 and written["request"]["sampler"] == "mean"
     assert set(written["seconds"]) == set(STAGES) and written["drawn_ml"] is None
-    # The suspects are filled twice, before and after the template is bent without them.
+    # The candidates are filled twice, before and after the template is warped without them.
     assert written["hidden_share"] > 0 and written["network_evaluations"] == told["passes"] + 2
     assert len(written["regions"]) == len(result.regions) >= 1
     assert "torch" in written["versions"] and 0.9 < written["registration"]["correlation"] <= 1
@@ -165,10 +165,10 @@ def test_provenance_tells_everything_in_strict_json(whole, brain, model):
     assert str(folder.parent) not in (folder / "result.json").read_text()
 
 
-def test_thresholds_are_the_calibrations_and_for_one_sign_alone_its_own(engine, run, coarse, drawn, monkeypatch):
-    analysed = run("inpaint", hole=drawn, model=coarse)
+def test_thresholds_are_the_calibrations_and_for_one_sign_alone_its_own(detector, run, coarse, drawn, monkeypatch):
+    before = run("inpaint", hole=drawn, model=coarse)
     known = Calibration(threshold=(7.0, 7.5), sensitive=(6.0, 6.5), one_sided=(1.5, 0.5), people=5)
-    monkeypatch.setattr(engine, "_engine", replace(engine._engine, calibration=known))
+    monkeypatch.setattr(detector, "_loaded", replace(detector._loaded, calibration=known))
     for threshold, signs, limits in (
         ("auto", "both", (7.0, 7.5)),
         ("sensitive", "both", (6.0, 6.5)),
@@ -179,7 +179,7 @@ def test_thresholds_are_the_calibrations_and_for_one_sign_alone_its_own(engine, 
         told = found.provenance
         assert told["threshold_z"] == dict(zip(("increased", "decreased"), limits, strict=True))
         assert told["request"]["signs"] == signs and told["calibration"]["alone_z"]["decreased"] == 0.5
-        np.testing.assert_array_equal(found.z_map.data, analysed.z_map.data)
+        np.testing.assert_array_equal(found.z_map.data, before.z_map.data)
         if signs != "both":
             assert {region.sign for region in found.regions} == {signs}
             assert set(np.unique(found.segmentation.data)) == {0, {"increased": 1, "decreased": 2}[signs]}
@@ -258,8 +258,8 @@ def test_a_drawn_region_changes_nothing_outside_it(run, brain, drawn, tmp_path):
     np.testing.assert_array_equal(inpainted.pseudo_healthy.data, result.pseudo_healthy.data)
 
 
-def test_a_region_that_is_all_lesion_is_still_judged(run, brain, drawn):
-    """The region's own voxels must not be the yardstick: a lesion that fills it would vanish."""
+def test_a_region_that_is_all_lesion_is_still_scored(run, brain, drawn):
+    """The region's own voxels must not be the standard: a lesion that fills it would vanish."""
     truth = sb.sphere(brain.shape, brain.affine, POSE, LESION)
     result = run("inpaint", hole=truth)
     assert result.difference.data[truth].mean() > 0.1
@@ -277,7 +277,7 @@ def test_what_lies_in_a_drawn_region_does_not_rule_what_is_shown_instead(spacing
     drawn[tuple(slice(int(c - r), int(c + r) + 1) for c, r in zip(centre[:3], reach, strict=True))] = True
     brain = sb.template().priors.brain > 0.5
     prepared = PreparedSubject(grid, grid.to_model(volume.data), brain, volume.data > 0, [])
-    hidden = detector_module._passes(prepared, DetectRequest(input="brain"), drawn)[0].hole
+    hidden = detector_module._region_pass(prepared, drawn, "cubic").hole
     changed = np.where(drawn, 1.0 - volume.data, volume.data).astype(np.float32)
     leak = np.abs(grid.to_model(changed) - prepared.fa)
     assert leak[hidden].max() > 0.3, "nothing was changed that could leak"

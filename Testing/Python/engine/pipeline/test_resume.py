@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +11,7 @@ from FAAnomalyLib.diffusion.noise_schedule import cosine_schedule
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.inpainting.masks import plan_passes
 from FAAnomalyLib.inpainting.pass_runner import inpaint_passes
-from FAAnomalyLib.inpainting.volume_inpainter import Sampling
+from FAAnomalyLib.inpainting.sampling import Sampling
 from FAAnomalyLib.io.pass_cache import PassCache
 from FAAnomalyLib.networks.conditional_unet import ConditionalUNet
 from support.small_inpainter import SHAPE, inpainter_of, network_calls
@@ -99,8 +98,8 @@ def test_a_full_disk_is_one_clear_line(tmp_path, monkeypatch):
     numbers = np.zeros(5, np.float32)
     store.write(0, numbers, numbers)
 
-    def full(path, array):
-        Path(path).write_bytes(b"half")
+    def full(handle, array):
+        handle.write(b"half")
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(np, "save", full)

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import permutations, product
 
-import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
 from scipy import ndimage
 
 from FAAnomalyLib.geometry.bounding_box import bounding_box
-from FAAnomalyLib.io.volume_codecs import LPS_TO_RAS
+from FAAnomalyLib.geometry.orientation import LPS_TO_RAS
 from FAAnomalyLib.io.volumes import to_itk
-from FAAnomalyLib.preprocessing.affine_registration import Alignment, nearest_canonical
-from FAAnomalyLib.preprocessing.model_grid import ModelGrid, find_brain_mask, symmetric_grid
-from FAAnomalyLib.preprocessing.template import on_grid
+from FAAnomalyLib.preprocessing.affine_registration import Alignment
+from FAAnomalyLib.preprocessing.model_grid import ModelGrid, find_brain_mask
+from FAAnomalyLib.preprocessing.template import on_grid, symmetric_grid
 from FAAnomalyLib.volume import Volume
 from support import synthetic_brain as sb
 
-CODES = ["".join(c) for order in permutations(("RL", "AP", "SI")) for c in product(*order)]
 TILTED = sb.head(x=8, y=-5, z=12)
 
 
@@ -56,22 +53,6 @@ def places(shape: tuple, affine: np.ndarray) -> np.ndarray:
 
 def carried(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
     return np.einsum("ij,jxyz->ixyz", matrix[:3, :3], points) + matrix[:3, 3, None, None, None]
-
-
-@pytest.mark.parametrize("degrees", [0.0, 14.0])
-@pytest.mark.parametrize("codes", CODES)
-def test_nearest_canonical_is_nibabels(codes, degrees):
-    shape, affine = (3, 4, 5), np.eye(4)
-    affine[:3, :3] = sb.rotation(degrees, -degrees / 2, degrees) * (1.5, 2.0, 3.0)
-    affine[:3, 3] = 10, -20, 30
-    upright = Volume(np.arange(60, dtype=np.float32).reshape(shape), affine)
-    stored = sb.stored_as(upright, codes)
-    expected = nibabel.as_closest_canonical(nibabel.Nifti1Image(stored.data, stored.affine))
-    found = nearest_canonical(stored)
-    np.testing.assert_array_equal(found.data, np.asarray(expected.dataobj))
-    np.testing.assert_allclose(found.affine, expected.affine, atol=1e-9)
-    np.testing.assert_array_equal(found.data, upright.data)
-    np.testing.assert_allclose(found.affine, affine, atol=1e-9)
 
 
 @any_grid

@@ -11,12 +11,12 @@ import pytest
 from PIL import Image
 
 from FAAnomalyLib.errors import FAError
+from FAAnomalyLib.geometry.orientation import nearest_canonical
 from FAAnomalyLib.reporting.figures import (
     AXIAL,
     CORONAL,
     SAGITTAL,
     Scene,
-    canonical,
     colours,
     cut,
     montage,
@@ -79,7 +79,7 @@ def images(page):
 @pytest.mark.parametrize(("order", "signs"), TURNS)
 def test_every_axis_order_gives_the_same_ras_volume(order, signs):
     volume = box()
-    back = canonical(turned(volume, order, signs))
+    back = nearest_canonical(turned(volume, order, signs))
     np.testing.assert_array_equal(back.data, volume.data)
     np.testing.assert_allclose(back.affine, volume.affine)
 
@@ -89,7 +89,7 @@ def test_oblique_volumes_go_to_their_nearest_axes():
     volume = box()
     matrix = np.array([[c, -s, 0, 0], [s, c, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]) @ volume.affine
     tilted = Volume(volume.data, matrix)
-    back = canonical(turned(tilted, (2, 0, 1), (1, -1, -1)))
+    back = nearest_canonical(turned(tilted, (2, 0, 1), (1, -1, -1)))
     np.testing.assert_array_equal(back.data, volume.data)
     np.testing.assert_allclose(back.affine, matrix, atol=1e-9)
 
@@ -182,7 +182,7 @@ def test_a_drawn_region_without_a_finding_is_what_is_shown(order, signs):
     result.pseudo_healthy = turned(volume.with_data(healthy), order, signs)
     assert Scene(result).centre() == (8, 33, 10)
     page = report_html(result)
-    assert "Slices through the drawn region" in page and "Only the drawn region of 14.0 ml was judged" in page
+    assert "Slices through the drawn region" in page and "Only the drawn region of 14.0 ml was analysed" in page
     assert len(images(page)) == 1 and "Axial series" not in page
     whole = report_html(result_of(turned(volume, order, signs)))
     assert "near the middle of the brain" in whole and "Axial series" in whole and len(images(whole)) == 2
@@ -203,7 +203,7 @@ class Tags(HTMLParser):
 
 
 def test_the_page_is_one_sound_file():
-    page = report_html(result_of(box(), regions=3, input="a.nii.gz"))
+    page = report_html(result_of(box(), regions=3, request={"input": "a.nii.gz"}))
     tags = Tags()
     tags.feed(page)
     assert tags.open == []
@@ -219,10 +219,9 @@ def test_regions_are_described():
     result = result_of(
         box(),
         regions=14,
-        threshold=4.2,
+        threshold_z={"increased": 4.2, "decreased": 4.3},
         seconds={"a": 20.0, "b": 21.4},
-        mask_type="cubic",
-        mask_size=16,
+        request={"mask_type": "cubic", "mask_size": 16},
         model={"name": "small", "sha256": "ab" * 32},
     )
     page = report_html(result)
@@ -232,7 +231,7 @@ def test_regions_are_described():
         "<b>14</b>",
         "<b>7 / 7</b>",
         "<b>21.0 ml</b>",
-        "<b>4.20</b>",
+        "<b>+4.20 / -4.30</b>",
         "<b>41 s</b>",
         "<b>cubic, 20 mm</b>",
         "<b>small</b>",
@@ -274,12 +273,10 @@ def test_everything_is_escaped():
         result_of(
             box(),
             regions=1,
-            input=f"{evil}.nii",
+            request={"input": f"{evil}.nii", "mask_type": evil, "mask_size": 0},
             warnings=[evil],
-            model=evil,
-            threshold=evil,
+            model={"name": evil},
             nested={evil: [evil]},
-            mask_type=evil,
         )
     )
     assert "<script" not in page and "&lt;script&gt;" in page
@@ -291,7 +288,7 @@ def test_no_folder_of_the_machine_is_told():
             box(),
             request={"input": "/data/Jane Doe/fa.nii.gz", "output": "C:\\Doe\\out"},
             warnings=["/data/Doe/fa.nii.gz says nothing", "values above 1/2 and 0/1"],
-            model="/srv/Doe/models/mine",
+            model={"name": "/srv/Doe/models/mine"},
         )
     )
     assert "Doe" not in page and "fa.nii.gz says nothing" in page and "mine" in page

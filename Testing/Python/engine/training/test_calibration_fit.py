@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 from scipy import ndimage, stats
 
-from FAAnomalyLib.anomaly.calibration import COMBINATIONS, FILE, Calibration, drawn_name
+from FAAnomalyLib.anomaly.calibration import COMBINATIONS, Calibration, drawn_name
+from FAAnomalyLib.anomaly.calibration_file import CALIBRATION_FILE
 from FAAnomalyLib.anomaly.regions import find_regions, restrict_to_signs
 from FAAnomalyLib.anomaly.residual_maps import REFERENCE_KEYS, REGION_KEYS, SCREENING_KEYS
+from FAAnomalyLib.anomaly.screening import subject_scale_of
 from FAAnomalyLib.cli import application as cli
-from FAAnomalyLib.datasets.cohort import mask_of
+from FAAnomalyLib.datasets.cohort import CohortSubject, mask_of
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.models.manifest import calibrated_on, read_manifest, sha256_of
 from FAAnomalyLib.pipeline.detector import Detector
@@ -21,13 +23,15 @@ from FAAnomalyLib.pipeline.loaded_model import open_model
 from FAAnomalyLib.preprocessing.affine_registration import Alignment
 from FAAnomalyLib.preprocessing.model_grid import ModelGrid, PreparedSubject
 from FAAnomalyLib.request import SIGNS, DetectRequest
-from FAAnomalyLib.training.calibration_fit import COVERING, FINEST_STEP, PRIOR_PEOPLE, TAIL, fit
+from FAAnomalyLib.training.calibration_fit import REGION_WIDENING, fit
+from FAAnomalyLib.training.healthy_limits import FINEST_STEP, TAIL
 from FAAnomalyLib.training.healthy_maps import HealthySubject, screen_cohort
+from FAAnomalyLib.training.place_statistics import PRIOR_PEOPLE
 from FAAnomalyLib.volume import Volume
 from support import tiny_brain as tb
 from support import tiny_training
 
-JUDGED = tb.ball((12, 14, 12), 30.0)
+ANALYSED = tb.ball((12, 14, 12), 30.0)
 PLACE = (12, 14, 12)
 
 
@@ -39,7 +43,7 @@ def somebody(
     maps = {}
     for key in SCREENING_KEYS:
         noise = ndimage.gaussian_filter(rng.standard_normal(tb.SHAPE), key[1] / tb.MM)
-        maps[key] = np.where(JUDGED, 0.01 + scale * (noise / noise.std() + more), 0.0).astype(np.float32)
+        maps[key] = np.where(ANALYSED, 0.01 + scale * (noise / noise.std() + more), 0.0).astype(np.float32)
     known = tiny_training.template()
     affine = known.fa.affine.copy()
     affine[:3, 3] += shift_mm
@@ -48,7 +52,8 @@ def somebody(
     prepared = PreparedSubject(
         ModelGrid(native, known, Alignment(np.eye(4), 1.0, "affine")), native.data, whole, whole, []
     )
-    return HealthySubject(f"{number}_FA.nii.gz", person or f"P{number}", prepared, whole, JUDGED, maps)
+    scale_of_maps = subject_scale_of(maps, ANALYSED)
+    return HealthySubject(f"{number}_FA.nii.gz", person or f"P{number}", prepared, whole, ANALYSED, maps, scale_of_maps)
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +78,7 @@ def without(people) -> list[Calibration]:
 
 @pytest.fixture(scope="module")
 def seen(people, without) -> list[dict[str, np.ndarray]]:
-    """Sums of maps of everybody as a calibration shows them that knows only the others."""
+    """Combined maps of everybody as a calibration shows them that knows only the others."""
     return [
         others.combined(one.maps, one.analysed, one.subject_scale) for one, others in zip(people, without, strict=True)
     ]
@@ -93,19 +98,19 @@ def test_bias_and_spread_are_those_of_the_people_with_a_prior_of_none(people, fi
     for key in (SCREENING_KEYS[0], SCREENING_KEYS[-1]):
         standard = np.stack([(one.maps[key] - one.subject_scale[key][0]) / one.subject_scale[key][1] for one in people])
         bias = standard.sum(0) / (len(people) + PRIOR_PEOPLE)
-        np.testing.assert_allclose(fitted.bias[key][JUDGED], bias[JUDGED], rtol=1e-3, atol=1e-5)
+        np.testing.assert_allclose(fitted.bias[key][ANALYSED], bias[ANALYSED], rtol=1e-3, atol=1e-5)
         square = (((standard - bias) ** 2).sum(0) + PRIOR_PEOPLE) / (len(people) + PRIOR_PEOPLE)
-        # Smoothed over places; in the middle of the judged part nothing of its outside is mixed in.
-        inner = ndimage.binary_erosion(JUDGED, iterations=4)
+        # Smoothed over places; in the middle of the analysed part nothing of its outside is mixed in.
+        inner = ndimage.binary_erosion(ANALYSED, iterations=4)
         smooth = np.sqrt(ndimage.gaussian_filter(square, 3.0 / tb.MM))
         np.testing.assert_allclose(fitted.spread[key][inner], smooth[inner], rtol=1e-3)
-        assert not fitted.bias[key][~JUDGED].any() and (fitted.spread[key][~JUDGED] == 1.0).all()
-        assert fitted.spread[key][PLACE] > 1.3 * np.median(fitted.spread[key][JUDGED])
+        assert not fitted.bias[key][~ANALYSED].any() and (fitted.spread[key][~ANALYSED] == 1.0).all()
+        assert fitted.spread[key][PLACE] > 1.3 * np.median(fitted.spread[key][ANALYSED])
 
 
-def test_the_yardstick_of_the_population_is_the_median_persons(people, fitted):
+def test_the_scale_of_the_population_is_the_median_persons(people, fitted):
     for key in SCREENING_KEYS:
-        assert fitted.subject[key] == pytest.approx(np.median([one.subject_scale[key][1] for one in people]))
+        assert fitted.population_scale[key] == pytest.approx(np.median([one.subject_scale[key][1] for one in people]))
 
 
 @pytest.mark.parametrize("name", COMBINATIONS)
@@ -123,31 +128,34 @@ def test_nobodys_own_deviation_makes_it_look_smaller(people, fitted, seen):
         assert fitted.limits[name][0] > own.max()
 
 
-def test_limits_of_a_drawn_region_are_those_of_its_yardstick_and_wider(people, fitted, without):
+def test_limits_of_a_drawn_region_are_those_of_its_reference_and_wider(people, fitted, without):
     for drawn in REGION_KEYS:
         key = REFERENCE_KEYS[drawn]
         found = [
             others.standardised(key, one.maps[key], one.analysed, one.subject_scale[key])
             for one, others in zip(people, without, strict=True)
         ]
-        expected = [COVERING * beyond(largest(found, sign)) for sign in (1, -1)]
+        expected = [REGION_WIDENING * beyond(largest(found, sign)) for sign in (1, -1)]
         assert fitted.limits[drawn_name(drawn[1])] == pytest.approx(expected, rel=1e-3)
-    assert set(fitted.limits) == {*COMBINATIONS, *(drawn_name(sigma) for _, sigma in REGION_KEYS)} and COVERING > 1.0
+    assert (
+        set(fitted.limits) == {*COMBINATIONS, *(drawn_name(sigma) for _, sigma in REGION_KEYS)}
+        and REGION_WIDENING > 1.0
+    )
 
 
 def test_z_is_standard_normal_in_healthy_people(fitted, seen):
-    z = [fitted.to_normal(fitted.strongest(maps))[JUDGED] for maps in seen]
+    z = [fitted.to_normal(fitted.strongest(maps))[ANALYSED] for maps in seen]
     shares = np.array([0.02, 0.16, 0.5, 0.84, 0.98])
     found = np.mean([np.quantile(values, shares) for values in z], axis=0)
     np.testing.assert_allclose(found, stats.norm.ppf(shares), atol=0.15)
     assert (np.diff(fitted.normal) > 0).all()
-    raw = np.mean([np.quantile(fitted.strongest(maps)[JUDGED], shares) for maps in seen], axis=0)
+    raw = np.mean([np.quantile(fitted.strongest(maps)[ANALYSED], shares) for maps in seen], axis=0)
     assert np.abs(raw - stats.norm.ppf(shares)).max() > 0.3, "it was normal before: nothing is tested"
 
 
 def test_the_threshold_is_what_one_more_person_stays_below(fitted, seen):
     number = len(seen)
-    tails = [largest([fitted.to_normal(fitted.strongest(maps)) * JUDGED for maps in seen], sign) for sign in (1, -1)]
+    tails = [largest([fitted.to_normal(fitted.strongest(maps)) * ANALYSED for maps in seen], sign) for sign in (1, -1)]
     # One spread for both tails: each alone rests on half as many values.
     spread = np.sqrt(np.mean([maxima.var(ddof=1) for maxima in tails]) * (1 + 1 / number))
     expected = [maxima.mean() + spread * stats.t.ppf(TAIL, 2 * (number - 1)) for maxima in tails]
@@ -166,7 +174,9 @@ def test_thresholds_are_for_the_z_that_results_show(people, fitted):
 def regions_a_brain(fitted, seen, scale: float, signs: str) -> float:
     """Regions that people show on average at a share of the automatic threshold."""
     limits = restrict_to_signs(tuple(scale * limit for limit in fitted.threshold), signs)
-    brains = [Volume(fitted.to_normal(fitted.strongest(maps)) * JUDGED, np.diag([tb.MM] * 3 + [1.0])) for maps in seen]
+    brains = [
+        Volume(fitted.to_normal(fitted.strongest(maps)) * ANALYSED, np.diag([tb.MM] * 3 + [1.0])) for maps in seen
+    ]
     return np.mean([len(find_regions(brain, brain, limits)[1]) for brain in brains])
 
 
@@ -210,8 +220,9 @@ def test_it_tells_of_every_volume_and_needs_nothing_but_maps(people, fitted):
         "person",
         "prepared",
         "covered",
-        "judged",
+        "analysed",
         "maps",
+        "subject_scale",
     }
 
 
@@ -269,19 +280,19 @@ def test_the_command_seals_a_calibration_in_the_model_and_in_everybodys_own(site
     everybody = {f"{name}_FA.nii.gz" for name in ("a", "b", "c", "d", "d2")}
     manifest = read_manifest(site / "model")
     assert calibrated_on(manifest) == everybody and manifest["training"] == {"volumes": ["somebody_FA.nii.gz"]}
-    engine = open_model(str(site / "model"), "cpu")
-    assert engine.calibration.people == manifest["calibration"]["people"] == 4
-    assert engine.calibration.limits.keys() == manifest["calibration"]["limits"].keys()
-    assert all(np.isfinite(limit).all() and min(limit) > 0 for limit in engine.calibration.limits.values())
-    assert manifest["calibration"]["threshold"] == pytest.approx(engine.calibration.threshold, abs=1e-3)
-    assert manifest["calibration"]["sensitive"] == pytest.approx(engine.calibration.sensitive, abs=1e-3)
-    assert manifest["calibration"]["alone"] == pytest.approx(engine.calibration.one_sided, abs=1e-3)
+    loaded = open_model(str(site / "model"), "cpu")
+    assert loaded.calibration.people == manifest["calibration"]["people"] == 4
+    assert loaded.calibration.limits.keys() == manifest["calibration"]["limits"].keys()
+    assert all(np.isfinite(limit).all() and min(limit) > 0 for limit in loaded.calibration.limits.values())
+    assert manifest["calibration"]["threshold"] == pytest.approx(loaded.calibration.threshold, abs=1e-3)
+    assert manifest["calibration"]["sensitive"] == pytest.approx(loaded.calibration.sensitive, abs=1e-3)
+    assert manifest["calibration"]["alone"] == pytest.approx(loaded.calibration.one_sided, abs=1e-3)
     assert (cross / "folds.csv").read_text().split() == ["person,model", "A,A", "B,B", "C,C", "D,D"]
     for name in "ABCD":
         own = read_manifest(cross / name)
         assert calibrated_on(own) == {file for file in everybody if not file.startswith(name.lower())}
-        assert own["calibration"]["people"] == 3 and (cross / name / FILE).is_file()
-    assert not (site / "fold" / FILE).exists(), "the model that looked was written to"
+        assert own["calibration"]["people"] == 3 and (cross / name / CALIBRATION_FILE).is_file()
+    assert not (site / "fold" / CALIBRATION_FILE).exists(), "the model that looked was written to"
 
 
 def test_a_model_that_has_seen_a_person_does_not_look_at_it(site, capsys):
@@ -302,21 +313,23 @@ def test_a_model_with_a_calibration_of_another_version_can_be_calibrated(site):
     """It looks with its weights alone."""
     path = site / "fold" / "manifest.json"
     before = path.read_text()
-    np.savez(site / "fold" / FILE, settings=np.frombuffer(b"{}", np.uint8))
-    path.write_text(json.dumps({**json.loads(before), "calibration": {"sha256": sha256_of(site / "fold" / FILE)}}))
+    np.savez(site / "fold" / CALIBRATION_FILE, settings=np.frombuffer(b"{}", np.uint8))
+    path.write_text(
+        json.dumps({**json.loads(before), "calibration": {"sha256": sha256_of(site / "fold" / CALIBRATION_FILE)}})
+    )
     try:
         with pytest.raises(FAError, match="Calibrate the model again"):
             open_model(str(site / "fold"), "cpu")
         assert calibrate(site, "model", "--work", str(site / "work")) == 0
     finally:
         path.write_text(before)
-        (site / "fold" / FILE).unlink()
+        (site / "fold" / CALIBRATION_FILE).unlink()
 
 
 def test_a_detection_goes_on_with_the_passes_of_a_calibration(site):
     """And so does ``evaluate --work`` with untouched brains."""
     work, path = site / "work3", site / "data" / "a_FA.nii.gz"
-    screen_cohort([("A", path)], {"A": site / "fold"}, work, "cpu", lambda text: None)
+    screen_cohort([CohortSubject.from_file(path, "A")], {"A": site / "fold"}, work, "cpu", lambda text: None)
     passes = {file: file.stat().st_mtime_ns for file in (work / ".passes").glob("*/*.npy")}
     request = DetectRequest(
         str(path), str(work), str(site / "fold"), device="cpu", resume=True, brain_mask=str(mask_of(path))

@@ -1,0 +1,151 @@
+"""How a result came about: the contents of ``result.json`` as typed values.
+
+``docs/result-json.md`` tells type, unit and meaning of every key. Field names are the keys of the file, in its order,
+and never change.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import platform
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from ..anomaly.calibration import Limits
+    from ..preprocessing.affine_registration import Alignment
+    from ..request import DetectRequest
+    from .loaded_model import LoadedModel
+
+PATHS = ("input", "output", "region", "roi", "brain_mask")
+PACKAGES = ("torch", "numpy", "scipy", "nibabel", "scikit-image", "SimpleITK")
+
+
+@dataclass(frozen=True)
+class BySign:
+    """A threshold z of each sign."""
+
+    increased: float
+    decreased: float
+
+    @classmethod
+    def of(cls, limits: Limits) -> BySign:
+        """Rounded to 0.001.
+
+        >>> BySign.of((7.00049, 6.5))
+        BySign(increased=7.0, decreased=6.5)
+        """
+        return cls(round(limits[0], 3), round(limits[1], 3))
+
+
+@dataclass(frozen=True)
+class ModelProvenance:
+    """Which weights and which template."""
+
+    name: str
+    sha256: str
+    template_sha256: str
+
+    @classmethod
+    def of(cls, loaded: LoadedModel) -> ModelProvenance:
+        """From the model's manifest and template."""
+        return cls(loaded.model.name, loaded.model.manifest["sha256"], loaded.template.sha256)
+
+
+@dataclass(frozen=True)
+class RegistrationProvenance:
+    """How the template lies in the input's world."""
+
+    method: str
+    correlation: float
+    template_to_input_ras: list[list[float]]
+
+    @classmethod
+    def of(cls, alignment: Alignment) -> RegistrationProvenance:
+        """Rounded as the file holds it."""
+        return cls(alignment.method, round(alignment.correlation, 4), alignment.matrix.round(6).tolist())
+
+
+@dataclass(frozen=True)
+class CalibrationProvenance:
+    """Which healthy people stand behind z, and the thresholds that they give."""
+
+    people: int
+    threshold_z: BySign
+    sensitive_z: BySign
+    alone_z: BySign
+    sha256: str | None
+
+    @classmethod
+    def of(cls, loaded: LoadedModel) -> CalibrationProvenance:
+        """From the model's calibration and its manifest; ``alone_z`` is the one-sided threshold."""
+        known = loaded.calibration
+        return cls(
+            known.people,
+            BySign.of(known.threshold),
+            BySign.of(known.sensitive),
+            BySign.of(known.one_sided),
+            (loaded.model.manifest.get("calibration") or {}).get("sha256"),
+        )
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Everything that decided a result, and what it cost; see ``docs/result-json.md``."""
+
+    faanomaly: str
+    input_sha256: str
+    request: dict[str, Any]
+    threshold_z: BySign
+    model: ModelProvenance
+    registration: RegistrationProvenance
+    calibration: CalibrationProvenance
+    drawn_ml: float | None
+    passes: int
+    hidden_share: float
+    network_evaluations: int
+    seconds: dict[str, float]
+    device: str
+    dtype: str
+    peak_memory_mb: int | None
+    warnings: list[str]
+    versions: dict[str, str]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values that JSON can hold, keys in the order of the fields."""
+        return asdict(self)
+
+
+def voxels_sha256(data: np.ndarray) -> str:
+    """SHA-256 of an array's values in C order, of whatever shape and axis order.
+
+    >>> voxels_sha256(np.zeros(1, np.float32))[:8]
+    'df3f6198'
+    """
+    return hashlib.sha256(np.ascontiguousarray(data).tobytes()).hexdigest()
+
+
+def request_without_folders(request: DetectRequest) -> dict[str, Any]:
+    """Every option, of paths the file name alone: folders often carry a patient's name."""
+    values = asdict(request)
+    for name in PATHS:
+        if values[name]:
+            values[name] = Path(values[name]).name
+    return values
+
+
+@functools.cache
+def package_versions() -> dict[str, str]:
+    """Version of Python and of each of :data:`PACKAGES`, ``absent`` where it is not installed."""
+    versions = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            versions[name] = "absent"
+    return versions
