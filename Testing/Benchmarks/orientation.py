@@ -24,10 +24,6 @@ from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.evaluation.planting.lesions import plant, sphere, white_matter_centre
 from FAAnomalyLib.geometry.orientation import nearest_canonical
 from FAAnomalyLib.io.volumes import load_volume, save_volume
-<<<<<<< HEAD
-from FAAnomalyLib.preprocessing.affine_registration import nearest_canonical
-=======
->>>>>>> main
 from FAAnomalyLib.preprocessing.fa_validation import validate_brain_mask, validate_fa
 from FAAnomalyLib.preprocessing.model_grid import prepare
 from FAAnomalyLib.preprocessing.template import load_template

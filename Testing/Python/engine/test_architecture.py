@@ -61,7 +61,6 @@ ABSENT_IN_SLICER = ("torch", "nibabel")
 """What Slicer's own Python lacks, or is too slow to import while the panel opens."""
 
 SLICER = {"slicer", "qt", "ctk", "vtk", "vtkmodules", "mrml", "PythonQt"}
-<<<<<<< HEAD
 OPEN_TO_SLICER = {"_version", "errors", "request", "result", "volume", "anomaly.regions", "preprocessing.fa_limits"}
 """What the Slicer side may import of the engine."""
 
@@ -83,12 +82,6 @@ LONG = {
     "Template",
 }
 """Exceptions that are still to go."""
-=======
-SLICERS_OWN = {
-    f"{PACKAGE}.{name}"
-    for name in ("request", "errors", "volume", "result", "anomaly.regions", "preprocessing.fa_limits")
-}
->>>>>>> main
 
 
 def sources(folder: Path) -> list[Path]:

@@ -103,11 +103,7 @@ def warps(monkeypatch) -> list:
         made.append((priors, fa, warp_template(priors, fa, spacing_mm)))
         return made[-1][2]
 
-<<<<<<< HEAD
-    monkeypatch.setattr(second_look, "warp_template", watched)
-=======
     monkeypatch.setattr(refinement, "warp_template", watched)
->>>>>>> main
     return made
 
 
@@ -139,15 +135,8 @@ def test_what_lies_outside_the_brain_is_not_filled(ill):
     corner = tuple(np.argwhere(rim)[0])
     poking_out = tb.ball(corner, 12.0)
     assert (poking_out & ~brain).any() and (poking_out & brain).any()
-<<<<<<< HEAD
-    monkeypatch.setattr(second_look, "candidate_mask", lambda *a: poking_out)
-    np.testing.assert_array_equal(ill.again().covered, poking_out & brain)
-    monkeypatch.setattr(second_look, "candidate_mask", lambda *a: poking_out & ~brain)
-    assert ill.again() is None
-=======
     np.testing.assert_array_equal(ill.refilled(candidates=poking_out).covered, poking_out & brain)
     assert ill.refilled(candidates=poking_out & ~brain) is None
->>>>>>> main
 
 
 def test_both_fills_hide_all_of_it_and_the_second_is_the_answer(ill, fills):

@@ -168,11 +168,7 @@ def test_provenance_tells_everything_in_strict_json(whole, brain, model):
 def test_thresholds_are_the_calibrations_and_for_one_sign_alone_its_own(detector, run, coarse, drawn, monkeypatch):
     before = run("inpaint", hole=drawn, model=coarse)
     known = Calibration(threshold=(7.0, 7.5), sensitive=(6.0, 6.5), one_sided=(1.5, 0.5), people=5)
-<<<<<<< HEAD
-    monkeypatch.setattr(engine, "_loaded", replace(engine._loaded, calibration=known))
-=======
     monkeypatch.setattr(detector, "_loaded", replace(detector._loaded, calibration=known))
->>>>>>> main
     for threshold, signs, limits in (
         ("auto", "both", (7.0, 7.5)),
         ("sensitive", "both", (6.0, 6.5)),
