@@ -20,7 +20,7 @@ from slicer.ScriptedLoadableModule import (
 )
 from slicer.util import VTKObservationMixin
 
-# Installed, the engine lies beside this file; in a source checkout, one folder up. Slicer knows only the former.
+# Installed, the engine lies beside this file; in a source checkout, one folder up. Slicer's path has only the former.
 for _folder in Path(__file__).resolve().parents[:2]:
     if (_folder / "FAAnomalyLib" / "__init__.py").is_file() and str(_folder) not in sys.path:
         sys.path.append(str(_folder))
@@ -33,7 +33,7 @@ PACKAGES = ("FAAnomalySlicer", "FAAnomalyLib")
 
 
 class FAAnomaly(ScriptedLoadableModule):
-    """What Slicer shows of the module before it is opened."""
+    """The module's metadata, which Slicer reads before it is opened."""
 
     def __init__(self, parent):
         ScriptedLoadableModule.__init__(self, parent)
@@ -59,14 +59,14 @@ class FAAnomaly(ScriptedLoadableModule):
 
 
 def register_layout() -> None:
-    """Tell Slicer of the layout that compares."""
+    """Register the comparison layout with Slicer."""
     from FAAnomalySlicer.views.comparison_layout import register_layout as register
 
     register()
 
 
 def register_sample_data() -> None:
-    """Tell Slicer's Sample Data module of the bundled brain."""
+    """Register the bundled brain with Slicer's Sample Data module."""
     from FAAnomalySlicer.scene.sample_data import register_sample_data as register
 
     register(str(RESOURCES / "Icons" / "FAAnomalySample.png"))
@@ -78,12 +78,13 @@ class FAAnomalyParameterNode:
 
     Input and region
         inputVolume, regionMode, roi, roiVisible, segmentation, segmentID, maskType, maskSize
-    How it is filled
+    How it is inpainted
         model (name or folder), sampler, steps (0: the sampler's own), samples, seed, device
-    What is shown
+    Display
         shown, opacity (0..1), thresholdMode, threshold (z, by hand), signs, surfaces
 
-    The results are not among them: the input volume refers to them, so that each volume has its own.
+    The results are not among them: the input volume refers to them, so that each volume has its own. The panel sees
+    these fields as :class:`FAAnomalySlicer.scene.choices.PanelParameters`.
     """
 
     inputVolume: vtkMRMLScalarVolumeNode
@@ -137,7 +138,7 @@ class FAAnomalyWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.panel.setParameterNode(self.logic.getParameterNode())
 
     def cleanup(self) -> None:
-        """Slicer closes the module: cancel what runs, end the engine, let go of everything."""
+        """Slicer closes the module: cancel the run, end the engine, remove the observers."""
         self.removeObservers()
         if self.panel:
             self.panel.close()
@@ -152,12 +153,12 @@ class FAAnomalyWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.panel.enter()
 
     def exit(self) -> None:
-        """Another module is opened; a run goes on."""
+        """Another module is opened; a run continues."""
         if self.panel is not None:
             self.panel.exit()
 
     def onSceneStartClose(self, caller, event) -> None:
-        """The scene is about to go, and the parameter node with it."""
+        """The scene is about to be closed, and the parameter node with it."""
         self.panel.sceneCloses()
 
     def onSceneEndClose(self, caller, event) -> None:
@@ -165,11 +166,11 @@ class FAAnomalyWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.panel.setParameterNode(self.logic.getParameterNode())
 
     def onSceneEndImport(self, caller, event) -> None:
-        """A scene was loaded: its parameters are shown, and what its results show is brought back."""
+        """A scene was loaded: show its parameters and its results."""
         self.panel.setParameterNode(self.logic.getParameterNode())
 
     def onReload(self) -> None:
-        """Developers' reload: the module's packages are read anew as well."""
+        """Developers' reload: the module's packages are imported again as well."""
         for name in [name for name in sys.modules if name.split(".")[0] in PACKAGES]:
             del sys.modules[name]
         importlib.invalidate_caches()
@@ -177,7 +178,7 @@ class FAAnomalyWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
 
 class FAAnomalyLogic(ScriptedLoadableModuleLogic):
-    """What scripts call; works without a main window.
+    """The interface for scripts; works without a main window.
 
     >>> nodes = slicer.modules.faanomaly.widgetRepresentation().self().logic.run(volumeNode)
 
@@ -185,10 +186,10 @@ class FAAnomalyLogic(ScriptedLoadableModuleLogic):
     """
 
     def __init__(self) -> None:
-        from FAAnomalySlicer.logic import Detections
+        from FAAnomalySlicer.logic import RunManager
 
         ScriptedLoadableModuleLogic.__init__(self)
-        self.detections = Detections()
+        self.detections = RunManager()
 
     def getParameterNode(self) -> FAAnomalyParameterNode:
         """The panel's choices in the scene."""
@@ -199,15 +200,15 @@ class FAAnomalyLogic(ScriptedLoadableModuleLogic):
         return Installer(RESOURCES / "requirements.txt", slicer.util.confirmOkCancelDisplay, slicer.app.userSettings())
 
     def run(self, volumeNode, **options):
-        """Detect, wait for the end and return the result nodes; see :meth:`FAAnomalySlicer.logic.Detections.run`."""
+        """Detect, wait for the end and return the result nodes; see :meth:`FAAnomalySlicer.logic.RunManager.run`."""
         return self.detections.run(volumeNode, **options)
 
     def start(self, volumeNode, **options):
-        """Detect in the background and return at once; see :meth:`FAAnomalySlicer.logic.Detections.start`."""
+        """Detect in the background and return at once; see :meth:`FAAnomalySlicer.logic.RunManager.start`."""
         return self.detections.start(volumeNode, **options)
 
     def close(self) -> None:
-        """Cancel what runs and end the engine's processes."""
+        """Cancel the run and end the engine's processes."""
         self.detections.close()
 
 

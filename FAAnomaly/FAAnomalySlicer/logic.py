@@ -1,4 +1,4 @@
-"""What ``FAAnomalyLogic`` does: runs that wait and runs that do not, one at a time, on engines that are kept warm."""
+"""Starts runs for ``FAAnomalyLogic``, blocking or in the background, on engines that keep running between them."""
 
 from __future__ import annotations
 
@@ -12,42 +12,42 @@ from slicer.i18n import tr as _
 from FAAnomalyLib.errors import FAError
 
 from .events.signal import Signal
-from .runs.connection import Connection
+from .runs.connection import EngineConnection
 from .runs.detection_run import CANCELLED, DetectionRun, RunOptions
 from .runs.live_preview import LivePreview
 from .scene.result_nodes import ResultNodes
 
 
-class Detections(slicer.util.VTKObservationMixin):
-    """Starts detections.
+class RunManager(slicer.util.VTKObservationMixin):
+    """Starts runs, one at a time in the background, and owns the engines.
 
     Parameters
     ----------
     connect
-        Makes a :class:`~.connection.Connection`; its argument says whether Qt's event loop runs.
+        Makes a :class:`~.runs.connection.EngineConnection`; its argument is whether Qt's event loop runs.
 
     Attributes
     ----------
     log
-        Emits what the engine says, a line at a time.
+        Emits the engine's log, a line at a time.
     running
         The run in the background, ``None`` when there is none.
     last_request
-        What the engine was last asked for in the background.
+        The engine's request of the last run in the background.
     """
 
-    def __init__(self, connect: Callable[[bool], Connection] = Connection) -> None:
+    def __init__(self, connect: Callable[[bool], EngineConnection] = EngineConnection) -> None:
         super().__init__()
         self.log = Signal()
         self.running: DetectionRun | None = None
         self.last_request: dict = {}
         self._connect = connect
-        self._connections: dict[bool, Connection] = {}
+        self._connections: dict[bool, EngineConnection] = {}
         # Engines end with this object: a script's FAAnomalyLogic() is often not kept.
         weakref.finalize(self, _close, self._connections)
 
-    def connection(self, event_loop: bool) -> Connection:
-        """The engine for callers with or without an event loop; made when first asked for, not started yet."""
+    def connection(self, event_loop: bool) -> EngineConnection:
+        """The engine for callers with or without an event loop; made on the first call, not started yet."""
         if event_loop not in self._connections:
             connection = self._connections[event_loop] = self._connect(event_loop)
             connection.client.log.connect(self.log.emit)
@@ -61,14 +61,14 @@ class Detections(slicer.util.VTKObservationMixin):
         volumeNode
             Scalar volume with FA, or a diffusion tensor volume whose FA is then computed.
         choices
-            ``roi``, ``segment``, ``threshold``, ``signs``, ``previous`` as in :class:`~.detection.RunOptions`, and the
-            fields of :class:`~FAAnomalyLib.request.DetectRequest` that are no paths: ``model``, ``mask_type``,
+            ``roi``, ``segment``, ``threshold``, ``signs``, ``previous`` as in :class:`~.runs.detection_run.RunOptions`,
+            and the fields of :class:`~FAAnomalyLib.request.DetectRequest` except paths: ``model``, ``mask_type``,
             ``mask_size``, ``sampler``, ``steps``, ``samples``, ``seed``, ``device``, ``scale``.
 
         Raises
         ------
         FAError
-            ``bad-request`` when it cannot start: another run is going on, or the choices do not fit.
+            ``bad-request`` when it cannot start: another run is in progress, or the choices are invalid.
         """
         if self.running is not None:
             raise FAError(
@@ -81,8 +81,8 @@ class Detections(slicer.util.VTKObservationMixin):
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self._on_scene_closes)
         return detection
 
-    def lens(self) -> LivePreview:
-        """A healthy lens on the engine of the background runs."""
+    def live_preview(self) -> LivePreview:
+        """A live preview on the engine of the background runs."""
         return LivePreview(self.connection(event_loop=True))
 
     def run(
@@ -110,16 +110,14 @@ class Detections(slicer.util.VTKObservationMixin):
         try:
             while not detection.over:
                 connection.poll(0.02)
-        except BaseException:  # Ctrl+C above all: nothing goes on behind the caller's back
+        except BaseException:  # Ctrl+C above all: no process stays behind
             detection.cancel()
             connection.close()
             raise
-        if detection.error is not None:
-            raise detection.error
-        return detection.result
+        return detection.outcome()
 
     def close(self) -> None:
-        """Cancel what runs and end the engines; a later run starts them again."""
+        """Cancel the run in progress and end the engines; a later run starts them again."""
         if self.running is not None:
             self.running.cancel()
         _close(self._connections)
@@ -132,17 +130,17 @@ class Detections(slicer.util.VTKObservationMixin):
         self.running, self.last_request = None, detection.request
         self.removeObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self._on_scene_closes)
         if detection.state == CANCELLED:
-            # Who cancels wants the computer back.
+            # A cancelled run frees the computer.
             self.connection(event_loop=True).client.shutdown()
 
 
 def make_run_options(
     volumeNode, *, roi=None, segment=None, threshold="auto", signs="both", previous=None, **options
 ) -> RunOptions:
-    """An :class:`~.detection.RunOptions` of a script's keywords."""
+    """An :class:`~.runs.detection_run.RunOptions` of a script's keywords."""
     return RunOptions(volumeNode, roi, segment, threshold, signs, previous, options)
 
 
-def _close(connections: dict[bool, Connection]) -> None:
+def _close(connections: dict[bool, EngineConnection]) -> None:
     for connection in connections.values():
         connection.close()

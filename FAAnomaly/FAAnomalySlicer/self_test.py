@@ -1,4 +1,4 @@
-"""The module's self-test: real nodes and a made-up result. Needs neither torch nor a network."""
+"""The module's self-test: real nodes and an artificial result. Needs neither torch nor a network."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .runs.detection_run import RunOptions
 from .scene import geometry
 from .scene.choices import MaskSize, RegionMode, request_options
 from .scene.input_check import check_fa
-from .scene.result_nodes import ResultArrays, import_result, recall
+from .scene.result_nodes import ResultArrays, find_results, import_result
 from .scene.threshold import apply_threshold
 
 SHAPE = (40, 44, 36)
@@ -22,7 +22,7 @@ THRESHOLD = 5.0
 
 
 def parameters_are_saved(logic) -> None:
-    """Choices are kept in the scene's parameter node."""
+    """Choices are stored in the scene's parameter node."""
     logic.getParameterNode().maskSize = MaskSize.SIZE_8
     logic.getParameterNode().regionMode = RegionMode.BOX
     again = logic.getParameterNode()
@@ -31,12 +31,12 @@ def parameters_are_saved(logic) -> None:
 
 
 def a_run_without_a_volume_is_refused(logic) -> None:
-    """What keeps a run from starting is said before it starts."""
+    """A run that cannot start is refused before it starts."""
     assert RunOptions(None).problems()
     assert not RunOptions(make_volume(), options=request_options(logic.getParameterNode())).problems()
 
 
-def fa_is_told_from_other_maps(logic) -> None:
+def fa_is_distinguished_from_other_maps(logic) -> None:
     """An FA map is accepted, another one is refused."""
     volume = make_volume()
     assert check_fa(volume).ok
@@ -45,16 +45,22 @@ def fa_is_told_from_other_maps(logic) -> None:
 
 
 def results_become_nodes(logic) -> None:
-    """A result lies where its input lies, and the threshold changes its segments and its table."""
+    """A result has the place of its input, and the threshold changes its segments and its table."""
     volume = make_volume()
     nodes = import_result(make_result(volume), {"name": "FA"}, volume)
-    assert recall(volume).zMap is nodes.zMap
+    stored = find_results(volume)
+    assert stored is not None and stored.zMap is nodes.zMap
     assert np.allclose(geometry.ijk_to_ras(nodes.zMap), geometry.ijk_to_ras(volume))
     assert nodes.table.GetNumberOfRows() == 2
     assert len(apply_threshold(nodes, 10.0)) == 1 and nodes.table.GetNumberOfRows() == 1
 
 
-TESTS = [parameters_are_saved, a_run_without_a_volume_is_refused, fa_is_told_from_other_maps, results_become_nodes]
+TESTS = [
+    parameters_are_saved,
+    a_run_without_a_volume_is_refused,
+    fa_is_distinguished_from_other_maps,
+    results_become_nodes,
+]
 
 
 def make_volume():
@@ -68,7 +74,7 @@ def make_volume():
 
 
 def make_result(volume) -> ResultArrays:
-    """One increased and one decreased place in *volume*."""
+    """One region of increased and one of decreased FA in *volume*."""
     fa = slicer.util.arrayFromVolume(volume)
     grid = np.meshgrid(*(np.arange(n) for n in SHAPE), indexing="ij")
     z = np.zeros(SHAPE, np.float32)

@@ -1,9 +1,9 @@
 """Every candidate hidden whole and inpainted again, so that a lesion is not its own context.
 
-The first look detects a change, because some of its predictions know nothing of it; but a third of the change and
-more leaks into the inpainted content. A hole that covers the change leaves nothing of it in the healthy content, and
-so in the reported difference. The z-map stays that of the first look: candidates of healthy people, too, stand out
-more once they are hidden whole, and limits that allow for that made a second z the weaker evidence.
+Screening detects a change, because some of its predictions know nothing of it; but a third of the change and more
+leaks into the inpainted content. A hole that covers the change leaves nothing of it in the healthy content, and so in
+the reported difference. The z-map stays that of the screening: candidates of healthy people, too, stand out more once
+they are hidden whole, and limits that allow for that made a second z the weaker evidence.
 """
 
 from __future__ import annotations

@@ -80,7 +80,7 @@ class Residual(NamedTuple):
 def screening_maps(
     fa: np.ndarray, priors: TemplatePriors, analysed: np.ndarray, small: Residual, large: Residual, spacing_mm: float
 ) -> dict[MapKey, np.ndarray]:
-    """Maps of :data:`SCREENING_KEYS`, the evidence of the first look at a whole brain.
+    """Maps of :data:`SCREENING_KEYS`, the evidence that a whole brain is screened by.
 
     With f the FA, T the warped template, g and o its fitted gain and offset, and y' the partner of a voxel y in the
     other hemisphere, the residuals that are smoothed (:func:`smoothed`) are

@@ -49,7 +49,7 @@ def score_brain(
 ) -> Scores:
     """Score a whole brain from its inpainting passes.
 
-    The first look (:func:`~.screening.screen`) gives the maps, the calibration one statistic t of them and z from t.
+    Screening (:func:`~.screening.screen`) gives the maps, the calibration one statistic t of them and z from t.
     Clusters of t are candidates; they are inpainted again (:func:`~.refinement.refill_candidates`), which replaces the
     healthy content there and leaves z as it is.
 

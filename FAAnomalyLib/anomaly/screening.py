@@ -1,4 +1,4 @@
-"""The first look at a whole brain, the same for a detection and for the healthy people of a calibration.
+"""Screening of a whole brain, the same for a detection and for the healthy people of a calibration.
 
 Passes of each hole size -> one healthy prediction -> analysis mask -> residuals of the smallest and the largest
 holes -> screening maps -> the subject's own location and scale of each map.
@@ -21,7 +21,7 @@ from .robust_statistics import LocationScale, robust_location_and_scale
 
 @dataclass(frozen=True)
 class Screening:
-    """What the first look shows, before any calibration.
+    """Screening maps of one brain and their scale, before any calibration.
 
     Attributes
     ----------
@@ -42,7 +42,7 @@ class Screening:
 
 
 def screen(prepared: PreparedSubject, by_size: dict[int, Inpainted]) -> Screening:
-    """Look at a brain whose every voxel was hidden and inpainted in turn.
+    """Screen a brain whose every voxel was hidden and inpainted in turn.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The shell: ``faanomaly COMMAND``."""
+"""The shell command ``faanomaly``."""
 
 from .application import main
 

@@ -1,4 +1,4 @@
-"""The shell's face: finds the command, runs it, and turns whatever happens into an exit status."""
+"""``faanomaly``: finds the command, runs it, and turns whatever happens into an exit status."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import os
 import sys
 import traceback
 import warnings
+from types import ModuleType
+from typing import NoReturn
 
 from .._version import __version__
 from ..errors import EXIT_STATUS, FAError
@@ -18,21 +20,27 @@ from .commands import COMMANDS
 PROGRAM = "faanomaly"
 
 
-class OneLineParser(argparse.ArgumentParser):
-    """An argument parser whose errors are ``FAError`` instead of a usage text."""
+class CommandLineParser(argparse.ArgumentParser):
+    """An argument parser that raises ``FAError`` where argparse prints its usage and exits."""
 
-    def error(self, message: str) -> None:
+    def error(self, message: str) -> NoReturn:
         """Raise ``FAError('bad-request')``."""
         raise FAError("bad-request", message[:1].upper() + message[1:], "", f"See {self.prog} --help")
 
 
 def build_parser(chosen: str | None = None) -> argparse.ArgumentParser:
-    """The parser, with the options of the *chosen* command only (the others' modules stay unimported)."""
-    common = OneLineParser(add_help=False)
+    """The parser of the command line.
+
+    Parameters
+    ----------
+    chosen
+        Name of the only command whose options are added. The modules of the others are not imported.
+    """
+    common = CommandLineParser(add_help=False)
     common.add_argument(
         "--debug", action="store_true", default=argparse.SUPPRESS, help="show tracebacks and the libraries' warnings"
     )
-    parser = OneLineParser(
+    parser = CommandLineParser(
         prog=PROGRAM,
         description="Anomalies in brain FA maps, by inpainting with a diffusion "
         "model. For research; nothing here is a diagnosis.",
@@ -57,11 +65,22 @@ def build_parser(chosen: str | None = None) -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command line and return its exit status (see :data:`FAAnomalyLib.errors.EXIT_STATUS`)."""
+    """Run one command line.
+
+    Parameters
+    ----------
+    argv
+        Words after the program's name; ``sys.argv`` by default.
+
+    Returns
+    -------
+    int
+        Exit status, see :data:`FAAnomalyLib.errors.EXIT_STATUS`. An error is one line on standard error.
+    """
     argv = sys.argv[1:] if argv is None else argv
     debug = "--debug" in argv
     if not debug:
-        _hush_libraries()
+        _silence_libraries()
     try:
         args = build_parser(next((word for word in argv if not word.startswith("-")), None)).parse_args(argv)
         status = args.run(args)
@@ -81,7 +100,7 @@ def main(argv: list[str] | None = None) -> int:
         return failure.exit_status
 
 
-def _load(module: str):
+def _load(module: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
@@ -90,7 +109,7 @@ def _load(module: str):
         raise
 
 
-def _hush_libraries() -> None:
-    # An error is one line; remarks that matter to the user are the engine's own and stand in the result.
+def _silence_libraries() -> None:
+    # An error is one line. Warnings that matter to the user are the engine's own, and are in the result.
     warnings.simplefilter("ignore")
     logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)

@@ -1,4 +1,4 @@
-"""Progress in a terminal: one line rewritten in place; in a log: a line a stage and every 10 %."""
+"""Progress in a terminal, as one line rewritten in place; elsewhere, as a line a stage and every 10 %."""
 
 from __future__ import annotations
 
@@ -10,8 +10,16 @@ from typing import TextIO
 REDRAW_SECONDS = 0.1
 
 
-class ProgressLine:
-    """A progress callback that writes to *stream* (standard error by default)."""
+class ProgressBar:
+    """A :data:`~FAAnomalyLib.runtime.progress.ProgressCallback` that writes to a stream.
+
+    Parameters
+    ----------
+    stream
+        Standard error by default.
+    clock
+        Seconds from any origin.
+    """
 
     def __init__(self, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._stream = stream or sys.stderr
@@ -19,15 +27,15 @@ class ProgressLine:
         self._clock = clock
         self._drawn = float("-inf")
         self._width = 0
-        # The first stage is announced only once it moves: bad input is found in it, and an error is one line.
-        self._last = (None, 0)
+        # The first stage is announced only once it advances: bad input is found in it, and an error is one line.
+        self._last: tuple[str | None, int] = (None, 0)
 
     def __call__(self, fraction: float, stage: str, eta_seconds: float | None) -> None:
         """Show a report, unless it comes too soon after the last one."""
         percent = int(fraction * 100)
         text = f"{percent:3d} %  {stage}"
         if eta_seconds:
-            text += f", {in_words(eta_seconds)} left"
+            text += f", {format_duration(eta_seconds)} left"
         if self._terminal:
             now = self._clock()
             if now - self._drawn >= REDRAW_SECONDS:
@@ -39,7 +47,7 @@ class ProgressLine:
             print(text, file=self._stream, flush=True)
 
     def close(self) -> None:
-        """Clear the line, so that what follows starts on an empty one."""
+        """Clear the line, so that the next output starts on an empty one."""
         if self._width:
             self._draw("", self._clock())
             self._stream.write("\r")
@@ -51,8 +59,14 @@ class ProgressLine:
         self._width, self._drawn = len(text), now
 
 
-def in_words(seconds: float) -> str:
-    """A time span as a person says it: ``40 s``, ``2 min 05 s``, ``1 h 10 min``."""
+def format_duration(seconds: float) -> str:
+    """A time span for people.
+
+    Examples
+    --------
+    >>> [format_duration(seconds) for seconds in (40.2, 125.0, 4200.0)]
+    ['40 s', '2 min 05 s', '1 h 10 min']
+    """
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM ask a running job to stop, so that nothing is left half-written."""
+"""Ctrl-C and SIGTERM ask a running job to stop, so that no half-written file is left."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 @contextmanager
 def cancel_on_signals() -> Iterator[CancelToken]:
-    """A token that the first signal cancels; a second one stops at once with ``KeyboardInterrupt``."""
+    """Context manager with a token that the first signal cancels; a second one raises ``KeyboardInterrupt`` at once."""
     token = CancelToken()
     if threading.current_thread() is not threading.main_thread():
         yield token  # Python lets only the main thread handle signals
         return
 
-    def stop(*_) -> None:
+    def stop(*_: object) -> None:
         if token.cancelled:
             raise KeyboardInterrupt
         token.cancel()

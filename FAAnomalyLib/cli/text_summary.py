@@ -1,11 +1,11 @@
-"""What was found, in a few lines for a person."""
+"""A result in a few lines for a terminal."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .progress_bar import in_words
+from .progress_bar import format_duration
 
 if TYPE_CHECKING:
     from ..result import Region, Result
@@ -14,9 +14,19 @@ MAX_ROWS = 20
 HEADING = "  #  FA         size (ml)  change   mean z  peak z  centre R, A, S (mm)"
 
 
-def summary(result: Result, folder: str, seconds: float) -> str:
-    """The regions as a table, remarks, and where the files are."""
-    lines = [f"Note: {remark}" for remark in result.provenance.get("warnings", [])]
+def text_summary(result: Result, folder: str, seconds: float) -> str:
+    """The warnings, the regions as a table, and where the files are.
+
+    Parameters
+    ----------
+    result
+        Of a detection or an inpainting.
+    folder
+        Where its files were written.
+    seconds
+        That the job took.
+    """
+    lines = [f"Note: {warning}" for warning in result.provenance.get("warnings", [])]
     regions = result.regions
     if result.signs != "both":
         lines.append(f"Only {result.signs} FA was looked for.")
@@ -27,7 +37,7 @@ def summary(result: Result, folder: str, seconds: float) -> str:
             lines.append(f"  and {len(regions) - MAX_ROWS} more in regions.csv")
     else:
         lines.append("No region is beyond the threshold.")
-    lines.append(f"Done in {in_words(seconds)}. Results are in {folder}; open {Path(folder) / 'report.html'}.")
+    lines.append(f"Done in {format_duration(seconds)}. Results are in {folder}; open {Path(folder) / 'report.html'}.")
     lines.append("For research; this is not a diagnosis.")
     return "\n".join(lines)
 

@@ -1,0 +1,1 @@
+"""Folders of FA maps, the people they are of, and folds."""

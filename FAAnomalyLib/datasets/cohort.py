@@ -1,10 +1,15 @@
-"""A folder of FA maps: which volumes it holds, and of whom."""
+"""A cohort: a folder of FA maps, their brain masks, and the person each of them is of.
+
+One FA map is a *subject* of the cohort. Several subjects may be scans of one *person*; splits into training and
+held-out data are made by person.
+"""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,82 +19,189 @@ from ..io.volumes import load_volume
 from ..preprocessing.fa_validation import validate_brain_mask, validate_fa
 from ..volume import Volume
 
+PEOPLE_SHOWN = 20
+"""At most so many names of people are listed in an error message."""
 
-def find_volumes(folder: Path, people: Path | None = None) -> list[tuple[str, Path]]:
-    """``(person, path)`` of every FA map in *folder*.
 
-    FA maps are the files ending in ``_FA.nii.gz`` or ``_fa.nii.gz`` (all NIfTI files but masks when
-    there is none such).  *people* is a CSV with the columns ``file`` (the stem before ``_FA``, or the
-    whole name) and ``person``; a file that it does not name is left out.  Without it every file is its own person.
+@dataclass(frozen=True)
+class CohortSubject:
+    """One FA map of a cohort.
 
-    Raises ``FAError('bad-input')`` when nothing is found or *people* cannot be used.
+    Attributes
+    ----------
+    name
+        File name without its ending and without ``_FA``.
+    person
+        Who the map is of.
+    path
+        The FA map.
+    mask
+        Its brain mask ``NAME_mask.nii.gz``, or None when there is none.
+    """
+
+    name: str
+    person: str
+    path: Path
+    mask: Path | None = None
+
+    @classmethod
+    def from_file(cls, path: Path, person: str | None = None) -> CohortSubject:
+        """The subject of an FA map, with the mask that lies beside it; a *person* of its own by default.
+
+        Examples
+        --------
+        >>> CohortSubject.from_file(Path("ann1_FA.nii.gz"), "Ann").name
+        'ann1'
+        """
+        name, mask = subject_name(path), mask_of(path)
+        return cls(name, name if person is None else person, path, mask if mask.is_file() else None)
+
+
+def find_subjects(folder: Path, people: Path | None = None) -> list[CohortSubject]:
+    """Every FA map in *folder*, in the order of the file names.
+
+    Parameters
+    ----------
+    folder
+        FA maps are its files that end in ``_FA.nii.gz`` or ``_fa.nii.gz``; when there is none, all NIfTI files whose
+        name does not contain ``mask``.
+    people
+        CSV file with the columns ``file`` (a subject's name or file name) and ``person``. A map that it does not name
+        is left out. Without it, every map is of a person of its own.
+
+    Returns
+    -------
+    list of CohortSubject
+        At least one.
+
+    Raises
+    ------
+    FAError
+        ``bad-input`` when there is no such folder, no FA map in it, or *people* cannot be used.
     """
     if not folder.is_dir():
         raise FAError("bad-input", f"There is no folder {folder}", "", "Name the folder of FA maps")
-    # Names with a leading dot are leftovers of other programs.
-    files = [p for p in sorted(folder.glob("[!.]*.nii.gz")) if p.name.lower().endswith("_fa.nii.gz")]
-    if not files:
-        files = [p for p in sorted(folder.glob("[!.]*.nii*")) if "mask" not in p.name.lower()]
-    found = [(stem(p), p) for p in files]
-    if people is not None:
-        owner = _owners(people)
-        named = [(owner[name], path) for name, path in found if name in owner]
-        if found and not named:
-            raise FAError(
-                "bad-input",
-                f"{people} names none of the FA maps in {folder}",
-                f"there is {found[0][1].name}, and the table begins with {next(iter(owner), 'nothing')}",
-                "Name the files as they are there",
-            )
-        found = named
-    if not found:
+    # Other programs leave hidden files, whose names begin with a dot.
+    paths = [p for p in sorted(folder.glob("[!.]*.nii.gz")) if p.name.lower().endswith("_fa.nii.gz")]
+    if not paths:
+        paths = [p for p in sorted(folder.glob("[!.]*.nii*")) if "mask" not in p.name.lower()]
+    if not paths:
         raise FAError("bad-input", f"No FA map found in {folder}", "", "Name files like subject_FA.nii.gz")
-    return found
-
-
-def _owners(people: Path) -> dict[str, str]:
-    fix = "Give a CSV with the columns file,person"
-    try:
-        # Spreadsheets put a byte order mark in front.
-        with open(people, newline="", encoding="utf-8-sig") as handle:
-            rows = list(csv.DictReader(handle))
-    except (OSError, ValueError, csv.Error) as error:
+    if people is None:
+        return [CohortSubject.from_file(path) for path in paths]
+    person_of = _read_people(people)
+    subjects = [CohortSubject.from_file(p, person_of[subject_name(p)]) for p in paths if subject_name(p) in person_of]
+    if not subjects:
         raise FAError(
-            "bad-input", f"{people} cannot be read", getattr(error, "strerror", None) or str(error), fix
-        ) from error
-    if not all(row.get("file") and row.get("person") for row in rows):
-        raise FAError(
-            "bad-input", f"{people} does not say whose the files are", "a line lacks its file or its person", fix
+            "bad-input",
+            f"{people} names none of the FA maps in {folder}",
+            f"there is {paths[0].name}, and the table begins with {next(iter(person_of), 'nothing')}",
+            "Name the files as they are there",
         )
-    # A name without ending is a stem already: "a_fa" may belong to a_fa_FA.nii.gz.
-    return {stem(Path(row["file"])) if ".nii" in row["file"] else row["file"]: row["person"] for row in rows}
+    return subjects
 
 
 def split_people(
-    volumes: list[tuple[str, Path]], held_out: list[str]
-) -> tuple[list[tuple[str, Path]], list[tuple[str, Path]]]:
-    """The volumes of everybody else, and those of the people *held_out*.
+    subjects: Iterable[CohortSubject], held_out: Iterable[str]
+) -> tuple[list[CohortSubject], list[CohortSubject]]:
+    """Split a cohort by person.
 
-    Raises ``FAError('bad-request')`` for a person of whom there is no volume (a slip of the pen would
-    train on them), and when nobody is left.
+    Parameters
+    ----------
+    subjects
+        The cohort.
+    held_out
+        Names of people.
+
+    Returns
+    -------
+    training, held_out : list of CohortSubject
+        The subjects of everybody else, and those of the people *held_out*.
+
+    Raises
+    ------
+    FAError
+        ``bad-request`` for a person of whom there is no subject (a misspelt name would otherwise be trained on), and
+        when nobody is left to train on.
+
+    Examples
+    --------
+    >>> cohort = [CohortSubject(name, name[:3], Path(f"{name}_FA.nii.gz")) for name in ("ann1", "ann2", "bob1")]
+    >>> training, held_out = split_people(cohort, ["ann"])
+    >>> [subject.name for subject in training], [subject.name for subject in held_out]
+    (['bob1'], ['ann1', 'ann2'])
     """
-    people = {person for person, _ in volumes}
-    strangers = sorted(set(held_out) - people)
-    if strangers:
+    subjects, held_out = list(subjects), set(held_out)
+    people = {subject.person for subject in subjects}
+    unknown = sorted(held_out - people)
+    if unknown:
         raise FAError(
             "bad-request",
-            f"There is nobody called {', '.join(strangers)} to hold out",
+            f"There is nobody called {', '.join(unknown)} to hold out",
             "",
-            f"Choose among {', '.join(sorted(people)[:20])}",
+            f"Choose among {', '.join(sorted(people)[:PEOPLE_SHOWN])}",
         )
-    if not people - set(held_out):
+    if not people - held_out:
         raise FAError("bad-request", "Nobody is left to learn from", "every person is held out", "Hold out fewer")
-    return [v for v in volumes if v[0] not in held_out], [v for v in volumes if v[0] in held_out]
+    return [s for s in subjects if s.person not in held_out], [s for s in subjects if s.person in held_out]
+
+
+def load_subject(subject: CohortSubject) -> tuple[Volume, np.ndarray | None]:
+    """Read an FA map and its brain mask, and check them.
+
+    Returns
+    -------
+    volume : Volume
+        FA in [0, 1] on the map's native grid.
+    brain : ndarray of bool, shape (X, Y, Z), or None
+        The brain mask on the same grid; None when there is no mask file.
+
+    Raises
+    ------
+    FAError
+        ``bad-input``, with the file's name, when the map or its mask cannot be used.
+    """
+    with naming(subject.path):
+        volume, _ = validate_fa(load_volume(subject.path)[0])
+        if subject.mask is None:
+            return volume, None
+        return volume, validate_brain_mask(load_volume(subject.mask)[0], volume)
+
+
+def subject_name(path: Path) -> str:
+    """File name without its ending and without ``_FA``.
+
+    Examples
+    --------
+    >>> subject_name(Path("data/ann1_FA.nii.gz"))
+    'ann1'
+    """
+    name = path.name.split(".nii")[0]
+    return name[:-3] if name.lower().endswith("_fa") else name
+
+
+def mask_of(path: Path) -> Path:
+    """Where the brain mask of an FA map is, if there is one.
+
+    Examples
+    --------
+    >>> mask_of(Path("ann1_FA.nii.gz")).name
+    'ann1_mask.nii.gz'
+    """
+    return path.with_name(f"{subject_name(path)}_mask.nii.gz")
 
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Put the file's name in front of an ``FAError`` that does not tell which of many files is wrong."""
+    """Context manager that puts a file's name in front of any ``FAError`` that does not contain it.
+
+    Examples
+    --------
+    >>> with naming(Path("ann1_FA.nii.gz")):
+    ...     raise FAError("bad-input", "The volume is constant")
+    Traceback (most recent call last):
+    FAAnomalyLib.errors.FAError: ann1_FA.nii.gz: The volume is constant
+    """
     try:
         yield
     except FAError as error:
@@ -98,20 +210,19 @@ def naming(path: Path) -> Iterator[None]:
         raise FAError(error.code, f"{path.name}: {error.what}", error.why, error.fix) from error
 
 
-def stem(path: Path) -> str:
-    """File name without its endings and without ``_FA``."""
-    name = path.name.split(".nii")[0]
-    return name[:-3] if name.lower().endswith("_fa") else name
-
-
-def load_subject(path: Path) -> tuple[Volume, np.ndarray | None]:
-    """An FA map and, where ``*_mask.nii.gz`` lies beside it, its brain mask."""
-    with naming(path):
-        volume, _ = validate_fa(load_volume(path)[0])
-        mask_path = mask_of(path)
-        return volume, validate_brain_mask(load_volume(mask_path)[0], volume) if mask_path.is_file() else None
-
-
-def mask_of(path: Path) -> Path:
-    """Where the brain mask of an FA map is, if there is one."""
-    return path.with_name(f"{stem(path)}_mask.nii.gz")
+def _read_people(table: Path) -> dict[str, str]:
+    """Subject's name -> person."""
+    fix = "Give a CSV with the columns file,person"
+    try:
+        # Spreadsheet programs put a byte order mark in front.
+        with open(table, newline="", encoding="utf-8-sig") as handle:
+            rows = list(csv.DictReader(handle))
+    except (OSError, ValueError, csv.Error) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise FAError("bad-input", f"{table} cannot be read", reason, fix) from error
+    if not all(row.get("file") and row.get("person") for row in rows):
+        raise FAError(
+            "bad-input", f"{table} does not say whose the files are", "a line lacks its file or its person", fix
+        )
+    # A name without ending is a subject's name already: "a_fa" may belong to a_fa_FA.nii.gz.
+    return {subject_name(Path(row["file"])) if ".nii" in row["file"] else row["file"]: row["person"] for row in rows}

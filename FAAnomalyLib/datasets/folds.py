@@ -1,4 +1,4 @@
-"""Which model judges which person, so that nobody is judged by a model that has seen them."""
+"""Folds: the model that scores each person, so that nobody is scored by a model that was trained on them."""
 
 from __future__ import annotations
 
@@ -8,19 +8,34 @@ from pathlib import Path
 from ..errors import FAError
 
 
-def read_folds(path: Path) -> dict[str, Path]:
-    """Person -> model folder from a CSV with the columns ``person,model``; relative paths are the CSV's.
+def read_folds(table: Path) -> dict[str, Path]:
+    """Read the model of each person.
 
-    Raises ``FAError('bad-input')`` when it cannot be used.
+    Parameters
+    ----------
+    table
+        CSV file with the columns ``person`` and ``model``, a model folder; a relative path starts at the table's own
+        folder.
+
+    Returns
+    -------
+    dict
+        Person -> absolute path of the model folder.
+
+    Raises
+    ------
+    FAError
+        ``bad-input`` when the table cannot be used.
     """
     try:
-        with open(path, newline="", encoding="utf-8-sig") as handle:
+        # Spreadsheet programs put a byte order mark in front.
+        with open(table, newline="", encoding="utf-8-sig") as handle:
             rows = list(csv.DictReader(handle))
-        return {row["person"]: (path.parent / row["model"]).resolve() for row in rows}
+        return {row["person"]: (table.parent / row["model"]).resolve() for row in rows}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise FAError(
             "bad-input",
-            f"{path} cannot be used",
+            f"{table} cannot be used",
             getattr(error, "strerror", None) or str(error),
             "Give a CSV with the columns person,model",
         ) from error

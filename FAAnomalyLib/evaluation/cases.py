@@ -1,41 +1,41 @@
-"""What is planted and who judges: every value that decides an evaluation's numbers."""
+"""Values that decide what an evaluation measures: planted anomalies, subjects, and the design of both."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol
 
+from ..datasets.cohort import CohortSubject
 from ..request import MASK_VOXEL_MM
-from ..result import Result
-from ..volume import Volume
-from .planting.shapes import Shape
+from ..result import DECREASED, INCREASED
+from .planting.shapes import LesionShape
 
 SPHERE, LESION = "sphere", "lesion"
 DIAMETERS = (8, 16, 32)
 """Voxels of 1.25 mm: 10, 20 and 40 mm."""
 CHANGES = (0.3, -0.3, 0.2, -0.2, 0.1, -0.1, 0.05, -0.05)
 LESION_CHANGE = -0.4
-"""Real shapes have their FA lowered by this share of itself."""
+"""Relative change of FA inside lesion shapes."""
 
 
 @dataclass(frozen=True)
 class Case:
     """One anomaly that is planted into every subject.
 
+    The names of the fields are stored in records and in ``evaluation.json``.
+
     Attributes
     ----------
     kind
         ``sphere`` or ``lesion``.
     diameter
-        Of a sphere in voxels of 1.25 mm; 0 for a lesion.
+        Diameter of a sphere in voxels of 1.25 mm; 0 for a lesion.
     place
         Number of the seeded place, from 0; 0 for a lesion.
     lesion
-        Name of the shape; empty for a sphere.
+        Name of the lesion shape; empty for a sphere.
     change
-        FA added (sphere) or share of FA added (lesion), signed.
+        FA added (sphere) or relative change of FA (lesion), signed.
     """
 
     kind: str
@@ -51,31 +51,30 @@ class Case:
 
     @property
     def sign(self) -> str:
-        """``increased`` or ``decreased``, as a region that finds it must be."""
+        """``increased`` or ``decreased``: the sign of a region that detects it."""
         return "increased" if self.change > 0 else "decreased"
 
     @property
-    def where(self) -> tuple[str, int, int, str]:
-        """What decides the truth; cases that differ in the change alone share it."""
-        return self.kind, self.diameter, self.place, self.lesion
+    def label(self) -> int:
+        """Label of that sign in a segmentation."""
+        return INCREASED if self.change > 0 else DECREASED
 
-    def words(self) -> str:
-        """The case in a few words, for messages."""
-        if self.kind == LESION:
-            return f"{self.lesion}, FA {self.change:+.0%}"
-        return f"sphere of {self.diameter_mm:g} mm, place {self.place + 1}, FA {self.change:+g}"
+    @property
+    def location(self) -> tuple[str, int, int, str]:
+        """What decides the ground truth; cases that differ only in their change share it."""
+        return self.kind, self.diameter, self.place, self.lesion
 
 
 @dataclass(frozen=True)
 class EvaluationProtocol:
-    """Which anomalies are planted.
+    """Which anomalies are planted. The names of the fields are stored in ``evaluation.json``.
 
     Attributes
     ----------
     diameters, changes
         Of spheres; every diameter is planted with every change.
     places
-        Places for each diameter in each subject, the same for all changes.
+        Number of places for each diameter in each subject, the same for all changes.
     seed
         Of the places.
     """
@@ -85,8 +84,15 @@ class EvaluationProtocol:
     places: int = 2
     seed: int = 0
 
-    def cases(self, shapes: Sequence[Shape] = ()) -> list[Case]:
-        """Every anomaly, spheres first; cases with the same truth follow one another."""
+    def cases(self, shapes: Sequence[LesionShape] = ()) -> list[Case]:
+        """Every anomaly, spheres first. Cases with the same ground truth follow one another.
+
+        Examples
+        --------
+        >>> protocol = EvaluationProtocol(diameters=(8, 16), changes=(0.2, -0.2), places=1)
+        >>> [(case.diameter_mm, case.change, case.sign) for case in protocol.cases()][:2]
+        [(10.0, 0.2, 'increased'), (10.0, -0.2, 'decreased')]
+        """
         spheres = [
             Case(SPHERE, diameter, place, "", change)
             for diameter in self.diameters
@@ -97,48 +103,23 @@ class EvaluationProtocol:
 
 
 @dataclass(frozen=True)
-class EvaluationSubject:
-    """A healthy volume; several may be of one person, and people are what results are averaged over.
+class EvaluationDesign:
+    """Who is evaluated with which anomalies.
 
     Attributes
     ----------
-    name
-        Stem of the file, without ``_FA``.
-    person
-        Whose it is.
-    path
-        The FA map.
-    mask
-        Its brain mask, or None when there is none.
+    subjects
+        At least one.
+    protocol
+        Which anomalies are planted.
+    shapes
+        Lesion shapes; may be empty.
     """
 
-    name: str
-    person: str
-    path: Path
-    mask: Path | None = None
+    subjects: Sequence[CohortSubject]
+    protocol: EvaluationProtocol
+    shapes: Sequence[LesionShape] = ()
 
-
-class Judge(Protocol):
-    """A method under evaluation, ready for one subject: it sees a volume and never the truth.
-
-    Attributes
-    ----------
-    identity
-        Everything that decides its results; records of another identity are not resumed from.
-    """
-
-    identity: str
-
-    def judge(self, volume: Volume) -> Result:
-        """Judge a whole brain (FA in [0, 1], on its native grid) with the method's own threshold.
-
-        Of the result are used: ``pseudo_healthy``, ``z_map`` (signed, 0 where nothing was judged),
-        ``segmentation``, ``regions``, and of ``provenance``, where they are there, ``threshold_z``,
-        ``network_evaluations`` and ``warnings``.
-        """
-
-
-class JudgeFor(Protocol):
-    """Gives every subject its judge: the same model for all, or for each one a model that has not seen them."""
-
-    def __call__(self, subject: EvaluationSubject) -> Judge: ...
+    def cases(self) -> list[Case]:
+        """Every anomaly that is planted into every subject."""
+        return self.protocol.cases(self.shapes)

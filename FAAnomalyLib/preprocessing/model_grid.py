@@ -277,16 +277,3 @@ def _resampled(
         cval=0.0,
     )
     return resampled
-
-
-def symmetric_grid(shape: tuple[int, int, int], spacing: float, centre_ras: tuple[float, float, float]) -> np.ndarray:
-    """The 4x4 affine of an isotropic RAS grid whose array centre lies at *centre_ras*, in mm.
-
-    With ``centre_ras[0]`` on the mid-plane, ``array[::-1]`` is the mirrored brain.
-
-    >>> symmetric_grid((4, 4, 4), 2.0, (0.0, -18.0, 10.0))[:3, 3].tolist()
-    [-3.0, -21.0, 7.0]
-    """
-    affine = np.diag([spacing, spacing, spacing, 1.0])
-    affine[:3, 3] = np.array(centre_ras) - spacing * (np.array(shape) - 1) / 2.0
-    return affine

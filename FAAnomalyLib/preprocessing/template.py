@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,15 +105,27 @@ def on_grid(template: Template, shape: tuple[int, int, int], spacing_mm: float) 
     if tuple(shape) == template.fa.shape and np.allclose(template.fa.spacing, spacing_mm):
         return template
     old = template.fa.affine
-    affine = np.diag([spacing_mm, spacing_mm, spacing_mm, 1.0])
     centre = old[:3, :3] @ ((np.array(template.fa.shape) - 1) / 2) + old[:3, 3]
-    affine[:3, 3] = centre - spacing_mm * (np.array(shape) - 1) / 2
-    step = np.linalg.inv(old) @ affine
+    affine = symmetric_grid(shape, spacing_mm, centre)
+    to_stored = np.linalg.inv(old) @ affine
     arrays = [
-        ndimage.affine_transform(a, step[:3, :3], step[:3, 3], output_shape=tuple(shape), order=1)
+        ndimage.affine_transform(a, to_stored[:3, :3], to_stored[:3, 3], output_shape=tuple(shape), order=1)
         for a in (template.priors.fa, template.priors.white_matter, template.priors.brain)
     ]
     return Template(Volume(arrays[0], affine), TemplatePriors(*arrays), template.sha256)
+
+
+def symmetric_grid(shape: tuple[int, int, int], spacing: float, centre_ras: Sequence[float] | np.ndarray) -> np.ndarray:
+    """The 4x4 affine of an isotropic RAS grid whose array centre lies at *centre_ras*, in mm.
+
+    With ``centre_ras[0]`` on the mid-plane, ``array[::-1]`` is the mirrored brain.
+
+    >>> symmetric_grid((4, 4, 4), 2.0, (0.0, -18.0, 10.0))[:3, 3].tolist()
+    [-3.0, -21.0, 7.0]
+    """
+    affine = np.diag([spacing, spacing, spacing, 1.0])
+    affine[:3, 3] = np.array(centre_ras) - spacing * (np.array(shape) - 1) / 2.0
+    return affine
 
 
 def load_template(folder: Path) -> Template:

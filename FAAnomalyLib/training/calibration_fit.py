@@ -6,11 +6,7 @@ holds what a new person meets: nobody's own deviation makes it look smaller.
 
 from __future__ import annotations
 
-import argparse
-import csv
 import json
-import shutil
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -21,12 +17,10 @@ from ..anomaly.calibration import COMBINATIONS, Calibration, Limits, drawn_name
 from ..anomaly.calibration_file import CALIBRATION_FILE, save_calibration
 from ..anomaly.regions import restrict_to_signs
 from ..anomaly.residual_maps import REFERENCE_KEYS, REGION_KEYS, SCREENING_KEYS
-from ..datasets.cohort import find_volumes
-from ..datasets.folds import read_folds
 from ..errors import FAError
 from ..volume import Volume
 from .healthy_limits import automatic_threshold, limits_of, normal_table, one_region_threshold
-from .healthy_maps import HealthySubject, screen_cohort
+from .healthy_maps import HealthySubject
 from .place_statistics import PlaceStatistics
 
 MIN_PEOPLE = 3
@@ -125,57 +119,3 @@ def install(calibration: Calibration, folder: Path, people: list[HealthySubject]
         "limits": {name: [round(v, 3) for v in limit] for name, limit in calibration.limits.items()},
     }
     path.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of ``faanomaly calibrate``."""
-    parser.add_argument("data", type=Path, help="folder of healthy FA maps (NAME_FA.nii.gz, NAME_mask.nii.gz)")
-    parser.add_argument(
-        "--folds",
-        type=Path,
-        required=True,
-        help="CSV with the columns person,model: a model that was not trained on the person",
-    )
-    parser.add_argument("--people", type=Path, help="CSV with the columns file,person")
-    parser.add_argument(
-        "-o",
-        "--model",
-        type=Path,
-        required=True,
-        metavar="MODEL",
-        help="model folder that the calibration is written into",
-    )
-    parser.add_argument(
-        "--cross",
-        type=Path,
-        metavar="FOLDER",
-        help="also write every person's own model with a calibration that knows nothing of them, for evaluate --folds",
-    )
-    parser.add_argument("--work", type=Path, help="folder for finished passes (default: beside the model)")
-    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
-
-
-def run(args: argparse.Namespace) -> int:
-    """``faanomaly calibrate``."""
-    folds = read_folds(args.folds)
-    volumes = [(person, path) for person, path in find_volumes(args.data, args.people) if person in folds]
-    say = lambda text: print(text, file=sys.stderr, flush=True)  # noqa: E731
-    people = screen_cohort(volumes, folds, args.work or args.model.parent / "calibration-passes", args.device, say)
-    if args.cross is not None:
-        args.cross.mkdir(parents=True, exist_ok=True)
-        names = sorted({one.person for one in people})
-        for name in names:
-            folder = args.cross / name
-            shutil.copytree(folds[name], folder, dirs_exist_ok=True)
-            say(f"without {name}")
-            others = [one for one in people if one.person != name]
-            install(fit(others, say), folder, others)
-        with open(args.cross / "folds.csv", "w", newline="", encoding="utf-8") as handle:
-            csv.writer(handle).writerows([("person", "model"), *((name, name) for name in names)])
-    calibration = fit(people, say)
-    install(calibration, args.model, people)
-    values = "auto +{:.2f} and -{:.2f}, sensitive +{:.2f} and -{:.2f}, for one sign alone +{:.2f} or -{:.2f}".format(
-        *calibration.threshold, *calibration.sensitive, *calibration.one_sided
-    )
-    print(f"calibrated {args.model} with {calibration.people} people: thresholds {values}")
-    return 0

@@ -1,4 +1,4 @@
-"""Healthy volumes on the model grid, prepared once and kept beside the run."""
+"""Subjects on the model grid, prepared once and kept in the run's folder."""
 
 from __future__ import annotations
 
@@ -8,39 +8,43 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from scipy import ndimage
 from torch import Tensor
 
-from ..datasets.cohort import load_subject, mask_of, naming
+from ..datasets.cohort import CohortSubject, load_subject, naming
 from ..io.atomic import atomic_write
-from ..preprocessing.model_grid import RESOLUTION_MM, prepare
+from ..preprocessing.model_grid import RESOLUTION_MM, PreparedSubject, prepare
 from ..preprocessing.template import BRAIN_PROBABILITY, Template, TemplatePriors
 from ..preprocessing.template_warping import LEVELS, SMOOTHING_VOXELS, UPDATE_SMOOTHING_VOXELS
 
 RIM_MM = 3.0
-"""FA this near to the brain's edge is mostly noise."""
+"""FA nearer than this to the brain's edge is mostly noise."""
 RIM_WEIGHT = 0.1
 OUTSIDE_WEIGHT = 0.02
 STORED = ("fa", "brain", "prior_fa", "prior_white_matter", "prior_brain")
+"""Arrays of a cache entry, float16 (X, Y, Z)."""
 
 
 @dataclass(frozen=True)
 class TrainingSubject:
-    """One volume on the model grid.
+    """One FA map on the model grid.
 
     Attributes
     ----------
-    name, person
-        Volumes of one person never stand on both sides of a split.
+    name
+        File name of the map.
+    person
+        Who it is of.
     fa
-        FA in [0, 1], float32 tensor (X, Y, Z).
+        FA in [0, 1], float32 (X, Y, Z).
     weight
-        What an error costs at each voxel: 1 in the brain, less at its rim, little outside.
-    prior
-        The template's priors bent to this brain.
+        What an error costs at each voxel, float32 (X, Y, Z): 1 in the brain, less at its rim, little outside.
+    priors
+        The template's priors warped to this brain.
     """
 
     name: str
@@ -51,53 +55,94 @@ class TrainingSubject:
 
 
 def prepare_subjects(
-    volumes: list[tuple[str, Path]], template: Template, cache: Path, report: Callable[[str], None] = print
+    subjects: list[CohortSubject], template: Template, cache: Path, report: Callable[[str], None] = print
 ) -> list[TrainingSubject]:
-    """Register and resample every volume, or read it from *cache* when nothing has changed.
+    """Register every FA map and resample it to the model grid, or read the result of an earlier call.
 
-    Several processes may share a cache.  Raises ``FAError('bad-input')``, which names the file.
+    Parameters
+    ----------
+    subjects
+        FA maps of a cohort.
+    template
+        On the model grid.
+    cache
+        Folder for the results, which several processes may share. An entry is used while the map, its mask, the
+        template and the settings of the registration are those that it was made with.
+    report
+        Called with a line for every map that is registered.
+
+    Raises
+    ------
+    FAError
+        ``bad-input``, with the file's name, when a map cannot be used.
     """
     cache.mkdir(parents=True, exist_ok=True)
-    subjects = []
-    for number, (person, path) in enumerate(volumes, 1):
-        entry = cache / f"{path.name.split('.nii')[0]}.npz"
-        key = _key(path, template)
-        found = _read(entry, key)
-        if found is None:
-            volume, brain = load_subject(path)
-            with naming(path):
-                prepared = prepare(volume, template, brain)
-            priors = prepared.grid.priors
-            found = [
-                a.astype(np.float16)
-                for a in (prepared.fa, prepared.brain, priors.fa, priors.white_matter, priors.brain)
-            ]
-            with atomic_write(entry, unique_suffix=".npz") as temporary:
-                np.savez_compressed(temporary, key=key, **dict(zip(STORED, found, strict=True)))
-            report(
-                f"prepared {number}/{len(volumes)} {path.name}: correlation {prepared.grid.alignment.correlation:.2f}"
-            )
-        fa, brain, *priors = (array.astype(np.float32) for array in found)
-        subjects.append(
-            TrainingSubject(
-                path.name,
-                person,
-                torch.from_numpy(fa),
-                torch.from_numpy(error_weight(brain > BRAIN_PROBABILITY, template.fa.spacing[0])),
-                TemplatePriors(*priors),
-            )
-        )
-    return subjects
+    prepared = []
+    for number, subject in enumerate(subjects, 1):
+        entry = cache / f"{subject.path.name.split('.nii')[0]}.npz"
+        key = _key(subject, template)
+        arrays = _read(entry, key)
+        if arrays is None:
+            one, correlation = _register(subject, template)
+            arrays = _arrays(one)
+            _write(entry, key, arrays)
+            report(f"prepared {number}/{len(subjects)} {subject.path.name}: correlation {correlation:.2f}")
+        prepared.append(_training_subject(subject, arrays, template.fa.spacing[0]))
+    return prepared
 
 
 def error_weight(brain: np.ndarray, spacing_mm: float) -> np.ndarray:
-    """:attr:`TrainingSubject.weight` of a boolean brain mask."""
+    """:attr:`TrainingSubject.weight` of a brain.
+
+    Parameters
+    ----------
+    brain
+        Brain mask, bool (X, Y, Z).
+    spacing_mm
+        Voxel size, the same along all axes.
+
+    Returns
+    -------
+    ndarray of float32, shape (X, Y, Z)
+        1 deeper than :data:`RIM_MM`, :data:`RIM_WEIGHT` in the rim, :data:`OUTSIDE_WEIGHT` outside.
+
+    Examples
+    --------
+    >>> brain = np.zeros((9, 9, 9), bool)
+    >>> brain[1:8, 1:8, 1:8] = True
+    >>> [round(float(weight), 2) for weight in error_weight(brain, 2.0)[4, 4, :4]]
+    [0.02, 0.1, 1.0, 1.0]
+    """
     depth = ndimage.distance_transform_edt(brain, sampling=spacing_mm)
     return np.where(depth > RIM_MM, 1.0, np.where(brain, RIM_WEIGHT, OUTSIDE_WEIGHT)).astype(np.float32)
 
 
-def _key(path: Path, template: Template) -> str:
-    files = [(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in (path, mask_of(path)) if p.is_file()]
+def _register(subject: CohortSubject, template: Template) -> tuple[PreparedSubject, float]:
+    """The subject on the model grid, and its correlation with the template."""
+    volume, brain = load_subject(subject)
+    with naming(subject.path):
+        prepared = prepare(volume, template, brain)
+    return prepared, prepared.grid.alignment.correlation
+
+
+def _arrays(prepared: PreparedSubject) -> list[np.ndarray]:
+    """:data:`STORED` of a subject."""
+    priors = prepared.grid.priors
+    arrays = (prepared.fa, prepared.brain, priors.fa, priors.white_matter, priors.brain)
+    return [array.astype(np.float16) for array in arrays]
+
+
+def _training_subject(subject: CohortSubject, arrays: list[np.ndarray], spacing_mm: float) -> TrainingSubject:
+    fa, brain, *priors = (array.astype(np.float32) for array in arrays)
+    weight = error_weight(brain > BRAIN_PROBABILITY, spacing_mm)
+    return TrainingSubject(
+        subject.path.name, subject.person, torch.from_numpy(fa), torch.from_numpy(weight), TemplatePriors(*priors)
+    )
+
+
+def _key(subject: CohortSubject, template: Template) -> str:
+    """Hash of everything that decides an entry; times of files stand for their contents."""
+    files = [(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in (subject.path, subject.mask) if p is not None]
     grid = (
         template.sha256,
         template.fa.shape,
@@ -110,6 +155,12 @@ def _key(path: Path, template: Template) -> str:
     return hashlib.sha256(repr((files, grid)).encode()).hexdigest()
 
 
+def _write(entry: Path, key: str, arrays: list[np.ndarray]) -> None:
+    content: dict[str, Any] = {"key": key, **dict(zip(STORED, arrays, strict=True))}
+    with atomic_write(entry, unique_suffix=".npz") as temporary:
+        np.savez_compressed(temporary, **content)
+
+
 def _read(entry: Path, key: str) -> list[np.ndarray] | None:
     if not entry.is_file():
         return None
@@ -117,4 +168,4 @@ def _read(entry: Path, key: str) -> list[np.ndarray] | None:
         with np.load(entry, allow_pickle=False) as stored:
             return [stored[name] for name in STORED] if str(stored["key"]) == key else None
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
-        return None  # damaged: made again
+        return None  # a damaged entry is made again

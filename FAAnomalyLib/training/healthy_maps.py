@@ -11,7 +11,7 @@ import numpy as np
 from ..anomaly.residual_maps import MapKey
 from ..anomaly.robust_statistics import LocationScale
 from ..anomaly.screening import Screening, residual_and_variance, screen
-from ..datasets.cohort import load_subject, naming
+from ..datasets.cohort import CohortSubject, load_subject, naming
 from ..errors import FAError
 from ..inpainting.fusion import Inpainted
 from ..inpainting.pass_planning import passes_identity, whole_brain_passes
@@ -54,11 +54,11 @@ class HealthySubject:
     subject_scale: dict[MapKey, LocationScale]
 
     @classmethod
-    def of(cls, path: Path, person: str, prepared: PreparedSubject, screening: Screening) -> HealthySubject:
+    def of(cls, subject: CohortSubject, prepared: PreparedSubject, screening: Screening) -> HealthySubject:
         """What a calibration needs of a screening."""
         return cls(
-            path.name,
-            person,
+            subject.path.name,
+            subject.person,
             prepared,
             prepared.inpainted_on_native(screening.inpainted.covered),
             screening.analysed,
@@ -72,14 +72,14 @@ class HealthySubject:
 
 
 def screen_cohort(
-    volumes: list[tuple[str, Path]], folds: dict[str, Path], work: Path, device: str, report: Callable[[str], None]
+    subjects: list[CohortSubject], folds: dict[str, Path], work: Path, device: str, report: Callable[[str], None]
 ) -> list[HealthySubject]:
-    """Register and inpaint every volume with its person's model, as a detection with default options does.
+    """Register and inpaint every subject with its person's model, as a detection with default options does.
 
     Parameters
     ----------
-    volumes
-        Person and FA map.
+    subjects
+        FA maps of a cohort.
     folds
         Person -> folder of a model that was not trained on the person.
     work
@@ -87,7 +87,7 @@ def screen_cohort(
     device
         As in :class:`~FAAnomalyLib.request.DetectRequest`.
     report
-        Called with a line of text for every volume.
+        Called with a line of text for every subject.
 
     Raises
     ------
@@ -96,32 +96,32 @@ def screen_cohort(
     """
     request = DetectRequest(device=device)
     models: dict[Path, LoadedModel] = {}
-    subjects = []
-    for number, (person, path) in enumerate(volumes, 1):
-        folder = folds[person]
+    screened = []
+    for number, subject in enumerate(subjects, 1):
+        folder = folds[subject.person]
         if folder not in models:
             models[folder] = open_model(str(folder), device, calibrated=False)
         loaded = models[folder]
-        _check_not_trained_on(loaded, folder, person, [other.name for owner, other in volumes if owner == person])
-        with naming(path):
-            volume, brain = load_subject(path)
+        _check_not_trained_on(loaded, folder, [one for one in subjects if one.person == subject.person])
+        volume, brain = load_subject(subject)
+        with naming(subject.path):
             prepared = prepare(volume, loaded.template, brain)
         by_size = _inpainted(prepared, loaded, request, work)
         screening = screen(prepared, by_size)
-        subjects.append(HealthySubject.of(path, person, prepared, screening))
+        screened.append(HealthySubject.of(subject, prepared, screening))
         error = residual_and_variance(prepared.fa, by_size[max(by_size)]).values[screening.analysed].std()
-        report(f"looked at {number}/{len(volumes)} {path.name}: error in 40 mm holes {float(error):.4f} FA")
-    return subjects
+        report(f"looked at {number}/{len(subjects)} {subject.path.name}: error in 40 mm holes {float(error):.4f} FA")
+    return screened
 
 
-def _check_not_trained_on(loaded: LoadedModel, folder: Path, person: str, files: list[str]) -> None:
-    """Another volume of the same person counts, too."""
-    seen = sorted(set(files) & trained_on(loaded.model.manifest))
+def _check_not_trained_on(loaded: LoadedModel, folder: Path, subjects: list[CohortSubject]) -> None:
+    """Raise ``FAError('bad-request')`` for a model that was trained on any of one person's *subjects*."""
+    seen = sorted({subject.path.name for subject in subjects} & trained_on(loaded.model.manifest))
     if seen:
         raise FAError(
             "bad-request",
             f"The model in {folder} was trained on {seen[0]}",
-            f"it is of {person}",
+            f"it is of {subjects[0].person}",
             "Calibrate with a model that has not seen the person",
         )
 

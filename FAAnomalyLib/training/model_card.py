@@ -1,12 +1,21 @@
-"""The model card that a training run can write by itself; its author completes it."""
+"""The model card of a training run, which its author completes."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 
-def write_card(folder: Path, manifest: dict) -> None:
-    """Write ``MODEL_CARD.md``: data, people, training, and what nobody has measured yet."""
+def write_card(folder: Path, manifest: dict[str, Any]) -> None:
+    """Write ``MODEL_CARD.md``: data, people and training, and which scores have not been measured yet.
+
+    Parameters
+    ----------
+    folder
+        Model folder.
+    manifest
+        With ``network``, ``template_sha256`` and ``training``.
+    """
     training = manifest["training"]
     held_out = ", ".join(training["held_out"]) or "nobody"
     lines = [

@@ -1,8 +1,10 @@
-"""What is asked of a network in one training step."""
+"""What a network is trained to do: how an example is made of a subject, and the loss of an answer."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Generator, Tensor, nn
@@ -12,45 +14,93 @@ from ..networks.conditioning import condition
 from .augmentation import augment
 from .cohort_cache import TrainingSubject
 from .mask_sampling import random_hole
+from .recipes import Recipe
 
-WHITE_MATTER_FA = 0.2
-"""Thesis, equation 2.1."""
+THESIS_WHITE_MATTER_FA = 0.2
+"""FA above which a voxel is white matter: thesis, equation 2.1."""
+TEMPLATE_PERSON = "template"
+"""A person of this name in the people's table is a population average, which is smoother than a person's map."""
+
+
+class Objective(Protocol):
+    """What training asks of a kind of network; one is registered for each kind in :data:`OBJECTIVES`.
+
+    Attributes
+    ----------
+    fills_holes
+        Whether the network fills holes in one evaluation, so that the error on held-out subjects can be measured with
+        :func:`~FAAnomalyLib.training.validation.held_out_errors`.
+    """
+
+    fills_holes: ClassVar[bool]
+
+    def optimizer(self, parameters: Iterable[nn.Parameter], learning_rate: float) -> torch.optim.Optimizer:
+        """The optimiser to train with."""
+
+    def example(self, subject: TrainingSubject, generator: Generator) -> dict[str, Tensor]:
+        """One random example without batch axis; *generator* is the only source of randomness."""
+
+    def loss(self, network: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Loss of stacked examples to descend, and their mean squared error (detached) for the log; both scalars."""
 
 
 @dataclass
 class HoleObjective:
     """Fill random holes: squared error of v inside them, and a calibrated log-variance.
 
-    Half of the examples are at pure noise, where (zero terminal SNR) the answer is the posterior
-    mean; the rest are spread evenly over the noise levels, so that the network is also a sampler.
+    Half of the examples are at pure noise, where with zero terminal SNR the best answer is the posterior mean. The
+    rest are spread evenly over the noise levels, so that the network is a sampler as well.
 
     Attributes
     ----------
     schedule
         With zero terminal SNR.
     crop
-        Voxels of a training crop; multiples of the network's divisor.
+        Voxels of a training crop, multiples of the network's divisor; None for whole volumes.
     pure_noise
-        Share of examples at pure noise.
+        Share of examples at pure noise, 0 to 1.
     variance_weight
-        Weight of the Gaussian likelihood of the log-variance (residual detached, so that it does
-        not pull on the mean).
+        Weight of the Gaussian likelihood of the log-variance. The residual is detached in it, so that it does not pull
+        on the mean.
+
+    References
+    ----------
+    v-prediction: Salimans and Ho, "Progressive distillation for fast sampling of diffusion models", ICLR 2022.
+    Zero terminal SNR: Lin et al., "Common diffusion noise schedules and sample steps are flawed", WACV 2024.
     """
 
     schedule: NoiseSchedule
     crop: tuple[int, int, int] | None = (56, 64, 56)
     pure_noise: float = 0.5
     variance_weight: float = 0.05
+    fills_holes: ClassVar[bool] = True
+
+    @classmethod
+    def of_recipe(cls, recipe: Recipe) -> HoleObjective:
+        """The objective that *recipe* asks for."""
+        return cls(NoiseSchedule.from_dict(recipe.schedule), recipe.crop)
+
+    def optimizer(self, parameters: Iterable[nn.Parameter], learning_rate: float) -> torch.optim.Optimizer:
+        """AdamW."""
+        return torch.optim.AdamW(parameters, lr=learning_rate, weight_decay=0.01, betas=(0.9, 0.99))
 
     def example(self, subject: TrainingSubject, generator: Generator) -> dict[str, Tensor]:
-        """One random example, without batch axis."""
+        """One random example, without batch axis.
+
+        Returns
+        -------
+        dict
+            ``x`` (1, X, Y, Z): FA scaled to [-1, 1]; ``weight`` (1, X, Y, Z): what an error costs, 0 outside the hole;
+            ``condition`` (C, X, Y, Z): see :func:`~FAAnomalyLib.networks.conditioning.condition`; ``t`` (): step of
+            the schedule; ``noise`` (1, X, Y, Z): standard normal. X, Y, Z are the crop's.
+        """
         drawn = augment(
             subject.fa,
             subject.weight,
             torch.from_numpy(subject.priors.fa),
             torch.from_numpy(subject.priors.white_matter),
             generator,
-            subject.person == "template",
+            subject.person == TEMPLATE_PERSON,
         )
         weight, brain = drawn.weight, drawn.weight > 0.05
         hole = random_hole(brain, generator)
@@ -65,16 +115,17 @@ class HoleObjective:
         last = self.schedule.timesteps - 1
         pure = float(torch.rand((), generator=generator)) < self.pure_noise
         t = last if pure else int(torch.randint(last, (), generator=generator))
-        x, weight, given = x[window][None], (weight * hole)[window][None], given[(slice(None), *window)]
+        x = x[window][None]
         return {
             "x": x,
-            "weight": weight,
-            "condition": given,
+            "weight": (weight * hole)[window][None],
+            "condition": given[:, window[0], window[1], window[2]],
             "t": torch.tensor(t),
             "noise": torch.randn(x.shape, generator=generator),
         }
 
     def _window(self, brain: Tensor, shape: tuple[int, ...], generator: Generator) -> tuple[slice, ...]:
+        """A crop about a random voxel of the brain, moved to lie within the volume."""
         if self.crop is None:
             return (slice(None),) * 3
         voxels = brain.nonzero()
@@ -83,13 +134,13 @@ class HoleObjective:
         return tuple(slice(a, a + n) for a, n in zip(starts, self.crop, strict=True))
 
     def loss(self, network: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Loss to descend, and the mean squared error of v for the log."""
+        """Weighted squared error of v inside the holes plus the likelihood of its variance; and that error alone."""
         x, noise, t, weight = batch["x"], batch["noise"], batch["t"], batch["weight"]
         noisy = self.schedule.q_sample(x, t, noise)
         signal = torch.as_tensor(self.schedule.alpha(t), dtype=torch.float32, device=x.device)
         v, log_variance = network(noisy, signal, batch["condition"])
         squared = (v - self.schedule.v_target(x, noise, t)) ** 2
-        # sigma^2 makes it the error of x0: at low noise v is mostly noise that nothing can predict.
+        # sigma^2 makes it the error of x0: at low noise, v is mostly noise that nothing can predict.
         weight = weight * (1.0 - signal**2)[:, None, None, None, None]
         total = weight.sum().clamp_min(1.0)
         error = (weight * squared).sum() / total
@@ -111,13 +162,30 @@ class ThesisObjective:
 
     schedule: NoiseSchedule
     conditional: bool
+    fills_holes: ClassVar[bool] = False
+
+    @classmethod
+    def of_recipe(cls, recipe: Recipe) -> ThesisObjective:
+        """The objective that *recipe* asks for."""
+        return cls(NoiseSchedule.from_dict(recipe.schedule), recipe.network["conditional"])
+
+    def optimizer(self, parameters: Iterable[nn.Parameter], learning_rate: float) -> torch.optim.Optimizer:
+        """Adam."""
+        return torch.optim.Adam(parameters, lr=learning_rate)
 
     def example(self, subject: TrainingSubject, generator: Generator) -> dict[str, Tensor]:
-        """One example without augmentation, as in section 2.4."""
+        """One example without augmentation, as in section 2.4.
+
+        Returns
+        -------
+        dict
+            ``x`` (1, X, Y, Z): FA scaled to [-1, 1]; ``white_matter`` (1, X, Y, Z): 0 or 1; ``t`` (): step of the
+            schedule; ``noise`` (1, X, Y, Z): standard normal.
+        """
         x = 2.0 * subject.fa[None] - 1.0
         return {
             "x": x,
-            "white_matter": (subject.fa[None] > WHITE_MATTER_FA).float(),
+            "white_matter": (subject.fa[None] > THESIS_WHITE_MATTER_FA).float(),
             "t": torch.randint(self.schedule.timesteps, (), generator=generator),
             "noise": torch.randn(x.shape, generator=generator),
         }
@@ -128,3 +196,10 @@ class ThesisObjective:
         mask = batch["white_matter"] if self.conditional else None
         error = ((network(noisy, batch["t"], mask) - batch["noise"]) ** 2).mean()
         return error, error.detach()
+
+
+OBJECTIVES: dict[str, Callable[[Recipe], Objective]] = {
+    "inpainter": HoleObjective.of_recipe,
+    "thesis": ThesisObjective.of_recipe,
+}
+"""Kind of network (``network["kind"]`` of a recipe) -> what trains it."""

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
-LINEAR = {
+LINEAR: dict[str, Any] = {
     "kind": "linear",
     "timesteps": 1000,
     "parameters": {"beta_start": 1e-4, "beta_end": 0.02, "zero_terminal_snr": False},
 }
-COSINE = {"kind": "cosine", "timesteps": 1000, "parameters": {"zero_terminal_snr": True}}
+COSINE: dict[str, Any] = {"kind": "cosine", "timesteps": 1000, "parameters": {"zero_terminal_snr": True}}
+MODEL_GRID: dict[str, Any] = {"shape": [80, 96, 80], "spacing_mm": 2.0}
+THESIS_GRID: dict[str, Any] = {"shape": [128, 128, 128], "spacing_mm": 1.25}
+THESIS_CONSTANT_STEPS = 15_000
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides a training run but the data.
+    """Everything that decides a training run except data and seed.
 
     Attributes
     ----------
@@ -23,13 +27,16 @@ class Recipe:
         As in a model's manifest.
     grid
         ``shape`` and ``spacing_mm`` of the model grid.
-    steps, batch, learning_rate, warmup
-        AdamW; after the warm-up the rate falls along a cosine, or, with ``decay`` ``thesis``, stays
-        for 15,000 steps and then falls (section 2.4).
+    steps, batch
+        Training steps, and examples in each of them (of each process).
+    learning_rate, warmup, decay
+        Largest learning rate, steps until it is reached, and how it falls afterwards; see :func:`learning_rate`.
     crop
         Training crop in voxels, None for whole volumes.
     average
         Decay of the exponential moving average of the weights, 0 for none.
+    clip
+        Largest norm of the gradient, 0 for no limit.
     """
 
     network: dict[str, Any]
@@ -45,8 +52,25 @@ class Recipe:
     clip: float = 1.0
 
 
-MODEL_GRID = {"shape": [80, 96, 80], "spacing_mm": 2.0}
-THESIS_GRID = {"shape": [128, 128, 128], "spacing_mm": 1.25}
+def learning_rate(recipe: Recipe, step: int) -> float:
+    """Learning rate of a step, counted from 0.
+
+    It rises linearly for ``recipe.warmup`` steps. Then it falls along half a cosine to 0 at ``recipe.steps``, or, with
+    the decay ``thesis``, stays for 15,000 steps and falls as 1 / step (section 2.4: "gradually"; the law is not
+    printed).
+
+    Examples
+    --------
+    >>> rates = [learning_rate(RECIPES["inpainter"], step) for step in (0, 49, 2025, 4000)]
+    >>> [round(rate, 7) for rate in rates]
+    [2e-05, 0.001, 0.0005, 0.0]
+    """
+    if recipe.warmup and step < recipe.warmup:
+        return recipe.learning_rate * (step + 1) / recipe.warmup
+    if recipe.decay == "thesis":
+        return recipe.learning_rate * min(1.0, THESIS_CONSTANT_STEPS / max(step, 1))
+    share = (step - recipe.warmup) / max(recipe.steps - recipe.warmup, 1)
+    return recipe.learning_rate * 0.5 * (1.0 + math.cos(math.pi * min(share, 1.0)))
 
 
 def _thesis(conditional: bool) -> Recipe:
@@ -78,3 +102,4 @@ RECIPES: dict[str, Recipe] = {
     "thesis-conditional": _thesis(True),
     "thesis-unconditional": _thesis(False),
 }
+"""Recipes by the name that ``faanomaly train --recipe`` takes."""

@@ -1,53 +1,86 @@
-"""Make the project's FA template: the symmetric average of registered volumes.
+"""An FA template: the left-right symmetric average of registered FA maps.
 
-Every person counts once, however many volumes there are of them.  The first registration target is
-any FA map in a standard space; each further round registers to the average of the round before and
-bends every brain onto it, so that tracts meet tracts and stay sharp.
+Every person counts once, however many maps there are of them. The first registration target is any FA map in a
+standard space. Each further round registers to the average of the round before and warps every brain onto it, so that
+tracts lie on tracts and stay sharp.
 """
 
 from __future__ import annotations
 
-import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from scipy import ndimage
 
-from ..datasets.cohort import find_volumes, load_subject, naming, split_people
-from ..io.volumes import load_volume, save_volume
-from ..preprocessing.model_grid import PreparedSubject, prepare, symmetric_grid
-from ..preprocessing.template import BRAIN_PROBABILITY, TEMPLATE_FILES, Template, TemplatePriors
+from ..datasets.cohort import CohortSubject, load_subject, naming
+from ..io.volumes import save_volume
+from ..preprocessing.model_grid import PreparedSubject, prepare
+from ..preprocessing.template import BRAIN_PROBABILITY, TEMPLATE_FILES, Template, TemplatePriors, symmetric_grid
 from ..preprocessing.template_warping import warp_template
 from ..volume import Volume
 
 MODEL_SHAPE = (80, 96, 80)
 MODEL_SPACING_MM = 2.0
 MODEL_CENTRE_RAS = (0.0, -16.0, 8.0)
-"""160 x 192 x 160 mm about the brain in MNI space."""
+"""The model grid covers 160 x 192 x 160 mm about the brain in MNI space."""
 WHITE_MATTER_FA = 0.25
+WHITE_MATTER_DEPTH_MM = 4.0
+"""White matter is looked for deeper than this below the brain's noisy edge."""
 MIN_VIEW = 0.9
-"""A volume that shows less of the template's brain is averaged as it lies: its cut faces would be bent."""
+"""A map that shows less of the template's brain than this share is not warped: its cut faces would be bent."""
 
 
-def make_template(volumes: list[tuple[str, Path]], target: Volume, rounds: int = 3, report=print) -> Template:
-    """Average registered volumes; see the module's text.
+def make_template(
+    subjects: list[CohortSubject], target: Volume, rounds: int = 3, report: Callable[[str], None] = print
+) -> Template:
+    """Average registered FA maps.
 
-    *target* may lie on any grid of a standard space: it is resampled to the model grid first.
+    Parameters
+    ----------
+    subjects
+        Healthy people's FA maps.
+    target
+        First registration target: an FA map in [0, 1] in a standard space, on any grid.
+    rounds
+        Number of registrations and averages.
+    report
+        Called with a line for every registration.
+
+    Returns
+    -------
+    Template
+        On the model grid, 80 x 96 x 80 voxels of 2 mm.
+
+    Raises
+    ------
+    FAError
+        ``bad-input``, with the file's name, when a map cannot be used.
     """
     template = _first_target(target)
-    subjects = [(person, *load_subject(path)) for person, path in volumes]
+    loaded = [load_subject(subject) for subject in subjects]
     for number in range(rounds):
-        members: dict[str, list[PreparedSubject]] = {}
-        for (person, volume, brain), (_, path) in zip(subjects, volumes, strict=True):
-            with naming(path):
+        by_person: dict[str, list[PreparedSubject]] = {}
+        for subject, (volume, brain) in zip(subjects, loaded, strict=True):
+            with naming(subject.path):
                 prepared = prepare(volume, template, brain)
-            report(f"round {number + 1}: {path.name}: correlation {prepared.grid.alignment.correlation:.3f}")
-            members.setdefault(person, []).append(prepared)
-        template = _average(list(members.values()), template, warped=number > 0)
+            correlation = prepared.grid.alignment.correlation
+            report(f"round {number + 1}: {subject.path.name}: correlation {correlation:.3f}")
+            by_person.setdefault(subject.person, []).append(prepared)
+        template = _average(list(by_person.values()), template, warped=number > 0)
     return template
 
 
+def save_template(template: Template, folder: Path) -> None:
+    """Write :data:`~FAAnomalyLib.preprocessing.template.TEMPLATE_FILES`, rounded to three decimals."""
+    folder.mkdir(parents=True, exist_ok=True)
+    priors = template.priors
+    for name, array in zip(TEMPLATE_FILES, (priors.fa, priors.white_matter, priors.brain), strict=True):
+        save_volume(template.fa.with_data((np.round(array * 1000) / 1000).astype(np.float32)), folder / name)
+
+
 def _first_target(target: Volume) -> Template:
+    """A symmetric template of one FA map."""
     affine = symmetric_grid(MODEL_SHAPE, MODEL_SPACING_MM, MODEL_CENTRE_RAS)
     step = np.linalg.inv(target.affine) @ affine
     fa = ndimage.affine_transform(target.data, step[:3, :3], step[:3, 3], output_shape=MODEL_SHAPE, order=1)
@@ -57,60 +90,32 @@ def _first_target(target: Volume) -> Template:
 
 
 def _average(people: list[list[PreparedSubject]], template: Template, warped: bool) -> Template:
-    seen = np.zeros(MODEL_SHAPE)
-    total = np.zeros((3, *MODEL_SHAPE))
+    """The symmetric mean of people, each the mean of their maps; *warped* onto *template* or as registered."""
+    view_sum = np.zeros(MODEL_SHAPE)
+    prior_sum = np.zeros((3, *MODEL_SHAPE))
     brain = template.priors.brain > BRAIN_PROBABILITY
-    for volumes in people:
-        for prepared in volumes:
+    for maps in people:
+        for prepared in maps:
             # A cut field of view says nothing about what lies beyond it.
             view = prepared.grid.to_model(np.ones(prepared.grid.native.shape), order=1) > 0.99
-            own = _own_prior(prepared)
+            priors = _subject_priors(prepared)
             if warped and view[brain].mean() > MIN_VIEW:
-                own = warp_template(own, template.priors.fa, prepared.grid.spacing_mm)
-            share = view / len(volumes)
-            seen += share
-            total += share * np.stack([own.fa, own.white_matter, own.brain])
+                priors = warp_template(priors, template.priors.fa, prepared.grid.spacing_mm)
+            share = view / len(maps)
+            view_sum += share
+            prior_sum += share * np.stack([priors.fa, priors.white_matter, priors.brain])
     means = []
-    for mean, sigma in zip(total / np.maximum(seen, 1e-6), (0.0 if warped else 0.5, 0.5, 0.7), strict=True):
+    for mean, sigma in zip(prior_sum / np.maximum(view_sum, 1e-6), (0.0 if warped else 0.5, 0.5, 0.7), strict=True):
         mean = ndimage.gaussian_filter((mean + mean[::-1]) / 2, sigma)
         means.append(np.clip(mean, 0.0, 1.0).astype(np.float32))
-    fa_mean, white_mean, brain_mean = means
-    fa_mean = np.where(brain_mean > 0.05, fa_mean, 0.0).astype(np.float32)
-    return Template(Volume(fa_mean, template.fa.affine), TemplatePriors(fa_mean, white_mean, brain_mean))
+    fa, white_matter, brain_probability = means
+    fa = np.where(brain_probability > 0.05, fa, 0.0).astype(np.float32)
+    return Template(Volume(fa, template.fa.affine), TemplatePriors(fa, white_matter, brain_probability))
 
 
-def _own_prior(prepared: PreparedSubject) -> TemplatePriors:
-    """One brain in the shape of a prior: its FA, its white matter off the noisy edge, its mask."""
+def _subject_priors(prepared: PreparedSubject) -> TemplatePriors:
+    """One brain's FA, white matter and mask, in the form of template priors."""
     smooth = ndimage.gaussian_filter(prepared.fa, 0.6)
-    inner = ndimage.distance_transform_edt(prepared.brain, sampling=MODEL_SPACING_MM) > 4.0
-    return TemplatePriors(
-        prepared.fa, ((smooth > WHITE_MATTER_FA) & inner).astype(np.float32), prepared.brain.astype(np.float32)
-    )
-
-
-def save_template(template: Template, folder: Path) -> None:
-    """Write :data:`~FAAnomalyLib.preprocessing.template.TEMPLATE_FILES`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, array in zip(
-        TEMPLATE_FILES, (template.priors.fa, template.priors.white_matter, template.priors.brain), strict=True
-    ):
-        save_volume(template.fa.with_data((np.round(array * 1000) / 1000).astype(np.float32)), folder / name)
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of ``faanomaly template``."""
-    parser.add_argument("data", type=Path, help="folder of healthy FA maps (NAME_FA.nii.gz, NAME_mask.nii.gz)")
-    parser.add_argument("-o", "--output", type=Path, required=True, help="folder for the template")
-    parser.add_argument("--target", type=Path, required=True, help="first registration target, an FA map in MNI space")
-    parser.add_argument("--people", type=Path, help="CSV with the columns file,person")
-    parser.add_argument("--hold-out", action="append", default=[], metavar="PERSON", help="leave a person out")
-    parser.add_argument("--rounds", type=int, default=3, help="registration rounds (default 3)")
-
-
-def run(args: argparse.Namespace) -> int:
-    """``faanomaly template``."""
-    volumes, _ = split_people(find_volumes(args.data, args.people), args.hold_out)
-    template = make_template(volumes, load_volume(args.target)[0], args.rounds)
-    save_template(template, args.output)
-    print(f"template of {len({p for p, _ in volumes})} people in {args.output}, sha256 {template.sha256[:12]}")
-    return 0
+    depth = ndimage.distance_transform_edt(prepared.brain, sampling=MODEL_SPACING_MM)
+    white_matter = (smooth > WHITE_MATTER_FA) & (depth > WHITE_MATTER_DEPTH_MM)
+    return TemplatePriors(prepared.fa, white_matter.astype(np.float32), prepared.brain.astype(np.float32))

@@ -1,6 +1,8 @@
-"""The error on people who are not trained on, during training."""
+"""The error on held-out subjects, measured during training."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -12,20 +14,36 @@ from ..preprocessing.template import WHITE_MATTER_PROBABILITY
 from .cohort_cache import TrainingSubject
 
 MASK_SIZE = 16
-"""20 mm holes, the thesis' choice."""
+"""Edge of a hole in voxels of 1.25 mm: 20 mm, the thesis' choice."""
 
 
-def roaming_error(
+def held_out_errors(
     network: nn.Module,
     subjects: list[TrainingSubject],
-    spacing_mm: tuple[float, float, float],
+    spacing_mm: Sequence[float],
     device: torch.device,
     dtype: torch.dtype,
 ) -> list[float]:
-    """Root mean squared error in FA inside white matter, bias removed, of one whole roaming pass a subject.
+    """Inpaint each subject's whole brain once and measure the error in white matter.
 
-    White matter is the prior's, off the brain's noisy rim (full :attr:`TrainingSubject.weight`): voxels chosen
-    by their own FA would favour high noise.
+    White matter is the template prior's, off the brain's noisy rim (where :attr:`TrainingSubject.weight` is 1):
+    voxels selected by their own FA would favour high noise.
+
+    Parameters
+    ----------
+    network
+        A hole-trained network in evaluation mode on *device*.
+    subjects
+        On the model grid.
+    spacing_mm
+        Voxel size of the model grid along x, y, z.
+    device, dtype
+        Where the network computes, and the number format of its convolutions.
+
+    Returns
+    -------
+    list of float
+        For each subject the standard deviation of its residual in FA: the root mean squared error without bias.
     """
     errors = []
     signal = torch.zeros(1, device=device)
@@ -33,16 +51,16 @@ def roaming_error(
         priors = subject.priors
         prior_fa = torch.from_numpy(2.0 * priors.fa - 1.0)[None, None].to(device)
         white = torch.from_numpy(priors.white_matter)[None, None].to(device)
-        brain = subject.weight.numpy() >= 0.1
+        weight = subject.weight.numpy()
         x = (2.0 * subject.fa - 1.0)[None, None].to(device)
         noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(0)).to(device)
         residuals = []
-        for one in plan(brain, MASK_SIZE, spacing_mm, shift_count=1):
-            hole = torch.from_numpy(one.hole)[None, None].float().to(device)
+        for one_pass in plan(weight >= 0.1, MASK_SIZE, spacing_mm, shift_count=1):
+            hole = torch.from_numpy(one_pass.hole)[None, None].float().to(device)
             with torch.inference_mode(), torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32):
                 v, _ = network(noise, signal, condition(x, hole, prior_fa, white))
-            analysed = one.hole & (priors.white_matter > WHITE_MATTER_PROBABILITY) & (subject.weight.numpy() >= 1.0)
+            analysed = one_pass.hole & (priors.white_matter > WHITE_MATTER_PROBABILITY) & (weight >= 1.0)
+            # From pure noise the prediction of x0 is -v; x is 2 FA - 1.
             residuals.append(((x + v).cpu().numpy()[0, 0] / 2.0)[analysed])
-        residual = np.concatenate(residuals)
-        errors.append(float(residual.std()))
+        errors.append(float(np.concatenate(residuals).std()))
     return errors

@@ -1,10 +1,10 @@
-"""What would other thresholds find, and at what price? Draw the free-response curves of ``faanomaly evaluate``.
+"""FROC curves of ``faanomaly evaluate``: sensitivity against false-positive regions at other thresholds.
 
     python Testing/Benchmarks/froc_plot.py OUT/evaluation.json ... -o froc.png
 
-One line for each kind of anomaly, both signs together: share found against false regions a brain, from the
-highest |z| to the lowest; beyond four false regions a brain nothing is drawn.  Lesion shapes have another one, where
-decreases alone are looked for.  The table says both at each |z|.
+One line for each kind of anomaly, both signs together: lesion-wise sensitivity against false-positive regions a brain,
+from the highest |z| to the lowest; beyond four false positives a brain nothing is drawn.  Lesion shapes have a second
+line, where only decreases are reported.  The printed table has both numbers at each |z|.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from chart import COLOURS, Chart
 
 from FAAnomalyLib.evaluation.cases import LESION
 from FAAnomalyLib.evaluation.rows import FAANOMALY, ONE_SIDED
-from FAAnomalyLib.evaluation.tables.cells import anomaly_words, change_words
+from FAAnomalyLib.evaluation.tables.formats import describe_anomaly, describe_change
 
-MOST = 4
+MAX_FALSE_POSITIVES = 4
 
 
 def main() -> None:
@@ -27,40 +27,44 @@ def main() -> None:
     parser.add_argument("evaluation", type=Path, nargs="+")
     parser.add_argument("-o", "--output", type=Path, required=True)
     args = parser.parse_args()
-    cells = [
-        cell
+    entries = [
+        entry
         for path in args.evaluation
-        for cell in json.loads(path.read_text())["planted"]
-        if cell.get("free_response") and (cell["method"] == FAANOMALY or cell["kind"] == LESION)
+        for entry in json.loads(path.read_text())["planted"]
+        if entry.get("free_response") and (entry["method"] == FAANOMALY or entry["kind"] == LESION)
     ]
-    paired = {what(cell) for cell in cells if cell["signs"] == "both"}
-    cells = [cell for cell in cells if cell["signs"] == "both" or what(cell) not in paired]
-    if not cells:
+    paired = {without_sign(entry) for entry in entries if entry["signs"] == "both"}
+    entries = [entry for entry in entries if entry["signs"] == "both" or without_sign(entry) not in paired]
+    if not entries:
         parser.error(f"no free-response curve in {', '.join(map(str, args.evaluation))}")
-    cells.sort(key=lambda cell: -cell["free_response"][0]["found"]["mean"])
+    entries.sort(key=lambda entry: -entry["free_response"][0]["found"]["mean"])
     chart = Chart(
-        "Found at other thresholds",
-        "false regions a brain",
-        "share found",
-        [(n, str(n)) for n in range(MOST + 1)],
+        "Detection at other thresholds",
+        "false-positive regions a brain",
+        "lesion-wise sensitivity",
+        [(n, str(n)) for n in range(MAX_FALSE_POSITIVES + 1)],
         [(n / 5, f"{20 * n} %") for n in range(6)],
         legend=0.75,
     )
-    levels = [point["z"] for point in cells[0]["free_response"]]
-    print("|z| beyond:", *(f"{level:g}" for level in levels), sep="\t")
-    for number, cell in enumerate(cells):
-        one_sided = ", decreases alone" if cell["method"] == ONE_SIDED["decreased"] else ""
-        words = f"{anomaly_words(cell)}, {change_words(cell)}{one_sided}"
-        points = [(point["false_regions"]["mean"], point["found"]["mean"]) for point in cell["free_response"]]
-        chart.line([point for point in reversed(points) if point[0] <= MOST], COLOURS[number % len(COLOURS)], words)
-        print(words, *(f"{found:.2f} ({false:.1f})" for false, found in points), sep="\t")
+    thresholds = [point["z"] for point in entries[0]["free_response"]]
+    print("|z| beyond:", *(f"{z:g}" for z in thresholds), sep="\t")
+    for number, entry in enumerate(entries):
+        one_sided = ", decreases alone" if entry["method"] == ONE_SIDED["decreased"] else ""
+        words = f"{describe_anomaly(entry)}, {describe_change(entry)}{one_sided}"
+        points = [(point["false_regions"]["mean"], point["found"]["mean"]) for point in entry["free_response"]]
+        chart.line(
+            [point for point in reversed(points) if point[0] <= MAX_FALSE_POSITIVES],
+            COLOURS[number % len(COLOURS)],
+            words,
+        )
+        print(words, *(f"{sensitivity:.2f} ({false:.1f})" for false, sensitivity in points), sep="\t")
     chart.finished().save(args.output, optimize=True)
     print(f"{args.output} written")
 
 
-def what(cell: dict) -> tuple[str, int, float]:
+def without_sign(entry: dict) -> tuple[str, int, float]:
     """The anomaly without its sign."""
-    return cell["kind"], cell["diameter"], abs(cell["change"])
+    return entry["kind"], entry["diameter"], abs(entry["change"])
 
 
 if __name__ == "__main__":

@@ -1,10 +1,9 @@
-"""Error of one-step filling on somebody who was not trained on, beside what needs no network.
+"""Error of one-step inpainting in a person the model was not trained on, beside fills that need no network.
 
     python Testing/Benchmarks/held_out_error.py FA.nii.gz [--brain-mask MASK.nii.gz] [--model NAME|DIR]
 
-A whole roaming pass (8 interleaved passes of 20 mm holes) over one healthy brain.  The error is taken
-inside the registered white-matter prior, away from the brain's edge: voxels chosen by their own FA
-would favour high noise.
+Eight interleaved passes of 20 mm holes cover one healthy brain.  The error is taken inside the warped
+white-matter prior, away from the brain's edge: voxels chosen by their own FA would favour high noise.
 """
 
 from __future__ import annotations
@@ -16,16 +15,18 @@ from pathlib import Path
 import numpy as np
 
 from FAAnomalyLib.anomaly.screening import analysis_mask
-from FAAnomalyLib.evaluation.baselines.harmonic import Harmonic
-from FAAnomalyLib.evaluation.baselines.linear_estimate import LinearEstimate
-from FAAnomalyLib.evaluation.baselines.mean_white_matter import MeanWhiteMatter
-from FAAnomalyLib.evaluation.baselines.template import Template as TemplateFit
+from FAAnomalyLib.evaluation.baselines.baseline_fill import BaselineFill
+from FAAnomalyLib.evaluation.baselines.harmonic_fill import HarmonicFill
+from FAAnomalyLib.evaluation.baselines.linear_fill import LinearFill
+from FAAnomalyLib.evaluation.baselines.mean_fill import MeanFill
+from FAAnomalyLib.evaluation.baselines.template_fill import TemplateFill
 from FAAnomalyLib.inpainting.masks import plan
 from FAAnomalyLib.inpainting.volume_inpainter import Sampling
 from FAAnomalyLib.io.volumes import load_volume
-from FAAnomalyLib.pipeline.loaded_model import open_model
+from FAAnomalyLib.pipeline.loaded_model import LoadedModel, open_model
 from FAAnomalyLib.preprocessing.fa_validation import validate_brain_mask, validate_fa
-from FAAnomalyLib.preprocessing.model_grid import prepare
+from FAAnomalyLib.preprocessing.model_grid import PreparedSubject, prepare
+from FAAnomalyLib.preprocessing.template import TemplatePriors
 
 NETWORK = "hole-trained network, one step"
 LINEAR = "its linear estimate alone, no network"
@@ -40,63 +41,76 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="also write the table here")
     args = parser.parse_args()
 
-    engine = open_model(args.model)
+    model = open_model(args.model)
     volume, _ = validate_fa(load_volume(args.fa)[0])
     brain = validate_brain_mask(load_volume(args.brain_mask)[0], volume) if args.brain_mask else None
-    prepared = prepare(volume, engine.template, brain)
+    table = measure(model, prepare(volume, model.template, brain), args.mask_size)
+    table = {"volume": args.fa.name, "mask_mm": args.mask_size * 1.25, **table}
+    show(table)
+    if args.json:
+        args.json.write_text(json.dumps(table, indent=2) + "\n")
+
+
+def measure(model: LoadedModel, prepared: PreparedSubject, mask_size: int) -> dict:
+    """Errors of the network and of every baseline over the analysis mask."""
     priors, spacing = prepared.grid.priors, prepared.grid.spacing_mm
-    passes = plan(prepared.brain, args.mask_size, (spacing,) * 3, shift_count=1)
+    passes = plan(prepared.brain, mask_size, (spacing,) * 3, shift_count=1)
     covered = np.any([one.hole for one in passes], axis=0)
     analysed = analysis_mask(prepared.brain, priors.white_matter, covered, spacing)
-    methods = {NETWORK: lambda hole: network(engine, prepared.fa, hole, priors)}
-    for title, baseline in (
-        ("registered template, gain and offset fitted", TemplateFit()),
-        ("harmonic fill", Harmonic()),
-        ("mean white matter", MeanWhiteMatter()),
-        (LINEAR, LinearEstimate()),
-    ):
-        methods[title] = lambda hole, baseline=baseline: baseline.fill(prepared.fa, hole, priors)
-    rows = {}
-    for title, fill in methods.items():
+    fills: dict[str, BaselineFill] = {
+        NETWORK: NetworkFill(model),
+        "registered template, gain and offset fitted": TemplateFill(),
+        "harmonic fill": HarmonicFill(),
+        "mean white matter": MeanFill(),
+        LINEAR: LinearFill(),
+    }
+    errors = {}
+    for title, fill in fills.items():
         filled = np.zeros_like(prepared.fa)
         for one in passes:
-            filled[one.hole] = fill(one.hole)[one.hole]
+            filled[one.hole] = fill.fill(prepared.fa, one.hole, priors)[one.hole]
         residual = (prepared.fa - filled)[analysed]
-        rows[title] = {
+        errors[title] = {
             "rmse": float(np.sqrt((residual**2).mean())),
             "rmse_without_bias": float(residual.std()),
             "bias": float(residual.mean()),
         }
-    best = min(r["rmse_without_bias"] for t, r in rows.items() if t not in (NETWORK, LINEAR))
-    ours = rows[NETWORK]["rmse_without_bias"]
-    found = {
-        "volume": args.fa.name,
-        "mask_mm": args.mask_size * 1.25,
+    best = min(row["rmse_without_bias"] for title, row in errors.items() if title not in (NETWORK, LINEAR))
+    return {
         "judged_voxels": int(analysed.sum()),
         "spread_of_fa": float(prepared.fa[analysed].std()),
-        "methods": rows,
-        "below_best_baseline_percent": 100 * (1 - ours / best),
+        "methods": errors,
+        "below_best_baseline_percent": 100 * (1 - errors[NETWORK]["rmse_without_bias"] / best),
     }
+
+
+class NetworkFill:
+    """The model's posterior mean in one step."""
+
+    def __init__(self, model: LoadedModel) -> None:
+        self._inpainter = model.inpainter
+
+    def fill(self, fa: np.ndarray, hole: np.ndarray, priors: TemplatePriors) -> np.ndarray:
+        """FA with the posterior mean in the hole."""
+        mean, _, _ = self._inpainter.fill(fa, hole, Sampling(), priors=priors)
+        filled = fa.copy()
+        filled[hole] = mean
+        return filled
+
+
+def show(table: dict) -> None:
+    """Print the table."""
     print(
-        f"{args.fa.name}: {args.mask_size * 1.25:g} mm holes, {analysed.sum()} voxels of white matter, "
-        f"spread of FA {found['spread_of_fa']:.4f}"
+        f"{table['volume']}: {table['mask_mm']:g} mm holes, {table['judged_voxels']} voxels of white matter, "
+        f"spread of FA {table['spread_of_fa']:.4f}"
     )
     print(f"{'FA':46s} {'RMSE':>8s} {'no bias':>8s} {'bias':>8s}")
-    for title, row in rows.items():
+    for title, row in table["methods"].items():
         print(f"{title:46s} {row['rmse']:8.4f} {row['rmse_without_bias']:8.4f} {row['bias']:+8.4f}")
     print(
-        f"the network is {found['below_best_baseline_percent']:.1f} % below the best of template, harmonic fill and "
+        f"the network is {table['below_best_baseline_percent']:.1f} % below the best of template, harmonic fill and "
         "mean (bias removed)"
     )
-    if args.json:
-        args.json.write_text(json.dumps(found, indent=2) + "\n")
-
-
-def network(engine, fa: np.ndarray, hole: np.ndarray, priors) -> np.ndarray:
-    mean, _, _ = engine.inpainter.fill(fa, hole, Sampling(), priors=priors)
-    filled = fa.copy()
-    filled[hole] = mean
-    return filled
 
 
 if __name__ == "__main__":

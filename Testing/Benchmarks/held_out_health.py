@@ -1,9 +1,9 @@
-"""What untouched brains show that neither model nor calibration knows: regions, spread and tails of z.
+"""Regions, spread and tails of z in healthy brains that neither model nor calibration has seen.
 
     python Testing/Benchmarks/held_out_health.py DATA --people people.csv --folds folds.csv --cross CROSS --work WORK
 
 FOLDS, CROSS and WORK are those of ``faanomaly calibrate DATA --folds FOLDS --people people.csv -o MODEL --cross CROSS
---work WORK``: everybody is judged by the calibration without them, from the passes kept in WORK: regions on
+--work WORK``: everybody is scored by the calibration without them, from the passes kept in WORK: regions on
 the map's own grid, spread and tails of z on the model grid.
 Last come the limits that :data:`FAAnomalyLib.anomaly.calibration.UNCALIBRATED` is a fifth beyond.
 """
@@ -19,7 +19,7 @@ import numpy as np
 from FAAnomalyLib.anomaly.calibration import COMBINATIONS, Calibration
 from FAAnomalyLib.anomaly.calibration_file import load_calibration
 from FAAnomalyLib.anomaly.regions import find_regions, restrict_to_signs
-from FAAnomalyLib.datasets.cohort import find_volumes
+from FAAnomalyLib.datasets.cohort import find_subjects
 from FAAnomalyLib.datasets.folds import read_folds
 from FAAnomalyLib.evaluation.metrics.bootstrap import mean_over_people
 from FAAnomalyLib.models.manifest import read_manifest
@@ -49,13 +49,13 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     args = parser.parse_args()
     folds = read_folds(args.folds)
-    volumes = [(person, path) for person, path in find_volumes(args.data, args.people) if person in folds]
-    everybody = screen_cohort(volumes, folds, args.work, "auto", lambda text: print(text, file=sys.stderr, flush=True))
-    rows = [(one, analysed(one, args.cross / one.person)) for one in everybody]
+    subjects = [subject for subject in find_subjects(args.data, args.people) if subject.person in folds]
+    everybody = screen_cohort(subjects, folds, args.work, "auto", lambda text: print(text, file=sys.stderr, flush=True))
+    rows = [(one, scores_of(one, args.cross / one.person)) for one in everybody]
     print("| map | person | " + " | ".join(SCORES.values()) + " |\n" + "|---" * (len(SCORES) + 2) + "|")
-    for one, found in rows:
-        print(f"| {one.name} | {one.person} | " + " | ".join(f"{found[name]:.3g}" for name in SCORES) + " |")
-    means = [mean_over_people([(one.person, found[name]) for one, found in rows]) for name in SCORES]
+    for one, scores in rows:
+        print(f"| {one.name} | {one.person} | " + " | ".join(f"{scores[name]:.3g}" for name in SCORES) + " |")
+    means = [mean_over_people([(one.person, scores[name]) for one, scores in rows]) for name in SCORES]
     print(
         "| mean over people | | "
         + " | ".join(f"{m['mean']:.3g} [{m['low']:.3g}, {m['high']:.3g}]" for m in means)
@@ -63,12 +63,11 @@ def main() -> None:
     )
     maps = [Calibration().combined(one.maps, one.analysed, one.subject_scale) for one in everybody]
     for name in COMBINATIONS:
-        print(
-            "  {}: {:.1f}, {:.1f}".format(name, *limits_of([found[name] for found in maps], volume_weights(everybody)))
-        )
+        increases, decreases = limits_of([combined[name] for combined in maps], volume_weights(everybody))
+        print(f"  {name}: {increases:.1f}, {decreases:.1f}")
 
 
-def analysed(one: HealthySubject, folder: Path) -> dict[str, float]:
+def scores_of(one: HealthySubject, folder: Path) -> dict[str, float]:
     """:data:`SCORES` of one map by the calibration in *folder*."""
     calibration = load_calibration(folder, read_manifest(folder))
     statistic = calibration.strongest(calibration.combined(one.maps, one.analysed, one.subject_scale))

@@ -1,9 +1,9 @@
 """The same brain stored in several ways must give the same z-map in the world.
 
 A sphere is planted at a seeded place in the white matter of a real FA map; the map is then stored as RAS, LAS, NRRD,
-on a grid turned by 20 degrees and on an anisotropic grid (the last two resampled with cubic splines), each is judged
+on a grid turned by 20 degrees and on an anisotropic grid (the last two resampled with cubic splines), each is scored
 from its file, and its z-map is resampled linearly to the first one's grid. "r brain" counts voxels that only one of
-two judged as z = 0; "r judged" is over the voxels that both judged.
+two analysed as z = 0; "r analysed" is over the voxels that both analysed.
 
 Usage: python orientation.py INPUT_FA [--model NAME|DIR] [--brain-mask MASK] [--seed N]
 """
@@ -87,16 +87,16 @@ def planted(path: Path, mask: Path | None, seed: int) -> tuple[Volume, np.ndarra
 
 def distance(result: Result, truth: np.ndarray) -> tuple[float, float]:
     """From the nearest region of increased FA to the planted centroid, in mm and in voxels of the result's grid."""
-    found = [np.subtract(r.centroid_ras, truth) for r in result.regions if r.sign == "increased"]
-    if not found:
+    offsets = [np.subtract(r.centroid_ras, truth) for r in result.regions if r.sign == "increased"]
+    if not offsets:
         return np.inf, np.inf
-    nearest = min(found, key=np.linalg.norm)
+    nearest = min(offsets, key=np.linalg.norm)
     in_voxels = np.linalg.inv(result.z_map.affine[:3, :3]) @ nearest
     return float(np.linalg.norm(nearest)), float(np.linalg.norm(in_voxels))
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Print the table; 1 when a storage fails the issue's bounds."""
+    """Print the table; 1 when a storage fails the bounds."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("input", type=Path, metavar="INPUT_FA")
     parser.add_argument("--model", default="default", metavar="NAME|DIR")
@@ -112,18 +112,23 @@ def main(argv: list[str] | None = None) -> int:
         return error.exit_status
 
 
-def compare(upright: Volume, truth: np.ndarray, model: str, device: str) -> int:
-    """Judge every storage of *upright* and print how each compares with the first."""
+def storages(upright: Volume) -> dict[str, tuple[Volume, str]]:
+    """The same brain in every storage, and the ending of its file."""
     # Finer than the data along every axis but one: a coarser grid would itself lose resolution.
     finest = float(upright.spacing.min())
     fine, uneven = np.full(3, 0.72 * finest), np.array([0.6, 0.6, 1.0]) * finest
-    stored = {
+    return {
         "RAS": (upright, ".nii.gz"),
         "LAS": (flipped(upright), ".nii.gz"),
         "NRRD": (upright, ".nrrd"),
         "oblique 20 degrees": (regridded(upright, fine, 20.0), ".nii.gz"),
         "anisotropic": (regridded(upright, uneven), ".nii.gz"),
     }
+
+
+def compare(upright: Volume, truth: np.ndarray, model: str, device: str) -> int:
+    """Score every storage of *upright* and print how each compares with the first."""
+    stored = storages(upright)
     print(
         f"Planted: FA +{CHANGE} in a sphere of {RADIUS_MM:g} mm radius, white matter only, centroid at "
         "R {:.1f}, A {:.1f}, S {:.1f} mm".format(*truth)
@@ -142,15 +147,15 @@ def compare(upright: Volume, truth: np.ndarray, model: str, device: str) -> int:
             result = fa.detect(path, model=model, device=device)
             seconds = time.monotonic() - begin
         first = first or result
-        z, known = resampled(result.z_map, first.z_map.shape, first.z_map.affine, 1), first.z_map.data != 0
-        inside, analysed = first.input.data > 0, known & (z != 0)
-        over_brain, over_judged = (
+        z = resampled(result.z_map, first.z_map.shape, first.z_map.affine, 1)
+        inside, analysed = first.input.data > 0, (first.z_map.data != 0) & (z != 0)
+        over_brain, over_analysed = (
             float(np.corrcoef(z[where], first.z_map.data[where])[0, 1]) for where in (inside, analysed)
         )
         mm, voxels = distance(result, truth)
         failed |= not (over_brain > MIN_CORRELATION and voxels <= 1.0)
         print(
-            f"{name:20}{' x '.join(map(str, volume.shape)):>14}{over_brain:9.4f}{over_judged:10.4f}{mm:9.2f}"
+            f"{name:20}{' x '.join(map(str, volume.shape)):>14}{over_brain:9.4f}{over_analysed:10.4f}{mm:9.2f}"
             f"{voxels:13.2f}{len(result.regions):9d}{seconds:9.1f}",
             flush=True,
         )

@@ -2,8 +2,8 @@
 
     python Testing/Benchmarks/poses.py POSE_FA.nii.gz POSE_FA.nii.gz ... [--model NAME|DIR] [--change -0.3]
 
-Every map is judged from its file.  The z-maps are brought to the template's space by each map's own
-registration and correlated over the white matter that was judged in both; a region counts as seen in
+Every map is scored from its file.  The z-maps are brought to the template's space by each map's own
+registration and correlated over the white matter that was analysed in both; a region counts as seen in
 another pose when that pose has a region of the same sign within 10 mm of its peak.  With ``--change`` a
 sphere is planted at the same place of every pose first.  Brain masks are found beside the maps
 (NAME_mask.nii.gz).
@@ -20,7 +20,7 @@ import numpy as np
 from scipy import ndimage
 
 import FAAnomalyLib as fa
-from FAAnomalyLib.datasets.cohort import load_subject
+from FAAnomalyLib.datasets.cohort import CohortSubject, load_subject
 from FAAnomalyLib.evaluation.planting.lesions import plant, sphere, white_matter_centre
 from FAAnomalyLib.io.volumes import save_volume
 from FAAnomalyLib.pipeline.loaded_model import open_model
@@ -45,7 +45,7 @@ def main() -> None:
     centre = white_matter_centre(template.fa, template.priors.white_matter > 0.5, args.diameter, args.seed)
     maps, regions = {}, {}
     for path in args.fa:
-        result = judge(path, template, args, centre)
+        result = detect(path, template, args, centre)
         matrix = np.array(result.provenance["registration"]["template_to_input_ras"])
         maps[path.name] = on_template(result.z_map, matrix, template)
         regions[path.name] = [
@@ -65,18 +65,18 @@ def main() -> None:
         f"correlation of z over white matter: median {np.median(agreement):.3f}, {min(agreement):.3f} to "
         f"{max(agreement):.3f}"
     )
-    one_sided = 0
-    for name, found in regions.items():
-        for region, place in found:
+    unconfirmed = 0
+    for name, seen_here in regions.items():
+        for region, place in seen_here:
             others = sum(seen(region, place, regions[other]) for other in regions if other != name)
-            one_sided += others == 0
+            unconfirmed += others == 0
             print(f"{name}: {region.sentence()} Seen in {others} of {len(regions) - 1} other poses.")
-    print(f"regions seen in one pose alone: {one_sided}")
+    print(f"regions seen in one pose alone: {unconfirmed}")
 
 
-def judge(path: Path, template: Template, args: argparse.Namespace, centre: np.ndarray) -> Result:
-    """From a file, with the sphere where there is to be one."""
-    volume, brain = load_subject(path)
+def detect(path: Path, template: Template, args: argparse.Namespace, centre: np.ndarray) -> Result:
+    """Result of a map read from its file, with the sphere planted where ``--change`` asks for one."""
+    volume, brain = load_subject(CohortSubject.from_file(path))
     with tempfile.TemporaryDirectory() as folder:
         mask = Path(folder) / "mask.nii.gz"
         save_volume(volume.with_data(brain.astype(np.uint8)), mask)
@@ -90,7 +90,7 @@ def judge(path: Path, template: Template, args: argparse.Namespace, centre: np.n
 
 
 def on_template(z: Volume, template_to_input: np.ndarray, template: Template) -> np.ndarray:
-    """z on the template's grid, 0 where it was not judged."""
+    """z on the template's grid, 0 where nothing was analysed."""
     step = np.linalg.inv(z.affine) @ template_to_input @ template.fa.affine
     return ndimage.affine_transform(z.data, step[:3, :3], step[:3, 3], output_shape=template.fa.shape, order=1)
 

@@ -1,4 +1,4 @@
-"""How well a result folder found a planted anomaly: IoU with the truth, over all and for each region.
+"""Overlap of a result folder's segmentation with a planted anomaly, and its nearest region.
 
 Usage: python score_sample.py RESULT_FOLDER TRUTH [--at-least IOU]
 """
@@ -13,19 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from FAAnomalyLib.errors import FAError
+from FAAnomalyLib.evaluation.metrics.voxelwise import overlap
 from FAAnomalyLib.io.volumes import load_volume
-
-
-def score(found: np.ndarray, truth: np.ndarray) -> dict[str, float]:
-    """IoU, Dice, sensitivity and precision of one boolean array against another."""
-    both = np.count_nonzero(found & truth)
-    n_found, n_truth = np.count_nonzero(found), np.count_nonzero(truth)
-    return {
-        "iou": both / max(n_found + n_truth - both, 1),
-        "dice": 2 * both / max(n_found + n_truth, 1),
-        "sensitivity": both / max(n_truth, 1),
-        "precision": both / max(n_found, 1),
-    }
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -36,24 +25,27 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--at-least", type=float, default=0.0, metavar="IOU")
     args = parser.parse_args(argv)
     try:
-        found, _ = load_volume(args.folder / "segmentation.nii.gz")
+        segmentation, _ = load_volume(args.folder / "segmentation.nii.gz")
         truth, _ = load_volume(args.truth)
     except FAError as error:
         print(error, file=sys.stderr)
         return error.exit_status
-    if not found.same_geometry(truth):
+    if not segmentation.same_geometry(truth):
         print("The truth lies on another grid than the segmentation", file=sys.stderr)
         return 2
     planted = truth.data > 0.5
-    scores = score(found.data > 0.5, planted)
+    if not planted.any():
+        print("The truth is empty", file=sys.stderr)
+        return 2
+    scores = {name: value or 0.0 for name, value in overlap(segmentation.data > 0.5, 1, planted).items()}
     ml = truth.voxel_ml
-    centre = truth.affine @ [*np.argwhere(planted).mean(axis=0), 1] if planted.any() else np.full(4, np.nan)
+    centre = truth.affine @ [*np.argwhere(planted).mean(axis=0), 1]
     print(
-        f"Planted anomaly: {np.count_nonzero(planted) * ml:.2f} ml round R {centre[0]:.0f}, A {centre[1]:.0f}, "
+        f"Planted anomaly: {np.count_nonzero(planted) * ml:.2f} ml at R {centre[0]:.0f}, A {centre[1]:.0f}, "
         f"S {centre[2]:.0f} mm"
     )
     print(
-        "Found against truth: IoU {iou:.3f}, Dice {dice:.3f}, sensitivity {sensitivity:.3f}, "
+        "Segmentation against truth: IoU {iou:.3f}, Dice {dice:.3f}, sensitivity {sensitivity:.3f}, "
         "precision {precision:.3f}".format(**scores)
     )
     print_nearest_region(args.folder / "regions.csv", centre[:3])

@@ -77,7 +77,7 @@ def main() -> None:
 
 
 def detect(widget) -> None:
-    """Judge the chosen volume with the panel's button."""
+    """Run a detection on the chosen volume with the panel's button."""
     slicer_harness.pump(0.5)
     widget.ui.regionModeSelector.setCurrentIndex(0)
     widget.ui.applyButton.click()
@@ -101,7 +101,7 @@ def picture_views(widget, path: Path, truth=None, remark: str = "") -> None:
     for button, title in (
         (widget.ui.showInputButton, f"Input{remark}"),
         (widget.ui.showHealthyButton, "Pseudo-healthy"),
-        (widget.ui.showZMapButton, "Input, z-map and outlines of what was found"),
+        (widget.ui.showZMapButton, "Input, z-map and outlines of the regions"),
     ):
         if not button.checked:
             button.click()
@@ -144,23 +144,23 @@ def picture_lens(widget) -> None:
 
 def wait_for_lens(widget) -> None:
     """Wait until nothing is being filled."""
-    section = widget.panel.lens
-    slicer_harness.pump_until(lambda: section._picture.node is not None and not section._lens.busy, LONGEST)
+    section = widget.panel.preview
+    slicer_harness.pump_until(lambda: section._picture.node is not None and not section._preview.busy, LONGEST)
 
 
 def strongest(widget) -> np.ndarray:
     """Where the strongest region has its centre, world RAS."""
-    from FAAnomalySlicer.scene.result_nodes import recall
+    from FAAnomalySlicer.scene.result_nodes import find_results
 
-    table = recall(widget.logic.getParameterNode().inputVolume).table.GetTable()
+    table = find_results(widget.logic.getParameterNode().inputVolume).table.GetTable()
     return np.array([table.GetColumnByName(f"centroid_{axis}").GetValue(0) for axis in "ras"])
 
 
 def show_segments(widget, shown: bool) -> None:
     """Outlines, and the legend in the last view alone: small pictures have no room for three."""
-    from FAAnomalySlicer.scene.result_nodes import recall
+    from FAAnomalySlicer.scene.result_nodes import find_results
 
-    nodes = recall(widget.logic.getParameterNode().inputVolume)
+    nodes = find_results(widget.logic.getParameterNode().inputVolume)
     nodes.segmentation.GetDisplayNode().SetVisibility(shown)
     legend = slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(nodes.zMap)
     legend.SetVisibility(shown)
@@ -224,7 +224,7 @@ def save(rows: list[tuple[str, Image.Image]], path: Path) -> None:
 def planted(args: argparse.Namespace):
     """The volume node of ``--real`` with a sphere of changed FA in its white matter, and that sphere's outline."""
     from FAAnomalyLib.evaluation.planting.lesions import plant, sphere, white_matter_centre
-    from FAAnomalyLib.evaluation.planting.truth import anatomy
+    from FAAnomalyLib.evaluation.planting.truth import healthy_reference
     from FAAnomalyLib.io.volumes import load_volume
     from FAAnomalyLib.pipeline.loaded_model import open_model
     from FAAnomalyLib.preprocessing.fa_validation import validate_fa
@@ -232,8 +232,9 @@ def planted(args: argparse.Namespace):
 
     healthy, _ = validate_fa(load_volume(args.real)[0])
     prepared = prepare(healthy, open_model("default").template, None)
-    white = anatomy(prepared).white
-    ball = sphere(healthy, white_matter_centre(healthy, white, args.diameter, args.seed), args.diameter) & white
+    white_matter = healthy_reference(prepared).white_matter
+    centre = white_matter_centre(healthy, white_matter, args.diameter, args.seed)
+    ball = sphere(healthy, centre, args.diameter) & white_matter
     volume = plant(healthy, ball, args.change)
     node = slicer.util.addVolumeFromArray(
         np.ascontiguousarray(volume.data.T), ijkToRAS=volume.affine, name="FA of a person"

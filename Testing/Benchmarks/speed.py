@@ -31,7 +31,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.evaluation.planting.lesions import white_matter_centre
-from FAAnomalyLib.evaluation.planting.truth import anatomy
+from FAAnomalyLib.evaluation.planting.truth import healthy_reference
 from FAAnomalyLib.io.volumes import load_volume
 from FAAnomalyLib.networks.conditional_unet import ConditionalUNet
 from FAAnomalyLib.networks.thesis.unet import ThesisUNet
@@ -56,7 +56,7 @@ PEAK_SECONDS = 3.0
 """So long a single convolution is repeated; the best time counts."""
 
 
-class Watch:
+class NetworkWatch:
     """Times every call of the hole-trained network in this process, and once counts its operations."""
 
     def __init__(self, device: torch.device) -> None:
@@ -65,7 +65,7 @@ class Watch:
         self.shares: Counter[tuple] = Counter()
         self._device, self._forward = device, ConditionalUNet.forward
 
-    def __enter__(self) -> Watch:
+    def __enter__(self) -> NetworkWatch:
         watch = self
 
         def forward(network, *args, **kwargs):
@@ -73,11 +73,11 @@ class Watch:
                 return watch._count(network, args, kwargs)
             synchronise(watch._device)
             begin = time.perf_counter()
-            found = watch._forward(network, *args, **kwargs)
+            output = watch._forward(network, *args, **kwargs)
             synchronise(watch._device)
             watch.seconds += time.perf_counter() - begin
             watch.calls += 1
-            return found
+            return output
 
         ConditionalUNet.forward = forward
         return self
@@ -103,15 +103,15 @@ class Watch:
 
         hooks = [layer.register_forward_hook(note) for layer in network.modules() if isinstance(layer, torch.nn.Conv3d)]
         with FlopCounterMode(display=False) as counter:
-            found = self._forward(network, *args, **kwargs)
+            output = self._forward(network, *args, **kwargs)
         for hook in hooks:
             hook.remove()
         self.flops += counter.get_total_flops()
-        return found
+        return output
 
 
 def synchronise(device: torch.device) -> None:
-    """Wait for a GPU, so that its seconds can be told."""
+    """Wait for a GPU, so that its seconds can be measured."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
@@ -119,7 +119,7 @@ def synchronise(device: torch.device) -> None:
 def warm(args: argparse.Namespace, device: torch.device) -> dict:
     """Runs in this process: seconds by stage, the network's share and rate."""
     detector, stages, totals, network = Detector(), [], [], []
-    with Watch(device) as watch, tempfile.TemporaryDirectory() as folder:
+    with NetworkWatch(device) as watch, tempfile.TemporaryDirectory() as folder:
         copy = Path(shutil.copy(args.fa, folder))
         request = DetectRequest(
             input=str(copy), model=args.model, device=args.device, brain_mask=args.brain_mask and str(args.brain_mask)
@@ -128,7 +128,7 @@ def warm(args: argparse.Namespace, device: torch.device) -> dict:
         detector.detect(request)
         watch.counting = False
         for number in range(args.runs):
-            # Another file every time, or what is known of the last one would be used again.
+            # Another file every time, or the registration of the last one would be used again.
             os.utime(copy, (number, number))
             watch.seconds, watch.calls = 0.0, 0
             begin = time.perf_counter()
@@ -206,7 +206,7 @@ def boxes(args: argparse.Namespace) -> dict:
     """Boxes in white matter, one after another, answered by one worker; the first request warms it up."""
     volume, _ = validate_fa(load_volume(args.fa)[0])
     brain = validate_brain_mask(load_volume(args.brain_mask)[0], volume) if args.brain_mask else None
-    known = anatomy(prepare(volume, open_model(args.model, args.device).template, brain))
+    reference = healthy_reference(prepare(volume, open_model(args.model, args.device).template, brain))
     seconds = []
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -219,21 +219,8 @@ def boxes(args: argparse.Namespace) -> dict:
         ) as worker,
     ):
         for number in range(args.runs + 1):
-            centre = white_matter_centre(volume, known.white, ROI_MM, number)
-            roi = Path(folder) / f"{number}.mrk.json"
-            roi.write_text(
-                json.dumps(
-                    {"markups": [{"type": "ROI", "coordinateSystem": "RAS", "center": centre, "size": [ROI_MM] * 3}]}
-                )
-            )
-            params = {
-                "input": str(args.fa),
-                "output": f"{folder}/{number}",
-                "roi": str(roi),
-                "model": args.model,
-                "device": args.device,
-                "brain_mask": args.brain_mask and str(args.brain_mask),
-            }
+            centre = white_matter_centre(volume, reference.white_matter, ROI_MM, number)
+            params = box_request(args, Path(folder), number, centre)
             begin = time.perf_counter()
             worker.stdin.write(json.dumps({"id": number, "method": "detect", "params": params}) + "\n")
             worker.stdin.flush()
@@ -250,12 +237,29 @@ def boxes(args: argparse.Namespace) -> dict:
     }
 
 
+def box_request(
+    args: argparse.Namespace, folder: Path, number: int, centre: tuple[float, float, float]
+) -> dict[str, str | None]:
+    """Parameters of a request for a box about *centre*, RAS mm."""
+    roi = folder / f"{number}.mrk.json"
+    box = {"type": "ROI", "coordinateSystem": "RAS", "center": centre, "size": [ROI_MM] * 3}
+    roi.write_text(json.dumps({"markups": [box]}))
+    return {
+        "input": str(args.fa),
+        "output": str(folder / str(number)),
+        "roi": str(roi),
+        "model": args.model,
+        "device": args.device,
+        "brain_mask": args.brain_mask and str(args.brain_mask),
+    }
+
+
 @torch.inference_mode()
 def thesis(args: argparse.Namespace, device: torch.device) -> dict:
     """Seconds of one pass of the thesis' network in each number format, and of its whole procedure."""
     network = ThesisUNet(conditional=True).to(device).eval()
     x, mask = torch.randn(1, 1, *(THESIS_EDGE,) * 3, device=device), torch.ones(1, 1, *(THESIS_EDGE,) * 3).to(device)
-    times, found = torch.tensor([500], device=device), {}
+    times, by_dtype = torch.tensor([500], device=device), {}
     for dtype in dict.fromkeys((torch.float32, fastest_dtype(device))):
         passes = []
         for _ in range(args.thesis_passes + 1):
@@ -266,38 +270,38 @@ def thesis(args: argparse.Namespace, device: torch.device) -> dict:
             synchronise(device)
             passes.append(time.perf_counter() - begin)
         one = statistics.median(passes[1:])  # the first one sets things up
-        found[str(dtype).removeprefix("torch.")] = {
+        by_dtype[str(dtype).removeprefix("torch.")] = {
             "pass_seconds": one,
             "brain_hours": one * THESIS_STEPS * THESIS_CUBES / 3600,
         }
-    return found
+    return by_dtype
 
 
-def figures(found: dict) -> dict[str, float]:
+def figures(measured: dict) -> dict[str, float]:
     """The numbers that are asked for, by the names in :data:`ASKED`."""
-    cold_seconds = found["cold"]["seconds"]
+    cold_seconds = measured["cold"]["seconds"]
     numbers = {
         "cold shell, s": cold_seconds,
-        "share of the convolution peak": found["warm"]["share_of_peak"],
-        "peak memory, GB": max(found["cold"]["peak_memory_mb"], found["warm"]["peak_memory_mb"]) / 1000,
-        "box, s": found["box"]["seconds"],
+        "share of the convolution peak": measured["warm"]["share_of_peak"],
+        "peak memory, GB": max(measured["cold"]["peak_memory_mb"], measured["warm"]["peak_memory_mb"]) / 1000,
+        "box, s": measured["box"]["seconds"],
     }
-    if "thesis" in found:
+    if "thesis" in measured:
         # The faster of the thesis' number formats, so that the ratio does not flatter.
-        hours = min(one["brain_hours"] for one in found["thesis"].values())
+        hours = min(one["brain_hours"] for one in measured["thesis"].values())
         numbers["ratio to the thesis"] = hours * 3600 / cold_seconds
     return numbers
 
 
-def show(found: dict) -> None:
+def show(measured: dict) -> None:
     """Print the table."""
-    run = found["warm"]
+    run = measured["warm"]
     print(
-        f"{found['volume']} on {found['device']} ({run['dtype']}), {found['cores']} cores, load before "
-        f"{found['load_before']:.1f}; medians of {found['runs']}"
+        f"{measured['volume']} on {measured['device']} ({run['dtype']}), {measured['cores']} cores, load before "
+        f"{measured['load_before']:.1f}; medians of {measured['runs']}"
     )
     print(f"\n{'whole brain':44s}{'seconds':>10s}")
-    print(f"{'  from a cold shell, files and report':44s}{found['cold']['seconds']:10.2f}")
+    print(f"{'  from a cold shell, files and report':44s}{measured['cold']['seconds']:10.2f}")
     print(f"{'  warm process':44s}{run['seconds']:10.2f}")
     for name, seconds in run["stages"].items():
         print(f"    {name:40s}{seconds:10.2f}")
@@ -312,16 +316,16 @@ def show(found: dict) -> None:
         f"{layer['gflop_per_second']:.0f} GFLOP/s"
     )
     print(
-        f"{'box of 20 mm, warm worker':44s}{found['box']['seconds']:10.2f}   "
-        f"(first request {found['box']['first_seconds']:.2f})"
+        f"{'box of 20 mm, warm worker':44s}{measured['box']['seconds']:10.2f}   "
+        f"(first request {measured['box']['first_seconds']:.2f})"
     )
-    for name, one in found.get("thesis", {}).items():
+    for name, one in measured.get("thesis", {}).items():
         print(
             f"{f'one pass of the thesis network, {name}':44s}{one['pass_seconds']:10.2f}   "
             f"{one['brain_hours']:.0f} hours a brain"
         )
     print(f"\n{'':44s}{'measured':>10s}{'asked':>12s}")
-    for name, value in figures(found).items():
+    for name, value in figures(measured).items():
         limit = "at least" if name.startswith(("share", "ratio")) else "at most"
         number = f"{value:,.0f}" if value > 1000 else f"{value:.2f}"
         print(f"{name:44s}{number:>10s}   {limit} {ASKED[name]:,g}")
@@ -340,7 +344,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     try:
         device = choose_device(args.device)
-        found = {
+        measured = {
             "volume": args.fa.name,
             "model": args.model,
             "device": describe(device),
@@ -350,18 +354,18 @@ def main(argv: list[str] | None = None) -> int:
             "runs": args.runs,
         }
         # The shell first: it must find this process' memory still free.
-        found |= {"cold": cold(args), "warm": warm(args, device), "box": boxes(args)}
+        measured |= {"cold": cold(args), "warm": warm(args, device), "box": boxes(args)}
         if args.thesis_passes:
-            found["thesis"] = thesis(args, device)
+            measured["thesis"] = thesis(args, device)
     except FAError as error:
         print(error, file=sys.stderr)
         return error.exit_status
     except subprocess.CalledProcessError as error:
         print(error.stderr.decode(errors="replace").strip(), file=sys.stderr)
         return error.returncode
-    found["figures"] = figures(found)
-    show(found)
-    text = json.dumps(found, indent=1)
+    measured["figures"] = figures(measured)
+    show(measured)
+    text = json.dumps(measured, indent=1)
     print("\n" + text)
     if args.json:
         args.json.write_text(text + "\n")

@@ -19,21 +19,24 @@ from FAAnomalyLib.anomaly.regions import find_regions
 from FAAnomalyLib.anomaly.scoring import score_brain
 from FAAnomalyLib.anomaly.screening import screen
 from FAAnomalyLib.evaluation.planting.lesions import plant, sphere, white_matter_centre
-from FAAnomalyLib.evaluation.planting.truth import anatomy
+from FAAnomalyLib.evaluation.planting.truth import healthy_reference
 from FAAnomalyLib.inpainting.masks import plan
 from FAAnomalyLib.inpainting.pass_runner import inpaint_passes_by_size
 from FAAnomalyLib.inpainting.volume_inpainter import Sampling
 from FAAnomalyLib.io.volumes import load_volume
-from FAAnomalyLib.pipeline.loaded_model import open_model
+from FAAnomalyLib.pipeline.loaded_model import LoadedModel, open_model
 from FAAnomalyLib.preprocessing.fa_validation import validate_brain_mask, validate_fa
-from FAAnomalyLib.preprocessing.model_grid import prepare
+from FAAnomalyLib.preprocessing.model_grid import PreparedSubject, prepare
 from FAAnomalyLib.reporting.figures import colours, cut
 from FAAnomalyLib.request import BOTH_SIZES
+from FAAnomalyLib.result import Region
 
 ZOOM, GAP, CAPTION = 3, 6, 24
 AXIAL = 2
 LINE = (255, 214, 64)
 TRUTH = (120, 255, 140)
+Tile = tuple[str, np.ndarray, "np.ndarray | None", tuple[int, int, int]]
+"""Caption, RGB picture in [0, 1], outlined mask on the model grid, colour of the outline."""
 
 
 def main() -> None:
@@ -47,48 +50,57 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=3)
     args = parser.parse_args()
 
-    engine = open_model(args.model)
+    model = open_model(args.model)
     healthy, _ = validate_fa(load_volume(args.fa)[0])
     brain = validate_brain_mask(load_volume(args.brain_mask)[0], healthy) if args.brain_mask else None
-    before = prepare(healthy, engine.template, brain)
-    white = anatomy(before).white
-    centre = white_matter_centre(healthy, white, args.diameter, args.seed)
-    ball = sphere(healthy, centre, args.diameter) & white
-    volume = plant(healthy, ball, args.change)
+    white_matter = healthy_reference(prepare(healthy, model.template, brain)).white_matter
+    centre = white_matter_centre(healthy, white_matter, args.diameter, args.seed)
+    ball = sphere(healthy, centre, args.diameter) & white_matter
+    prepared = prepare(plant(healthy, ball, args.change), model.template, brain)
 
-    prepared = prepare(volume, engine.template, brain)
-    grid, fa, spacing = prepared.grid, prepared.fa, prepared.grid.spacing_mm
-    passes = [one for size in BOTH_SIZES for one in plan(prepared.brain, size, (spacing,) * 3)]
-    by_size = inpaint_passes_by_size(engine.inpainter, fa, passes, Sampling(), priors=grid.priors)
-    first = screen(prepared, by_size)
-    filled, known = first.inpainted, engine.calibration
-    statistic = known.strongest(known.combined(first.maps, first.analysed, first.subject_scale))
-    candidates = candidate_mask(statistic, spacing, first.analysed)
-    again = refill_candidates(engine.inpainter, prepared, candidates, Sampling())
-    hidden = np.zeros(fa.shape, bool) if again is None else again.covered
-    scores = score_brain(engine.inpainter, prepared, by_size, engine.calibration, Sampling())
-    z = healthy.with_data(grid.to_native(scores.z))
-    mean = grid.to_native(np.where(scores.inpainted.covered, scores.inpainted.mean, fa))
-    segmentation, regions = find_regions(z, volume.with_data(volume.data - mean), engine.calibration.threshold)
-
-    truth = grid.to_model(ball, order=1) > 0.5
+    truth = prepared.grid.to_model(ball, order=1) > 0.5
     level = int(np.argmax(truth.sum((0, 1))))
-    shown = next(one.hole for one in passes if one.mask_size == 16 and (one.hole & truth)[:, :, level].any())
-    found = grid.to_model(segmentation.data > 0, order=1) > 0.5
-    tiles = [
-        ("1  FA map, change planted", grey(fa, level), truth, TRUTH),
-        ("2  template bent to it", grey(grid.priors.fa, level), None, LINE),
-        ("3  holes of one pass", grey(np.where(shown, 0.0, fa), level), None, LINE),
-        ("4  filled, all passes", grey(np.where(filled.covered & prepared.brain, filled.mean, fa), level), None, LINE),
-        ("5  evidence, all scales", heat(statistic, fa, level), None, LINE),
-        ("6  suspects hidden whole", grey(np.where(hidden, 0.0, fa), level), None, LINE),
-        ("7  filled again", grey(np.where(hidden & prepared.brain, scores.inpainted.mean, fa), level), None, LINE),
-        ("8  z, region and truth", heat(scores.z, fa, level), found, LINE),
-    ]
+    tiles, regions = detect_in_steps(model, prepared, truth, level)
     picture(tiles, level, truth).save(args.out, optimize=True)
     for region in regions:
         print(region.sentence())
     print(f"planted {args.change:+.2f}, {args.diameter:g} mm, at {np.round(centre, 1)}: {args.out} written")
+
+
+def detect_in_steps(
+    model: LoadedModel, prepared: PreparedSubject, truth: np.ndarray, level: int
+) -> tuple[list[Tile], list[Region]]:
+    """A picture of slice *level* after every step, and the regions."""
+    grid, fa, calibration = prepared.grid, prepared.fa, model.calibration
+    passes = [one for size in BOTH_SIZES for one in plan(prepared.brain, size, (grid.spacing_mm,) * 3)]
+    by_size = inpaint_passes_by_size(model.inpainter, fa, passes, Sampling(), priors=grid.priors)
+    screening = screen(prepared, by_size)
+    inpainted = screening.inpainted
+    statistic = calibration.strongest(calibration.combined(screening.maps, screening.analysed, screening.subject_scale))
+    candidates = candidate_mask(statistic, grid.spacing_mm, screening.analysed)
+    refilled = refill_candidates(model.inpainter, prepared, candidates, Sampling())
+    hidden = np.zeros(fa.shape, bool) if refilled is None else refilled.covered
+    scores = score_brain(model.inpainter, prepared, by_size, calibration, Sampling())
+    z = grid.native.with_data(grid.to_native(scores.z))
+    mean = grid.to_native(np.where(scores.inpainted.covered, scores.inpainted.mean, fa))
+    difference = grid.native.with_data(grid.native.data - mean)
+    segmentation, regions = find_regions(z, difference, calibration.threshold)
+
+    shown = next(one.hole for one in passes if one.mask_size == 16 and (one.hole & truth)[:, :, level].any())
+    expected = np.where(inpainted.covered & prepared.brain, inpainted.mean, fa)
+    again = np.where(hidden & prepared.brain, scores.inpainted.mean, fa)
+    detected = grid.to_model(segmentation.data > 0, order=1) > 0.5
+    tiles: list[Tile] = [
+        ("1  FA map, change planted", grey(fa, level), truth, TRUTH),
+        ("2  template warped to it", grey(grid.priors.fa, level), None, LINE),
+        ("3  holes of one pass", grey(np.where(shown, 0.0, fa), level), None, LINE),
+        ("4  inpainted, all passes", grey(expected, level), None, LINE),
+        ("5  residuals, all scales", heat(statistic, fa, level), None, LINE),
+        ("6  candidates hidden whole", grey(np.where(hidden, 0.0, fa), level), None, LINE),
+        ("7  inpainted again", grey(again, level), None, LINE),
+        ("8  z, region and truth", heat(scores.z, fa, level), detected, LINE),
+    ]
+    return tiles, regions
 
 
 def grey(values: np.ndarray, level: int) -> np.ndarray:
@@ -102,7 +114,7 @@ def heat(z: np.ndarray, fa: np.ndarray, level: int) -> np.ndarray:
     return grey(fa, level) * (1 - opacity[..., None]) + rgb * opacity[..., None]
 
 
-def picture(tiles: list, level: int, truth: np.ndarray) -> Image.Image:
+def picture(tiles: list[Tile], level: int, truth: np.ndarray) -> Image.Image:
     """Four columns of captioned slices."""
     font = ImageFont.load_default(15)
     height, width = (ZOOM * n for n in tiles[0][1].shape[:2])

@@ -117,10 +117,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--root", type=Path, default=Path(__file__).resolve().parents[2], help="another checkout")
     root = parser.parse_args().root
-    told = {name: dict(rows(Package(name, root / folder))) for name, folder in PACKAGES.items()}
-    print("| | " + " | ".join(told) + " |\n|---" * 1 + "|---" * len(told) + "|")
-    for caption in next(iter(told.values())):
-        print(f"| {caption} | " + " | ".join(values[caption] for values in told.values()) + " |")
+    measured = {name: dict(rows(Package(name, root / folder))) for name, folder in PACKAGES.items()}
+    print("| | " + " | ".join(measured) + " |\n|---" * 1 + "|---" * len(measured) + "|")
+    for caption in next(iter(measured.values())):
+        print(f"| {caption} | " + " | ".join(values[caption] for values in measured.values()) + " |")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ people (the first by name), all with the same seed and steps, and lists the erro
 20 mm holes (white matter, bias removed) as training wrote it down; step 0 is the estimate that the network
 starts from.  The template should not know the person either (``faanomaly template --hold-out``).
 
-With --folds (as for ``faanomaly calibrate``) every network then judges the held-out person with spheres of
+With --folds (as for ``faanomaly calibrate``) every network then scores the held-out person with spheres of
 20 and 40 mm, FA +-0.2 and +-0.3, calibrated with the other people of the table, and the widest choice of
 people also with fewer (--calibrated; the first by name).  Run again, it goes on where it stopped.
 """
@@ -23,7 +23,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from FAAnomalyLib.datasets.cohort import find_volumes, stem
+from FAAnomalyLib.datasets.cohort import CohortSubject, find_subjects
 from FAAnomalyLib.datasets.folds import read_folds
 from FAAnomalyLib.training.recipes import RECIPES
 
@@ -49,25 +49,25 @@ def main() -> None:
     parser.add_argument("--places", type=int, default=1)
     args = parser.parse_args()
 
-    everybody = sorted({person for person, _ in find_volumes(args.data, args.people)} - {args.hold_out})
+    everybody = sorted({subject.person for subject in find_subjects(args.data, args.people)} - {args.hold_out})
     usual = ",".join(str(n) for n in RECIPES["inpainter"].network["widths"])
     runs = [
         (usual, everybody),
         *((widths, everybody) for widths in args.widths),
         *((usual, everybody[:number]) for number in args.numbers),
     ]
-    start, known = untrained(args), calibrators(args)
+    start, calibrating = untrained(args), calibrators(args)
     rows = []
     for widths, people in runs:
         folder = args.output / f"{widths.replace(',', '-')}_{len(people)}-people"
         curve = {0: start, **train(args, folder, widths, [p for p in everybody if p not in people])}
-        numbers = [len(known), *(args.calibrated if len(rows) == 0 else [])] if known else []
+        numbers = [len(calibrating), *(args.calibrated if len(rows) == 0 else [])] if calibrating else []
         rows.append(
             {
                 "widths": widths,
                 "people": len(people),
                 "rmse_fa_by_step": curve,
-                "dice_by_calibrated": {n: detect(args, folder, known[:n]) for n in numbers},
+                "dice_by_calibrated": {n: detect(args, folder, calibrating[:n]) for n in numbers},
             }
         )
         (args.output / "curves.json").write_text(json.dumps(rows, indent=2) + "\n")
@@ -82,7 +82,7 @@ def untrained(args: argparse.Namespace) -> float:
     from FAAnomalyLib.preprocessing.template import load_template, on_grid
     from FAAnomalyLib.runtime.resources import resources_dir
     from FAAnomalyLib.training.cohort_cache import prepare_subjects
-    from FAAnomalyLib.training.validation import roaming_error
+    from FAAnomalyLib.training.validation import held_out_errors
 
     recipe = RECIPES["inpainter"]
     template = on_grid(
@@ -90,8 +90,8 @@ def untrained(args: argparse.Namespace) -> float:
         tuple(recipe.grid["shape"]),
         recipe.grid["spacing_mm"],
     )
-    subjects = prepare_subjects(held_out_volumes(args), template, args.output / "prepared", lambda text: None)
-    errors = roaming_error(
+    subjects = prepare_subjects(held_out_subjects(args), template, args.output / "prepared", lambda text: None)
+    errors = held_out_errors(
         build_network(recipe.network).eval(), subjects, template.fa.spacing, torch.device("cpu"), torch.float32
     )
     return sum(errors) / len(errors)
@@ -127,22 +127,61 @@ def train(args: argparse.Namespace, folder: Path, widths: str, left_out: list[st
         command += ["--template", str(args.template)]
     faanomaly(command)
     names = json.loads((folder / "model" / "manifest.json").read_text())["training"]["held_out"]
-    mine = [path.name for _, path in held_out_volumes(args)]
+    mine = [subject.path.name for subject in held_out_subjects(args)]
     with open(folder / "log.csv", newline="") as handle:
-        analysed = {
+        errors_by_step = {
             int(row["step"]): [float(e) for e in row["held_out_rmse_fa"].split()]
             for row in csv.DictReader(handle)
             if row["held_out_rmse_fa"]
         }
-    return {step: sum(errors[names.index(name)] for name in mine) / len(mine) for step, errors in analysed.items()}
+    return {
+        step: sum(errors[names.index(name)] for name in mine) / len(mine) for step, errors in errors_by_step.items()
+    }
 
 
-def detect(args: argparse.Namespace, folder: Path, known: list[str]) -> dict[str, dict[str, float]]:
-    """Dice at the automatic threshold and best Dice of every sphere, calibrated with the people *known*."""
+def detect(args: argparse.Namespace, folder: Path, calibrating: list[str]) -> dict[str, dict[str, float]]:
+    """Dice at the automatic threshold and best Dice of every sphere, calibrated with the people *calibrating*."""
+    calibrate(args, folder, calibrating)
+    out = folder / f"evaluation-{len(calibrating)}"
+    faanomaly(
+        [
+            "evaluate",
+            str(args.data),
+            "-o",
+            str(out),
+            "--model",
+            str(folder / "model"),
+            "--people",
+            str(args.people),
+            "--subjects",
+            *(subject.name for subject in held_out_subjects(args)),
+            "--diameters",
+            *SPHERES[0],
+            "--changes",
+            *SPHERES[1],
+            "--places",
+            str(args.places),
+            "--seed",
+            "11",
+            "--resume",
+        ]
+    )
+    table = json.loads((out / "evaluation.json").read_text())["planted"]
+    return {
+        f"{entry['diameter'] * 1.25:g} mm ±{entry['change']}": {
+            name: entry[name]["mean"] for name in ("dice", "dice_best")
+        }
+        for entry in table
+        if entry["method"] == "FAAnomaly" and entry["signs"] == "both"
+    }
+
+
+def calibrate(args: argparse.Namespace, folder: Path, people: list[str]) -> None:
+    """Calibrate the model in *folder* with *people*."""
     folds = read_folds(args.folds)
-    table = args.output / f"{len(known)}-calibrated.csv"
+    table = args.output / f"{len(people)}-calibrated.csv"
     with open(table, "w", newline="", encoding="utf-8") as handle:
-        csv.writer(handle).writerows([("person", "model"), *((person, folds[person]) for person in known)])
+        csv.writer(handle).writerows([("person", "model"), *((person, folds[person]) for person in people)])
     faanomaly(
         [
             "calibrate",
@@ -157,38 +196,6 @@ def detect(args: argparse.Namespace, folder: Path, known: list[str]) -> dict[str
             str(args.output / "calibration-passes"),
         ]
     )
-    out = folder / f"evaluation-{len(known)}"
-    faanomaly(
-        [
-            "evaluate",
-            str(args.data),
-            "-o",
-            str(out),
-            "--model",
-            str(folder / "model"),
-            "--people",
-            str(args.people),
-            "--subjects",
-            *(stem(path) for _, path in held_out_volumes(args)),
-            "--diameters",
-            *SPHERES[0],
-            "--changes",
-            *SPHERES[1],
-            "--places",
-            str(args.places),
-            "--seed",
-            "11",
-            "--resume",
-        ]
-    )
-    cells = json.loads((out / "evaluation.json").read_text())["planted"]
-    return {
-        f"{cell['diameter'] * 1.25:g} mm ±{cell['change']}": {
-            name: cell[name]["mean"] for name in ("dice", "dice_best")
-        }
-        for cell in cells
-        if cell["method"] == "FAAnomaly" and cell["signs"] == "both"
-    }
 
 
 def calibrators(args: argparse.Namespace) -> list[str]:
@@ -196,9 +203,9 @@ def calibrators(args: argparse.Namespace) -> list[str]:
     return sorted(set(read_folds(args.folds)) - {args.hold_out}) if args.folds else []
 
 
-def held_out_volumes(args: argparse.Namespace) -> list[tuple[str, Path]]:
+def held_out_subjects(args: argparse.Namespace) -> list[CohortSubject]:
     """The held-out person's."""
-    return [(person, path) for person, path in find_volumes(args.data, args.people) if person == args.hold_out]
+    return [subject for subject in find_subjects(args.data, args.people) if subject.person == args.hold_out]
 
 
 def faanomaly(command: list[str]) -> None:
@@ -218,13 +225,13 @@ def error_table(rows: list[dict]) -> list[str]:
 
 def dice_table(rows: list[dict]) -> list[str]:
     """Dice (best Dice) by network and number of calibrating people, Markdown."""
-    told = [(row, n, found) for row in rows for n, found in row["dice_by_calibrated"].items()]
-    if not told:
+    measured = [(row, n, dice) for row in rows for n, dice in row["dice_by_calibrated"].items()]
+    if not measured:
         return []
-    names = list(told[0][2])
+    names = list(measured[0][2])
     lines = [f"| widths | people | calibrated with | {' | '.join(names)} |", "|" + "---|" * (len(names) + 3)]
-    for row, number, found in told:
-        scores = " | ".join(f"{found[name]['dice']:.2f} ({found[name]['dice_best']:.2f})" for name in names)
+    for row, number, dice in measured:
+        scores = " | ".join(f"{dice[name]['dice']:.2f} ({dice[name]['dice_best']:.2f})" for name in names)
         lines.append(f"| {row['widths']} | {row['people']} | {number} | {scores} |")
     return lines
 

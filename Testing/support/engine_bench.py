@@ -10,13 +10,13 @@ from pathlib import Path
 from FAAnomalySlicer.worker_client.client import EngineClient
 from FAAnomalySlicer.worker_client.qt_process import QtProcess, QtTimer
 from FAAnomalySlicer.worker_client.subprocess_process import PollTimer, SubprocessProcess
-from FAAnomalySlicer.worker_client.termination import Patience
+from FAAnomalySlicer.worker_client.termination import Timeouts
 from support import fake_worker
 
 LONGEST = 120.0
 """Seconds; only waited for when something hangs."""
-PATIENT = Patience(start=60_000, cancel=60_000, kill=60_000)
-QUICK = Patience(start=60_000, cancel=300, kill=300)
+PATIENT = Timeouts(start=60_000, cancel=60_000, kill=60_000)
+QUICK = Timeouts(start=60_000, cancel=300, kill=300)
 """For workers that do not do what they are told."""
 
 
@@ -37,7 +37,7 @@ class Bench:
     def client(
         self,
         mode: str = "normal",
-        patience: Patience = PATIENT,
+        timeouts: Timeouts = PATIENT,
         command: list[str] | None = None,
         environment: dict[str, str] | None = None,
     ) -> EngineClient:
@@ -62,7 +62,7 @@ class Bench:
             command or [sys.executable, "-S", fake_worker.__file__, mode],
             {"PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1", **(environment or {})},
             timer,
-            patience,
+            timeouts,
         )
         client.states = []
         client.state.connect(client.states.append)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from FAAnomalySlicer.events.signal import Signal
-from FAAnomalySlicer.worker_client.process import Ending
+from FAAnomalySlicer.worker_client.process import ProcessExit
 
 
 class FakeProcess:
@@ -54,11 +54,11 @@ class FakeProcess:
     def end(self, kind: str = "exit", code: int | None = 0, reason: str = "") -> None:
         """Let it end."""
         self.running = False
-        self.ended.emit(Ending(kind, code, reason))
+        self.ended.emit(ProcessExit(kind, code, reason))
 
 
 class FakeTimer:
-    """Follows :class:`FAAnomalySlicer.worker_client.process.Timer`; time passes by :meth:`pass_time`."""
+    """Follows :class:`FAAnomalySlicer.events.timer.Timer`; time passes by :meth:`pass_time`."""
 
     def __init__(self) -> None:
         self.now = 0

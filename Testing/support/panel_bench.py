@@ -171,9 +171,9 @@ class Responsiveness:
 
 def results_of(volume):
     """The result nodes that *volume* refers to."""
-    from FAAnomalySlicer.scene.result_nodes import recall
+    from FAAnomalySlicer.scene.result_nodes import find_results
 
-    return recall(volume)
+    return find_results(volume)
 
 
 def node_ids() -> set[str]:

@@ -19,11 +19,12 @@ from FAAnomalyLib.cli import application as cli
 from FAAnomalyLib.datasets.cohort import mask_of
 from FAAnomalyLib.io.volumes import load_volume, save_volume
 from FAAnomalyLib.models.checkpoints import build_network
-from FAAnomalyLib.preprocessing.model_grid import symmetric_grid
-from FAAnomalyLib.preprocessing.template import Template, TemplatePriors
+from FAAnomalyLib.preprocessing.template import Template, TemplatePriors, symmetric_grid
 from FAAnomalyLib.training.cohort_cache import TrainingSubject, error_weight
+from FAAnomalyLib.training.distributed import Distributed
 from FAAnomalyLib.training.recipes import COSINE, RECIPES, Recipe
 from FAAnomalyLib.training.trainer import Trainer
+from FAAnomalyLib.training.training_run import TrainingRun
 from FAAnomalyLib.volume import Volume
 
 SHAPE, SPACING_MM, CENTRE = (24, 28, 24), 4.0, (0.0, -16.0, 8.0)
@@ -89,26 +90,33 @@ def write_mask(path: Path) -> None:
     save_volume(volume.with_data((volume.data > 0).astype(np.uint8)), mask_of(path))
 
 
-def trainer(folder: Path, recipe: Recipe = TINY, seed: int = 0, people=("A", "B", "B"), **other) -> Trainer:
+def trainer(
+    folder: Path,
+    recipe: Recipe = TINY,
+    seed: int = 0,
+    people=("A", "B", "B"),
+    held_out=(),
+    known: Template | None = None,
+    dtype: torch.dtype = torch.float32,
+    rank: int = 0,
+) -> Trainer:
     """A trainer on the CPU, as the shell command would make it, without files to read."""
     torch.manual_seed(seed)
     folder.mkdir(parents=True, exist_ok=True)
-    known = other.pop("template", None) or template()
+    known = known or template()
     subjects = [subject(f"{i}_FA.nii.gz", person, i + 1, known) for i, person in enumerate(people)]
     network = build_network(recipe.network).to(memory_format=torch.channels_last_3d)
-    arguments = {"dtype": torch.float32, "held_out": [], "rank": 0, "world": 1, "say": lambda text: None, **other}
-    return Trainer(
-        recipe, network, subjects, template=known, folder=folder, device=torch.device("cpu"), seed=seed, **arguments
-    )
+    run = TrainingRun(recipe, subjects, list(held_out), known, folder, seed)
+    return Trainer(run, network, torch.device("cpu"), dtype, Distributed(rank))
 
 
 def states(one: Trainer) -> dict[str, torch.Tensor]:
-    """Weights, average and optimiser state under one roof."""
-    found = {f"weights {name}": value for name, value in one.network.state_dict().items()}
-    found |= {f"average {name}": value for name, value in one.average.items()}
-    for number, moments in one.optimizer.state_dict()["state"].items():
-        found |= {f"optimiser {number} {name}": value for name, value in moments.items()}
-    return found
+    """Weights, average and optimiser state in one dictionary."""
+    tensors = {f"weights {name}": value for name, value in one.state.network.state_dict().items()}
+    tensors |= {f"average {name}": value for name, value in one.state.average.items()}
+    for number, moments in one.state.optimizer.state_dict()["state"].items():
+        tensors |= {f"optimiser {number} {name}": value for name, value in moments.items()}
+    return tensors
 
 
 def dies(folder: str, step: str) -> None:
@@ -116,11 +124,11 @@ def dies(folder: str, step: str) -> None:
     one = trainer(Path(folder))
 
     def killed():
-        if one.step == int(step):
+        if one.state.step == int(step):
             os.kill(os.getpid(), signal.SIGKILL)
         return update()
 
-    update, one.optimizer.step = one.optimizer.step, killed
+    update, one.state.optimizer.step = one.state.optimizer.step, killed
     one.train(save_every=2)
 
 
@@ -129,11 +137,11 @@ def rank(weights: str, *arguments: str) -> int:
     RECIPES["tiny"] = TINY
     train = Trainer.train
 
-    def train_and_tell(one, *how_often):
+    def train_and_save(one, *how_often):
         train(one, *how_often)
-        torch.save(one.network.state_dict() | {"rank": torch.tensor(one.rank)}, weights)
+        torch.save(one.state.network.state_dict() | {"rank": torch.tensor(one.distributed.rank)}, weights)
 
-    Trainer.train = train_and_tell
+    Trainer.train = train_and_save
     return cli.main(["train", *arguments])
 
 

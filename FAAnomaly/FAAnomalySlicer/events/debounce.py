@@ -1,4 +1,4 @@
-"""Something to be done soon, once, however often it is asked for."""
+"""A function called soon, once, however often it is triggered."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 class Debouncer:
     """Calls *function* once, *ms* milliseconds after the first of any number of triggers.
 
-    What follows a mouse (a slider, a dragged box) is so done at a steady pace instead of at every event.
+    So work that follows the mouse (a slider, a dragged box) is done at a steady pace instead of at every event.
     """
 
     def __init__(self, function: Callable[[], None], ms: int = 0) -> None:
@@ -20,10 +20,10 @@ class Debouncer:
         self._timer.connect("timeout()", function)
 
     def trigger(self, *_) -> None:
-        """Ask for it; what an observer or a slot is called with is ignored."""
+        """Schedule the call; arguments of an observer or a slot are ignored."""
         if not self._timer.isActive():
             self._timer.start()
 
     def stop(self) -> None:
-        """Forget a trigger."""
+        """Cancel the scheduled call."""
         self._timer.stop()

@@ -27,8 +27,8 @@ class Signal:
     def emit(self, *args) -> None:
         """Call every listener with *args*.
 
-        A listener that raises does not stop the others. Its error is shown as Python shows an uncaught one, the
-        first time only: a listener of progress would repeat it ten times a second.
+        A listener that raises does not stop the others. Its error is printed like an uncaught one, the first time only:
+        a listener of progress would repeat it ten times a second.
         """
         for listener in list(self._listeners):
             if listener not in self._listeners:

@@ -1,4 +1,4 @@
-"""Calls back later, on the thread that asked."""
+"""Protocol of a timer: Qt's, or one that is polled."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Protocol
 
 
 class Timer(Protocol):
-    """Calls back later, on the thread that asked."""
+    """Calls functions later, on the calling thread."""
 
     def after(self, ms: int, function: Callable[[], None]) -> None:
         """Call *function* once, in *ms* milliseconds."""
 
     def poll(self) -> None:
-        """Call what is due. Without effect where an event loop does that."""
+        """Call the functions that are due. Without effect where an event loop does it."""

@@ -20,7 +20,7 @@ from .panel_context import PanelContext
 
 
 class AdvancedSection:
-    """Chooses the model and examines the environment."""
+    """Chooses the model and checks the environment."""
 
     def __init__(self, context: PanelContext, packages: Packages) -> None:
         self._context, self._ui, self._packages = context, context.ui, packages
@@ -49,15 +49,15 @@ class AdvancedSection:
             self._list_models(chosen)
 
     def _list_models(self, chosen: str) -> None:
-        found = models(chosen)
+        available = models(chosen)
         combo = self._ui.modelSelector
         self._listing = True
-        if found != self._models:
-            self._models = found
+        if available != self._models:
+            self._models = available
             combo.clear()
-            for model in found:
+            for model in available:
                 combo.addItem(model.title)
-        combo.currentIndex = [model.value for model in found].index(chosen)
+        combo.currentIndex = [model.value for model in available].index(chosen)
         self._listing = False
         model = self._model
         self._ui.calibrationLabel.text = model.calibration()
@@ -65,7 +65,7 @@ class AdvancedSection:
         self._ui.modelDeleteButton.enabled = model.value != DEFAULT and model.folder.is_dir()
 
     def close(self) -> None:
-        """End an examination."""
+        """End a check in progress."""
         if self._check is not None:
             self._check.stop()
 
@@ -90,7 +90,7 @@ class AdvancedSection:
                 _("there is no manifest.json in it"),
                 _("Choose the folder 'model' of a training run"),
             )
-        self._context.parameters.model = folder
+        self._context.require_parameters().model = folder
 
     def _open_card(self) -> None:
         import qt
@@ -105,7 +105,7 @@ class AdvancedSection:
         if slicer.util.confirmOkCancelDisplay(text, windowTitle=_("Delete a model")):
             model.delete()
             self._shown = None
-            self._context.parameters.model = DEFAULT
+            self._context.require_parameters().model = DEFAULT
 
     def _start_check(self) -> None:
         if self._check is not None:
@@ -152,7 +152,7 @@ class AdvancedSection:
 
 
 def findings_text(findings: dict) -> str:
-    """What the engine's doctor found, for people."""
+    """The findings of ``faanomaly doctor`` as text for the panel."""
     lines = [_("The engine can run here.") if findings.get("can_run") else _("The engine cannot run here.")]
     for title, values in (
         (_("Missing"), findings.get("missing")),

@@ -1,16 +1,16 @@
-"""How long a run takes here: what the last one like it took, remembered between sessions."""
+"""Estimated duration of a run: that of the last similar one, stored between sessions."""
 
 from __future__ import annotations
 
 from slicer.i18n import tr as _
 
-from ..scene.choices import RegionMode
+from ..scene.choices import PanelParameters, RegionMode
 
 PREFIX = "FAAnomaly/seconds"
 
 
-def kind_of_run(parameters) -> str:
-    """Runs of one kind take about the same time on one computer."""
+def kind_of_run(parameters: PanelParameters) -> str:
+    """Settings key of similar runs, which take about the same time on one computer."""
     region = "whole" if parameters.regionMode is RegionMode.WHOLE_BRAIN else "region"
     return "/".join(
         [
@@ -25,14 +25,14 @@ def kind_of_run(parameters) -> str:
     )
 
 
-def remember(settings, kind: str, seconds: float, device: str) -> None:
-    """Note what a run took, and on what it was computed."""
+def store_duration(settings, kind: str, seconds: float, device: str) -> None:
+    """Store the duration and the device of a run."""
     settings.setValue(kind, f"{seconds:.1f}")
     settings.setValue(f"{kind}/device", device)
 
 
 def seconds_of_last(settings, kind: str) -> float | None:
-    """What the last run of the kind took; ``None`` when there was none."""
+    """Duration of the last run of the kind; ``None`` when there was none."""
     try:
         return float(settings.value(kind))
     except (TypeError, ValueError):
@@ -40,12 +40,12 @@ def seconds_of_last(settings, kind: str) -> float | None:
 
 
 def device_of_last(settings, kind: str) -> str:
-    """What the last run of the kind was computed on; empty when there was none."""
+    """Device of the last run of the kind; empty when there was none."""
     return str(settings.value(f"{kind}/device") or "")
 
 
 def duration(seconds: float) -> str:
-    """A time for people."""
+    """A duration as text."""
     if seconds < 90:
         return _("{seconds:.0f} s").format(seconds=max(1, seconds))
     if seconds < 5400:

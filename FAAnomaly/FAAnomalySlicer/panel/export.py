@@ -1,4 +1,4 @@
-"""Export: volumes, table and report as files. The nodes keep the files they were saved in."""
+"""Export: volumes, table and report as files. The nodes keep their own file names."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Exporter:
     context
         Of the panel.
     nodes
-        Gives the results that are shown, or None.
+        Returns the results that are shown, or None.
     """
 
     def __init__(self, context: PanelContext, nodes: Callable[[], ResultNodes | None]) -> None:
@@ -46,7 +46,7 @@ class Exporter:
             button.connect("clicked(bool)", context.guarded(action))
 
     def update(self) -> None:
-        """Enable what there is."""
+        """Enable the buttons whose nodes exist."""
         nodes, ui = self._nodes(), self._context.ui
         ui.exportVolumesButton.enabled = nodes is not None and nodes.zMap is not None
         ui.exportTableButton.enabled = nodes is not None and nodes.table is not None
@@ -57,18 +57,18 @@ class Exporter:
 
         folder = qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), _("Folder for the volumes"))
         if folder:
-            present = self._nodes().nodes()
+            present = self._present_nodes().nodes()
             with slicer.util.WaitCursor():
                 for role, name in VOLUMES.items():
                     if role in present:
                         _write(present[role], Path(folder) / name)
-            self._tell(folder)
+            self._show_saved(folder)
 
     def _table(self) -> None:
         path = self._ask(_("Table of regions"), "regions.csv", _("Table (*.csv *.tsv)"))
         if path:
-            _write(self._nodes().table, path)
-            self._tell(path)
+            _write(self._present_nodes().table, path)
+            self._show_saved(path)
 
     def _report(self) -> None:
         path = self._ask(_("Report"), "report.html", _("Page (*.html)"))
@@ -77,7 +77,10 @@ class Exporter:
                 path.write_text(self._report_node().GetText(), encoding="utf-8")
             except OSError as error:
                 raise _cannot_write(path, error.strerror or str(error)) from error
-            self._tell(path)
+            self._show_saved(path)
+
+    def _present_nodes(self) -> ResultNodes:
+        return self._nodes() or ResultNodes()
 
     def _report_node(self):
         nodes = self._nodes()
@@ -93,12 +96,12 @@ class Exporter:
         path = Path(chosen)
         return path if path.suffix else path.with_suffix(Path(name).suffix)
 
-    def _tell(self, path) -> None:
+    def _show_saved(self, path) -> None:
         show_text(self._context.ui.summaryLabel, _("Saved to {path}.").format(path=path))
 
 
 def _write(node, path: Path) -> None:
-    """Write *node* to *path* without changing where the node itself is saved. Raises ``FAError``."""
+    """Write *node* to *path* without changing the node's own file name. Raises ``FAError``."""
     storage = slicer.mrmlScene.CreateNodeByClass(node.GetDefaultStorageNodeClassName(str(path)))
     storage.UnRegister(None)
     storage.SetFileName(str(path))

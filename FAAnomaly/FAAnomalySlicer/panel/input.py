@@ -1,4 +1,4 @@
-"""Input: which volume, and whether it is an FA map at all."""
+"""Input: the volume, and whether it is an FA map."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class InputSection:
 
     def __init__(self, context: PanelContext) -> None:
         self._context, self._ui = context, context.ui
-        self._checked = None
+        self._checked: tuple | None = None
         self.problem = ""
         self._check = Debouncer(self._do_check)
         self._watch = Observer(
@@ -40,15 +40,15 @@ class InputSection:
             self._check.trigger()
 
     def close(self) -> None:
-        """Let go of the volume."""
+        """Observe no volume any more."""
         self._watch.watch(None)
         self._check.stop()
 
     def _load_sample(self) -> None:
-        found = slicer.mrmlScene.GetNodesByClassByName("vtkMRMLScalarVolumeNode", NODE_NAME)
-        found.UnRegister(None)
-        node = found.GetItemAsObject(0) or load_sample()
-        self._context.parameters.inputVolume = node
+        loaded = slicer.mrmlScene.GetNodesByClassByName("vtkMRMLScalarVolumeNode", NODE_NAME)
+        loaded.UnRegister(None)
+        node = loaded.GetItemAsObject(0) or load_sample()
+        self._context.require_parameters().inputVolume = node
         slicer.util.setSliceViewerLayers(background=node, foreground=None, fit=True)
 
     def _on_volume_changed(self, caller, event) -> None:
@@ -56,8 +56,8 @@ class InputSection:
 
     def _do_check(self) -> None:
         volume = self._watch.node
-        # A volume says that it was modified when anything about it was, its name or a display node: look again only
-        # when what the check looks at is another.
+        # The modified event of a volume also follows changes of its name or a display node: check again only when
+        # something changes that the check reads.
         state = _state(volume)
         if state == self._checked:
             return

@@ -1,4 +1,4 @@
-"""Log: what the engine reported."""
+"""Log: the lines of the engine."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class LogSection:
         self._log.connect(self._on_line)
 
     def close(self) -> None:
-        """Listen no more."""
+        """Disconnect."""
         self._log.disconnect(self._on_line)
         self._flush.stop()
 

@@ -1,4 +1,4 @@
-"""The inline message of the panel: what went wrong, why, and what to do about it."""
+"""The inline message of the panel: an error, its cause, and what to do about it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Message:
 
     @property
     def text(self) -> str:
-        """What is shown, as HTML."""
+        """The message, as HTML."""
         return self._label.text
 
     def clear(self) -> None:
@@ -33,18 +33,20 @@ class Message:
         self._label.text = ""
         self._label.visible = self._button.visible = False
 
-    def say(self, sentences: list[str]) -> None:
+    def show_remarks(self, sentences: list[str]) -> None:
         """Show remarks that are no errors."""
         self.clear()
         self._show("<br>".join(f"⚠ {escape(sentence)}" for sentence in sentences))
 
-    def fail(self, error: FAError, remedy: tuple[str, Callable[[], None]] | None = None, popup: bool = False) -> None:
+    def show_error(
+        self, error: FAError, remedy: tuple[str, Callable[[], None]] | None = None, popup: bool = False
+    ) -> None:
         """Show *error*.
 
         Parameters
         ----------
         remedy
-            Text of a button and what it does.
+            Text of a button and its action.
         popup
             Also open a window: the user may be looking at another module. Never while Slicer tests itself.
         """
@@ -62,7 +64,7 @@ class Message:
         if popup and not slicer.app.testingEnabled():
             import qt
 
-            # Later: a modal window must not hold up whoever reports the failure.
+            # Later: a modal window must not block the caller.
             qt.QTimer.singleShot(0, lambda: slicer.util.errorDisplay(str(error), windowTitle=_("FA Anomaly")))
 
     def _show(self, html: str) -> None:

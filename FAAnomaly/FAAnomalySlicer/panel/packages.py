@@ -1,4 +1,4 @@
-"""The engine's packages: installed when first needed, and after a restart without a second question."""
+"""Installs the engine's packages when first needed, and after a restart without a second question."""
 
 from __future__ import annotations
 
@@ -13,26 +13,27 @@ from .panel_context import PanelContext
 
 
 class Packages:
-    """Sees to it that the engine can be started.
+    """Makes sure that the engine's packages are installed.
 
-    pip's windows let the event loop run, so that buttons can be pressed while it works: one installation at a time,
-    and no run meanwhile.
+    pip's windows let the event loop run, so that buttons can be pressed meanwhile: there is one installation at a
+    time, and no run during it.
     """
 
     def __init__(self, context: PanelContext) -> None:
         self._context = context
         self._installing = False
-        self._go_on = Debouncer(context.guarded(self._continue))
+        self._resume = Debouncer(context.guarded(self._continue))
 
     @property
     def problem(self) -> str:
-        """Why no run can start, or nothing."""
+        """Why no run can start; empty when one can."""
         return _("Python packages are being installed") if self._installing else ""
 
     def ensure(self) -> None:
         """Install what is missing after one question; returns at once when nothing is.
 
-        Raises ``FAError('missing')`` as :meth:`..install.Installer.ensure`, and ``bad-request`` when asked for twice.
+        Raises ``FAError('missing')`` as :meth:`..setup.package_installer.Installer.ensure`, and ``bad-request`` during
+        an installation.
         """
         if self._installing:
             raise FAError("bad-request", self.problem, _("it was asked for already"), _("Wait for its end"))
@@ -43,20 +44,20 @@ class Packages:
         finally:
             self._set_installing(False)
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         """Continue, soon, an installation that the user agreed to before Slicer was restarted.
 
-        Only where that user sees it: not in a script without a main window, and not while Slicer tests itself.
+        Only where the user sees it: not in a script without a main window, and not while Slicer tests itself.
         """
         if slicer.util.mainWindow() is None or slicer.app.testingEnabled():
             return
         if not self._installing and self._context.logic.installer().pending():
             self._context.ui.statusLabel.text = _("The installation that you agreed to goes on…")
-            self._go_on.trigger()
+            self._resume.trigger()
 
     def stop(self) -> None:
-        """The panel goes."""
-        self._go_on.stop()
+        """The panel is closed."""
+        self._resume.stop()
 
     def _continue(self) -> None:
         outcome = ""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any, Protocol
+
 import vtk
 
-from ..scene.choices import Shown
+from ..scene.choices import PanelParameters, Shown
 from .advanced import AdvancedSection
 from .input import InputSection
 from .log import LogSection
@@ -16,8 +18,15 @@ from .results import ResultsSection
 from .run import RunSection
 
 
+class Section(Protocol):
+    """A part of the panel."""
+
+    def update(self) -> None:
+        """Follow the parameter node."""
+
+
 class Panel:
-    """Makes the sections and keeps them up to date.
+    """Makes the sections and updates them.
 
     Parameters
     ----------
@@ -29,14 +38,21 @@ class Panel:
 
     def __init__(self, ui, logic) -> None:
         context = self._context = PanelContext(ui, logic)
-        self._gui_tag = None
+        self._gui_tag: Any = None
         self.input, self.region = InputSection(context), RegionSection(context)
         self._packages = Packages(context)
         self.run = RunSection(context, self._packages, [lambda: self.input.problem, lambda: self.region.problem])
-        self.results, self.lens = ResultsSection(context), PreviewSection(context, self._packages)
+        self.results, self.preview = ResultsSection(context), PreviewSection(context, self._packages)
         self.advanced, self.log = AdvancedSection(context, self._packages), LogSection(context)
         self.run.ended.connect(self._on_ended)
-        self._sections = [self.input, self.region, self.run, self.results, self.lens, self.advanced]
+        self._sections: list[Section] = [
+            self.input,
+            self.region,
+            self.run,
+            self.results,
+            self.preview,
+            self.advanced,
+        ]
         self._watch = Observer([vtk.vtkCommand.ModifiedEvent], self._on_parameters_changed)
 
     @property
@@ -44,7 +60,7 @@ class Panel:
         """The inline :class:`~.message.Message`."""
         return self._context.message
 
-    def setParameterNode(self, parameters) -> None:
+    def setParameterNode(self, parameters: PanelParameters | None) -> None:
         """Show *parameters*, a ``FAAnomalyParameterNode``; None while there is none."""
         context = self._context
         if context.parameters is not None and self._gui_tag is not None:
@@ -61,37 +77,37 @@ class Panel:
             section.update()
 
     def sceneCloses(self) -> None:
-        """The scene is about to go: cancel, forget all nodes."""
+        """The scene is about to be closed: cancel, forget all nodes."""
         self.run.cancel()
-        self.lens.turn_off()
+        self.preview.turn_off()
         self.setParameterNode(None)
         self.region.sceneCloses()
         self.results.sceneCloses()
         self._context.message.clear()
 
     def enter(self) -> None:
-        """The module is opened, perhaps for the first time since a restart that an installation asked for."""
+        """The module is opened, perhaps for the first time since a restart that an installation needed."""
         self._context.problems_changed.emit()
-        self._packages.go_on()
+        self._packages.resume()
 
     def exit(self) -> None:
-        """Another module is opened: the lens would follow a box that belongs to somebody else."""
-        self.lens.turn_off()
+        """Another module is opened: the preview must not follow a box that is used there."""
+        self.preview.turn_off()
         self.results.exit()
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Cancel, observe nothing any more."""
         self._packages.stop()
         self.run.cancel()
-        self.lens.turn_off()
+        self.preview.turn_off()
         self.setParameterNode(None)
         for section in (self.input, self.region, self.results, self.advanced, self.log):
             section.close()
 
     def _on_ended(self, detection) -> None:
-        # Who looked through the lens wants to see the same place, in full quality.
-        shown = Shown.PSEUDO_HEALTHY if self.lens.on else Shown.Z_MAP
-        self.lens.turn_off()
+        # After the preview the same region is shown in full quality.
+        shown = Shown.PSEUDO_HEALTHY if self.preview.on else Shown.Z_MAP
+        self.preview.turn_off()
         self.results.show_new(detection, shown)
 
     def _on_parameters_changed(self, caller, event) -> None:

@@ -1,8 +1,9 @@
-"""What the sections of the panel have in common."""
+"""State and signals that the sections of the panel share."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import slicer.util
 from slicer.i18n import tr as _
@@ -10,12 +11,14 @@ from slicer.i18n import tr as _
 from FAAnomalyLib.errors import FAError
 
 from ..events.signal import Signal
+from ..runs.detection_run import DetectionRun
+from ..scene.choices import PanelParameters
 from ..views.slice_views import SliceViews
 from .message import Message
 
 
 class PanelContext:
-    """The form, the logic and what is going on.
+    """The widgets, the logic and the present state.
 
     Attributes
     ----------
@@ -26,49 +29,55 @@ class PanelContext:
     parameters
         The scene's ``FAAnomalyParameterNode``; ``None`` while a scene is closed.
     detection
-        The run in progress, a :class:`~..detection.DetectionRun`, or ``None``.
+        The run in progress, or ``None``.
     message
         The inline message.
     views
-        What the slice views show.
+        The slice views.
     problems_changed
         Emitted when something other than the parameter node may have changed what can be run.
     run_starts
-        Emitted before a run is asked for: it needs the engine for itself.
+        Emitted before a run starts: it needs the engine for itself.
     """
 
     def __init__(self, ui, logic) -> None:
         self.ui, self.logic = ui, logic
-        self.parameters = None
-        self.detection = None
+        self.parameters: PanelParameters | None = None
+        self.detection: DetectionRun | None = None
         self.message = Message(ui)
         self.views = SliceViews()
         self.problems_changed, self.run_starts = Signal(), Signal()
 
+    def require_parameters(self) -> PanelParameters:
+        """:attr:`parameters`; raises ``FAError('bad-request')`` while a scene is closed."""
+        if self.parameters is None:
+            raise FAError("bad-request", _("the scene is being closed"))
+        return self.parameters
+
     def guarded(self, action: Callable[[], None]) -> Callable[..., None]:
-        """A slot that does *action* and shows what goes wrong with it, instead of printing it."""
+        """A slot that calls *action* and shows its errors instead of printing them."""
 
         def slot(*_) -> None:
             self.message.clear()
             try:
                 action()
             except FAError as error:
-                self.message.fail(error)
+                self.message.show_error(error)
             except Exception as error:
-                self.message.fail(unexpected(error))
+                self.message.show_error(unexpected(error))
                 raise
 
         return slot
 
 
 def show_text(label, text: str) -> None:
-    """Put *text* into a label; one without a text takes no room."""
+    """Put *text* into a label; an empty one is hidden."""
     label.text = text
     label.visible = bool(text)
 
 
 def unexpected(error: Exception) -> FAError:
-    """An error that nobody foresaw, as one that a person can read."""
+    """An unforeseen exception as a message for the user."""
     return FAError(
         "bug",
         _("Something unexpected happened"),
@@ -78,15 +87,15 @@ def unexpected(error: Exception) -> FAError:
 
 
 class Observer(slicer.util.VTKObservationMixin):
-    """Watches one node at a time for the same events."""
+    """Observes the same events of one node at a time."""
 
     def __init__(self, events: list, callback: Callable) -> None:
         super().__init__()
         self._events, self._callback = events, callback
-        self.node = None
+        self.node: Any = None
 
     def watch(self, node) -> None:
-        """Watch *node* from now on, and no other; None watches nothing."""
+        """Observe *node* and no other; None observes nothing."""
         if node is not self.node:
             self.removeObservers()
             self.node = node

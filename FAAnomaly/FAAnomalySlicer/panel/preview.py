@@ -1,4 +1,4 @@
-"""The healthy lens on the panel: a button, a box that is dragged, and the picture inside it."""
+"""The live preview ("healthy lens") on the panel: a button, a box that is dragged, and the tissue inside it."""
 
 from __future__ import annotations
 
@@ -11,78 +11,72 @@ from FAAnomalyLib.errors import FAError
 
 from ..events.debounce import Debouncer
 from ..runs.live_preview import LivePreview, PreviewPicture
-from ..scene.choices import RegionMode, request_options
+from ..scene.choices import PanelParameters, RegionMode, request_options
 from .packages import Packages
 from .panel_context import Observer, PanelContext, show_text
-from .roi_tools import has_size, new_box, place_lens
+from .roi_tools import has_size, new_box, place_preview_box
 
 MOVE_MS = 30
 
 
 class PreviewSection:
-    """Turns the lens on and off, and sends it where the box is."""
+    """Turns the preview on and off, and requests it for the position of the box."""
 
     def __init__(self, context: PanelContext, packages: Packages) -> None:
         self._context, self._ui, self._packages = context, context.ui, packages
-        self._lens: LivePreview | None = None
+        self._preview: LivePreview | None = None
         self._picture = PreviewPicture()
         self._sent = 0.0
         roi_class = slicer.vtkMRMLMarkupsROINode
         self._roi = Observer(
             [roi_class.PointModifiedEvent, slicer.vtkMRMLTransformableNode.TransformModifiedEvent], self._on_moved
         )
-        self._move = Debouncer(self._fill, MOVE_MS)
+        self._move = Debouncer(self._request, MOVE_MS)
         self._ui.lensButton.connect("toggled(bool)", self._on_toggled)
         context.run_starts.connect(self._pause)
 
     @property
     def on(self) -> bool:
-        """Whether the lens is on."""
-        return self._lens is not None
+        """Whether the preview is on."""
+        return self._preview is not None
 
     def update(self) -> None:
         """Follow the parameter node: another volume, another box, or none."""
         parameters = self._context.parameters
         self._ui.lensButton.enabled = parameters is not None and parameters.inputVolume is not None
         if self.on:
-            usable = (
-                parameters is not None
-                and parameters.inputVolume is not None
-                and parameters.regionMode is RegionMode.BOX
-                and parameters.roi is not None
-            )
-            if not usable:
+            if parameters is None or not _is_usable(parameters):
                 self.turn_off()
             elif parameters.roi is not self._roi.node:
                 self._roi.watch(parameters.roi)
                 self._move.trigger()
 
     def turn_on(self) -> None:
-        """Choose the box mode, make a box where there is none, and fill it. Raises ``FAError`` when that fails."""
-        context, parameters = self._context, self._context.parameters
+        """Choose the box mode, make a box where there is none, and inpaint it. Raises ``FAError`` when that fails."""
+        context, parameters = self._context, self._context.require_parameters()
         context.message.clear()
         self._packages.ensure()
         parameters.regionMode = RegionMode.BOX
         if parameters.roi is None:
             parameters.roi = new_box()
         if not has_size(parameters.roi):
-            place_lens(parameters.roi, parameters.inputVolume)
-        self._lens = context.logic.detections.lens()
-        self._lens.filled.connect(self._on_filled)
-        self._lens.failed.connect(self._on_failed)
+            place_preview_box(parameters.roi, parameters.inputVolume)
+        preview = self._preview = context.logic.detections.live_preview()
+        preview.filled.connect(self._on_filled)
+        preview.failed.connect(self._on_failed)
         self._roi.watch(parameters.roi)
         show_text(self._ui.lensInfoLabel, _("The engine is starting; then drag the box."))
-        self._fill()
+        self._request()
 
     def turn_off(self) -> None:
-        """Forget the fill in flight and give the views back."""
-        lens, self._lens = self._lens, None
+        """Forget the request in flight and restore the views."""
+        preview, self._preview = self._preview, None
         self._roi.watch(None)
         self._move.stop()
-        if lens is not None:
-            lens.filled.disconnect(self._on_filled)
-            lens.failed.disconnect(self._on_failed)
-            lens.stop()
+        if preview is not None:
+            preview.filled.disconnect(self._on_filled)
+            preview.failed.disconnect(self._on_failed)
+            preview.stop()
             self._context.views.restore()
             self._picture.remove()
         show_text(self._ui.lensInfoLabel, "")
@@ -90,8 +84,8 @@ class PreviewSection:
 
     def _pause(self) -> None:
         self._move.stop()
-        if self._lens is not None:
-            self._lens.stop()
+        if self._preview is not None:
+            self._preview.stop()
 
     def _on_toggled(self, on: bool) -> None:
         if on == self.on:
@@ -103,22 +97,24 @@ class PreviewSection:
             self.turn_on()
         except FAError as error:
             self.turn_off()
-            self._context.message.fail(error)
+            self._context.message.show_error(error)
 
     def _on_moved(self, caller, event) -> None:
         self._move.trigger()
 
-    def _fill(self) -> None:
-        parameters = self._context.parameters
-        if self.on and parameters is not None and self._context.detection is None and has_size(parameters.roi):
+    def _request(self) -> None:
+        preview, parameters = self._preview, self._context.parameters
+        if preview is None or parameters is None or self._context.detection is not None:
+            return
+        if has_size(parameters.roi):
             self._sent = time.monotonic()
-            self._lens.show(parameters.inputVolume, parameters.roi, request_options(parameters))
+            preview.show(parameters.inputVolume, parameters.roi, request_options(parameters))
 
     def _on_filled(self, array, record) -> None:
         first = self._picture.node is None
         self._picture.show(array, record)
         if first and self._picture.node is not None:
-            self._context.views.show_instead(self._picture.node)
+            self._context.views.show_single(self._picture.node)
         show_text(
             self._ui.lensInfoLabel,
             _("Draft in {seconds:.1f} s. Press Apply for full quality.").format(seconds=time.monotonic() - self._sent),
@@ -126,3 +122,7 @@ class PreviewSection:
 
     def _on_failed(self, error: FAError) -> None:
         show_text(self._ui.lensInfoLabel, f"⚠ {error}")
+
+
+def _is_usable(parameters: PanelParameters) -> bool:
+    return parameters.inputVolume is not None and parameters.regionMode is RegionMode.BOX and parameters.roi is not None

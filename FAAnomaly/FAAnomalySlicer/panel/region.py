@@ -1,6 +1,8 @@
-"""Region: whole brain, box or segment, and how it is hidden from the model."""
+"""Region: whole brain, box or segment, and its masks."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import slicer
@@ -10,16 +12,16 @@ from slicer.i18n import tr as _
 from FAAnomalyLib.errors import FAError
 
 from ..events.debounce import Debouncer
-from ..scene.choices import RegionMode
+from ..scene.choices import PanelParameters, RegionMode
 from ..scene.geometry import ijk_to_ras, roi_mask, segment_mask
 from .panel_context import Observer, PanelContext, show_text
-from .roi_tools import Placing, fit_to_brain, has_size, new_box, show_as_outline
+from .roi_tools import PlaceMode, fit_to_brain, has_size, new_box, show_as_outline
 
 INFO_MS = 150
 
 
 class RegionSection:
-    """Shows the rows that the choice needs, and says how large the region is."""
+    """Shows the rows that the choice needs, and the size of the region."""
 
     def __init__(self, context: PanelContext) -> None:
         self._context, self._ui = context, context.ui
@@ -43,9 +45,9 @@ class RegionSection:
             ],
             self._on_segmentation_changed,
         )
-        self._placing = Placing()
+        self._place_mode = PlaceMode()
         self._interaction = Observer([slicer.vtkMRMLInteractionNode.InteractionModeChangedEvent], self._on_mode_changed)
-        self._interaction.watch(self._placing.interaction)
+        self._interaction.watch(self._place_mode.interaction)
         self._info = Debouncer(self._show_info, INFO_MS)
         ui = self._ui
         ui.roiPlaceButton.connect("clicked(bool)", context.guarded(self._place))
@@ -72,33 +74,33 @@ class RegionSection:
         if parameters.roi is not None:
             show_as_outline(parameters.roi, box and parameters.roiVisible)
         self._list_segments()
-        about = tuple(
+        nodes = tuple(
             node.GetID() if node else None for node in (parameters.inputVolume, parameters.roi, parameters.segmentation)
         )
-        if self._informed != (mode, parameters.segmentID, *about):
-            self._informed = (mode, parameters.segmentID, *about)
+        if self._informed != (mode, parameters.segmentID, *nodes):
+            self._informed = (mode, parameters.segmentID, *nodes)
             self._info.trigger()
 
     def close(self) -> None:
-        """Let go of all nodes."""
+        """Observe no node any more."""
         for observer in (self._roi, self._segmentation, self._interaction):
             observer.watch(None)
         self._info.stop()
 
     def sceneCloses(self) -> None:
-        """The box and the segmentation go."""
+        """Observe the box and the segmentation no more."""
         self._roi.watch(None)
         self._segmentation.watch(None)
         self._info.stop()
 
     def _place(self) -> None:
-        if self._placing.active:
-            self._placing.end()
+        if self._place_mode.active:
+            self._place_mode.end()
         else:
-            self._placing.begin(self._roi_or_new())
+            self._place_mode.begin(self._roi_or_new())
 
     def _fit(self) -> None:
-        parameters = self._context.parameters
+        parameters = self._context.require_parameters()
         if parameters.inputVolume is None:
             raise FAError(
                 "bad-request",
@@ -109,13 +111,13 @@ class RegionSection:
         fit_to_brain(self._roi_or_new(), parameters.inputVolume)
 
     def _roi_or_new(self):
-        parameters = self._context.parameters
+        parameters = self._context.require_parameters()
         if parameters.roi is None:
             parameters.roi = new_box()
         return parameters.roi
 
     def _on_mode_changed(self, caller, event) -> None:
-        self._ui.roiPlaceButton.checked = self._placing.active
+        self._ui.roiPlaceButton.checked = self._place_mode.active
 
     def _on_region_changed(self, caller, event) -> None:
         self._info.trigger()
@@ -126,8 +128,9 @@ class RegionSection:
 
     def _list_segments(self) -> None:
         parameters, combo = self._context.parameters, self._ui.segmentSelector
-        segments = parameters.segmentation.GetSegmentation() if parameters and parameters.segmentation else None
-        ids = [segments.GetNthSegmentID(n) for n in range(segments.GetNumberOfSegments())] if segments else []
+        segments: Any = parameters.segmentation.GetSegmentation() if parameters and parameters.segmentation else None
+        count = segments.GetNumberOfSegments() if segments else 0
+        ids: list[str] = [segments.GetNthSegmentID(n) for n in range(count)]
         names = [segments.GetSegment(segment_id).GetName() for segment_id in ids]
         if self._listing:
             return
@@ -159,7 +162,7 @@ class RegionSection:
         show_text(self._ui.regionInfoLabel, text)
         self._context.problems_changed.emit()
 
-    def _size_of(self, parameters) -> str:
+    def _size_of(self, parameters: PanelParameters) -> str:
         volume = parameters.inputVolume
         if parameters.regionMode is RegionMode.BOX:
             if not has_size(parameters.roi):

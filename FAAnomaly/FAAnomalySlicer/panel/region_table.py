@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from slicer.i18n import tr as _
 
@@ -11,8 +12,8 @@ from FAAnomalyLib.result import Region, place
 from ..events.debounce import Debouncer
 from ..events.signal import Signal
 
-AT_ONCE = 25
-"""Rows in one turn of the event loop: a cell of Qt's is slow to make."""
+ROWS_PER_TURN = 25
+"""Rows filled in one turn of the event loop: Qt's cells are slow to make."""
 
 
 class RegionTable:
@@ -29,7 +30,8 @@ class RegionTable:
         self._table = table
         self._regions: list[Region] = []
         self._filling = False
-        self._volume, self._filled = None, 0
+        self._volume: Any = None
+        self._filled = 0
         self._more = Debouncer(self._fill)
         table.connect("cellClicked(int,int)", self._on_row)
         table.connect("currentCellChanged(int,int,int,int)", self._on_current)
@@ -37,7 +39,7 @@ class RegionTable:
     def show(self, regions: list[Region], volumeNode) -> None:
         """Show *regions*, one row each; their positions are in the local frame of *volumeNode* (None: the world)."""
         table = self._table
-        self._filling = True  # emptying the table moves its current cell
+        self._filling = True  # clearing the table changes its current cell
         self._regions, self._volume, self._filled = regions, volumeNode, 0
         table.setRowCount(len(regions))
         self._fill()
@@ -45,12 +47,12 @@ class RegionTable:
         self._filling = False
 
     def _fill(self) -> None:
-        """The next rows; the others later, so that the event loop goes on."""
+        """Fill the next rows; the others in later turns of the event loop."""
         import qt
 
         if self._volume is not None and self._volume.GetScene() is None:
             return  # the scene was closed
-        begin, self._filled = self._filled, min(self._filled + AT_ONCE, len(self._regions))
+        begin, self._filled = self._filled, min(self._filled + ROWS_PER_TURN, len(self._regions))
         for row in range(begin, self._filled):
             shown = _in_world(self._regions[row], self._volume)
             for column, (text, right) in enumerate(_cells(shown)):
@@ -73,10 +75,15 @@ class RegionTable:
 def _in_world(region: Region, volumeNode) -> Region:
     if volumeNode is None:
         return region
-    places = [[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
-    for place_ras, world in zip((region.centroid_ras, region.peak_ras), places, strict=True):
-        volumeNode.TransformPointToWorld(list(place_ras), world)
-    return replace(region, centroid_ras=tuple(places[0]), peak_ras=tuple(places[1]))
+    centroid, peak = (_to_world(position, volumeNode) for position in (region.centroid_ras, region.peak_ras))
+    return replace(region, centroid_ras=centroid, peak_ras=peak)
+
+
+def _to_world(position: tuple[float, float, float], volumeNode) -> tuple[float, float, float]:
+    world = [0.0, 0.0, 0.0]
+    volumeNode.TransformPointToWorld(list(position), world)
+    r, a, s = world
+    return r, a, s
 
 
 def _cells(region: Region) -> list[tuple[str, bool]]:

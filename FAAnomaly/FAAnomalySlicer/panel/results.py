@@ -1,4 +1,4 @@
-"""Results: what the views show, threshold, regions."""
+"""Results: content of the views, threshold, regions."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from FAAnomalyLib.errors import FAError
 from ..events.debounce import Debouncer
 from ..runs.threshold_updater import ThresholdUpdater
 from ..scene import geometry
-from ..scene.choices import Shown, Signs, ThresholdMode
+from ..scene.choices import PanelParameters, Shown, Signs, ThresholdMode
 from ..scene.region_table import regions_of
-from ..scene.result_nodes import ResultNodes, recall
+from ..scene.result_nodes import ResultNodes, find_results
 from ..scene.segments import show_surface
 from ..scene.tensor_fa import ROLE as FA_OF_TENSORS
 from ..scene.threshold import ONE_SIDED, SENSITIVE, SHOWN_SIGNS, THRESHOLD, both_tails
@@ -27,29 +27,29 @@ from .region_table import RegionTable
 
 THRESHOLD_MS = 10
 SURFACE_MS = 400
-LOWEST, HIGHEST = 2.0, 15.0
-"""Ends of the slider; the upper one grows with the map."""
-OF_SIGNS = {"both": "+{0:.1f}, −{1:.1f}", "increased": "+{0:.1f}", "decreased": "−{1:.1f}"}
-"""How the thresholds (increased, decreased) of the signs that are looked for are written."""
+MIN_THRESHOLD, MAX_THRESHOLD = 2.0, 15.0
+"""Ends of the slider; the upper one grows with the largest value of the map."""
+THRESHOLD_FORMATS = {"both": "+{0:.1f}, −{1:.1f}", "increased": "+{0:.1f}", "decreased": "−{1:.1f}"}
+"""Signs -> text of their thresholds (increased, decreased)."""
 
 
 class ResultsSection:
-    """Shows the results of the chosen input, whether a run has just made them or a scene brought them."""
+    """Shows the results of the chosen input, from a run or from a loaded scene."""
 
     def __init__(self, context: PanelContext) -> None:
         self._context, self._ui = context, context.ui
         self._nodes: ResultNodes | None = None
         self._key: tuple = ()
         self._following = False
-        self._strongest = 0
-        self._highest_of: tuple = ()
-        self._highest_z = 0.0
+        self._slider_limit = 0
+        self._extreme_key: tuple = ()
+        self._extreme_z = 0.0
         self._table = RegionTable(self._ui.regionsTable)
         self._table.chosen.connect(self._jump)
         self._comparison = Comparison()
         self._export = Exporter(context, lambda: self._nodes)
         self._threshold = Debouncer(self._apply_threshold, THRESHOLD_MS)
-        self._follower = ThresholdUpdater(QtTimer(), self._on_threshold_applied, self._on_threshold_failed)
+        self._updater = ThresholdUpdater(QtTimer(), self._on_threshold_applied, self._on_threshold_failed)
         self._surfaces = Debouncer(self._show_surfaces, SURFACE_MS)
         ui = self._ui
         self._buttons = {
@@ -65,13 +65,13 @@ class ResultsSection:
     def update(self) -> None:
         """Follow the parameter node, and find the results of its input."""
         parameters = self._context.parameters
-        nodes = recall(self._input)
+        nodes = find_results(self._input)
         key = _identity(nodes)
         if key != self._key:
             self._key, self._nodes = key, nodes
             self._show_regions(regions_of(nodes.table) if nodes and nodes.table else [])
             self._export.update()
-            self._compare_these()
+            self._update_comparison()
         ready = nodes is not None and nodes.zMap is not None
         self._ui.resultsSection.enabled = nodes is not None
         for widget in (
@@ -92,13 +92,13 @@ class ResultsSection:
             button.checked = parameters.shown is shown
         self._context.views.set_opacity(parameters.opacity)
         self._comparison.set_opacity(parameters.opacity)
-        if ready:
-            self._follow_threshold()
+        if nodes is not None and ready:
+            self._follow_threshold(nodes, parameters)
         if (parameters.surfaces and ready) != self._surfaces_shown():
             self._surfaces.trigger()
 
     def show_new(self, detection, shown: Shown) -> None:
-        """A run has ended: list what it found and show *shown*."""
+        """A run has ended: list its regions and show *shown*."""
         self._key = ()
         self._ui.resultsSection.collapsed = False
         self.update()
@@ -108,14 +108,14 @@ class ResultsSection:
         self._show(shown)
 
     def exit(self) -> None:
-        """Another module is opened: the layout is the user's again, the layers stay."""
+        """Another module is opened: restore the user's layout, keep the layers."""
         self._comparison.end()
         self.update()
 
     def sceneCloses(self) -> None:
-        """All results go."""
+        """All results are about to be removed."""
         self._threshold.stop()
-        self._follower.stop()
+        self._updater.stop()
         self._surfaces.stop()
         self._context.views.forget()
         self._comparison.end()
@@ -123,9 +123,9 @@ class ResultsSection:
         self._table.show([], None)
 
     def close(self) -> None:
-        """Give the views back."""
+        """Restore the views."""
         self._threshold.stop()
-        self._follower.stop()
+        self._updater.stop()
         self._surfaces.stop()
         self._context.views.restore()
         self._comparison.end()
@@ -139,18 +139,18 @@ class ResultsSection:
 
     def _toggling(self, shown: Shown):
         def toggle() -> None:
-            # A second click gives the views back to the user.
+            # A second click restores the user's layers.
             self._show(Shown.OWN if self._context.views.shown == shown.value else shown)
 
         return toggle
 
     def _show(self, shown: Shown) -> None:
-        views, parameters = self._context.views, self._context.parameters
+        views, parameters = self._context.views, self._context.require_parameters()
         try:
             if shown is Shown.OWN:
                 views.restore()
             else:
-                views.show(shown.value, self._input, self._nodes)
+                views.show(shown.value, self._input, self._nodes or ResultNodes())
         finally:
             parameters.shown = Shown(views.shown or "own")
             self.update()
@@ -159,61 +159,39 @@ class ResultsSection:
         if self._comparison.shown:
             self._comparison.end()
         else:
-            self._comparison.show(self._input, self._nodes, self._context.parameters.opacity)
+            self._show_comparison()
         self.update()
 
-    def _compare_these(self) -> None:
-        """Bring what is compared up to date: a scene may have been saved in this layout."""
+    def _update_comparison(self) -> None:
+        """Show these results in the comparison layout: a scene may have been saved in it."""
         if self._comparison.shown and self._nodes is not None and self._nodes.zMap is not None:
-            self._comparison.show(self._input, self._nodes, self._context.parameters.opacity)
+            self._show_comparison()
+
+    def _show_comparison(self) -> None:
+        opacity = self._context.require_parameters().opacity
+        self._comparison.show(self._input, self._nodes or ResultNodes(), opacity)
 
     def _jump(self, region) -> None:
         if self._nodes is not None and self._nodes.zMap is not None:
             jump_to(region.peak_ras, self._nodes.zMap)
 
-    # Threshold: the parameter node says what is wanted, the segmentation what was applied.
+    # Threshold: the parameter node holds the wanted one, the segmentation the applied one.
 
-    def _calibrated(self, mode: ThresholdMode) -> tuple[float, float] | None:
-        """What the model's calibration proposes for this map and the signs that are looked for, (increased, decreased).
-
-        None for the sensitive threshold of a result of an earlier version, which knew none.
-        """
-        if mode is ThresholdMode.AUTOMATIC:
-            return both_tails(self._nodes.zMap.GetAttribute(THRESHOLD))
-        both = self._context.parameters.signs is Signs.BOTH
-        text = self._nodes.zMap.GetAttribute(SENSITIVE if both else ONE_SIDED)
-        return both_tails(text) if text else None
-
-    def _wanted(self) -> tuple:
-        parameters = self._context.parameters
-        mode = parameters.thresholdMode
-        threshold = (
-            (parameters.threshold,) * 2
-            if mode is ThresholdMode.BY_HAND
-            else self._calibrated(mode) or self._calibrated(ThresholdMode.AUTOMATIC)
-        )
-        return *threshold, parameters.signs.value
-
-    def _applied(self) -> tuple | None:
-        holder = self._nodes.segmentation or self._nodes.table
-        if holder is None or not holder.GetAttribute(THRESHOLD):
-            return None
-        return *both_tails(holder.GetAttribute(THRESHOLD)), holder.GetAttribute(SHOWN_SIGNS)
-
-    def _follow_threshold(self) -> None:
+    def _follow_threshold(self, nodes: ResultNodes, parameters: PanelParameters) -> None:
         slider = self._ui.thresholdSlider
-        up, down, signs = self._wanted()
+        wanted = _wanted_threshold(nodes, parameters)
+        up, down, signs = wanted
         height = down if signs == Signs.DECREASED.value else up
         self._following = True
-        slider.maximum = max(HIGHEST, math.ceil(height), self._strongest)
-        slider.minimum = min(LOWEST, height)
+        slider.maximum = max(MAX_THRESHOLD, math.ceil(height), self._slider_limit)
+        slider.minimum = min(MIN_THRESHOLD, height)
         slider.value = height
         self._following = False
         for number, mode in enumerate((ThresholdMode.AUTOMATIC, ThresholdMode.SENSITIVE)):
-            values = self._calibrated(mode)
-            told = _("run again") if values is None else OF_SIGNS[signs].format(*values)
-            self._ui.thresholdSelector.setItemText(number, f"{mode.label()}: {told}")
-        if self._wanted() != self._applied():
+            values = _calibrated_threshold(nodes, mode, parameters.signs)
+            text = _("run again") if values is None else THRESHOLD_FORMATS[signs].format(*values)
+            self._ui.thresholdSelector.setItemText(number, f"{mode.label()}: {text}")
+        if wanted != _applied_threshold(nodes):
             self._threshold.trigger()
 
     def _on_slider(self, value: float) -> None:
@@ -224,10 +202,13 @@ class ResultsSection:
             parameters.EndModify(was)
 
     def _apply_threshold(self) -> None:
-        if self._nodes is None or self._context.parameters is None or self._wanted() == self._applied():
+        nodes, parameters = self._nodes, self._context.parameters
+        if nodes is None or parameters is None:
             return
-        up, down, signs = self._wanted()
-        self._follower.follow(self._nodes.present(), (up, down), signs)
+        wanted = _wanted_threshold(nodes, parameters)
+        if wanted != _applied_threshold(nodes):
+            up, down, signs = wanted
+            self._updater.follow(nodes.present(), (up, down), signs)
 
     def _on_threshold_applied(self, regions: list) -> None:
         if self._context.parameters is not None:
@@ -236,14 +217,14 @@ class ResultsSection:
                 self._surfaces.trigger()
 
     def _on_threshold_failed(self, error: Exception) -> None:
-        self._context.message.fail(error if isinstance(error, FAError) else unexpected(error))
+        self._context.message.show_error(error if isinstance(error, FAError) else unexpected(error))
 
     def _show_regions(self, regions: list) -> None:
         self._table.show(regions, self._nodes.zMap if self._nodes else None)
         counts = {sign: sum(region.sign == sign for region in regions) for sign in ("increased", "decreased")}
-        self._strongest = 0
+        self._slider_limit = 0
         if self._nodes is not None and self._nodes.zMap is not None:
-            self._strongest = math.ceil(self._highest(self._nodes.zMap))
+            self._slider_limit = math.ceil(self._largest_z(self._nodes.zMap))
         show_text(
             self._ui.summaryLabel,
             ""
@@ -251,15 +232,15 @@ class ResultsSection:
             else _("{increased} with increased, {decreased} with decreased FA.").format(**counts),
         )
 
-    def _highest(self, zMap) -> float:
-        """The greatest |z|, sought again only when the voxels are others."""
+    def _largest_z(self, zMap) -> float:
+        """The largest |z|, computed again only when the voxels have changed."""
         image = zMap.GetImageData()
         if image is None:
             return 0.0
-        if self._highest_of != (image, image.GetMTime()):
+        if self._extreme_key != (image, image.GetMTime()):
             z = geometry.voxels(zMap)  # VTK's own range takes several times as long
-            self._highest_of, self._highest_z = (image, image.GetMTime()), max(float(z.max()), -float(z.min()))
-        return self._highest_z
+            self._extreme_key, self._extreme_z = (image, image.GetMTime()), max(float(z.max()), -float(z.min()))
+        return self._extreme_z
 
     def _surfaces_shown(self) -> bool:
         segmentation = self._nodes.segmentation if self._nodes else None
@@ -278,3 +259,33 @@ def _identity(nodes: ResultNodes | None) -> tuple:
         return ()
     image = nodes.zMap.GetImageData() if nodes.zMap is not None else None
     return (*(node.GetID() for node in nodes.nodes().values()), image.GetMTime() if image else 0)
+
+
+def _calibrated_threshold(nodes: ResultNodes, mode: ThresholdMode, signs: Signs) -> tuple[float, float] | None:
+    """The model's calibrated threshold for this map and these signs, (increased, decreased).
+
+    None for the sensitive threshold of a result of an earlier version, which had none.
+    """
+    if mode is ThresholdMode.AUTOMATIC:
+        return both_tails(nodes.zMap.GetAttribute(THRESHOLD))
+    text = nodes.zMap.GetAttribute(SENSITIVE if signs is Signs.BOTH else ONE_SIDED)
+    return both_tails(text) if text else None
+
+
+def _wanted_threshold(nodes: ResultNodes, parameters: PanelParameters) -> tuple[float, float, str]:
+    """The threshold that the parameter node asks for: (increased, decreased, signs)."""
+    mode, signs = parameters.thresholdMode, parameters.signs
+    if mode is ThresholdMode.BY_HAND:
+        return parameters.threshold, parameters.threshold, signs.value
+    calibrated = _calibrated_threshold(nodes, mode, signs)
+    up, down = calibrated or both_tails(nodes.zMap.GetAttribute(THRESHOLD))
+    return up, down, signs.value
+
+
+def _applied_threshold(nodes: ResultNodes) -> tuple[float, float, str] | None:
+    """The threshold of the present segments and table: (increased, decreased, signs)."""
+    holder = nodes.segmentation or nodes.table
+    if holder is None or not holder.GetAttribute(THRESHOLD):
+        return None
+    up, down = both_tails(holder.GetAttribute(THRESHOLD))
+    return up, down, holder.GetAttribute(SHOWN_SIGNS)

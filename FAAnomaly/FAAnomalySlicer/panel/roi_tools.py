@@ -1,4 +1,4 @@
-"""The box: drawing it with the mouse, fitting it round the brain, showing it as an outline."""
+"""Tools for the box: drawing it with the mouse, fitting it to the brain, showing it as an outline."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from FAAnomalyLib.errors import FAError
 
 from ..scene.geometry import ijk_to_ras, parent_to_world, voxels
 
-LENS_MM = 30.0
+PREVIEW_BOX_MM = 30.0
 BRAIN_SHARE = 0.05
 """A voxel counts as brain, for fitting a box, above this share of the largest value."""
 
@@ -29,23 +29,23 @@ def has_size(roi) -> bool:
 
 
 def fit_to_brain(roi, volume) -> None:
-    """Put *roi* round the brain in *volume*, along the volume's axes. Raises ``FAError`` when there is no brain."""
+    """Make *roi* the bounding box of the brain in *volume*, along its axes. Raises ``FAError`` when it is empty."""
     low, high = _brain_extent(volume)
     _set_box(roi, volume, (low + high) / 2, high - low + 1)
 
 
-def place_lens(roi, volume) -> None:
+def place_preview_box(roi, volume) -> None:
     """Make *roi* a box of 30 mm in one hemisphere of the brain in *volume*, along the volume's axes."""
     low, high = _brain_extent(volume)
     to_world = parent_to_world(volume) @ ijk_to_ras(volume)
     lateral = int(np.abs(to_world[0, :3]).argmax())  # the voxel axis that runs from left to right
     center = (low + high) / 2
     center[lateral] += (high - low)[lateral] / 5
-    _set_box(roi, volume, center, LENS_MM / np.linalg.norm(to_world[:3, :3], axis=0))
+    _set_box(roi, volume, center, PREVIEW_BOX_MM / np.linalg.norm(to_world[:3, :3], axis=0))
 
 
 def show_as_outline(roi, visible: bool) -> None:
-    """Show or hide the box in the views; never filled, so that what lies inside is seen."""
+    """Show or hide the box in the views; never filled, so that the tissue inside is visible."""
     display = roi.GetDisplayNode()
     if display is not None:
         with slicer.util.NodeModify(display):
@@ -54,7 +54,7 @@ def show_as_outline(roi, visible: bool) -> None:
             display.SetPropertiesLabelVisibility(False)
 
 
-class Placing:
+class PlaceMode:
     """Slicer's own place mode, for one ROI."""
 
     def __init__(self) -> None:
@@ -79,12 +79,12 @@ class Placing:
         self.interaction.SetCurrentInteractionMode(self.interaction.Place)
 
     def end(self) -> None:
-        """Clicks are ordinary clicks again."""
+        """End place mode."""
         self.interaction.SwitchToViewTransformMode()
 
 
 def _brain_extent(volume) -> tuple[np.ndarray, np.ndarray]:
-    """First and last (i, j, k) with brain in it."""
+    """Lowest and highest (i, j, k) with brain."""
     data = voxels(volume)
     with np.errstate(invalid="ignore"):
         brain = data > BRAIN_SHARE * np.nanmax(data)

@@ -1,4 +1,4 @@
-"""Run: one button that starts and cancels, how far it is, and what became of it."""
+"""Run: one button that starts and cancels, the progress, and the outcome."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from FAAnomalyLib.request import DetectRequest
 from ..events.debounce import Debouncer
 from ..events.signal import Signal
 from ..runs.detection_run import CANCELLED, DONE, READING, WRITING, DetectionRun
-from ..scene.choices import Device, RegionMode, ThresholdMode, request_options
+from ..scene.choices import Device, PanelParameters, RegionMode, ThresholdMode, request_options
 from . import estimate
 from .packages import Packages
 from .panel_context import PanelContext
 
-FULL = 1000
-"""Steps of the progress bar."""
+MAX_PROGRESS = 1000
+"""Maximum of the progress bar."""
 STAGES = {
     WRITING: _("Writing the volume"),
     "reading": _("Reading the volume"),
     "loading the model": _("Loading the model"),
     "registration": _("Registering to the template"),
     "filling holes": _("Filling holes"),
-    "second look": _("Second look at suspects"),
+    "second look": _("Refining candidate regions"),
     "scoring": _("Scoring"),
     READING: _("Reading the results"),
 }
-"""What the engine calls its stages -> for people."""
+"""Stage in the engine's protocol -> text on the panel."""
 
 
 class RunSection:
@@ -41,12 +41,12 @@ class RunSection:
     context, packages
         Of the panel.
     problems
-        Functions that each give a sentence saying what keeps the run from starting, or nothing.
+        Functions that each return a sentence that says why no run can start, or nothing.
 
     Attributes
     ----------
     ended
-        Emits the :class:`~..detection.DetectionRun` when it is done.
+        Emits the :class:`~..runs.detection_run.DetectionRun` when it is done.
     """
 
     def __init__(self, context: PanelContext, packages: Packages, problems: list) -> None:
@@ -56,15 +56,15 @@ class RunSection:
         self._asked_to_start = self._cancelling = False
         self._started = 0.0
         self._kind = ""
-        self._expected_for = ""
-        self._end = Debouncer(self._tell_end)
+        self._estimated_kind = ""
+        self._end = Debouncer(self._emit_ended)
         self._ended_run: DetectionRun | None = None
-        self._ui.progressBar.maximum = FULL
+        self._ui.progressBar.maximum = MAX_PROGRESS
         self._ui.applyButton.connect("clicked(bool)", context.guarded(self._on_apply))
         context.problems_changed.connect(self.update)
 
     def update(self) -> None:
-        """Enable and name the button, and say why it is disabled."""
+        """Enable and name the button, and show why it is disabled."""
         ui, parameters = self._ui, self._context.parameters
         running = self._context.detection is not None
         reasons = [] if running else self.reasons()
@@ -77,22 +77,22 @@ class RunSection:
                 [_("Cannot start:"), *(f"• {reason}" for reason in reasons)] if reasons else [_("Find anomalies.")]
             )
             if parameters is not None:
-                self._show_expectation(parameters)
+                self._show_estimate(parameters)
 
     def reasons(self) -> list[str]:
-        """Everything that keeps a run from starting, one sentence each."""
+        """The reasons why no run can start, one sentence each."""
         parameters = self._context.parameters
         if parameters is None:
             return [_("the scene is being closed")]
         request = DetectRequest.from_dict(
             {**request_options(parameters), "input": "input" if parameters.inputVolume else ""}
         )
-        found = [*request.problems(), *(problem() for problem in self._problems)]
-        return [sentence for sentence in found if sentence]
+        problems = [*request.problems(), *(problem() for problem in self._problems)]
+        return [sentence for sentence in problems if sentence]
 
     def start(self) -> None:
         """Start a run with the panel's choices. Raises ``FAError`` when it cannot."""
-        context, parameters = self._context, self._context.parameters
+        context, parameters = self._context, self._context.require_parameters()
         context.message.clear()
         self._packages.ensure()
         context.run_starts.emit()
@@ -130,7 +130,7 @@ class RunSection:
     def _on_progress(self, fraction: float, stage: str, eta: float | None) -> None:
         if self._cancelling:
             return
-        self._ui.progressBar.value = round(FULL * fraction)
+        self._ui.progressBar.value = round(MAX_PROGRESS * fraction)
         text = STAGES.get(stage, stage)
         if eta is not None:
             text += _(", about {time} left").format(time=estimate.duration(eta))
@@ -140,25 +140,25 @@ class RunSection:
         context, ui = self._context, self._ui
         seconds = time.monotonic() - self._started
         context.detection, self._cancelling = None, False
-        ui.progressBar.value = FULL if detection.state == DONE else 0
+        ui.progressBar.value = MAX_PROGRESS if detection.state == DONE else 0
         ui.deviceLabel.text = ""
         ui.statusLabel.text = ""
         self.update()
         if detection.state == DONE:
             device = str(detection.provenance.get("device", ""))
-            estimate.remember(slicer.app.userSettings(), self._kind, seconds, device)
+            estimate.store_duration(slicer.app.userSettings(), self._kind, seconds, device)
             ui.statusLabel.text = _("Done in {time}.").format(time=estimate.duration(seconds))
             ui.deviceLabel.text = device
-            context.message.say(detection.warnings)
+            context.message.show_remarks(detection.warnings)
             self._ended_run = detection
             self._end.trigger()  # in a turn of its own, so that each is short
         elif detection.state == CANCELLED:
             ui.statusLabel.text = _("Cancelled.")
-        else:
+        elif detection.error is not None:
             ui.statusLabel.text = _("Failed.")
             self._show_failure(detection.error)
 
-    def _tell_end(self) -> None:
+    def _emit_ended(self) -> None:
         if self._context.parameters is not None:
             self.ended.emit(self._ended_run)
         self._ended_run = None
@@ -167,17 +167,17 @@ class RunSection:
         parameters, remedy = self._context.parameters, None
         if error.code == "out-of-memory" and parameters is not None and parameters.device is not Device.CPU:
             remedy = _("Run again on the processor"), self._context.guarded(self._run_on_cpu)
-        self._context.message.fail(error, remedy, popup=True)
+        self._context.message.show_error(error, remedy, popup=True)
 
     def _run_on_cpu(self) -> None:
-        self._context.parameters.device = Device.CPU
+        self._context.require_parameters().device = Device.CPU
         self.start()
 
-    def _show_expectation(self, parameters) -> None:
+    def _show_estimate(self, parameters: PanelParameters) -> None:
         ui, settings, kind = self._ui, slicer.app.userSettings(), estimate.kind_of_run(parameters)
-        if kind == self._expected_for:
-            return  # what the last run has said stays until other options are chosen
-        self._expected_for = kind
+        if kind == self._estimated_kind:
+            return  # the message of the last run stays until other options are chosen
+        self._estimated_kind = kind
         seconds = estimate.seconds_of_last(settings, kind)
         ui.deviceLabel.text = estimate.device_of_last(settings, kind) or parameters.device.label()
         if seconds is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import slicer
 
+from ..events.timer import Timer
 from ..scene.input_export import InputExport
 from ..worker_client.launcher import connect_engine
 from ..worker_client.qt_process import QtTimer
@@ -11,8 +12,8 @@ from ..worker_client.subprocess_process import PollTimer
 from ..worker_client.workspace import Workspace
 
 
-class Connection:
-    """What a run needs besides the scene.
+class EngineConnection:
+    """The engine's client and what its jobs share.
 
     Parameters
     ----------
@@ -27,12 +28,12 @@ class Connection:
 
     def __init__(self, event_loop: bool) -> None:
         self.client = connect_engine(event_loop)
-        self.timer = QtTimer() if event_loop else PollTimer()
+        self.timer: Timer = QtTimer() if event_loop else PollTimer()
         self.workspace = Workspace(slicer.app.temporaryPath)
         self.inputs = InputExport(self.workspace, self.timer)
 
     def poll(self, seconds: float) -> None:
-        """Deliver what has come in, waiting at most *seconds*; without effect where an event loop does it."""
+        """Deliver output, waiting at most *seconds* for it; without effect where an event loop does it."""
         self.client.poll(seconds)
         self.timer.poll()
 

@@ -1,26 +1,44 @@
-"""The healthy lens: wherever the box is dragged, the tissue inside it is shown as the model expects it."""
+"""The live preview, "healthy lens" on the panel: healthy tissue is shown inside a box while the box is dragged."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import slicer
 import slicer.util
 
-from FAAnomalyLib.errors import FAError
-
-from ..events.scheduling import in_background
+from ..events.scheduling import Steps, Stopped, in_background, next_emission, run_in_steps
 from ..events.signal import Signal
-from ..scene.geometry import write_roi
+from ..scene.geometry import InputRecord, record_input, write_roi
 from ..scene.result_nodes import read_volume
-from .connection import Connection
+from ..worker_client.job import Job
+from .connection import EngineConnection
 
 QUALITY = {"sampler": "mean", "steps": 0, "samples": 1, "report": False}
-"""One evaluation of the network, and no time for pictures that nobody sees."""
+"""One evaluation of the network, and no figures, which are not shown."""
+
+
+@dataclass(frozen=True, eq=False)
+class PreviewRequest:
+    """Where the box is and how it is inpainted.
+
+    Attributes
+    ----------
+    volumeNode, roiNode
+        Scalar volume and ``vtkMRMLMarkupsROINode``.
+    options
+        Fields of :class:`~FAAnomalyLib.request.DetectRequest`.
+    """
+
+    volumeNode: Any
+    roiNode: Any
+    options: dict
 
 
 class LivePreview:
-    """Fills the box anew whenever it has moved: at most one fill in flight, the newest position wins.
+    """Inpaints the box again whenever it has moved: one request in flight at most, and the newest position wins.
 
     Parameters
     ----------
@@ -31,114 +49,84 @@ class LivePreview:
     ----------
     filled
         Emits ``(array, record)``: float32 (k, j, i) with healthy tissue in the box and the input around it, and the
-        :class:`~.geometry.InputRecord` of the volume.
+        :class:`~..scene.geometry.InputRecord` of the volume.
     failed
-        Emits an ``FAError``; the next move tries again.
+        Emits the exception, most often an ``FAError``; the next move tries again.
     idle
-        Emitted when a fill has ended and no other follows.
+        Emitted when a request has ended and no other follows.
+    busy
+        Whether a request is in flight.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: EngineConnection) -> None:
         self.filled, self.failed, self.idle = Signal(), Signal(), Signal()
+        self.busy = False
         self._connection = connection
-        self._wanted: tuple | None = None
-        self._busy = False
-        self._job = None
+        self._wanted: PreviewRequest | None = None
+        self._job: Job | None = None
         self._stopped = True
 
-    @property
-    def busy(self) -> bool:
-        """Whether a fill is in flight."""
-        return self._busy
-
     def show(self, volumeNode, roiNode, options: dict) -> None:
-        """Fill the box where it is now, as soon as the fill in flight has ended."""
+        """Inpaint the box where it is now, as soon as the request in flight has ended."""
         self._stopped = False
-        self._wanted = (volumeNode, roiNode, options)
+        self._wanted = PreviewRequest(volumeNode, roiNode, options)
         self._next()
 
     def stop(self) -> None:
-        """Forget what was wanted and cancel the fill in flight; :attr:`idle` follows when there is one."""
+        """Forget what was asked for and cancel the request in flight; :attr:`idle` follows when there is one."""
         self._stopped, self._wanted = True, None
         if self._job is not None:
             self._job.cancel()
 
     def _next(self) -> None:
-        if self._busy or self._wanted is None:
+        wanted = self._wanted
+        if self.busy or wanted is None:
             return
-        (volume, roi, options), self._wanted = self._wanted, None
-        self._busy = True
-        workspace = self._connection.workspace
-        folder = None
+        self.busy, self._wanted = True, None
+        run_in_steps(self._steps(wanted), self._connection.timer, lambda: self._stopped).when_done(self._end)
+
+    def _steps(self, wanted: PreviewRequest) -> Steps[None]:
+        """One request, from the position of the box to the voxels inside it."""
+        connection, workspace = self._connection, self._connection.workspace
+        folder = workspace.new_folder()
         try:
-            folder = workspace.new_folder()
             with workspace.writing():
-                write_roi(roi, volume, folder / "roi.mrk.json")
-            record = self._connection.inputs.write(
-                volume, lambda path, error: self._on_written(folder, path, error, options, record)
-            )
-        except FAError as error:
-            self._end(folder, error)
-
-    def _on_written(self, folder: Path, path: Path | None, error: Exception | None, options: dict, record) -> None:
-        if error is not None or self._stopped:
-            self._end(folder, error)
-            return
-        params = {
-            **options,
-            **QUALITY,
-            "input": str(path),
-            "roi": str(folder / "roi.mrk.json"),
-            "output": str(folder / "result"),
-        }
-        try:
-            self._job = self._connection.client.submit("inpaint", params)
-        except FAError as refused:
-            self._end(folder, refused)
-            return
-        self._job.finished.connect(lambda job: self._on_answer(job, folder, record))
-
-    def _on_answer(self, job, folder: Path, record) -> None:
-        self._job = None
-        if job.error is not None or self._stopped:
-            self._end(folder, None if self._stopped else job.error)
-            return
-        path = job.result["files"]["pseudo_healthy"]
-        in_background(
-            lambda: read_volume(path, record),
-            self._connection.timer,
-            lambda array, error: self._on_read(array, error, folder, record),
-        )
-
-    def _on_read(self, array, error: Exception | None, folder: Path, record) -> None:
-        if error is None and not self._stopped:
+                write_roi(wanted.roiNode, wanted.volumeNode, folder / "roi.mrk.json")
+            record = record_input(wanted.volumeNode)
+            path = yield connection.inputs.write(wanted.volumeNode, record)
+            files = {"input": str(path), "roi": str(folder / "roi.mrk.json"), "output": str(folder / "result")}
+            job = self._job = connection.client.submit("inpaint", {**wanted.options, **QUALITY, **files})
+            yield next_emission(job.finished)
+            self._job = None
+            result = job.answer()["files"]["pseudo_healthy"]
+            array = yield in_background(lambda: read_volume(result, record), connection.timer)
             self.filled.emit(array, record)
-        self._end(folder, error)
+        finally:
+            if workspace.root is not None:
+                workspace.remove(folder)
 
-    def _end(self, folder: Path | None, error: Exception | None) -> None:
-        if folder is not None and self._connection.workspace.root is not None:
-            self._connection.workspace.remove(folder)
-        self._busy = False
-        if error is not None and not self._stopped:
+    def _end(self, value: None, error: Exception | None) -> None:
+        self.busy, self._job = False, None
+        if error is not None and not isinstance(error, Stopped) and not self._stopped:
             self.failed.emit(error)
         self._next()
-        if not self._busy:
+        if not self.busy:
             self.idle.emit()
 
 
 class PreviewPicture:
-    """The volume node that shows what the lens sees; it is not saved and goes with the lens."""
+    """The volume node that shows the preview; it is not saved and is removed with the preview."""
 
     def __init__(self) -> None:
-        self.node = None
-        self._of: str | None = None
+        self.node: Any = None
+        self._input_id: str | None = None
 
-    def show(self, array, record) -> None:
+    def show(self, array: np.ndarray, record: InputRecord) -> None:
         """Put *array* (k, j, i) where the input of *record* lies."""
         volume = slicer.mrmlScene.GetNodeByID(record.node_id)
         if volume is None:
             return
-        if self.node is None or self._of != record.node_id:
+        if self.node is None or self._input_id != record.node_id:
             self.remove()
             self._make(volume)
         self.node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(record.ijk_to_ras))
@@ -149,15 +137,15 @@ class PreviewPicture:
         """Take the node out of the scene."""
         if self.node is not None and slicer.mrmlScene.IsNodePresent(self.node):
             slicer.mrmlScene.RemoveNode(self.node)
-        self.node = self._of = None
+        self.node = self._input_id = None
 
     def _make(self, volume) -> None:
         self.node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", f"{volume.GetName()} lens")
-        self._of = volume.GetID()
+        self._input_id = volume.GetID()
         self.node.SetSaveWithScene(False)
         self.node.CreateDefaultDisplayNodes()
-        display, shown = self.node.GetDisplayNode(), volume.GetScalarVolumeDisplayNode()
+        display, input_display = self.node.GetDisplayNode(), volume.GetScalarVolumeDisplayNode()
         display.SetSaveWithScene(False)
-        if shown is not None:
-            # The tissue around the box must look as it did.
-            display.CopyContent(shown)
+        if input_display is not None:
+            # The tissue around the box must look as in the input.
+            display.CopyContent(input_display)

@@ -3,16 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 from ..events.scheduling import in_background
 from ..events.timer import Timer
-from ..scene.threshold import prepare_search, show_found
+from ..scene.result_nodes import ResultNodes
+from ..scene.threshold import Selection, prepare_search, show_selection
+
+
+@dataclass(frozen=True, eq=False)
+class ThresholdRequest:
+    """A threshold (increased, decreased) and signs for result nodes."""
+
+    nodes: ResultNodes
+    threshold: tuple[float, float]
+    signs: str
+
+
+@dataclass(frozen=True, eq=False)
+class Search:
+    """A search in progress, and the z-map's image that it reads: ``vtkImageData`` and its modification time."""
+
+    request: ThresholdRequest
+    image: Any
+    mtime: int
 
 
 class ThresholdUpdater:
-    """Applies thresholds to result nodes without keeping the event loop waiting.
+    """Applies thresholds to result nodes without blocking the event loop.
 
-    What was found is shown even when a newer value waits already, so that something moves while the slider does.
+    The outcome of a search is shown even when a newer value waits already, so that the views follow the slider while
+    it moves.
 
     Parameters
     ----------
@@ -24,43 +46,48 @@ class ThresholdUpdater:
 
     def __init__(self, timer: Timer, shown: Callable[[list], None], failed: Callable[[Exception], None]) -> None:
         self._timer, self._shown, self._failed = timer, shown, failed
-        self._wanted: tuple | None = None
-        self._searching: tuple | None = None
+        self._waiting: ThresholdRequest | None = None
+        self._search: Search | None = None
 
-    def follow(self, nodes, threshold: tuple[float, float], signs: str) -> None:
-        """Apply *threshold* to *nodes* (:class:`~.results.ResultNodes`) soon; forget what waited."""
-        self._wanted = (nodes, threshold, signs)
-        if self._searching is None:
-            self._begin()
+    def follow(self, nodes: ResultNodes, threshold: tuple[float, float], signs: str) -> None:
+        """Apply *threshold* (increased, decreased) to *nodes* soon; a request that waits is forgotten."""
+        request = ThresholdRequest(nodes, threshold, signs)
+        if self._search is None:
+            self._waiting = None
+            self._begin(request)
+        else:
+            self._waiting = request
 
     def stop(self) -> None:
-        """Forget what waits, and what is being sought."""
-        self._wanted = self._searching = None
+        """Forget the request that waits and the search in progress."""
+        self._waiting = self._search = None
 
-    def _begin(self) -> None:
-        asked, self._wanted = self._wanted, None
-        nodes, threshold, signs = asked
-        image = nodes.zMap.GetImageData() if nodes.zMap is not None else None
-        version = image.GetMTime() if image else 0
+    def _begin(self, request: ThresholdRequest) -> None:
+        zMap = request.nodes.zMap
+        image = zMap.GetImageData() if zMap is not None else None
+        mtime = image.GetMTime() if image else 0
         try:
-            search = prepare_search(nodes, threshold, signs)
+            find = prepare_search(request.nodes, request.threshold, request.signs)
         except Exception as error:
             self._failed(error)
             return
-        self._searching = asked
-        in_background(search, self._timer, lambda selection, error: self._end(asked, image, version, selection, error))
+        search = self._search = Search(request, image, mtime)
+        in_background(find, self._timer).when_done(lambda selection, error: self._end(search, selection, error))
 
-    def _end(self, asked: tuple, image, version: int, selection, error: Exception | None) -> None:
-        if self._searching is not asked:
+    def _end(self, search: Search, selection: Selection, error: Exception | None) -> None:
+        if self._search is not search:
             return  # stopped
-        self._searching = None
-        nodes = asked[0].present()
-        if error is not None:
+        self._search = None
+        nodes = search.request.nodes.present()
+        same_image = nodes.zMap is not None and nodes.zMap.GetImageData() is search.image
+        if same_image and search.image is not None and search.image.GetMTime() != search.mtime:
+            # The voxels were changed during the search, which may also be why it failed: search again.
+            self._waiting = self._waiting or search.request
+        elif error is not None:
             self._failed(error)
-        elif nodes.zMap is not None and nodes.zMap.GetImageData() is image:
-            if image.GetMTime() == version:
-                self._shown(show_found(nodes, selection))
-            else:
-                self._wanted = self._wanted or asked  # the voxels were changed meanwhile
-        if self._wanted is not None and self._searching is None:
-            self._begin()
+        elif same_image:
+            self._shown(show_selection(nodes, selection))
+        waiting = self._waiting
+        if waiting is not None and self._search is None:
+            self._waiting = None
+            self._begin(waiting)

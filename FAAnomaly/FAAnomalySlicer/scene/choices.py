@@ -1,12 +1,13 @@
-"""What can be chosen on the panel, and how it becomes the options of a request.
+"""The choices on the panel, and the options of a request made of them.
 
-Enumerations are saved in the scene by the *names* of their members, which therefore never change; ``value`` is what
-the engine is told, ``label()`` what a person reads.
+Enumerations are saved in the scene by the *names* of their members, which therefore never change; ``value`` is the
+engine's option, ``label()`` the text on the panel.
 """
 
 from __future__ import annotations
 
 from enum import Enum
+from typing import Any, Protocol
 
 from slicer.i18n import tr as _
 
@@ -14,14 +15,14 @@ from FAAnomalyLib.request import DEFAULT_STEPS, MASK_VOXEL_MM
 
 
 class RegionMode(Enum):
-    """What is judged."""
+    """The part of the volume that is analysed."""
 
     WHOLE_BRAIN = "whole brain"
     BOX = "box"
     SEGMENT = "segment"
 
     def label(self) -> str:
-        """The choice for people."""
+        """The text on the panel."""
         return {"whole brain": _("Whole brain"), "box": _("Box (ROI)"), "segment": _("Segment")}[self.value]
 
 
@@ -32,7 +33,7 @@ class MaskType(Enum):
     WHITE_MATTER = "wm"
 
     def label(self) -> str:
-        """The choice for people."""
+        """The text on the panel."""
         return {"cubic": _("Cubes"), "wm": _("Cubes within white matter")}[self.value]
 
 
@@ -46,7 +47,7 @@ class MaskSize(Enum):
     SIZE_32 = 32
 
     def label(self) -> str:
-        """The choice for people."""
+        """The text on the panel."""
         if self is MaskSize.BOTH:
             return _("20 and 40 mm together")
         return _("{voxels} voxels ({mm} mm)").format(voxels=self.value, mm=f"{self.value * MASK_VOXEL_MM:g}")
@@ -63,7 +64,7 @@ class Sampler(Enum):
     THESIS = "thesis"
 
     def label(self) -> str:
-        """The choice for people."""
+        """The text on the panel."""
         steps = DEFAULT_STEPS[self.value]
         return {
             "mean": _("Mean: one evaluation"),
@@ -84,7 +85,7 @@ class Device(Enum):
     MPS = "mps"
 
     def label(self) -> str:
-        """The choice for people."""
+        """The text on the panel."""
         return {
             "auto": _("Automatic"),
             "cpu": _("Processor (CPU)"),
@@ -101,7 +102,7 @@ class Signs(Enum):
     DECREASED = "decreased"
 
     def label(self) -> str:
-        """The choice for people."""
+        """The text on the panel."""
         return {
             "both": _("Increased and decreased FA"),
             "increased": _("Increased FA only"),
@@ -110,19 +111,19 @@ class Signs(Enum):
 
 
 class ThresholdMode(Enum):
-    """Where the threshold comes from: the engine's ``threshold``, or the slider."""
+    """The source of the threshold: the engine's ``threshold``, or the slider."""
 
     AUTOMATIC = "auto"
     SENSITIVE = "sensitive"
     BY_HAND = "by hand"
 
     def label(self) -> str:
-        """The choice for people."""
+        """The text on the panel."""
         return {"auto": _("Automatic"), "sensitive": _("Sensitive"), "by hand": _("By hand")}[self.value]
 
 
 class Shown(Enum):
-    """Which picture the slice views show; ``OWN`` is what the user has put there."""
+    """What the slice views show; ``OWN`` are the layers that the user has put there."""
 
     OWN = "own"
     INPUT = "input"
@@ -130,10 +131,48 @@ class Shown(Enum):
     Z_MAP = "z-map"
 
 
-def request_options(parameters) -> dict:
+class PanelParameters(Protocol):
+    """The scene's parameter node as the panel uses it; ``FAAnomalyParameterNode`` follows it, field by field."""
+
+    parameterNode: Any
+    inputVolume: Any
+    regionMode: RegionMode
+    roi: Any
+    roiVisible: bool
+    segmentation: Any
+    segmentID: str
+    maskType: MaskType
+    maskSize: MaskSize
+    model: str
+    sampler: Sampler
+    steps: int
+    samples: int
+    seed: int
+    device: Device
+    shown: Shown
+    opacity: float
+    thresholdMode: ThresholdMode
+    threshold: float
+    signs: Signs
+    surfaces: bool
+
+    def StartModify(self) -> int:
+        """Hold back the modified event; returns the state for :meth:`EndModify`."""
+
+    def EndModify(self, was_modifying: int) -> None:
+        """Send the modified event if anything changed."""
+
+    def connectGui(self, ui: Any) -> Any:
+        """Bind the fields to widgets; returns a tag for :meth:`disconnectGui`."""
+
+    def disconnectGui(self, tag: Any) -> None:
+        """Undo :meth:`connectGui`."""
+
+
+def request_options(parameters: PanelParameters) -> dict:
     """The panel's choices as fields of :class:`~FAAnomalyLib.request.DetectRequest`.
 
-    The threshold is not among them: the run uses ``auto``, and the panel applies another one to the map it gets.
+    The threshold is not among them: it goes beside them, see :class:`~..runs.detection_run.RunOptions`.
     """
     return {
         "model": parameters.model,

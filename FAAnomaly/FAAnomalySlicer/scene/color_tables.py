@@ -1,11 +1,13 @@
-"""Colours of a signed map: blue for decreased, red for increased, nothing in the middle.
+"""Colours of a signed map: blue for decreased, red for increased, transparent in the middle.
 
-The foreground of a slice view knows no half transparent colours: alpha 0 hides, anything else shows.
-So the map is hidden where |z| is small and its strength is told by the colour, from a pale tint to a
-full one. Blue and orange red are told apart by colour-blind readers too, and neither is a grey.
+The foreground of a slice view has no half transparent colours: alpha 0 hides, any other alpha shows. So the map is
+hidden where |z| is small, and the colour shows its strength, from a pale tint to a full one. Colour-blind readers can
+distinguish blue and orange red too, and neither is a grey.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import slicer
@@ -13,10 +15,10 @@ import slicer.util
 from slicer.i18n import tr as _
 
 ENTRIES = 256
-HIDDEN = 0.25
+HIDDEN_SHARE = 0.25
 """Share of the window, to both sides of 0, that is transparent."""
-WINDOW = 2.0
-"""The window reaches to so many times the threshold, so the map begins to show at half of it."""
+WINDOW_FACTOR = 2.0
+"""The window's limit divided by the threshold, so that the map begins to show at half the threshold."""
 
 # Light and full tint, sRGB in 0..1. The light ones are coloured enough to stand out from white matter.
 INCREASED = np.array([[1.00, 0.80, 0.30], [0.78, 0.04, 0.10]])
@@ -25,17 +27,17 @@ DECREASED = np.array([[0.55, 0.92, 1.00], [0.05, 0.20, 0.80]])
 ROLE = "FAAnomaly.colours"
 
 
-def table() -> np.ndarray:
+def color_table() -> np.ndarray:
     """float64 (256, 4): red, green, blue and alpha from the most negative to the most positive value."""
     place = (np.arange(ENTRIES) + 0.5) / ENTRIES * 2.0 - 1.0
-    strength = np.clip((np.abs(place) - HIDDEN) / (1.0 - HIDDEN), 0.0, 1.0)[:, None]
+    strength = np.clip((np.abs(place) - HIDDEN_SHARE) / (1.0 - HIDDEN_SHARE), 0.0, 1.0)[:, None]
     tints = np.where((place > 0)[:, None, None], INCREASED, DECREASED)
     colours = (1.0 - strength) * tints[:, 0] + strength * tints[:, 1]
-    # Black too, not only transparent: a legend knows no transparency.
-    return np.hstack([colours, np.ones((ENTRIES, 1))]) * (np.abs(place) > HIDDEN)[:, None]
+    # Black too, not only transparent: a legend has no transparency.
+    return np.hstack([colours, np.ones((ENTRIES, 1))]) * (np.abs(place) > HIDDEN_SHARE)[:, None]
 
 
-def colour_node(scene):
+def color_node(scene):
     """The scene's own table of these colours, made on the first call."""
     for node in slicer.util.getNodesByClass("vtkMRMLColorTableNode", scene):
         if node.GetAttribute(ROLE):
@@ -47,7 +49,7 @@ def colour_node(scene):
     node.SetAttribute(ROLE, "z")
     node.SetAttribute("Category", "FAAnomaly")
     node.SetNumberOfColors(ENTRIES)
-    for number, (red, green, blue, alpha) in enumerate(table()):
+    for number, (red, green, blue, alpha) in enumerate(color_table()):
         node.SetColor(number, f"{(number + 0.5) / ENTRIES * 2 - 1:+.3f}", red, green, blue, alpha)
     return scene.AddNode(node)
 
@@ -55,7 +57,7 @@ def colour_node(scene):
 def show_signed(volumeNode, limit: float) -> None:
     """Display *volumeNode* in these colours with the symmetric window -*limit* to *limit*."""
     display = volumeNode.GetDisplayNode()
-    display.SetAndObserveColorNodeID(colour_node(volumeNode.GetScene()).GetID())
+    display.SetAndObserveColorNodeID(color_node(volumeNode.GetScene()).GetID())
     display.SetAutoWindowLevel(False)
     display.SetApplyThreshold(False)
     display.SetWindowLevelMinMax(-limit, limit)
@@ -64,7 +66,7 @@ def show_signed(volumeNode, limit: float) -> None:
 def add_legend(volumeNode, title: str) -> None:
     """A colour legend in the views that show *volumeNode*, where this Slicer has legends."""
     module = getattr(slicer.modules, "colors", None)
-    logic = module.logic() if module else None
+    logic: Any = module.logic() if module else None
     if not hasattr(logic, "AddDefaultColorLegendDisplayNode"):
         return
     legend = logic.GetColorLegendDisplayNode(volumeNode) or logic.AddDefaultColorLegendDisplayNode(volumeNode)

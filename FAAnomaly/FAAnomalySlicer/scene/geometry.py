@@ -1,9 +1,9 @@
-"""Where things lie: volume nodes as plain arrays, and regions in the volume's own frame.
+"""Volume nodes as plain arrays, and regions in the volume's local frame.
 
 The engine works in the volume's *local* frame, that of its IJKToRAS matrix, before any parent
-transform; its results get the same parent transform as the input. Regions that were drawn in the
-world are brought into that frame here. Nothing is read from the user's files: Slicer turns an axis
-of left-handed NIfTI files, so only the node's own voxels and matrix fit each other.
+transform; its results get the same parent transform as the input. Regions drawn in the world are
+transformed into that frame here. Nothing is read from the user's files: Slicer flips an axis of
+left-handed NIfTI files, so only the node's own voxels and matrix belong together.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import slicer
@@ -25,13 +26,13 @@ from FAAnomalyLib.volume import check_affine
 
 from .nrrd_writer import write_nrrd
 
-RIGID = 1e-3
-"""How far a matrix' axes may be from orthogonal unit vectors."""
+RIGID_TOLERANCE = 1e-3
+"""Largest deviation of a matrix' axes from orthogonal unit vectors."""
 
 
 @dataclass(frozen=True, eq=False)
 class InputRecord:
-    """What a run was started with, to tell afterwards whether the input is still the same.
+    """The input at the start of a run, to detect later changes.
 
     Attributes
     ----------
@@ -58,9 +59,9 @@ class InputRecord:
 def voxels(volumeNode) -> np.ndarray:
     """The node's scalar voxels as a view, indexed (k, j, i).
 
-    Raises ``FAError('bad-input')`` when there is no image or not one number a voxel.
+    Raises ``FAError('bad-input')`` when there is no image, or not exactly one number per voxel.
     """
-    image = volumeNode.GetImageData() if volumeNode else None
+    image: Any = volumeNode.GetImageData() if volumeNode else None
     scalars = image.GetPointData().GetScalars() if image else None
     if scalars is None or image.GetNumberOfPoints() == 0:
         raise FAError("bad-input", _("The volume holds no image"), "", _("Choose or load a volume"))
@@ -105,7 +106,7 @@ def check_transforms(node) -> None:
 
 
 def record_input(volumeNode) -> InputRecord:
-    """Note what the volume is now. Raises ``FAError`` when it cannot be given to the engine."""
+    """Record the volume as it is now. Raises ``FAError`` when the engine cannot take it."""
     check_transforms(volumeNode)
     shape = voxels(volumeNode).shape[::-1]
     affine = ijk_to_ras(volumeNode)
@@ -120,8 +121,8 @@ def record_input(volumeNode) -> InputRecord:
     )
 
 
-def changed(record: InputRecord, scene) -> str | None:
-    """What became of the input since, as a sentence for the user; None when it is the same."""
+def describe_change(record: InputRecord, scene) -> str | None:
+    """How the input has changed since, as a sentence for the user; None when it has not."""
     node = scene.GetNodeByID(record.node_id)
     if node is None:
         return _("{name} was removed during the run.").format(name=record.name)
@@ -143,20 +144,9 @@ def changed(record: InputRecord, scene) -> str | None:
     return None
 
 
-def write_input(volumeNode, path: str | os.PathLike) -> InputRecord:
-    """Write the node's voxels as float32 with its matrix, NRRD, uncompressed.
-
-    Raises ``FAError('bad-request')`` under a non-linear transform and ``FAError('bad-input')`` when
-    the volume is no single 3D scalar image or its matrix is unusable, ``OSError`` when writing fails.
-    """
-    record = record_input(volumeNode)
-    write_nrrd(voxels(volumeNode), record.ijk_to_ras, path)
-    return record
-
-
 @dataclass(frozen=True, eq=False)
-class Box:
-    """A ROI in a volume's local frame.
+class OrientedBox:
+    """A box in a volume's local frame, in any orientation.
 
     Attributes
     ----------
@@ -167,7 +157,7 @@ class Box:
     size
         Full edge lengths in mm, shape (3,).
     inside_out
-        Whether everything outside the box is meant.
+        Whether the region is everything outside the box.
     """
 
     center: np.ndarray
@@ -176,12 +166,12 @@ class Box:
     inside_out: bool
 
 
-def roi_in_volume(roiNode, volumeNode) -> Box:
-    """The box of a ``vtkMRMLMarkupsROINode`` in the local frame of *volumeNode*, all transforms honoured.
+def roi_in_volume(roiNode, volumeNode) -> OrientedBox:
+    """The box of a ``vtkMRMLMarkupsROINode`` in the local frame of *volumeNode*, all transforms applied.
 
-    Raises ``FAError('bad-request')`` when the ROI has no size yet, or when it would be no box there:
+    Raises ``FAError('bad-request')`` when the ROI has no size yet, or when it is no box in that frame:
     under a parent transform that scales, shears or warps, Slicer's own definitions of the box
-    disagree with each other.
+    contradict each other.
     """
     harden = _("Harden the transform on the ROI (Data module, right click), or draw it again")
     name = roiNode.GetName()
@@ -205,20 +195,20 @@ def roi_in_volume(roiNode, volumeNode) -> Box:
     local = np.linalg.inv(parent_to_world(volumeNode)) @ matrix
     lengths = np.linalg.norm(local[:3, :3], axis=0)
     axes = local[:3, :3] / lengths
-    if np.abs(axes.T @ axes - np.eye(3)).max() > RIGID:
+    if np.abs(axes.T @ axes - np.eye(3)).max() > RIGID_TOLERANCE:
         raise FAError(
             "bad-request",
             _("{name} is not a box in the volume").format(name=name),
             _("the volume's transform stretches it along other axes than its own"),
             _("Harden the volume's transform or turn the ROI along the volume's axes"),
         )
-    return Box(local[:3, 3], axes, size * lengths, bool(roiNode.GetInsideOut()))
+    return OrientedBox(local[:3, 3], axes, size * lengths, bool(roiNode.GetInsideOut()))
 
 
-def box_mask(box: Box, shape_kji: tuple[int, int, int], affine: np.ndarray) -> np.ndarray:
+def box_mask(box: OrientedBox, shape_kji: tuple[int, int, int], affine: np.ndarray) -> np.ndarray:
     """Bool array (k, j, i): the voxels whose centre lies in the box, or outside when it is inside out."""
     inside = np.zeros(shape_kji, dtype=bool)
-    # Only the voxels between the box's corners are looked at, so that it is fast in a large volume.
+    # Only the voxels between the box's corners are tested, so that it is fast in a large volume.
     corners = np.array(np.meshgrid(*[(-0.5, 0.5)] * 3)).reshape(3, -1) * box.size[:, None]
     indices = np.linalg.inv(affine) @ np.vstack([box.center[:, None] + box.axes @ corners, np.ones(8)])
     low = np.maximum(np.floor(indices[:3].min(axis=1)).astype(int), 0)
@@ -230,20 +220,20 @@ def box_mask(box: Box, shape_kji: tuple[int, int, int], affine: np.ndarray) -> n
         (k, j, i), part = np.ogrid[near], inside[near]
         part[...] = True
         for (di, dj, dk), begin, edge in zip(turn, start, box.size, strict=True):
-            # A nanometre of slack, as in the engine: a centre on a face must not fall to rounding.
+            # A nanometre of tolerance, as in the engine: rounding must not exclude a centre on a face.
             part &= np.abs(di * i + dj * j + dk * k + begin) <= edge / 2 + 1e-6
     return ~inside if box.inside_out else inside
 
 
 def roi_mask(roiNode, volumeNode) -> np.ndarray:
-    """Bool array (k, j, i) of the volume's voxels that the ROI means. Raises as :func:`roi_in_volume`."""
+    """Bool array (k, j, i) of the volume's voxels in the ROI. Raises as :func:`roi_in_volume`."""
     return box_mask(roi_in_volume(roiNode, volumeNode), voxels(volumeNode).shape, ijk_to_ras(volumeNode))
 
 
-def write_roi(roiNode, volumeNode, path: str | os.PathLike) -> Box:
+def write_roi(roiNode, volumeNode, path: str | os.PathLike) -> OrientedBox:
     """Write the ROI in the volume's local frame as ``.mrk.json``, which the engine and Slicer read.
 
-    Raises as :func:`roi_in_volume`, and ``FAError('bad-request')`` when it means no voxel of the volume.
+    Raises as :func:`roi_in_volume`, and ``FAError('bad-request')`` when it contains no voxel of the volume.
     """
     box = roi_in_volume(roiNode, volumeNode)
     if not box_mask(box, voxels(volumeNode).shape, ijk_to_ras(volumeNode)).any():
@@ -268,7 +258,7 @@ def write_roi(roiNode, volumeNode, path: str | os.PathLike) -> Box:
 
 
 def segment_mask(segmentationNode, segmentId: str, volumeNode) -> np.ndarray:
-    """Bool array (k, j, i): the segment on the volume's grid, nearest neighbour, all transforms honoured.
+    """Bool array (k, j, i): the segment on the volume's grid, nearest neighbour, all transforms applied.
 
     The user's segmentation is not touched and no node is added. Raises ``FAError('bad-request')``
     when there is no such segment or it holds no voxel of the volume.
@@ -306,7 +296,7 @@ def write_segment(segmentationNode, segmentId: str, volumeNode, path: str | os.P
 
 
 def _labelmap(segmentationNode, segmentId, volumeNode):
-    """The segment alone as a vtkOrientedImageData with values 0 and 1, None when it is empty."""
+    """The single segment as a vtkOrientedImageData with values 0 and 1, None when it is empty."""
     name = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
     single = slicer.vtkSegmentation()
     single.SetSourceRepresentationName(segmentationNode.GetSegmentation().GetSourceRepresentationName())
@@ -338,4 +328,4 @@ def _linear(node) -> bool:
 
 
 def _rigid(matrix: np.ndarray) -> bool:
-    return bool(np.abs(matrix[:3, :3].T @ matrix[:3, :3] - np.eye(3)).max() <= RIGID)
+    return bool(np.abs(matrix[:3, :3].T @ matrix[:3, :3] - np.eye(3)).max() <= RIGID_TOLERANCE)

@@ -1,4 +1,4 @@
-"""The models on this computer, as the panel shows them; read from their manifests, nothing is loaded."""
+"""The models on this computer, read from their manifests; no model is loaded."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class ModelInfo:
     Attributes
     ----------
     value
-        What the request is given: ``default``, a bundled model's name, or a folder.
+        The request's ``model``: ``default``, a bundled model's name, or a folder.
     title
-        For people.
+        Its name on the panel.
     folder
-        Where it lies.
+        Its folder.
     """
 
     value: str
@@ -42,7 +42,7 @@ class ModelInfo:
         return self.folder / "MODEL_CARD.md"
 
     def calibration(self) -> str:
-        """What its manifest says about calibration, in a sentence."""
+        """A sentence about the calibration in its manifest."""
         try:
             known = json.loads((self.folder / "manifest.json").read_text(encoding="utf-8")).get("calibration")
         except (OSError, ValueError, AttributeError):
@@ -75,12 +75,12 @@ def models(chosen: str = DEFAULT) -> list[ModelInfo]:
         folders = sorted(path.parent for path in (resources_folder() / "Models").glob("*/manifest.json"))
     except FAError:
         folders = []
-    found = [
+    listed = [
         ModelInfo(DEFAULT, _("{name} (default)").format(name=folder.name), folder)
         for folder in folders
         if folder.name == DEFAULT_FOLDER
     ]
-    found += [ModelInfo(folder.name, folder.name, folder) for folder in folders if folder.name != DEFAULT_FOLDER]
-    if chosen not in [model.value for model in found]:
-        found.append(ModelInfo(chosen, Path(chosen).name, Path(chosen)))
-    return found
+    listed += [ModelInfo(folder.name, folder.name, folder) for folder in folders if folder.name != DEFAULT_FOLDER]
+    if chosen not in [model.value for model in listed]:
+        listed.append(ModelInfo(chosen, Path(chosen).name, Path(chosen)))
+    return listed

@@ -1,11 +1,11 @@
-"""How a result came about, as node attributes: saved with the scene, without any path or file name of a patient."""
+"""The provenance of a result as node attributes: saved with the scene, without any path or file name of a patient."""
 
 from __future__ import annotations
 
 from .threshold import ONE_SIDED, SENSITIVE, THRESHOLD, as_text
 
 PREFIX = "FAAnomaly."
-OF_REQUEST = {
+REQUEST_ATTRIBUTES = {
     "mask_type": "maskType",
     "mask_size": "maskSize",
     "sampler": "sampler",
@@ -18,22 +18,22 @@ OF_REQUEST = {
 
 
 def attributes(provenance: dict) -> dict[str, str]:
-    """``FAAnomaly.*`` attributes from the engine's provenance; what it does not tell is left out."""
+    """``FAAnomaly.*`` attributes from the engine's provenance; absent values are left out."""
     request, model = provenance.get("request", {}), provenance.get("model", {})
-    found = {
+    values = {
         "version": provenance.get("faanomaly"),
         "model": model.get("name"),
         "modelSha256": model.get("sha256"),
         "templateSha256": model.get("template_sha256"),
         "device": provenance.get("device"),
         "scope": "ROI" if request.get("roi") else "segment" if request.get("region") else "whole brain",
-        **{attribute: request.get(field) for field, attribute in OF_REQUEST.items()},
+        **{attribute: request.get(field) for field, attribute in REQUEST_ATTRIBUTES.items()},
     }
-    named = {PREFIX + name: str(value) for name, value in found.items() if value is not None}
+    result = {PREFIX + name: str(value) for name, value in values.items() if value is not None}
     if provenance.get("threshold_z") is not None:
-        named[THRESHOLD] = as_text(provenance["threshold_z"])
+        result[THRESHOLD] = as_text(provenance["threshold_z"])
     calibration = provenance.get("calibration", {})
     for key, attribute in (("sensitive_z", SENSITIVE), ("alone_z", ONE_SIDED)):
         if calibration.get(key) is not None:
-            named[attribute] = as_text(calibration[key])
-    return named
+            result[attribute] = as_text(calibration[key])
+    return result

@@ -1,6 +1,6 @@
 """The file in which voxels travel to the engine: NRRD, uncompressed, in one write.
 
-No scene and no library but numpy, so that it may run in a thread: a write releases the interpreter.
+Without a scene and with numpy alone, so that it may run in a thread: a write releases the interpreter.
 """
 
 from __future__ import annotations

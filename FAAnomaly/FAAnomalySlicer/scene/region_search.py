@@ -1,8 +1,11 @@
-"""Regions beyond a threshold, sought only where they can be: plain Python, safe in a thread, no scene.
+"""Search for regions beyond a threshold in the parts of the map that can contain some.
 
-What comes out is what ``find_regions`` finds in the whole map. It looks at a cluster beyond the threshold no farther
-than its box widened by its own size. So parts of the map that hold such boxes whole, and do not overlap, can be
-searched one by one, and the rest of the map need not be looked at. Blocks of voxels tell where they are.
+The result equals that of ``find_regions`` on the whole map. For a cluster beyond the threshold, ``find_regions`` reads
+no farther than the cluster's bounding box widened by its own size. So parts of the map that contain such boxes whole,
+and do not overlap, can be searched one by one, and the rest of the map is skipped. The extremes of blocks of voxels
+show where these parts are.
+
+Without a scene, safe in a thread.
 """
 
 from __future__ import annotations
@@ -25,14 +28,14 @@ BLOCK = 4
 
 @dataclass(frozen=True, eq=False)
 class FoundRegions:
-    """What a search found.
+    """The regions that a search has found.
 
     Attributes
     ----------
     labels
-        uint8 (k, j, i), contiguous: 0, 1 increased, 2 decreased; the part of the grid that holds the regions.
+        uint8 (k, j, i), contiguous: 0, 1 increased, 2 decreased; the part of the grid that contains the regions.
     corner
-        Where that part begins in the grid (i, j, k).
+        First voxel (i, j, k) of that part in the grid.
     regions
         Strongest first, positions in the volume's local frame.
     """
@@ -45,9 +48,16 @@ class FoundRegions:
 def search_regions(
     z: np.ndarray, difference: np.ndarray, ijk_to_ras: np.ndarray, up: float, down: float
 ) -> FoundRegions:
-    """Seek the regions of the z-map (k, j, i) beyond *up* and, below zero, beyond *down*; infinity leaves a sign out.
+    """Find the regions of a z-map beyond a threshold, each sign in a thread of its own.
 
-    Both signs at once, each in a thread of its own.
+    Parameters
+    ----------
+    z, difference
+        float32 (k, j, i): z-scores and differences of FA.
+    ijk_to_ras
+        float64 (4, 4) to RAS mm.
+    up, down
+        Positive thresholds of z: regions have z above *up* or below minus *down*. Infinity leaves a sign out.
     """
 
     def tail(limits: tuple[float, float]) -> list:
@@ -59,26 +69,27 @@ def search_regions(
 
     tails = [limits for limits in ((up, math.inf), (math.inf, down)) if min(limits) < math.inf]
     with ThreadPoolExecutor(2) as threads:
-        found = [one for part in threads.map(tail, tails) for one in part]
-    regions = sorted((region for *_, some in found for region in some), key=lambda region: -abs(region.peak_z))
-    box = _around([box for box, _, some in found if some])
+        parts = [part for parts_of_tail in threads.map(tail, tails) for part in parts_of_tail]
+    regions = sorted((region for *_, some in parts for region in some), key=lambda region: -abs(region.peak_z))
+    box = _enclosing_box([box for box, _, some in parts if some])
     labels = np.zeros([s.stop - s.start for s in box], np.uint8)
-    for part, segmentation, some in found:
+    for part, segmentation, some in parts:
         if some:
             place = tuple(slice(p.start - s.start, p.stop - s.start) for p, s in zip(part, box, strict=True))
-            labels[place] |= segmentation.data  # no voxel is beyond both
+            labels[place] |= segmentation.data  # no voxel is beyond both thresholds
+    k, j, i = box
     return FoundRegions(
         labels,
-        tuple(s.start for s in box[::-1]),
+        (i.start, j.start, k.start),
         [replace(region, label=number) for number, region in enumerate(regions, 1)],
     )
 
 
 def parts_to_search(z: np.ndarray, sign: int, limit: float) -> Iterator[tuple[slice, ...]]:
-    """Boxes that do not overlap and together hold every region of one sign and all that shapes it."""
+    """Disjoint boxes that contain every region of one sign and all voxels that determine it."""
     height = sign * _block_heights(z, sign)
     seeds = ndimage.find_objects(ndimage.label(height > limit, NEIGHBOURS)[0])
-    boxes = [_blocks_of(near) for blocks in seeds for near in _reaches(z, _voxels_of(blocks), sign, limit)]
+    boxes = [_blocks_of(near) for blocks in seeds for near in _search_boxes(z, _voxels_of(blocks), sign, limit)]
     count = -1
     while count != len(boxes):
         count, covered = len(boxes), np.zeros(height.shape, bool)
@@ -97,7 +108,7 @@ def parts_to_search(z: np.ndarray, sign: int, limit: float) -> Iterator[tuple[sl
 def _block_heights(z: np.ndarray, sign: int) -> np.ndarray:
     """The highest (lowest for *sign* -1) value of each block."""
     extreme = np.maximum if sign > 0 else np.minimum
-    for axis in range(3):  # along the longest stride first: the other passes have little left to do
+    for axis in range(3):  # the longest stride first: little is left for the other passes
         z = np.stack(
             [
                 extreme.reduce(z[(slice(None),) * axis + (slice(begin, begin + BLOCK),)], axis=axis)
@@ -108,8 +119,8 @@ def _block_heights(z: np.ndarray, sign: int) -> np.ndarray:
     return z
 
 
-def _reaches(z: np.ndarray, box: tuple[slice, ...], sign: int, limit: float) -> Iterator[tuple[slice, ...]]:
-    """How far ``find_regions`` looks at each cluster in *box*, which holds whole clusters."""
+def _search_boxes(z: np.ndarray, box: tuple[slice, ...], sign: int, limit: float) -> Iterator[tuple[slice, ...]]:
+    """The voxels that ``find_regions`` reads for each cluster in *box*, which contains whole clusters."""
     for cluster in ndimage.find_objects(ndimage.label(sign * z[box] > limit, NEIGHBOURS)[0]):
         yield tuple(
             slice(max(b.start + 2 * c.start - c.stop - 2, 0), b.start + 2 * c.stop - c.start + 2)
@@ -132,7 +143,7 @@ def _part(array: np.ndarray, box: tuple[slice, ...], ijk_to_ras: np.ndarray) -> 
     return Volume(array[box], affine[:, [2, 1, 0, 3]])
 
 
-def _around(boxes: list) -> tuple[slice, ...]:
+def _enclosing_box(boxes: list) -> tuple[slice, ...]:
     if not boxes:
         return (slice(0, 0),) * 3
     return tuple(slice(min(s.start for s in along), max(s.stop for s in along)) for along in zip(*boxes, strict=True))

@@ -1,14 +1,15 @@
 """The regions as a table node, and back.
 
-The table shows world positions, as the slice views do. A parent transform that moves afterwards does
-not change the table, so the matrix it was filled with is kept beside it, and :func:`regions_of` gives
-the positions in the volume's own frame again.
+The table shows world positions, as the slice views do. A parent transform that changes afterwards does not change the
+table, so the matrix of its positions is stored beside it, and :func:`regions_of` returns the positions in the volume's
+local frame again.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import vtk
@@ -20,7 +21,7 @@ from FAAnomalyLib.result import Region
 from . import geometry
 
 LOCAL_TO_WORLD = "FAAnomaly.localToWorld"
-NUMBERS = {
+DECIMALS = {
     "voxels": 0,
     "volume_ml": 2,
     "peak_z": 1,
@@ -34,7 +35,7 @@ NUMBERS = {
     "peak_a": 1,
     "peak_s": 1,
 }
-"""Column -> decimals."""
+"""Column with numbers -> decimals."""
 
 
 def _titles() -> dict[str, tuple[str, str]]:
@@ -61,7 +62,7 @@ def fill_table(tableNode, regions: Iterable[Region], volumeNode) -> None:
     """Replace the rows by *regions*, whose positions are in the local frame of *volumeNode*."""
     to_world = geometry.parent_to_world(volumeNode)
     columns = _columns(list(regions), to_world)
-    whole = vtk.vtkTable()
+    table = vtk.vtkTable()
     for name in _titles():
         if name == "sign":
             column = vtk.vtkStringArray()
@@ -71,13 +72,13 @@ def fill_table(tableNode, regions: Iterable[Region], volumeNode) -> None:
         elif name in ("label", "voxels"):
             column = numpy_to_vtk(np.array(columns[name], dtype=np.int32), deep=True, array_type=vtk.VTK_INT)
         else:
-            rounded = np.round(np.array(columns[name], dtype=np.float64), NUMBERS[name])
+            rounded = np.round(np.array(columns[name], dtype=np.float64), DECIMALS[name])
             column = numpy_to_vtk(rounded, deep=True, array_type=vtk.VTK_DOUBLE)
         column.SetName(name)
-        whole.AddColumn(column)
+        table.AddColumn(column)
     was = tableNode.StartModify()
     try:
-        tableNode.SetAndObserveTable(whole)
+        tableNode.SetAndObserveTable(table)
         tableNode.SetUseColumnTitleAsColumnHeader(True)
         for name, (title, unit) in _titles().items():
             tableNode.SetColumnTitle(name, title)
@@ -90,32 +91,31 @@ def fill_table(tableNode, regions: Iterable[Region], volumeNode) -> None:
 
 def regions_of(tableNode) -> list[Region]:
     """The rows as regions, positions in the volume's local frame, rounded as the table shows them."""
-    whole = tableNode.GetTable()
+    table = tableNode.GetTable()
     matrix = tableNode.GetAttribute(LOCAL_TO_WORLD)
     if not matrix:
         return []
     to_local = np.linalg.inv(np.array(json.loads(matrix)).reshape(4, 4))
-    found = []
-    for number in range(whole.GetNumberOfRows()):
-        row = {name: whole.GetColumnByName(name).GetValue(number) for name in ("label", *NUMBERS)}
-        places = {
-            key: tuple(float(c) for c in (to_local @ [*(row.pop(f"{key}_{axis}") for axis in "ras"), 1.0])[:3])
-            for key in ("centroid", "peak")
-        }
-        # The word in the table is in the language of whoever made it; the sign of z is not.
-        found.append(
+    regions = []
+    for number in range(table.GetNumberOfRows()):
+        row = {name: table.GetColumnByName(name).GetValue(number) for name in ("label", *DECIMALS)}
+        centroid, peak = (
+            to_local @ [*(row.pop(f"{key}_{axis}") for axis in "ras"), 1.0] for key in ("centroid", "peak")
+        )
+        # The word in the table depends on the language of the user who made it; the sign of z does not.
+        regions.append(
             Region(
                 sign="increased" if row["peak_z"] > 0 else "decreased",
-                centroid_ras=places["centroid"],
-                peak_ras=places["peak"],
+                centroid_ras=(float(centroid[0]), float(centroid[1]), float(centroid[2])),
+                peak_ras=(float(peak[0]), float(peak[1]), float(peak[2])),
                 **row,
             )
         )
-    return found
+    return regions
 
 
 def _columns(regions: list[Region], to_world: np.ndarray) -> dict:
-    columns = {
+    columns: dict[str, Any] = {
         name: [getattr(region, name) for region in regions]
         for name in (
             "label",

@@ -1,4 +1,4 @@
-"""The engine's report of a run, kept in the scene as text so that it can be exported later, also after a reload."""
+"""The engine's report of a run, stored in the scene as text: it can be exported later, also from a saved scene."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def report_of(inputNode):
     return node if node is not None and node.GetNodeReferenceID(INPUT) == inputNode.GetID() else None
 
 
-def keep_report(html: str, inputNode, folder: int) -> None:
-    """Put the page beside the other results of *inputNode*, in the subject hierarchy's *folder* (0: nowhere)."""
+def store_report(html: str, inputNode, folder: int) -> None:
+    """Store the page beside the other results of *inputNode*, in the subject hierarchy's *folder* (0: in none)."""
     scene = inputNode.GetScene()
     node = report_of(inputNode)
     if node is None:

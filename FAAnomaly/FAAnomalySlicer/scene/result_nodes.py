@@ -1,19 +1,19 @@
 """Results in the scene: five nodes in one folder beside the input, made once and used again.
 
-Everything slow is prepared outside the scene, in steps; the last step puts it all in at once, in one
-batch. Before that step the scene is as it was, and when it fails the scene is so again: nothing new is
-left, and nodes of an earlier run show what they showed.
+Everything slow is prepared outside the scene, in steps; the last step adds it all in one batch. Before that step the
+scene is unchanged, and when the step fails the scene is restored: no new node is left, and nodes of an earlier run have
+their earlier contents.
 
-The input refers to its results and each result back to its input. Both survive saving, and a result
-that the user deleted is simply made again. A copy of the input also carries the references, but the
-results do not point back to it, so that a run on the copy does not overwrite those of the original.
+The input refers to its results and each result back to its input. Both references are saved with the scene, and a
+result that the user deleted is made again. A copy of the input also carries the references, but the results do not
+refer back to the copy, so that a run on the copy does not overwrite the results of the original.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import slicer
@@ -22,14 +22,12 @@ import vtk
 from slicer.i18n import tr as _
 from vtk.util.numpy_support import numpy_to_vtk
 
-from . import color_tables as colours
-from . import geometry, segments, terminology
-from . import node_attributes as provenance
-from . import subject_hierarchy as folder
-from .report_text import keep_report, report_of
+from ..events.scheduling import Steps, run_to_end
+from . import color_tables, geometry, node_attributes, segments, subject_hierarchy, terminology
+from .report_text import report_of, store_report
 from .result_files import ResultArrays, read_result, read_volume
 from .rollback import Rollback
-from .threshold import Selection, both_tails, select, show_found
+from .threshold import Selection, both_tails, select, show_selection
 
 __all__ = [
     "ResultArrays",
@@ -38,14 +36,14 @@ __all__ = [
     "import_steps",
     "read_result",
     "read_volume",
-    "recall",
-    "remember",
+    "find_results",
+    "store_references",
 ]
 
 ROLE = "FAAnomaly."
 INPUT = "FAAnomaly.input"
 SCALE = "FAAnomaly.inputScale"
-"""Attribute of the pseudo-healthy volume: the value that means FA 1 in the input."""
+"""Attribute of the pseudo-healthy volume: the value of the input that corresponds to FA 1."""
 DIFFERENCE_LIMIT = 0.4
 """The difference is shown from minus to plus this change of FA."""
 
@@ -61,25 +59,26 @@ class ResultNodes:
     segmentation
         ``vtkMRMLSegmentationNode`` with the segments ``increased`` and ``decreased``.
     table
-        ``vtkMRMLTableNode``, one row a region.
+        ``vtkMRMLTableNode``, one row per region.
     folder
         Subject hierarchy item, 0 where there is no subject hierarchy.
     """
 
-    pseudoHealthy: object = None
-    difference: object = None
-    zMap: object = None
-    segmentation: object = None
-    table: object = None
+    pseudoHealthy: Any = None
+    difference: Any = None
+    zMap: Any = None
+    segmentation: Any = None
+    table: Any = None
     folder: int = 0
 
-    def nodes(self) -> dict[str, object]:
-        """Role -> node, of those that are there."""
+    def nodes(self) -> dict[str, Any]:
+        """Role -> node, of the nodes that exist."""
         return {name: getattr(self, name) for name in CLASSES if getattr(self, name) is not None}
 
     def present(self) -> ResultNodes:
         """The same without nodes that were removed from the scene."""
-        return replace(self, **{name: None for name, node in self.nodes().items() if node.GetScene() is None})
+        removed: dict[str, Any] = {name: None for name, node in self.nodes().items() if node.GetScene() is None}
+        return replace(self, **removed)
 
 
 CLASSES = {
@@ -92,33 +91,28 @@ CLASSES = {
 """Role -> class, in the order in which they are made."""
 
 
-def remember(holder, nodes: ResultNodes) -> None:
-    """Let *holder* refer to the nodes, so that :func:`recall` finds them, also after the scene was saved and read."""
+def store_references(holder, nodes: ResultNodes) -> None:
+    """Let *holder* refer to the nodes, so that :func:`find_results` finds them, also in a saved scene."""
     for name in CLASSES:
         node = getattr(nodes, name)
         holder.SetNodeReferenceID(ROLE + name, node.GetID() if node is not None else None)
 
 
-def recall(holder) -> ResultNodes | None:
+def find_results(holder) -> ResultNodes | None:
     """The results that *holder*, an input volume, refers to; None without any."""
-    found = {}
+    nodes = {}
     for name in CLASSES if holder is not None else ():
         node = holder.GetNodeReference(ROLE + name)
         if node is not None and node.GetNodeReferenceID(INPUT) == holder.GetID():
-            found[name] = node
-    return ResultNodes(**found, folder=folder.of_nodes(found.values())) if found else None
+            nodes[name] = node
+    return ResultNodes(**nodes, folder=subject_hierarchy.result_folder(nodes.values())) if nodes else None
 
 
 def import_result(
     arrays: ResultArrays, answer: dict, inputNode, previous: ResultNodes | None = None, **more
 ) -> ResultNodes:
     """Put a result into the scene at once; see :func:`import_steps`."""
-    steps = import_steps(arrays, answer, inputNode, previous, **more)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as done:
-            return done.value
+    return run_to_end(import_steps(arrays, answer, inputNode, previous, **more))
 
 
 def import_steps(
@@ -129,7 +123,7 @@ def import_steps(
     *,
     selection: Selection | None = None,
     report: str | None = None,
-) -> Iterator[float]:
+) -> Steps[ResultNodes]:
     """Put a result into the scene in steps that are short enough for the event loop.
 
     Parameters
@@ -137,52 +131,75 @@ def import_steps(
     arrays
         From :func:`read_result`.
     answer
-        The worker's answer; its ``name`` stands for the input's where *inputNode* is None.
+        The worker's answer; its ``name`` is used where *inputNode* is None.
     inputNode
-        The volume that was judged; None when it was removed meanwhile, and the result is kept all the same.
+        The analysed volume; None when it was removed meanwhile, and the result is kept all the same.
     previous
-        Nodes to use again; None means those that *inputNode* refers to.
+        Nodes to use again; by default those that *inputNode* refers to.
     selection
-        What of it becomes segments and table, from :func:`~.threshold.select`; None means what the engine chose.
+        The regions for segments and table, from :func:`~.threshold.select`; by default those of the engine.
     report
-        The engine's page about it; kept beside the nodes while *inputNode* is there.
+        The engine's page; stored beside the nodes if *inputNode* is given.
 
-    Yields the fraction done; the generator's value is the :class:`ResultNodes`. Closing it early leaves the
-    scene as it was, and so does an exception.
+    Yields the fraction done. Closing the generator early leaves the scene unchanged, and so does an exception.
     """
     selection = selection or select(arrays, "auto", "both")
     images = {}
-    for number, (name, array) in enumerate(
-        (("pseudoHealthy", arrays.pseudo_healthy), ("difference", arrays.difference), ("zMap", arrays.z_map))
-    ):
-        images[name] = _image(array)
-        yield (number + 1) / 6
+    volumes = {"pseudoHealthy": arrays.pseudo_healthy, "difference": arrays.difference, "zMap": arrays.z_map}
+    for number, (role, array) in enumerate(volumes.items(), 1):
+        images[role] = _image(array)
+        yield number / 6
     scale = _scale(inputNode, arrays) if inputNode is not None else 1.0
     yield 5 / 6
     # The user may have closed the scene or removed the input since the first step.
     if inputNode is not None and inputNode.GetScene() is None:
         inputNode = None
     scene = inputNode.GetScene() if inputNode is not None else slicer.mrmlScene
-    previous = _reusable(previous or recall(inputNode) or ResultNodes(), inputNode)
+    previous = _reusable(previous or find_results(inputNode) or ResultNodes(), inputNode)
     with _batch(scene), _all_or_nothing(scene, inputNode, previous):
-        return _commit(scene, arrays, images, scale, inputNode, previous, answer.get("name", ""), selection, report)
+        name = inputNode.GetName() if inputNode is not None else answer.get("name") or _("FA")
+        return _commit(PreparedResult(name, arrays, images, scale, selection, report), scene, inputNode, previous)
 
 
-def _commit(scene, arrays, images, scale, inputNode, previous, name, selection, report) -> ResultNodes:
-    name = inputNode.GetName() if inputNode is not None else name or _("FA")
+@dataclass(frozen=True, eq=False)
+class PreparedResult:
+    """A result that is ready for the scene.
+
+    Attributes
+    ----------
+    name
+        Of the input.
+    arrays, selection, report
+        See :func:`import_steps`.
+    images
+        Role -> ``vtkImageData`` of the volumes.
+    scale
+        The value of the input that corresponds to FA 1.
+    """
+
+    name: str
+    arrays: ResultArrays
+    images: dict[str, Any]
+    scale: float
+    selection: Selection
+    report: str | None
+
+
+def _commit(prepared: PreparedResult, scene, inputNode, previous: ResultNodes) -> ResultNodes:
+    name, arrays, images, scale = prepared.name, prepared.arrays, prepared.images, prepared.scale
     nodes = {role: getattr(previous, role) or _new_node(scene, role, name) for role in CLASSES}
     parent = inputNode.GetTransformNodeID() if inputNode is not None else None
-    told = provenance.attributes(arrays.provenance)
+    attributes = node_attributes.attributes(arrays.provenance)
     threshold = arrays.provenance.get("threshold_z")
-    _show(nodes, inputNode, scale, threshold)  # before there are images: nobody needs to look for a window
+    _show(nodes, inputNode, scale, threshold)  # before there are images, so that Slicer computes no window
     for role, node in nodes.items():
         if role in images:
             _place(node, images[role], arrays.ijk_to_ras)
         if role != "table" and inputNode is not None:
             node.SetAndObserveTransformNodeID(parent)
-        for attribute in [a for a in node.GetAttributeNames() if a.startswith(provenance.PREFIX)]:
+        for attribute in [a for a in node.GetAttributeNames() if a.startswith(node_attributes.PREFIX)]:
             node.RemoveAttribute(attribute)
-        for attribute, value in told.items():
+        for attribute, value in attributes.items():
             node.SetAttribute(attribute, value)
         node.SetNodeReferenceID(INPUT, inputNode.GetID() if inputNode is not None else None)
     nodes["pseudoHealthy"].SetAttribute(SCALE, f"{scale:g}")
@@ -190,12 +207,14 @@ def _commit(scene, arrays, images, scale, inputNode, previous, name, selection, 
     same = inputNode is not None and _on_grid(inputNode, arrays)
     segmentation.SetReferenceImageGeometryParameterFromVolumeNode(inputNode if same else nodes["zMap"])
     result = ResultNodes(**nodes)
-    show_found(result, selection)
-    result.folder = folder.put_together(scene, inputNode, name, nodes.values(), previous.nodes().values())
+    show_selection(result, prepared.selection)
+    result.folder = subject_hierarchy.gather_in_folder(
+        scene, inputNode, name, nodes.values(), previous.nodes().values()
+    )
     if inputNode is not None:
-        remember(inputNode, result)
-        if report is not None:
-            keep_report(report, inputNode, result.folder)
+        store_references(inputNode, result)
+        if prepared.report is not None:
+            store_report(prepared.report, inputNode, result.folder)
     return result
 
 
@@ -218,7 +237,7 @@ def _place(node, image, ijk_to_ras: np.ndarray) -> None:
 
 
 def _show(nodes: dict, inputNode, scale: float, threshold) -> None:
-    """Display what has no display yet; what the user chose for the others stays."""
+    """Give a display to nodes without one; the user's choices for the others stay."""
     new = [role for role, node in nodes.items() if role != "table" and not _displayed(node)]
     for role in new:
         node = nodes[role]
@@ -236,9 +255,9 @@ def _show(nodes: dict, inputNode, scale: float, threshold) -> None:
     if "difference" in new:
         nodes["difference"].GetDisplayNode().SetWindowLevelMinMax(-DIFFERENCE_LIMIT, DIFFERENCE_LIMIT)
     if "zMap" in new or nodes["zMap"].GetDisplayNode().GetColorNode() is None:
-        limit = colours.WINDOW * (max(both_tails(threshold)) if threshold is not None else 5.0)
-        colours.show_signed(nodes["zMap"], limit)
-        colours.add_legend(nodes["zMap"], _("FA, z"))
+        limit = color_tables.WINDOW_FACTOR * (max(both_tails(threshold)) if threshold is not None else 5.0)
+        color_tables.show_signed(nodes["zMap"], limit)
+        color_tables.add_legend(nodes["zMap"], _("FA, z"))
     if "segmentation" in new:
         segments.show_outlines(nodes["segmentation"])
         terminology.load()
@@ -260,19 +279,19 @@ def _image(array_kji: np.ndarray):
 
 
 def _scale(inputNode, arrays: ResultArrays) -> float:
-    """The value that means FA 1 in the input: what the engine divided it by."""
+    """The value of the input that corresponds to FA 1: the engine's divisor."""
     if not _on_grid(inputNode, arrays):
         return 1.0
     step = (slice(None, None, 3),) * 3
     given = geometry.voxels(inputNode)[step]
-    judged = arrays.pseudo_healthy[step] + arrays.difference[step]
-    clear = (judged > 0.2) & (judged < 0.9)
-    ratio = float(np.median(given[clear] / judged[clear])) if clear.any() else 1.0
+    analysed = arrays.pseudo_healthy[step] + arrays.difference[step]
+    clear = (analysed > 0.2) & (analysed < 0.9)
+    ratio = float(np.median(given[clear] / analysed[clear])) if clear.any() else 1.0
     return ratio if np.isfinite(ratio) and ratio > 1.5 else 1.0
 
 
 def _on_grid(inputNode, arrays: ResultArrays) -> bool:
-    """Whether the input still has the grid that was judged."""
+    """Whether the input still has the grid that was analysed."""
     image = inputNode.GetImageData()
     return (
         image is not None
@@ -284,12 +303,12 @@ def _on_grid(inputNode, arrays: ResultArrays) -> bool:
 def _reusable(previous: ResultNodes, inputNode) -> ResultNodes:
     """*previous* without nodes that were removed or belong to another input."""
     owner = inputNode.GetID() if inputNode is not None else None
-    other = {
+    unusable: dict[str, Any] = {
         role: None
         for role, node in previous.nodes().items()
         if node.GetScene() is None or node.GetNodeReferenceID(INPUT) != owner
     }
-    return replace(previous, **other)
+    return replace(previous, **unusable)
 
 
 @contextlib.contextmanager
@@ -303,16 +322,16 @@ def _batch(scene):
 
 @contextlib.contextmanager
 def _all_or_nothing(scene, inputNode, previous: ResultNodes):
-    before, items = {node.GetID() for node in _all_nodes(scene)}, folder.all_items(scene)
-    undo = Rollback([*previous.nodes().values(), *filter(None, [report_of(inputNode)])], filter(None, [inputNode]))
+    before, items = {node.GetID() for node in _all_nodes(scene)}, subject_hierarchy.all_items(scene)
+    rollback = Rollback([*previous.nodes().values(), *filter(None, [report_of(inputNode)])], filter(None, [inputNode]))
     try:
         yield
     except BaseException:
         for node in _all_nodes(scene):
             if node.GetScene() is not None and node.GetID() not in before:
                 scene.RemoveNode(node)
-        folder.remove_others(scene, items)
-        undo()
+        subject_hierarchy.remove_new_items(scene, items)
+        rollback()
         raise
 
 

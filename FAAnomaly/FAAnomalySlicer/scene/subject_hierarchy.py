@@ -6,20 +6,20 @@ import slicer
 import vtk
 from slicer.i18n import tr as _
 
-MARK = "FAAnomaly.results"
-NONE = 0
+FOLDER_ATTRIBUTE = "FAAnomaly.results"
+NO_ITEM = 0
 """No item; also when the scene has no subject hierarchy."""
 
 
-def of_nodes(nodes) -> int:
-    """The result folder that one of *nodes* lies in, 0 when none does."""
+def result_folder(nodes) -> int:
+    """The result folder that contains one of *nodes*, 0 when there is none."""
     for node in nodes:
         hierarchy = _hierarchy(node.GetScene())
-        item = hierarchy.GetItemByDataNode(node) if hierarchy is not None else NONE
-        parent = hierarchy.GetItemParent(item) if item else NONE
-        if parent and hierarchy.HasItemAttribute(parent, MARK):
+        item = hierarchy.GetItemByDataNode(node) if hierarchy is not None else NO_ITEM
+        parent = hierarchy.GetItemParent(item) if item else NO_ITEM
+        if parent and hierarchy.HasItemAttribute(parent, FOLDER_ATTRIBUTE):
             return parent
-    return NONE
+    return NO_ITEM
 
 
 def all_items(scene) -> set[int]:
@@ -32,29 +32,29 @@ def all_items(scene) -> set[int]:
     return {items.GetId(number) for number in range(items.GetNumberOfIds())}
 
 
-def remove_others(scene, items: set[int]) -> None:
+def remove_new_items(scene, items: set[int]) -> None:
     """Remove every item of the subject hierarchy that is not among *items*."""
     for item in all_items(scene) - items:
         _hierarchy(scene).RemoveItem(item)
 
 
-def put_together(scene, inputNode, name: str, nodes, earlier) -> int:
+def gather_in_folder(scene, inputNode, name: str, nodes, earlier) -> int:
     """Put *nodes* into one folder beside *inputNode* and return its item.
 
-    The folder of the *earlier* nodes is used again, and those stay wherever the user moved them.
+    The folder of the *earlier* nodes is used again, and these nodes stay where the user moved them.
     """
     hierarchy = _hierarchy(scene)
     if hierarchy is None:
-        return NONE
+        return NO_ITEM
     nodes, earlier = list(nodes), list(earlier)
-    folder = of_nodes(earlier)
+    folder = result_folder(earlier)
     if not folder and len(earlier) == len(nodes):
-        return NONE  # the user took them all out of it
+        return NO_ITEM  # the user has moved them all out of it
     if not folder:
-        folder = hierarchy.CreateFolderItem(_beside(hierarchy, inputNode), _("{name} FAAnomaly").format(name=name))
-        hierarchy.SetItemAttribute(folder, MARK, "1")
+        folder = hierarchy.CreateFolderItem(_parent_item(hierarchy, inputNode), _("{name} FAAnomaly").format(name=name))
+        hierarchy.SetItemAttribute(folder, FOLDER_ATTRIBUTE, "1")
     for node in nodes:
-        # In Slicer the item is there already; CreateItem finds it then.
+        # In Slicer the item exists already, and CreateItem returns it.
         item = hierarchy.GetItemByDataNode(node) or hierarchy.CreateItem(folder, node)
         if node not in earlier:
             hierarchy.SetItemParent(item, folder)
@@ -65,6 +65,6 @@ def _hierarchy(scene):
     return slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene) if scene is not None else None
 
 
-def _beside(hierarchy, inputNode) -> int:
-    item = hierarchy.GetItemByDataNode(inputNode) if inputNode is not None else NONE
-    return (hierarchy.GetItemParent(item) if item else NONE) or hierarchy.GetSceneItemID()
+def _parent_item(hierarchy, inputNode) -> int:
+    item = hierarchy.GetItemByDataNode(inputNode) if inputNode is not None else NO_ITEM
+    return (hierarchy.GetItemParent(item) if item else NO_ITEM) or hierarchy.GetSceneItemID()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import slicer
@@ -12,12 +12,13 @@ from vtk.util.numpy_support import vtk_to_numpy
 
 from FAAnomalyLib.errors import FAError
 
+from ..events.scheduling import Steps
 from . import geometry
 
 SLAB_VOXELS = 100_000
 """Voxels between two turns of the event loop: some 20 ms."""
 ROLE = "FAAnomaly.fa"
-"""Reference of the tensor volume to its FA volume, so that a second run makes no second one."""
+"""Reference of the tensor volume to its FA volume, so that a second run updates the same volume."""
 SOURCE = "FAAnomaly.tensors"
 
 
@@ -26,24 +27,16 @@ def is_tensor_volume(node) -> bool:
     return bool(node) and bool(node.IsA("vtkMRMLDiffusionTensorVolumeNode"))
 
 
-def fa_volume(tensorNode):
+def fa_steps(tensorNode) -> Steps[Any]:
     """The FA of *tensorNode* as a ``vtkMRMLScalarVolumeNode`` of the same geometry and parent transform.
 
-    Made on the first call, updated on later ones. Raises ``FAError('bad-input')`` when there are no tensors.
-    """
-    steps = fa_steps(tensorNode)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as done:
-            return done.value
+    A generator of steps of some 20 ms that yields the fraction done, and whose value is the node: a new one on the
+    first call, the same one later. Nothing is added to the scene before the last step.
 
-
-def fa_steps(tensorNode) -> Iterator[float]:
-    """:func:`fa_volume` in steps of some 20 ms; yields the fraction done, returns the node.
-
-    Nothing is in the scene before the last step. A tensor volume that is removed meanwhile ends it
-    with ``FAError('bad-input')``.
+    Raises
+    ------
+    FAError
+        ``bad-input`` when there are no tensors, or the tensor volume is removed meanwhile.
     """
     image = tensorNode.GetImageData()
     if image is None or image.GetPointData().GetTensors() is None:
@@ -75,7 +68,7 @@ def _node(tensorNode, fa: np.ndarray):
     if scene is None:
         raise FAError("bad-input", _("The tensor volume was removed"), "", _("Choose another volume"))
     node = tensorNode.GetNodeReference(ROLE)
-    # A copy of the tensor volume refers to the FA of its original; that one is not ours to change.
+    # A copy of the tensor volume refers to the FA of its original, which must not change.
     if node is None or node.GetNodeReferenceID(SOURCE) != tensorNode.GetID():
         node = scene.AddNewNodeByClass(
             "vtkMRMLScalarVolumeNode", scene.GenerateUniqueName(_("{name} FA").format(name=tensorNode.GetName()))

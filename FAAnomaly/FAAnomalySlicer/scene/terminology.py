@@ -1,6 +1,6 @@
-"""What the two segments are, in words that other programs understand.
+"""Terminology entries of the two segments, which other programs can read.
 
-The codes come from ``Resources/FAAnomaly.term.json``: Slicer's own lists know no changed anisotropy.
+The codes come from ``Resources/FAAnomaly.term.json``: Slicer's own lists contain no changed anisotropy.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ def entry(sign: str) -> str:
     return "~".join(parts)
 
 
-def colour(sign: str) -> tuple[float, float, float]:
+def color(sign: str) -> tuple[float, float, float]:
     """Red, green and blue in 0..1 of a segment of *sign*."""
     return tuple(value / 255 for value in _type(sign)["recommendedDisplayRGBValue"])
 
 
 def load() -> None:
-    """Make the entries choosable in Slicer's terminology selector, once; a Slicer without one is left alone."""
+    """Add the entries to Slicer's terminology selector, once; without effect in a Slicer that has none."""
     module = getattr(slicer.modules, "terminologies", None)
     logic = module.logic() if module else None
     if logic is None:

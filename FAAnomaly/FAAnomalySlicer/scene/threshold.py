@@ -1,4 +1,4 @@
-"""The threshold slider: from the computed z-map to regions, segments and table, without the engine."""
+"""Threshold of the computed z-map: regions, segments and table, without the engine."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def both_tails(threshold) -> tuple[float, float]:
     """A threshold as the pair (increased, decreased).
 
     Accepts a number, a pair, ``{"increased": z, "decreased": z}`` or what :func:`as_text` wrote;
-    raises ``FAError('bad-request')`` for anything that is no positive z.
+    raises ``FAError('bad-request')`` for anything else than positive z.
     """
     value = threshold
     try:
@@ -49,7 +49,7 @@ def both_tails(threshold) -> tuple[float, float]:
 
 
 def as_text(threshold) -> str:
-    """A threshold as a node attribute holds it: ``7.0`` or ``[6.5, 7.0]`` (increased, decreased)."""
+    """A threshold as text of a node attribute: ``7.0`` or ``[6.5, 7.0]`` (increased, decreased)."""
     up, down = both_tails(threshold)
     return json.dumps(up if up == down else [up, down])
 
@@ -60,8 +60,7 @@ def apply_threshold(nodes, threshold, signs: str = "both") -> list[Region]:
     Parameters
     ----------
     nodes
-        :class:`~FAAnomalySlicer.scene.result_nodes.ResultNodes`; a segmentation or table that the user deleted is
-        left out.
+        :class:`~.result_nodes.ResultNodes`; a segmentation or table that the user deleted is left out.
     threshold
         Positive z for both signs, or a pair (increased, decreased).
     signs
@@ -70,24 +69,26 @@ def apply_threshold(nodes, threshold, signs: str = "both") -> list[Region]:
     Returns
     -------
     list of Region
-        Strongest first, positions in the volume's local frame, which
-        :func:`FAAnomalySlicer.views.slice_views.jump_to` takes.
+        Strongest first, positions in the volume's local frame.
 
-    Raises ``FAError('bad-request')`` when z-map or difference are gone or do not fit each other.
+    Raises
+    ------
+    FAError
+        ``bad-request`` when z-map or difference are gone or differ in shape.
     """
-    return show_found(nodes, prepare_search(nodes, threshold, signs)())
+    return show_selection(nodes, prepare_search(nodes, threshold, signs)())
 
 
 @dataclass(frozen=True, eq=False)
 class Selection:
-    """What of a result becomes segments and table.
+    """The regions of a result that become segments and table.
 
     Attributes
     ----------
     found
         Labels and regions.
     threshold, signs
-        What it was asked for, as for :func:`apply_threshold`.
+        As for :func:`apply_threshold`.
     """
 
     found: FoundRegions
@@ -96,10 +97,10 @@ class Selection:
 
 
 def select(arrays, threshold, signs: str) -> Selection:
-    """Choose of a run's result (:class:`~.result_files.ResultArrays`); touches no node and may be called in a thread.
+    """The regions of a run's result (:class:`~.result_files.ResultArrays`); touches no node, safe in a thread.
 
-    *threshold* may be ``auto`` or ``sensitive``, too. What the engine chose itself, ``auto`` and both signs, is not
-    sought again.
+    *threshold* may also be ``auto`` or ``sensitive``. The engine's own choice, ``auto`` and both signs, is used
+    without another search.
     """
     chosen, calibration = arrays.provenance["threshold_z"], arrays.provenance.get("calibration", {})
     threshold = choose_threshold(
@@ -110,17 +111,17 @@ def select(arrays, threshold, signs: str) -> Selection:
         one_sided=calibration.get("alone_z"),
     )
     if (as_text(threshold), signs) == (as_text(chosen), "both"):
-        box = bounding_box(arrays.segmentation) or (slice(0, 0),) * 3
-        corner = tuple(s.start for s in box[::-1])
-        return Selection(FoundRegions(arrays.segmentation[box], corner, arrays.regions), threshold, signs)
+        k, j, i = bounding_box(arrays.segmentation) or (slice(0, 0),) * 3
+        corner = i.start, j.start, k.start
+        return Selection(FoundRegions(arrays.segmentation[k, j, i], corner, arrays.regions), threshold, signs)
     found = search_regions(arrays.z_map, arrays.difference, arrays.ijk_to_ras, *_limits(threshold, signs))
     return Selection(found, threshold, signs)
 
 
 def prepare_search(nodes, threshold, signs: str = "both") -> Callable[[], Selection]:
-    """The search of :func:`apply_threshold` as a function that touches no node and may be called in a thread.
+    """The search of :func:`apply_threshold` as a function that touches no node and is safe in a thread.
 
-    It reads the voxels as they lie in the nodes' images, which it keeps. Raises as :func:`apply_threshold`.
+    It reads the voxels in the memory of the nodes' images, which it keeps. Raises as :func:`apply_threshold`.
     """
     limits = _limits(threshold, signs)
     if nodes.zMap is None or nodes.difference is None:
@@ -139,15 +140,15 @@ def prepare_search(nodes, threshold, signs: str = "both") -> Callable[[], Select
     return lambda: Selection(search_regions(z, difference, affine, *limits), threshold, signs)
 
 
-def show_found(nodes, selection: Selection) -> list[Region]:
-    """Put what a search found into segmentation and table, and note there what was asked for; the regions."""
-    kept, found = {THRESHOLD: as_text(selection.threshold), SHOWN_SIGNS: selection.signs}, selection.found
+def show_selection(nodes, selection: Selection) -> list[Region]:
+    """Put a selection into segmentation and table, with its threshold and signs as attributes; returns the regions."""
+    attributes, found = {THRESHOLD: as_text(selection.threshold), SHOWN_SIGNS: selection.signs}, selection.found
     if nodes.segmentation is not None:
         fill_segments(nodes.segmentation, labelmap(found.labels, geometry.ijk_to_ras(nodes.zMap), found.corner))
     if nodes.table is not None:
         fill_table(nodes.table, found.regions, nodes.zMap)
     for node in (nodes.segmentation, nodes.table):
-        for name, value in kept.items() if node is not None else ():
+        for name, value in attributes.items() if node is not None else ():
             node.SetAttribute(name, value)
     return found.regions
 

@@ -1,4 +1,4 @@
-"""The text behind "Copy diagnostics": everything a maintainer asks for, nothing that names a patient."""
+"""The text of "Copy diagnostics": everything that a maintainer needs, and nothing that identifies a patient."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ LOG_LINES = 200
 LINE_LENGTH = 1000
 HIDDEN = "<path>"
 OWN_PARTS = ("FAAnomalyLib", "FAAnomalySlicer", "site-packages")
-"""What a path of a program's own file has in it; such a path says where an error was and is kept."""
+"""Parts of paths of program files; such a path locates an error and is kept."""
 
 _FILE_ENDINGS = r"\.(?:nii(?:\.gz)?|nrrd|nhdr|mha|mhd|dcm|mgz|mrk\.json|mrb|img|hdr)"
 _BEGIN = r"(?:(?<![A-Za-z])[A-Za-z]:[\\/]|\\\\|(?<![\w.:/\\])/(?=[^\s/]))"
 _PATH = re.compile(
-    rf"""(?P<quote>["']){_BEGIN}[^"'\n]*(?P=quote)"""  # in quotes, so that its end is known
+    rf"""(?P<quote>["']){_BEGIN}[^"'\n]*(?P=quote)"""  # in quotes, which mark its end
     # Otherwise a blank belongs to it when a separator or the ending of a volume's name follows later in the line.
     rf"""|{_BEGIN}(?:[^\s"'<>|]|[ ](?=[^"'<>|\n]*?(?:[\\/]|{_FILE_ENDINGS}\b)))*"""
 )
@@ -46,22 +46,22 @@ def diagnostics_text(
     application
         ``slicer.app``; ``None`` outside Slicer.
     engine_version
-        As :attr:`.engine_client.EngineClient.engine_version`.
+        As :attr:`~..worker_client.client.EngineClient.engine_version`.
     facts
         Further lines, such as the device and the model in use and the last error.
     request
         Method and parameters of the last job; of a path only the ending is shown.
     findings
-        What :class:`~.engine_check.EnvironmentCheck` found.
+        Of :class:`~..worker_client.environment_check.EnvironmentCheck`.
     log
         Lines of the log; the last 200 are shown, without paths.
     private
-        Names that must not appear anywhere: of the input's node, file and patient.
+        Names that must not appear: of the input's node, file and patient.
     """
     secrets = [word for word in private if len(word) > 2]
     lines = [*_versions(application, engine_version)]
     lines += [f"{name}: {value}" for name, value in (facts or {}).items()]
-    lines += _section(_("Last request"), [f"{name}: {_shown(value)}" for name, value in (request or {}).items()])
+    lines += _section(_("Last request"), [f"{name}: {_shown_value(value)}" for name, value in (request or {}).items()])
     lines += _section(_("Environment of the engine"), [f"{name}: {value}" for name, value in (findings or {}).items()])
     lines += _section(_("Log"), list(log)[-LOG_LINES:])
     return "\n".join(without_names(line, secrets) for line in lines) + "\n"
@@ -76,11 +76,11 @@ def without_names(line: str, private: Iterable[str] = ()) -> str:
     home = str(Path.home())
     if len(home) > 1:
         line = line.replace(home, "~").replace(home.replace("\\", "/"), "~")
-    return _FILE_NAME.sub(lambda found: "<file>" + _ending(found.group()), line)
+    return _FILE_NAME.sub(lambda match: "<file>" + _ending(match.group()), line)
 
 
-def _hide(found: re.Match) -> str:
-    path, quote = found.group(), found.group("quote") or ""
+def _hide(match: re.Match) -> str:
+    path, quote = match.group(), match.group("quote") or ""
     bare = path.strip(quote) if quote else path
     first, blank, rest = (bare, "", "") if quote else bare.partition(" ")
     if any(part in first for part in OWN_PARTS) or first.startswith((sys.prefix + os.sep, sys.base_prefix + os.sep)):
@@ -89,11 +89,11 @@ def _hide(found: re.Match) -> str:
 
 
 def _ending(path: str) -> str:
-    found = re.search(rf"{_FILE_ENDINGS}\b", path, re.IGNORECASE)
-    return found.group() if found else ""
+    match = re.search(rf"{_FILE_ENDINGS}\b", path, re.IGNORECASE)
+    return match.group() if match else ""
 
 
-def _shown(value: object) -> str:
+def _shown_value(value: object) -> str:
     if isinstance(value, (str, os.PathLike)) and re.search(r"[\\/]", os.fspath(value)):
         return HIDDEN + _ending(os.fspath(value))
     return str(value)

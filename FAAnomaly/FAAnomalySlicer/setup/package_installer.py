@@ -1,4 +1,4 @@
-"""What the engine needs in Slicer's Python: a check that loads nothing, and the installation after one consent."""
+"""The engine's packages in Slicer's Python: a check that imports nothing, and the installation after one consent."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from slicer.i18n import tr as _
 from FAAnomalyLib.errors import FAError
 
 TORCH = Requirement("torch>=2.2")
-"""Not in the requirements file: only the PyTorch extension knows which build fits the graphics card."""
+"""Not in the requirements file: the PyTorch extension chooses the build that fits the graphics card."""
 MODULES = {"scikit-image": "skimage", "Pillow": "PIL"}
 """Package -> name in an import statement, where the two differ."""
 CONSENT_KEY = "FAAnomaly/installation"
 CONSENT_SECONDS = 7 * 24 * 3600
-"""How long a consent holds over a restart of Slicer."""
+"""How long a consent is valid after a restart of Slicer."""
 
 
 def read_requirements(path: str | Path) -> list[Requirement]:
@@ -36,18 +36,17 @@ def read_requirements(path: str | Path) -> list[Requirement]:
 
 
 def installed_version(requirement: Requirement) -> str | None:
-    """The version of an installed package, ``unknown`` where it tells none, ``None`` where it is absent.
+    """The version of an installed package, ``unknown`` where it has none, ``None`` where it is absent.
 
-    Imports nothing. A package in the user's own folder counts as absent: the engine does not look there.
+    Imports nothing. A package in the user's own folder counts as absent: the engine does not search there.
     """
     try:
         spec = importlib.util.find_spec(MODULES.get(requirement.name, requirement.name))
     except (ImportError, ValueError):
         return None
-    if spec is None or (spec.origin is None and not spec.submodule_search_locations):
-        return None
-    place = spec.origin or next(iter(spec.submodule_search_locations))
-    if Path(site.getusersitepackages()) in Path(place).parents:
+    locations = [spec.origin, *(spec.submodule_search_locations or [])] if spec is not None else []
+    place = next(filter(None, locations), None)
+    if place is None or Path(site.getusersitepackages()) in Path(place).parents:
         return None
     try:
         return importlib.metadata.version(requirement.name)
@@ -56,7 +55,7 @@ def installed_version(requirement: Requirement) -> str | None:
 
 
 def is_met(requirement: Requirement) -> bool:
-    """Whether an installed package meets *requirement*; one that tells no version is trusted."""
+    """Whether an installed package meets *requirement*; one without a version is trusted."""
     version = installed_version(requirement)
     if version is None:
         return False
@@ -81,18 +80,18 @@ class Installer:
     """
 
     def __init__(self, requirements: str | Path, ask: Callable[[str], bool], settings) -> None:
-        self._wanted = [TORCH, *read_requirements(requirements)]
+        self._requirements = [TORCH, *read_requirements(requirements)]
         self._ask, self._settings = ask, settings
 
     def missing(self) -> list[Requirement]:
-        """What has to be installed; fast, loads nothing."""
+        """The packages that have to be installed; fast, imports nothing."""
         importlib.invalidate_caches()
-        return [requirement for requirement in self._wanted if not is_met(requirement)]
+        return [requirement for requirement in self._requirements if not is_met(requirement)]
 
     def pending(self) -> bool:
-        """Whether an installation that the user agreed to before a restart can go on now: call :meth:`ensure`."""
+        """Whether an installation that the user agreed to before a restart can continue now: call :meth:`ensure`."""
         missing = self.missing()
-        return bool(missing) and self._agreed(missing) and (TORCH not in missing or _has_pytorch_extension())
+        return bool(missing) and self._has_consent(missing) and (TORCH not in missing or _has_pytorch_extension())
 
     def ensure(self) -> None:
         """Install what is missing; returns at once when nothing is.
@@ -108,7 +107,7 @@ class Installer:
             raise RuntimeError("packages can only be installed on the main thread")
         missing = self.missing()
         if missing:
-            if not self._agreed(missing) and not self._ask(consent_text(missing)):
+            if not self._has_consent(missing) and not self._ask(consent_text(missing)):
                 raise FAError(
                     "missing",
                     _("Python packages are missing"),
@@ -120,22 +119,22 @@ class Installer:
 
     def _install(self, missing: list[Requirement]) -> None:
         if TORCH in missing:
-            self._remember(missing)  # whatever comes first, a restart is likely
+            self._store_consent(missing)  # a restart is likely
             self._check_pytorch_extension()
         try:
             if TORCH in missing:
                 _install_torch()
             _install_packages([requirement for requirement in missing if requirement != TORCH])
         except FAError:
-            self._settings.remove(CONSENT_KEY)  # a failure is not tried again without being asked for
+            self._settings.remove(CONSENT_KEY)  # a failed installation is not repeated without the user's request
             raise
-        still = self.missing()
-        if still:
+        still_missing = self.missing()
+        if still_missing:
             self._settings.remove(CONSENT_KEY)
             raise FAError(
                 "missing",
                 _("Python packages are still missing"),
-                _names(still),
+                _names(still_missing),
                 _("Restart Slicer and run again; pip's messages are in the Python console"),
             )
 
@@ -151,12 +150,12 @@ class Installer:
                 ),
             )
 
-    def _remember(self, missing: list[Requirement]) -> None:
+    def _store_consent(self, missing: list[Requirement]) -> None:
         self._settings.setValue(
             CONSENT_KEY, json.dumps({"python": sys.prefix, "packages": sorted(map(str, missing)), "time": time.time()})
         )
 
-    def _agreed(self, missing: list[Requirement]) -> bool:
+    def _has_consent(self, missing: list[Requirement]) -> bool:
         try:
             consent = json.loads(self._settings.value(CONSENT_KEY))
             return (
@@ -165,11 +164,11 @@ class Installer:
                 and set(map(str, missing)) <= set(consent["packages"])
             )
         except (TypeError, ValueError, KeyError):
-            return False  # there is none, or it is not ours
+            return False  # there is none, or it has another form
 
 
 def consent_text(missing: Sequence[Requirement]) -> str:
-    """The one question: what, how large, from where, for whom."""
+    """The text of the question: packages, size, source, destination."""
     lines = [
         _("FAAnomaly needs Python packages that are not installed in Slicer yet:"),
         "",
@@ -200,7 +199,7 @@ def _install_torch() -> None:
         importlib.invalidate_caches()
         if not is_met(TORCH):
             raise _failed(_("PyTorch could not be installed"), error) from error
-        # The extension also imports it into Slicer, which can fail without harm: the engine has a process of its own.
+        # The extension also imports it into Slicer, which may fail without harm: the engine is a separate process.
         logging.warning("FAAnomaly: PyTorch is installed, but Slicer itself cannot load it: %s", error)
 
 

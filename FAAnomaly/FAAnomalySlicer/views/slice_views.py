@@ -1,7 +1,7 @@
-"""What the slice views show: input, pseudo-healthy or z-map over the input, and back to what the user had.
+"""Layers of the slice views: input, pseudo-healthy or z-map over the input, and back to the user's own.
 
-Only MRML nodes are touched, so that it works without a window too. Layers that the user changes while
-something of ours is shown are the user's: they are not put back.
+Only MRML nodes are changed, so that it works without a window too. Layers that the user changes while a result is
+shown are the user's: they are not restored.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from ..scene.result_nodes import SCALE, ResultNodes
 
 INPUT, PSEUDO_HEALTHY, Z_MAP = "input", "pseudo-healthy", "z-map"
 COMPARED = {"FAAnomalyInput": INPUT, "FAAnomalyHealthy": PSEUDO_HEALTHY, "FAAnomalyZMap": Z_MAP}
-"""Slice views of the layout that compares -> what each shows; the toggle leaves them alone."""
+"""Slice views of the comparison layout -> content of each; :class:`SliceViews` does not change them."""
 OPACITY = 0.8
-"""Of the z-map over the input, until another one is chosen."""
+"""Opacity of the z-map over the input until another one is chosen."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,8 @@ class Layers:
             composite.GetLabelOpacity(),
         )
 
-    def put(self, composite) -> None:
-        """Show them, without nodes that were removed meanwhile."""
+    def apply(self, composite) -> None:
+        """Show them in a ``vtkMRMLSliceCompositeNode``, without nodes that were removed meanwhile."""
         scene = composite.GetScene()
         was = composite.StartModify()
         for set_id, node_id in (
@@ -59,7 +59,7 @@ class Layers:
         composite.EndModify(was)
 
     def same_volumes(self, other: Layers) -> bool:
-        """Whether the volumes are the same, whatever the opacities."""
+        """Whether the volumes are the same; opacities are not compared."""
         return (self.background, self.foreground, self.label) == (other.background, other.foreground, other.label)
 
 
@@ -69,27 +69,27 @@ class SliceViews:
     Attributes
     ----------
     shown
-        ``input``, ``pseudo-healthy``, ``z-map``, ``other`` (:meth:`show_instead`), or None while the views
-        are the user's.
+        ``input``, ``pseudo-healthy``, ``z-map``, ``other`` (:meth:`show_single`), or None while the views
+        show the user's layers.
     """
 
     def __init__(self, scene=None) -> None:
         self.shown: str | None = None
         self._scene = scene
         self._opacity = OPACITY
-        self._users: dict[str, Layers] = {}
-        self._ours: dict[str, Layers] = {}
+        self._user_layers: dict[str, Layers] = {}
+        self._own_layers: dict[str, Layers] = {}
 
     @property
     def opacity(self) -> float:
-        """Of the z-map, 0 to 1."""
+        """Opacity of the z-map, 0 to 1."""
         return self._opacity
 
     def set_opacity(self, opacity: float) -> None:
-        """Of the z-map, also of the one that is shown now."""
+        """Set the opacity of the z-map, also in the views that show it now."""
         self._opacity = min(max(float(opacity), 0.0), 1.0)
         for composite in self._composites() if self.shown == Z_MAP else ():
-            ours = self._ours.get(composite.GetID())
+            ours = self._own_layers.get(composite.GetID())
             if ours is not None and ours.same_volumes(Layers.of(composite)):
                 composite.SetForegroundOpacity(self._opacity)
 
@@ -100,40 +100,40 @@ class SliceViews:
         """
         if what not in (INPUT, PSEUDO_HEALTHY, Z_MAP):
             raise ValueError(f"{what!r} is none of {INPUT}, {PSEUDO_HEALTHY}, {Z_MAP}")
-        # The input may have been removed; where no hole was, the pseudo-healthy volume is the input.
+        # The input may have been removed; where nothing was inpainted, the pseudo-healthy volume equals the input.
         below = inputNode if inputNode is not None or what == INPUT else nodes.pseudoHealthy
         background = self._present(nodes.pseudoHealthy if what == PSEUDO_HEALTHY else below, what)
         foreground = self._present(nodes.zMap, what) if what == Z_MAP else None
         if what == PSEUDO_HEALTHY and inputNode is not None:
-            same_window(inputNode, nodes.pseudoHealthy)
+            match_window(inputNode, nodes.pseudoHealthy)
         self._put(what, background, foreground)
 
-    def show_instead(self, volumeNode) -> None:
+    def show_single(self, volumeNode) -> None:
         """Show one volume and nothing over it."""
         self._put("other", self._present(volumeNode, ""), None)
 
     def restore(self) -> None:
-        """Give every slice view back the layers that it had before the first :meth:`show`."""
+        """Restore the layers that every slice view had before the first :meth:`show`."""
         for composite in self._composites():
-            users, ours = self._users.get(composite.GetID()), self._ours.get(composite.GetID())
-            if users is not None and ours is not None and ours.same_volumes(Layers.of(composite)):
-                users.put(composite)
+            user_layers, ours = self._user_layers.get(composite.GetID()), self._own_layers.get(composite.GetID())
+            if user_layers is not None and ours is not None and ours.same_volumes(Layers.of(composite)):
+                user_layers.apply(composite)
         self._update_legends()
         self.forget()
 
     def forget(self) -> None:
-        """Take the views as they are for the user's, as when a scene was closed."""
+        """Take the present layers as the user's, as after closing a scene."""
         self.shown = None
-        self._users, self._ours = {}, {}
+        self._user_layers, self._own_layers = {}, {}
 
     def _put(self, what: str, background, foreground) -> None:
         empty = True
         for composite in self._composites():
             before = Layers.of(composite)
-            ours = self._ours.get(composite.GetID())
+            ours = self._own_layers.get(composite.GetID())
             # A view that is new, or that the user changed meanwhile, is remembered as it is now.
             if ours is None or not ours.same_volumes(before):
-                self._users[composite.GetID()] = before
+                self._user_layers[composite.GetID()] = before
             empty = empty and before.background is None
             wanted = Layers(
                 background.GetID(),
@@ -142,15 +142,15 @@ class SliceViews:
                 self._opacity if foreground is not None else before.foreground_opacity,
                 before.label_opacity,
             )
-            wanted.put(composite)
-            self._ours[composite.GetID()] = wanted
+            wanted.apply(composite)
+            self._own_layers[composite.GetID()] = wanted
         self.shown = what
         self._update_legends()
         if empty:
-            fit()
+            fit_slices()
 
     def _update_legends(self) -> None:
-        # A legend follows layers that are changed with the mouse, but notices no others by itself.
+        # A legend follows layers that are changed with the mouse, but no others.
         for legend in self._nodes("vtkMRMLColorLegendDisplayNode"):
             legend.Modified()
 
@@ -166,22 +166,22 @@ class SliceViews:
         return list(slicer.util.getNodesByClass(class_name, self._scene or slicer.mrmlScene))
 
 
-def fit() -> None:
-    """Fit the slice views to what they show, where there are any."""
+def fit_slices() -> None:
+    """Fit the slice views to their volumes, where there are views."""
     manager = slicer.app.layoutManager()
     if manager is not None:
         manager.resetSliceViews()
 
 
 def jump_to(ras, volumeNode) -> None:
-    """Centre all slice views on a position in the local frame of *volumeNode* (RAS mm), as a region tells it."""
+    """Centre all slice views on a position in the local frame of *volumeNode* (RAS mm), such as a region's peak."""
     world = [0.0, 0.0, 0.0]
     volumeNode.TransformPointToWorld([float(value) for value in ras], world)
     slicer.vtkMRMLSliceNode.JumpAllSlices(volumeNode.GetScene(), *world, slicer.vtkMRMLSliceNode.CenteredJumpSlice)
 
 
-def same_window(inputNode, pseudoHealthy) -> None:
-    """The same brightness means the same FA, so that toggling shows nothing but the difference."""
+def match_window(inputNode, pseudoHealthy) -> None:
+    """Give both volumes the window of the input: the same brightness is the same FA."""
     given, shown = inputNode.GetScalarVolumeDisplayNode(), pseudoHealthy.GetScalarVolumeDisplayNode()
     if given is not None and shown is not None:
         scale = float(pseudoHealthy.GetAttribute(SCALE) or 1.0)

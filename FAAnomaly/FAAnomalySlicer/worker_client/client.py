@@ -1,4 +1,4 @@
-"""The engine as the panel and scripts see it: a process that is kept warm, one job at a time."""
+"""Client of the engine: its process is kept running between jobs, and runs one job at a time."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from FAAnomalyLib.errors import FAError
 
 from ..events.signal import Signal
 from ..events.timer import Timer
-from .failure_messages import error_of_ending, known_error
+from .failure_messages import error_of_answer, error_of_exit
 from .job import CANCELLING, RUNNING, WAITING, Job, cancelled
-from .process import Ending, Process
+from .process import Process, ProcessExit
 from .session import WorkerSession
-from .termination import Patience
+from .termination import Timeouts
 
 LOG_LINES = 200
-DEFAULT_PATIENCE = Patience()
+DEFAULT_TIMEOUTS = Timeouts()
 
 
 class EngineClient:
-    """Starts the worker when it is needed, sends it jobs and tells how they ended.
+    """Starts the worker when it is needed, sends it jobs and reports how they ended.
 
     Nothing here blocks. Where no event loop runs, :meth:`poll` has to be called until the job is over.
 
@@ -34,16 +34,16 @@ class EngineClient:
     make_process
         Makes an unstarted :class:`~.process.Process`.
     command, environment
-        The worker's command line, and what is added to this process' environment.
+        The worker's command line, and variables added to the environment of this process.
     timer
         Calls back later: ``QtTimer`` or ``PollTimer``, as fits the process.
-    patience
-        How long the worker may take before it is ended.
+    timeouts
+        How long the worker may take before its process is ended.
 
     Attributes
     ----------
     log
-        Emits what the worker says beside its answers, a line at a time (``str``).
+        Emits the worker's log, a line at a time (``str``).
     state
         Emits ``stopped``, ``starting``, ``ready``, ``busy`` or ``ending`` when it changes.
     status
@@ -58,16 +58,16 @@ class EngineClient:
         command: list[str],
         environment: dict[str, str],
         timer: Timer,
-        patience: Patience = DEFAULT_PATIENCE,
+        timeouts: Timeouts = DEFAULT_TIMEOUTS,
     ) -> None:
         self.log, self.state = Signal(), Signal()
         self.status = "stopped"
         self.recent_log: deque[str] = deque(maxlen=LOG_LINES)
         self._make_process, self._command, self._environment = make_process, command, environment
-        self._timer, self._patience = timer, patience
+        self._timer, self._timeouts = timer, timeouts
         self._numbers = itertools.count(1)
         self._session: WorkerSession | None = None
-        self._leaving: list[WorkerSession] = []
+        self._closing: list[WorkerSession] = []
         self._job: Job | None = None
 
     @property
@@ -77,17 +77,13 @@ class EngineClient:
 
     @property
     def engine_version(self) -> str | None:
-        """The version of the running engine; ``None`` when none has said hello."""
+        """The version of the running engine; ``None`` before its hello."""
         hello = self._session.hello if self._session else None
         return str(hello.get("version")) if hello else None
 
     def start(self) -> None:
         """Start the worker ahead of the first job; without effect when it runs."""
-        if self._session is not None and self._session.leaving and self._job is None:
-            self._leaving.append(self._session)
-            self._session = None
-        if self._session is None:
-            self._open_session()
+        self._running_session()
 
     def submit(self, method: str, params: dict) -> Job:
         """Ask for ``detect`` or ``inpaint``; the job is running or waits for the worker to start.
@@ -105,25 +101,25 @@ class EngineClient:
                 _("Wait for its end or cancel it"),
             )
         job = Job(next(self._numbers), method, params, self.cancel)
-        _encode(job.id, method, params)  # raises here, where the caller can hear it
-        self.start()
+        _encode(job.id, method, params)  # an error is raised here, in the caller's turn
+        session = self._running_session()
         self._job = job
-        if self._session.hello is not None:
-            self._begin(job)
-        self._announce()
+        if session.hello is not None:
+            self._begin(job, session)
+        self._update_status()
         return job
 
     def cancel(self, job: Job) -> None:
-        """End *job*: the worker is asked first; when it does not answer its process is ended."""
-        if job is not self._job or job.state == CANCELLING:
+        """End *job*: the worker is asked first; when it does not answer, its process is ended."""
+        session = self._session
+        if session is None or job is not self._job or job.state == CANCELLING:
             return
         if job.state == WAITING:
             self._end_job(error=cancelled())
             return
         job.state = CANCELLING
-        session = self._session
         session.send(_encode(next(self._numbers), "cancel", {"id": job.id}))
-        self._timer.after(self._patience.cancel, lambda: self._insist(job, session))
+        self._timer.after(self._timeouts.cancel, lambda: self._force_end(job, session))
 
     def shutdown(self) -> None:
         """End the worker, and with it the job in flight. Does not wait; works while Slicer quits, too.
@@ -134,41 +130,48 @@ class EngineClient:
             return
         if self._job is not None:
             self.cancel(self._job)
-        self._session.leave()
-        self._announce()
+        self._session.close()
+        self._update_status()
 
     def poll(self, seconds: float = 0.0) -> None:
-        """Deliver what has come in, waiting at most *seconds* for it. Without effect where Qt's event loop does it."""
-        for session in list(self._leaving):
+        """Deliver output, waiting at most *seconds* for it. Without effect where Qt's event loop does it."""
+        for session in list(self._closing):
             session.poll(0.0)
         if self._session is not None:
             self._session.poll(seconds)
         self._timer.poll()
 
-    def _open_session(self) -> None:
-        session = self._session = WorkerSession(self._make_process(), self._timer, self._patience)
+    def _running_session(self) -> WorkerSession:
+        if self._session is not None and self._session.closing and self._job is None:
+            self._closing.append(self._session)
+            self._session = None
+        return self._session or self._open_session()
+
+    def _open_session(self) -> WorkerSession:
+        session = self._session = WorkerSession(self._make_process(), self._timer, self._timeouts)
         session.log.connect(self._on_log)
         session.greeted.connect(lambda: self._on_greeted(session))
         session.message.connect(lambda message: self._on_message(session, message))
         session.unusable.connect(lambda error: self._on_unusable(session, error))
         session.ended.connect(lambda ending: self._on_ended(session, ending))
         session.start(self._command, self._environment)
-        self._announce()
+        self._update_status()
+        return session
 
-    def _begin(self, job: Job) -> None:
+    def _begin(self, job: Job, session: WorkerSession) -> None:
         job.state = RUNNING
-        self._session.begin_job(_encode(job.id, job.method, job.params))
+        session.begin_job(_encode(job.id, job.method, job.params))
 
-    def _insist(self, job: Job, session: WorkerSession) -> None:
+    def _force_end(self, job: Job, session: WorkerSession) -> None:
         if not job.over:
             self._on_log(_("The engine does not answer and is being ended"))
-            session.force()
-            self._announce()
+            session.terminate()
+            self._update_status()
 
     def _on_greeted(self, session: WorkerSession) -> None:
         if session is self._session and self._job is not None:
-            self._begin(self._job)
-        self._announce()
+            self._begin(self._job, session)
+        self._update_status()
 
     def _on_message(self, session: WorkerSession, message: dict) -> None:
         job = self._job
@@ -184,7 +187,7 @@ class EngineClient:
         elif kind == "result":
             self._end_job(result={key: value for key, value in message.items() if key not in ("type", "id")})
         else:
-            self._end_job(error=known_error(message))
+            self._end_job(error=error_of_answer(message))
 
     def _report(self, job: Job, message: dict) -> None:
         fraction, eta = message.get("fraction"), message.get("eta_s")
@@ -196,16 +199,16 @@ class EngineClient:
         self._on_log(str(error))
         if session is self._session:
             self._session = None
-            self._leaving.append(session)
+            self._closing.append(session)
             self._end_job(error=error)
 
-    def _on_ended(self, session: WorkerSession, ending: Ending) -> None:
-        if session in self._leaving:
-            self._leaving.remove(session)
+    def _on_ended(self, session: WorkerSession, ending: ProcessExit) -> None:
+        if session in self._closing:
+            self._closing.remove(session)
         if session is self._session:
             self._session = None
-            error = error_of_ending(ending, session.last_words)
-            if not session.leaving:
+            error = error_of_exit(ending, session.last_log_lines)
+            if not session.closing:
                 self._on_log(str(error))
             self._end_job(error=error)
 
@@ -214,17 +217,17 @@ class EngineClient:
         self.log.emit(line)
 
     def _end_job(self, result: dict | None = None, error: FAError | None = None) -> None:
-        # The job is let go before anybody hears of it: a listener may submit the next one.
+        # Before its end is announced the job is released: a listener may submit the next one.
         job, self._job = self._job, None
-        self._announce()
+        self._update_status()
         if job is not None:
             job.end(result, error)
 
-    def _announce(self) -> None:
+    def _update_status(self) -> None:
         session = self._session
         if session is None:
             status = "stopped"
-        elif session.leaving:
+        elif session.closing:
             status = "ending"
         elif session.hello is None:
             status = "starting"

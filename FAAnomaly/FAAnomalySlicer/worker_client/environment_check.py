@@ -1,4 +1,4 @@
-"""Asks ``faanomaly doctor`` what is installed and which devices there are, in the engine's own Python."""
+"""Runs ``faanomaly doctor`` in the engine's own Python: installed packages and devices."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from slicer.i18n import tr as _
 
 from ..events.signal import Signal
 from ..events.timer import Timer
-from .failure_messages import error_of_ending
-from .process import Ending, Process
-from .termination import Patience, Termination
+from .failure_messages import error_of_exit
+from .process import Process, ProcessExit
+from .termination import Termination, Timeouts
 
-LONGEST_MS = 180_000
+MAX_MS = 180_000
 """Loading torch for the first time may take minutes on a cold network disk."""
 
 
 class EnvironmentCheck:
-    """One examination.
+    """One run of ``faanomaly doctor``.
 
     Parameters
     ----------
     make_process, timer
-        As for :class:`~.engine_client.EngineClient`.
+        As for :class:`~.client.EngineClient`.
     command, environment
         ``engine_command("doctor", "--json")`` and ``engine_environment()``.
 
@@ -41,16 +41,16 @@ class EnvironmentCheck:
         command: list[str],
         environment: dict[str, str],
         timer: Timer,
-        longest_ms: int = LONGEST_MS,
+        max_ms: int = MAX_MS,
     ) -> None:
         self.finished = Signal()
-        self._command, self._environment, self._timer, self._longest_ms = command, environment, timer, longest_ms
+        self._command, self._environment, self._timer, self._max_ms = command, environment, timer, max_ms
         self._process = make_process()
         self._process.line.connect(self._on_line)
         self._process.log.connect(self._on_log)
         self._process.ended.connect(self._on_ended)
-        self._escalation = Termination(self._process, timer, Patience())
-        self._escalation.given_up.connect(self._on_given_up)
+        self._termination = Termination(self._process, timer, Timeouts())
+        self._termination.given_up.connect(self._on_given_up)
         self._over = False
         self._lines: list[str] = []
         self._log: list[str] = []
@@ -59,14 +59,14 @@ class EnvironmentCheck:
         """Begin; does not wait."""
         self._process.start(self._command, self._environment)
         self._process.close_input()
-        self._timer.after(self._longest_ms, self._escalation.begin)
+        self._timer.after(self._max_ms, self._termination.begin)
 
     def stop(self) -> None:
         """End it early; ``finished`` still comes."""
-        self._escalation.begin()
+        self._termination.begin()
 
     def poll(self, seconds: float = 0.0) -> None:
-        """As :meth:`.engine_client.EngineClient.poll`."""
+        """As :meth:`.client.EngineClient.poll`."""
         self._process.poll(seconds)
         self._timer.poll()
 
@@ -77,13 +77,13 @@ class EnvironmentCheck:
         self._log.append(line)
 
     def _on_given_up(self) -> None:
-        self._on_ended(Ending("crash", None, _("it hangs and the system cannot end it")))
+        self._on_ended(ProcessExit("crash", None, _("it hangs and the system cannot end it")))
 
-    def _on_ended(self, ending: Ending) -> None:
+    def _on_ended(self, ending: ProcessExit) -> None:
         if not self._over:
             self._over = True
             findings = _findings("\n".join(self._lines))
-            self.finished.emit(findings, None if findings else error_of_ending(ending, self._log))
+            self.finished.emit(findings, None if findings else error_of_exit(ending, self._log))
 
 
 def _findings(text: str) -> dict | None:

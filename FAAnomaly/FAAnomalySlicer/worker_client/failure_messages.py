@@ -1,4 +1,4 @@
-"""Why the engine ended, in words that help: the real cause and what to do about it."""
+"""Messages for the end of the engine's process: the cause and what to do about it."""
 
 from __future__ import annotations
 
@@ -10,65 +10,65 @@ from slicer.i18n import tr as _
 
 from FAAnomalyLib.errors import EXIT_STATUS, FAError
 
-from .process import Ending
+from .process import ProcessExit
 
 LAST_LINES = 3
 LINE_LENGTH = 200
 SIGKILL, SIGILL = 9, 4
 MAX_SIGNALS = 65
 SHELL_OFFSET = 128
-"""A shell that waited for a killed program ends with this plus the number of the signal."""
-NO_MEMORY_STATUS = (0xC0000017, 0xC000012D)
-"""What Windows ends a program with when memory is short."""
-LAUNCHER_SAYS = "exit abnormally"
-"""What Slicer's launcher prints when its program was killed or crashed; it hides by what, behind exit status 1."""
-CRASH_SAYS = "Fatal Python error"
-"""What Python prints when it crashes (``PYTHONFAULTHANDLER``); a killed Python prints nothing."""
-NO_MEMORY_SAYS = re.compile(r"out of memory|bad_alloc|MemoryError|cannot allocate memory", re.IGNORECASE)
-NO_ENGINE_SAYS = re.compile(r"No module named '?FAAnomalyLib")
+"""A shell that waited for a killed process exits with this plus the number of the signal."""
+OUT_OF_MEMORY_STATUS = (0xC0000017, 0xC000012D)
+"""Exit statuses of Windows when memory is short."""
+LAUNCHER_MESSAGE = "exit abnormally"
+"""Printed by Slicer's launcher when its process was killed or crashed; the exit status is then always 1."""
+CRASH_MESSAGE = "Fatal Python error"
+"""Printed by Python when it crashes (``PYTHONFAULTHANDLER``); a killed Python prints nothing."""
+OUT_OF_MEMORY_MESSAGE = re.compile(r"out of memory|bad_alloc|MemoryError|cannot allocate memory", re.IGNORECASE)
+ENGINE_MISSING_MESSAGE = re.compile(r"No module named '?FAAnomalyLib")
 
 
-def known_error(answer: dict) -> FAError:
-    """The :class:`~FAAnomalyLib.errors.FAError` in an ``error`` answer; a code that nobody knows is a ``bug``."""
+def error_of_answer(answer: dict) -> FAError:
+    """The :class:`~FAAnomalyLib.errors.FAError` in an ``error`` answer; an unknown code is a ``bug``."""
     code, what, why, fix = (str(answer.get(name) or "") for name in ("code", "what", "why", "fix"))
     return FAError(code if code in EXIT_STATUS else "bug", what or _("The engine failed without a reason"), why, fix)
 
 
-def error_of_ending(ending: Ending, log: Sequence[str]) -> FAError:
+def error_of_exit(process_exit: ProcessExit, log: Sequence[str]) -> FAError:
     """The error of a job whose engine ended without an answer.
 
     Parameters
     ----------
-    ending
+    process_exit
         How it ended.
     log
         The last lines of its standard error, oldest first.
     """
-    if ending.kind == "failed-to-start":
+    if process_exit.kind == "failed-to-start":
         return FAError(
             "missing",
             _("The engine could not be started"),
-            ending.reason,
+            process_exit.reason,
             _("Install Slicer and FAAnomaly again, and check that no virus scanner blocks PythonSlicer"),
         )
-    said = "\n".join(log)
-    number = _signal_number(ending, said)
-    if number == SIGKILL or NO_MEMORY_SAYS.search(said) or _unsigned(ending.code) in NO_MEMORY_STATUS:
+    text = "\n".join(log)
+    number = _signal_number(process_exit, text)
+    if number == SIGKILL or OUT_OF_MEMORY_MESSAGE.search(text) or _unsigned(process_exit.code) in OUT_OF_MEMORY_STATUS:
         code, what = "out-of-memory", _("The engine was ended by the system, most likely because memory ran out")
         fix = _("Close other programs, choose fewer samples or a smaller region, or run on the CPU")
-    elif NO_ENGINE_SAYS.search(said):
+    elif ENGINE_MISSING_MESSAGE.search(text):
         code, what, fix = "missing", _("The engine is not installed"), _("Install FAAnomaly again")
     elif number == SIGILL:
         code, what = "missing", _("The engine met a processor instruction that this computer lacks")
         fix = _("Install a version of PyTorch that fits this processor, in the module PyTorch Utils")
     else:
-        code, what = _code_of_status(ending), _("The engine ended before it answered")
+        code, what = _code_of_status(process_exit), _("The engine ended before it answered")
         fix = _("Try again; if it happens again, report it with the text of 'Copy diagnostics'")
-    return FAError(code, what, _why(ending, number, log), fix)
+    return FAError(code, what, _why(process_exit, number, log), fix)
 
 
-def error_of_silence(seconds: float, log: Sequence[str]) -> FAError:
-    """The error of a job whose engine has not said a word within *seconds* of its start."""
+def error_of_start_timeout(seconds: float, log: Sequence[str]) -> FAError:
+    """The error of a job whose engine has sent no hello within *seconds* of its start."""
     return FAError(
         "bug",
         _("The engine did not start"),
@@ -89,35 +89,35 @@ def error_of_protocol(theirs: object, version: object, ours: int) -> FAError:
     )
 
 
-def _signal_number(ending: Ending, said: str) -> int | None:
-    code = ending.code
+def _signal_number(process_exit: ProcessExit, text: str) -> int | None:
+    code = process_exit.code
     if code is None:
         return None
     if -MAX_SIGNALS < code < 0:
         return -code
     if SHELL_OFFSET < code < SHELL_OFFSET + MAX_SIGNALS:
         return code - SHELL_OFFSET
-    return SIGKILL if LAUNCHER_SAYS in said and CRASH_SAYS not in said else None
+    return SIGKILL if LAUNCHER_MESSAGE in text and CRASH_MESSAGE not in text else None
 
 
-def _code_of_status(ending: Ending) -> str:
-    if ending.kind == "exit":
+def _code_of_status(process_exit: ProcessExit) -> str:
+    if process_exit.kind == "exit":
         for code in ("missing", "out-of-memory"):
-            if ending.code == EXIT_STATUS[code]:
+            if process_exit.code == EXIT_STATUS[code]:
                 return code
     return "bug"
 
 
-def _why(ending: Ending, number: int | None, log: Sequence[str]) -> str:
+def _why(process_exit: ProcessExit, number: int | None, log: Sequence[str]) -> str:
     if number is not None:
         try:
             how = _("ended by signal {name}").format(name=signal.Signals(number).name)
         except ValueError:
             how = _("ended by signal {name}").format(name=number)
-    elif ending.code is None:
-        how = ending.reason
+    elif process_exit.code is None:
+        how = process_exit.reason
     else:
-        shown = ending.code if 0 <= ending.code < 256 else f"0x{_unsigned(ending.code):08X}"
+        shown = process_exit.code if 0 <= process_exit.code < 256 else f"0x{_unsigned(process_exit.code):08X}"
         how = _("exit status {status}").format(status=shown)
     return _join(how, log)
 

@@ -1,4 +1,4 @@
-"""One request to the engine, from its asking to its end."""
+"""One request to the engine, from its submission to its end."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def cancelled() -> FAError:
 
 
 class Job:
-    """What a caller holds of a request; made by :meth:`.engine_client.EngineClient.submit`.
+    """A request in flight; made by :meth:`.client.EngineClient.submit`.
 
     Attributes
     ----------
     id, method, params
-        The request as it was sent.
+        The request.
     progress
-        Emits ``(fraction, stage, eta_seconds)``: 0 to 1, a few words, and ``None`` where no time can be told.
+        Emits ``(fraction, stage, eta_seconds)``: 0 to 1, a few words, and ``None`` while no estimate is possible.
     finished
         Emits the job, exactly once, when it is done, failed or cancelled.
     state
@@ -51,13 +51,19 @@ class Job:
         """Whether it has ended; ``finished`` is emitted right after."""
         return self.state in (DONE, FAILED, CANCELLED)
 
+    def answer(self) -> dict:
+        """The engine's answer. Raises the error of a job that failed or was cancelled."""
+        if self.result is None:
+            raise self.error or RuntimeError("the job has not ended")
+        return self.result
+
     def cancel(self) -> None:
-        """Ask for its end; without effect when it has ended or was asked already."""
+        """Ask for its end; without effect when it has ended or is being cancelled."""
         if not self.over and self.state != CANCELLING:
             self._cancel(self)
 
     def end(self, result: dict | None = None, error: FAError | None = None) -> None:
-        """For the client: the job has ended with *result* or *error*. Who cancelled it gets neither late."""
+        """For the client: the job has ended with *result* or *error*. A cancelled job keeps no late result or error."""
         if self.state == CANCELLING or (error is not None and error.code == "cancelled"):
             self.state = CANCELLED
             self.error = error if error is not None and error.code == "cancelled" else cancelled()

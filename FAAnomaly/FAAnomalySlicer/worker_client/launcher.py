@@ -1,4 +1,4 @@
-"""How the engine is started from here, and a client of it for each kind of caller."""
+"""The engine's command line and environment, and a client of it for each kind of caller."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def find_python() -> str:
         ``missing`` when there is none.
     """
     beside = shutil.which(SLICERS_PYTHON, path=os.path.dirname(sys.executable)) if sys.executable else None
-    found = shutil.which(SLICERS_PYTHON) or beside
-    if found is None and Path(sys.executable or "").name.lower().startswith("python"):
-        found = sys.executable
-    if found is None:
+    python = shutil.which(SLICERS_PYTHON) or beside
+    if python is None and Path(sys.executable or "").name.lower().startswith("python"):
+        python = sys.executable
+    if python is None:
         raise FAError(
             "missing",
             _("Slicer's Python was not found"),
@@ -40,7 +40,7 @@ def find_python() -> str:
             ),
             _("Install Slicer again"),
         )
-    return found
+    return python
 
 
 def engine_command(*arguments: str) -> list[str]:
@@ -49,17 +49,17 @@ def engine_command(*arguments: str) -> list[str]:
 
 
 def engine_environment() -> dict[str, str]:
-    """What the engine's process gets besides this process' environment."""
-    # One version on both sides.
+    """Variables added to the environment of the engine's process."""
+    # The engine is imported from the same folder as here, so both sides have one version.
     paths = [str(engine_root()), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {
         "PYTHONPATH": os.pathsep.join(paths),
         "PYTHONUTF8": "1",
         "PYTHONUNBUFFERED": "1",
         "PYTHONNOUSERSITE": "1",
-        # Slicer's working folder may hold a file called like a module.
+        # Slicer's working folder may hold a file with the name of a module.
         "PYTHONSAFEPATH": "1",
-        # Says on standard error where a crash happened: Slicer's launcher hides even that there was one.
+        # Reports a crash on standard error: Slicer's launcher hides it.
         "PYTHONFAULTHANDLER": "1",
     }
 

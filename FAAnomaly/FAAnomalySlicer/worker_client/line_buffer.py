@@ -1,8 +1,8 @@
-"""Bytes in whatever pieces they arrive, lines out."""
+"""Lines from bytes that arrive in pieces of any size."""
 
 from __future__ import annotations
 
-LONGEST_LINE = 16 * 2**20
+MAX_LINE_BYTES = 16 * 2**20
 
 
 class LineBuffer:
@@ -11,10 +11,10 @@ class LineBuffer:
     Parameters
     ----------
     longest
-        Bytes after which a line is cut, so that a program gone mad does not fill the memory.
+        Bytes after which a line is cut, so that a faulty process cannot fill the memory.
     """
 
-    def __init__(self, longest: int = LONGEST_LINE) -> None:
+    def __init__(self, longest: int = MAX_LINE_BYTES) -> None:
         self._rest = bytearray()
         self._searched = 0
         self._longest = longest

@@ -1,4 +1,4 @@
-"""Where the engine and its resources lie: beside the module when installed, one folder up in a source checkout."""
+"""Folders of the engine and its resources: beside the module when installed, one folder up in a source checkout."""
 
 from __future__ import annotations
 

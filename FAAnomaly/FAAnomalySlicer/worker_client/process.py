@@ -1,27 +1,27 @@
-"""What a running program is to us. Two kinds follow this protocol: over ``QProcess`` and over ``subprocess``."""
+"""Protocol of a child process. Two classes follow it: over ``QProcess`` and over ``subprocess``."""
 
 from __future__ import annotations
 
 import os
 import signal
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeGuard
 
 from ..events.signal import Signal
 
 
 @dataclass(frozen=True)
-class Ending:
-    """How a program ended.
+class ProcessExit:
+    """How a process ended.
 
     Attributes
     ----------
     kind
-        ``exit``, ``crash`` (it was ended by a signal or an exception of the system) or ``failed-to-start``.
+        ``exit``, ``crash`` (ended by a signal or an exception of the system) or ``failed-to-start``.
     code
-        Exit status; after a crash, where the system has signals, minus the number of the signal.
+        Exit status; after a crash, where the system has signals, the negative number of the signal.
     reason
-        What the system says about it, possibly empty.
+        The system's message, possibly empty.
     """
 
     kind: str
@@ -30,17 +30,17 @@ class Ending:
 
 
 class Process(Protocol):
-    """One program, started once.
+    """One child process, started once.
 
     All signals are emitted on the thread that made the object, and none before :meth:`start` has returned. Nothing
-    here waits for the program, except :meth:`poll` for as long as it is told to.
+    here waits for the process, except :meth:`poll` for the given time.
 
     Attributes
     ----------
     line, log
         One line of standard output and of standard error (``str``), without its end.
     ended
-        An :class:`Ending`, exactly once, after the last line.
+        An :class:`ProcessExit`, exactly once, after the last line.
     """
 
     line: Signal
@@ -51,42 +51,42 @@ class Process(Protocol):
         """Start *command*; *environment* is added to this process' own."""
 
     def write(self, line: str) -> None:
-        """Send *line* and a line feed to standard input; without effect when nobody reads any more."""
+        """Send *line* and a line feed to standard input; without effect after its end."""
 
     def close_input(self) -> None:
         """Close standard input once everything is written."""
 
-    def adopt(self, pid: int) -> None:
-        """Program *pid* does the work, what was started is only its launcher: both are to be ended."""
+    def adopt(self, pid: object) -> None:
+        """Process *pid*, as it reports itself, does the work, and the started one is only its launcher: end both."""
 
     def terminate(self) -> None:
-        """Ask the program to end, where the system has a way to ask."""
+        """Ask the process to end, where the system can."""
 
     def kill(self) -> None:
-        """End the program without asking."""
+        """End the process without asking."""
 
     @property
     def running(self) -> bool:
         """Whether it was started and :attr:`ended` has not been emitted yet."""
 
     def poll(self, seconds: float = 0.0) -> None:
-        """Deliver what has come in, waiting at most *seconds* for it. Without effect where an event loop delivers."""
+        """Deliver output, waiting at most *seconds* for it. Without effect where an event loop delivers."""
 
 
-def is_other_program(pid: object, *own: int) -> bool:
-    """Whether *pid* can be the number of a program that is neither this one nor one of *own*."""
+def is_other_process(pid: object, *own: int) -> TypeGuard[int]:
+    """Whether *pid* can be the number of a process that is neither this one nor one of *own*."""
     return isinstance(pid, int) and not isinstance(pid, bool) and pid > 1 and pid not in (os.getpid(), *own)
 
 
-def signal_program(pid: int, by_force: bool) -> None:
-    """Ask program *pid* to end, or end it; without effect when it has ended already.
+def signal_process(pid: int, by_force: bool) -> None:
+    """Ask process *pid* to end, or end it; without effect when it has ended already.
 
-    Windows knows no asking: there only *by_force* does something.
+    On Windows only *by_force* has an effect.
     """
     if os.name == "nt" and not by_force:
         return
     try:
-        # On Windows SIGTERM is not caught by anything: it ends the program at once.
+        # On Windows SIGTERM cannot be caught: it ends the process at once.
         os.kill(pid, getattr(signal, "SIGKILL", signal.SIGTERM) if by_force else signal.SIGTERM)
     except OSError:
-        pass  # it was faster
+        pass  # it has ended already

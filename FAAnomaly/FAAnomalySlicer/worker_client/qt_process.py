@@ -1,4 +1,4 @@
-"""A program run by Qt's event loop. What it says is delivered in short turns, so that the panel stays alive."""
+"""A child process on Qt's event loop. Its output is delivered in short turns, so that the panel stays responsive."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from ..events.signal import Signal
 from .line_buffer import LineBuffer
-from .process import Ending, is_other_program, signal_program
+from .process import ProcessExit, is_other_process, signal_process
 
 TURN_SECONDS = 0.008
-"""How long listeners are called before other events have their turn."""
+"""How long listeners are called before other events are processed."""
 PAUSE_MS = 1
-"""Between two turns. Not 0: Qt would begin the next one before it looks at its timers."""
-PIECE = 4096
+"""Between two turns. Not 0: Qt would begin the next one before it checks its timers."""
+CHUNK_BYTES = 4096
 """Bytes that are split into lines at once."""
 
 
@@ -25,7 +26,7 @@ class QtProcess:
 
     def __init__(self) -> None:
         self.line, self.log, self.ended = Signal(), Signal(), Signal()
-        self._process = None  # held here: Qt kills a program whose QProcess is deleted
+        self._process: Any = None  # a QProcess; held here because Qt kills the process of a deleted one
         self._out, self._err = LineBuffer(), LineBuffer()
         self._waiting: deque[tuple[Signal, Callable[[], list]]] = deque()
         self._ready: deque[tuple[Signal, object]] = deque()
@@ -53,7 +54,7 @@ class QtProcess:
         process.connect("readyReadStandardError()", self._on_error_output)
         process.connect("finished(int,QProcess::ExitStatus)", self._on_finished)
         process.connect("errorOccurred(QProcess::ProcessError)", self._on_error)
-        qt.QCoreApplication.instance().connect("aboutToQuit()", self._fall_silent)
+        qt.QCoreApplication.instance().connect("aboutToQuit()", self._block_signals)
         process.start(command[0], command[1:])
 
     def write(self, line: str) -> None:
@@ -68,9 +69,9 @@ class QtProcess:
             self._process.waitForBytesWritten(0)
             self._process.closeWriteChannel()
 
-    def adopt(self, pid: int) -> None:
+    def adopt(self, pid: object) -> None:
         """See :class:`~.process.Process`."""
-        if self._alive() and is_other_program(pid, self._process.processId()):
+        if self._alive() and is_other_process(pid, self._process.processId()):
             self._adopted = pid
 
     def terminate(self) -> None:
@@ -79,13 +80,13 @@ class QtProcess:
             if self._adopted is None:
                 self._process.terminate()
             else:
-                signal_program(self._adopted, by_force=False)
+                signal_process(self._adopted, by_force=False)
 
     def kill(self) -> None:
         """See :class:`~.process.Process`."""
         if self._alive():
             if self._adopted is not None:
-                signal_program(self._adopted, by_force=True)
+                signal_process(self._adopted, by_force=True)
             self._process.kill()
 
     def poll(self, seconds: float = 0.0) -> None:
@@ -104,7 +105,7 @@ class QtProcess:
         import qt
 
         if error == qt.QProcess.FailedToStart:  # `finished` does not come then
-            self._end(Ending("failed-to-start", None, self._process.errorString()))
+            self._end(ProcessExit("failed-to-start", None, self._process.errorString()))
 
     def _on_finished(self, code, status) -> None:
         import qt
@@ -114,25 +115,25 @@ class QtProcess:
         crashed = status == qt.QProcess.CrashExit
         # Where there are signals Qt gives the number of the signal as the exit code.
         self._end(
-            Ending(
+            ProcessExit(
                 "crash" if crashed else "exit",
                 -code if crashed and os.name == "posix" else code,
                 self._process.errorString() if crashed else "",
             )
         )
 
-    def _end(self, ending: Ending) -> None:
+    def _end(self, ending: ProcessExit) -> None:
         self._over = True
         self._waiting += [(self.line, self._out.flush), (self.log, self._err.flush), (self.ended, lambda: [ending])]
         self._schedule()
 
-    def _fall_silent(self) -> None:
-        # Once the application has quit Qt deletes the QProcess, which ends the program and would tell us of it.
+    def _block_signals(self) -> None:
+        # Once the application has quit Qt deletes the QProcess, which ends the process and would emit `finished`.
         self._process.blockSignals(True)
 
     def _put_bytes(self, signal: Signal, buffer: LineBuffer, data: bytes) -> None:
-        for start in range(0, len(data), PIECE):
-            self._waiting.append((signal, partial(buffer.feed, data[start : start + PIECE])))
+        for start in range(0, len(data), CHUNK_BYTES):
+            self._waiting.append((signal, partial(buffer.feed, data[start : start + CHUNK_BYTES])))
         self._schedule()
 
     def _schedule(self) -> None:
@@ -143,7 +144,7 @@ class QtProcess:
             qt.QTimer.singleShot(PAUSE_MS, self._deliver)
 
     def _deliver(self) -> None:
-        # Before any listener is called: one that opens a dialog must not hold up what comes in meanwhile.
+        # Before any listener is called: one that opens a dialog must not delay later output.
         self._scheduled = False
         until = time.monotonic() + TURN_SECONDS
         while time.monotonic() < until and self._deliver_one():
@@ -158,24 +159,24 @@ class QtProcess:
             return False
         signal, value = self._ready.popleft()
         if signal is self.ended:
-            self._let_go()
+            self._release()
         signal.emit(value)
         return True
 
-    def _let_go(self) -> None:
+    def _release(self) -> None:
         import qt
 
         self._running = False
-        qt.QCoreApplication.instance().disconnect("aboutToQuit()", self._fall_silent)
+        qt.QCoreApplication.instance().disconnect("aboutToQuit()", self._block_signals)
         self._process.deleteLater()
         self._process = None
 
 
 class QtTimer:
-    """A :class:`~.process.Timer` of Qt's event loop."""
+    """A :class:`~..events.timer.Timer` of Qt's event loop."""
 
     def after(self, ms: int, function: Callable[[], None]) -> None:
-        """See :class:`~.process.Timer`."""
+        """See :class:`~..events.timer.Timer`."""
         import qt
 
         qt.QTimer.singleShot(ms, function)

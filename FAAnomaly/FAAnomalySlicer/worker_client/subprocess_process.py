@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import io
 import itertools
 import os
 import queue
@@ -10,14 +11,14 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
-from typing import BinaryIO
+from typing import IO
 
 from ..events.signal import Signal
 from .line_buffer import LineBuffer
-from .process import Ending, is_other_program, signal_program
+from .process import ProcessExit, is_other_process, signal_process
 
 CHUNK = 65536
-LAST_WORDS_SECONDS = 1.0
+DRAIN_SECONDS = 1.0
 """How long output is waited for after the end: a launcher's child may still hold the pipes open."""
 
 
@@ -50,7 +51,7 @@ class SubprocessProcess:
                 creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
             )
         except (OSError, ValueError) as error:
-            self._events.put((self.ended, Ending("failed-to-start", None, str(error))))
+            self._events.put((self.ended, ProcessExit("failed-to-start", None, str(error))))
             return
         self._process = process
         readers = [_thread(self._read, process.stdout, self.line), _thread(self._read, process.stderr, self.log)]
@@ -65,25 +66,28 @@ class SubprocessProcess:
         """See :class:`~.process.Process`."""
         self._input.put(None)
 
-    def adopt(self, pid: int) -> None:
+    def adopt(self, pid: object) -> None:
         """See :class:`~.process.Process`."""
-        if self._alive() and is_other_program(pid, self._process.pid):
+        process = self._alive()
+        if process is not None and is_other_process(pid, process.pid):
             self._adopted = pid
 
     def terminate(self) -> None:
         """See :class:`~.process.Process`. A launcher is left to end after the program that it launched."""
-        if self._alive():
+        process = self._alive()
+        if process is not None:
             if self._adopted is not None:
-                signal_program(self._adopted, by_force=False)
+                signal_process(self._adopted, by_force=False)
             elif os.name != "nt":  # where `terminate` would not ask
-                self._process.terminate()
+                process.terminate()
 
     def kill(self) -> None:
         """See :class:`~.process.Process`."""
-        if self._alive():
+        process = self._alive()
+        if process is not None:
             if self._adopted is not None:
-                signal_program(self._adopted, by_force=True)
-            self._process.kill()
+                signal_process(self._adopted, by_force=True)
+            process.kill()
 
     def poll(self, seconds: float = 0.0) -> None:
         """See :class:`~.process.Process`. What comes in during the call waits for the next one."""
@@ -96,17 +100,18 @@ class SubprocessProcess:
         for _ in range(count):
             self._deliver(*self._events.get_nowait())
 
-    def _alive(self) -> bool:
-        return self._process is not None and self._process.poll() is None
+    def _alive(self) -> subprocess.Popen | None:
+        process = self._process
+        return process if process is not None and process.poll() is None else None
 
     def _deliver(self, signal: Signal, value) -> None:
         if signal is self.ended:
             self._running = False
         elif not self._running:
-            return  # said by a launcher's child that outlived it: nothing comes after `ended`
+            return  # output of a launcher's child that outlived it: nothing comes after `ended`
         signal.emit(value)
 
-    def _read(self, stream: BinaryIO, signal: Signal) -> None:
+    def _read(self, stream: io.BufferedReader, signal: Signal) -> None:
         buffer = LineBuffer()
         with stream:
             while data := stream.read1(CHUNK):
@@ -115,7 +120,7 @@ class SubprocessProcess:
         for line in buffer.flush():
             self._events.put((signal, line))
 
-    def _feed(self, stream: BinaryIO) -> None:
+    def _feed(self, stream: IO[bytes]) -> None:
         try:
             with stream:
                 while (data := self._input.get()) is not None:
@@ -127,24 +132,24 @@ class SubprocessProcess:
     def _wait(self, process: subprocess.Popen, readers: list[threading.Thread]) -> None:
         code = process.wait()
         for reader in readers:
-            reader.join(LAST_WORDS_SECONDS)
+            reader.join(DRAIN_SECONDS)
         self._input.put(None)
-        self._events.put((self.ended, Ending("crash" if code < 0 else "exit", code)))
+        self._events.put((self.ended, ProcessExit("crash" if code < 0 else "exit", code)))
 
 
 class PollTimer:
-    """A :class:`~.process.Timer` whose functions are called by :meth:`poll`."""
+    """A :class:`~..events.timer.Timer` whose functions are called by :meth:`poll`."""
 
     def __init__(self) -> None:
         self._due: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = itertools.count()
 
     def after(self, ms: int, function: Callable[[], None]) -> None:
-        """See :class:`~.process.Timer`."""
+        """See :class:`~..events.timer.Timer`."""
         heapq.heappush(self._due, (time.monotonic() + ms / 1000, next(self._numbers), function))
 
     def poll(self) -> None:
-        """See :class:`~.process.Timer`."""
+        """See :class:`~..events.timer.Timer`."""
         now = time.monotonic()
         while self._due and self._due[0][0] <= now:
             heapq.heappop(self._due)[2]()

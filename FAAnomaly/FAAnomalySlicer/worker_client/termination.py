@@ -1,4 +1,4 @@
-"""Ends a program that does not end: asks the system to, then forces it. Through timers, so nothing waits."""
+"""Ends a process that does not end by itself: terminate, then kill. Timers do it, so nothing waits."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from .process import Process
 
 
 @dataclass(frozen=True)
-class Patience:
-    """How long things may take, in milliseconds.
+class Timeouts:
+    """Time limits in milliseconds.
 
     Attributes
     ----------
     start
-        From the start of the engine to its first word: a cold disk and a virus scanner are slow.
+        From the start of the engine to its hello: a cold disk and a virus scanner are slow.
     cancel
-        From asking the engine to stop to asking the system.
+        From asking the engine to stop to terminating its process.
     kill
-        From each of the system's means to the next one.
+        From terminating to killing, and from killing to giving up.
     """
 
     start: int = 60_000
@@ -34,29 +34,29 @@ class Termination:
     Attributes
     ----------
     given_up
-        Emitted when even killing did not help: a program that hangs in a driver cannot be ended by anybody.
+        Emitted when even killing did not help: a process that hangs in a driver cannot be ended.
     """
 
-    def __init__(self, process: Process, timer: Timer, patience: Patience) -> None:
+    def __init__(self, process: Process, timer: Timer, timeouts: Timeouts) -> None:
         self.given_up = Signal()
-        self._process, self._timer, self._patience = process, timer, patience
+        self._process, self._timer, self._timeouts = process, timer, timeouts
         self._begun = False
 
     def begin(self) -> None:
-        """Terminate now, and go on as long as the program runs; without effect the second time."""
+        """Terminate now, and go on while the process runs; without effect the second time."""
         if self._process.running and not self._begun:
             self._begun = True
             self._process.terminate()
-            self._timer.after(self._patience.kill, self._kill)
+            self._timer.after(self._timeouts.kill, self._kill)
 
-    def begin_later(self) -> None:
-        """Begin when the program has not ended after the time that a cancelled job may take."""
-        self._timer.after(self._patience.cancel, self.begin)
+    def begin_after_timeout(self) -> None:
+        """Begin when the process has not ended after the time that a cancelled job may take."""
+        self._timer.after(self._timeouts.cancel, self.begin)
 
     def _kill(self) -> None:
         if self._process.running:
             self._process.kill()
-            self._timer.after(self._patience.kill, self._give_up)
+            self._timer.after(self._timeouts.kill, self._give_up)
 
     def _give_up(self) -> None:
         if self._process.running:

@@ -26,13 +26,13 @@ QUERY_LIMITED_INFORMATION = 0x1000
 class Workspace:
     """A folder of this process alone (mode 0700), with a folder for each job.
 
-    Nothing is made before the first job. Folders of processes that have died are removed then, and everything of
-    this one by :meth:`close`, at the latest when Python ends.
+    Nothing is made before the first job. Then folders of dead processes are removed; the folder of this process is
+    removed by :meth:`close`, at the latest when Python ends.
 
     Parameters
     ----------
     parent
-        Where the folder is made, such as ``slicer.app.temporaryPath``; the system's place when not given.
+        Where the folder is made, such as ``slicer.app.temporaryPath``; by default the system's temporary folder.
     """
 
     def __init__(self, parent: str | os.PathLike | None = None) -> None:
@@ -53,9 +53,8 @@ class Workspace:
             ``bad-input`` when it cannot be made, or when the disk has less room than *needed_bytes*.
         """
         with self.writing():
-            if self._root is None or not self._root.is_dir():
-                self._open()
-            free = shutil.disk_usage(self._root).free
+            root = self._root if self._root is not None and self._root.is_dir() else self._open()
+            free = shutil.disk_usage(root).free
             if free < needed_bytes:
                 raise OSError(
                     errno.ENOSPC,
@@ -63,11 +62,11 @@ class Workspace:
                         needed=_megabytes(needed_bytes), free=_megabytes(free)
                     ),
                 )
-            return Path(tempfile.mkdtemp(prefix="job-", dir=self._root))
+            return Path(tempfile.mkdtemp(prefix="job-", dir=root))
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Turns an ``OSError`` of the block, a full disk above all, into one clear ``FAError('bad-input')``."""
+        """Turn an ``OSError`` of the block, a full disk above all, into one ``FAError('bad-input')``."""
         try:
             yield
         except OSError as error:
@@ -88,7 +87,7 @@ class Workspace:
             ) from error
 
     def remove(self, folder: str | os.PathLike) -> None:
-        """Remove the folder of a job. What a program still holds open goes with :meth:`close`."""
+        """Remove the folder of a job. Files that are still open are removed by :meth:`close`."""
         folder = Path(folder)
         if self._root is None or self._root not in folder.parents:
             raise ValueError(f"{folder} is no folder of a job")
@@ -101,17 +100,18 @@ class Workspace:
             shutil.rmtree(self._root, ignore_errors=True)
             self._root = None
 
-    def _open(self) -> None:
+    def _open(self) -> Path:
         parent = Path(self._parent or tempfile.gettempdir())
         parent.mkdir(parents=True, exist_ok=True)
         remove_stale_folders(parent)
-        # mkdtemp makes the folder with mode 0700, in one step and under a name that nobody can guess.
-        self._root = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=parent))
+        # mkdtemp makes the folder with mode 0700, in one step and under a name that cannot be guessed.
+        self._root = root = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=parent))
         atexit.register(self.close)
+        return root
 
 
 def remove_stale_folders(parent: Path) -> None:
-    """Remove the folders in *parent* that processes of this user have left behind when they died."""
+    """Remove the folders in *parent* that dead processes of this user have left behind."""
     for folder in parent.glob(f"{PREFIX}*"):
         named = re.fullmatch(rf"{PREFIX}(\d+)-\w+", folder.name)
         if named and _is_ours(folder) and not is_alive(int(named.group(1))):
@@ -135,7 +135,7 @@ def _is_alive_on_windows(pid: int) -> bool:
     # os.kill would end it: Windows has no signal 0.
     import ctypes
 
-    kernel = ctypes.WinDLL("kernel32", use_last_error=True)
+    kernel = ctypes.WinDLL("kernel32", use_last_error=True)  # type: ignore[attr-defined]  # on Windows alone
     kernel.OpenProcess.restype = ctypes.c_void_p
     handle = kernel.OpenProcess(QUERY_LIMITED_INFORMATION, False, pid)
     if not handle:
@@ -154,7 +154,7 @@ def _is_ours(folder: Path) -> bool:
         status = folder.lstat()
     except OSError:
         return False
-    # The shared temporary folder is open to everybody: no link of somebody else's is followed.
+    # The shared temporary folder is writable for everybody: links of other users are not followed.
     return folder.is_dir() and not folder.is_symlink() and (os.name == "nt" or status.st_uid == os.getuid())
 
 

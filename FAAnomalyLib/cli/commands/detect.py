@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ..job_runner import run_and_report
+from ..job_runner import run_in_terminal
 from ..request_options import add_request_options
 
 
@@ -14,5 +14,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Judge the volume and write the results."""
-    return run_and_report("detect", args)
+    """Analyse the volume and write the results."""
+    return run_in_terminal("detect", args)

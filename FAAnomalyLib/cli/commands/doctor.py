@@ -1,4 +1,7 @@
-"""``faanomaly doctor``: what is installed, which device, can it run. Works where nothing is installed."""
+"""``faanomaly doctor``: what is installed, which devices there are, and whether a detection can run.
+
+It works where no other package is installed.
+"""
 
 from __future__ import annotations
 
@@ -15,15 +18,39 @@ from dataclasses import asdict, dataclass, field
 from ..._version import __version__
 from ...errors import FAError
 from ...models.registry import models_dir, verify_model
-from ...runtime import hardware as machine
+from ...runtime import hardware
 from ...runtime.requirements import REQUIRED, install_command
 
-OLDEST_PYTHON = (3, 10)
+MIN_PYTHON = (3, 10)
 
 
 @dataclass
 class Findings:
-    """What the doctor saw; ``missing`` lists modules to install, ``problems`` everything else that stops a run."""
+    """What is installed and available; the fields are the keys of ``doctor --json``.
+
+    Attributes
+    ----------
+    version, python
+        Of FAAnomaly and of Python.
+    packages
+        Required package -> installed version, None where it is not installed.
+    cores
+        That this process may use.
+    memory_gb
+        ``total`` and ``available``; None where the system does not say.
+    cpu_features
+        Instructions that make bfloat16 networks fast -> whether the CPU has them, None where the system does not say.
+    devices
+        That torch can use, the best first.
+    models
+        Bundled model -> ``verified``, or what is wrong with it.
+    temporary_folder
+        Where temporary files are written.
+    missing
+        Modules to install.
+    problems
+        Everything else that keeps a detection from running, one sentence each.
+    """
 
     version: str = __version__
     python: str = ""
@@ -49,7 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the findings; raise ``FAError('missing')`` naming what keeps the engine from running."""
+    """Print the findings; raises ``FAError('missing')``, which names what keeps the engine from running."""
     findings = examine()
     print(json.dumps({**asdict(findings), "can_run": findings.can_run}, indent=2) if args.json else as_text(findings))
     sys.stdout.flush()
@@ -65,15 +92,15 @@ def run(args: argparse.Namespace) -> int:
 
 
 def examine() -> Findings:
-    """Look at everything; raises nothing."""
+    """Collect all findings; raises nothing."""
     findings = Findings(
         python=platform.python_version(),
-        cores=machine.cores(),
-        memory_gb=machine.memory_gb(),
-        cpu_features=machine.cpu_features(),
+        cores=hardware.cores(),
+        memory_gb=hardware.memory_gb(),
+        cpu_features=hardware.cpu_features(),
     )
-    if sys.version_info < OLDEST_PYTHON:
-        findings.problems.append(f"Python is older than {'.'.join(map(str, OLDEST_PYTHON))}")
+    if sys.version_info < MIN_PYTHON:
+        findings.problems.append(f"Python is older than {'.'.join(map(str, MIN_PYTHON))}")
     for module, requirement in REQUIRED.items():
         version = installed_version(module, requirement)
         findings.packages[requirement_name(requirement)] = version
@@ -86,7 +113,7 @@ def examine() -> Findings:
 
 
 def installed_version(module: str, requirement: str) -> str | None:
-    """The version of an installed package, without importing it; ``None`` when it is not there."""
+    """The version of an installed package, which is not imported; None when it is not installed."""
     try:
         if importlib.util.find_spec(module) is None:
             return None
@@ -99,31 +126,41 @@ def installed_version(module: str, requirement: str) -> str | None:
 
 
 def requirement_name(requirement: str) -> str:
-    """``torch`` of ``torch>=2.2``."""
+    """Name of the package that a requirement is about.
+
+    Examples
+    --------
+    >>> requirement_name("torch>=2.2")
+    'torch'
+    """
     return requirement.partition(">=")[0]
 
 
 def new_enough(version: str, requirement: str) -> bool:
-    """Whether *version* meets the ``>=`` of *requirement*; a version without numbers is trusted."""
+    """Whether *version* meets the ``>=`` of *requirement*; a version without numbers is accepted.
+
+    Examples
+    --------
+    >>> new_enough("2.13.0+cpu", "torch>=2.2"), new_enough("2.1.2", "torch>=2.2")
+    (True, False)
+    """
     oldest = requirement.partition(">=")[2]
     return not re.match(r"\d", version) or _numbers(version) >= _numbers(oldest)
 
 
 def _numbers(version: str) -> list[int]:
-    return [int(number) for number in re.match(r"[\d.]*", version).group().split(".") if number]
+    leading = re.match(r"[\d.]*", version)
+    return [int(number) for number in leading.group().split(".") if number] if leading else []
 
 
 def _examine_devices(findings: Findings) -> None:
     if "torch" in findings.missing:
         return
     try:
-        findings.devices = machine.devices()
+        findings.devices = hardware.devices()
     except Exception as error:  # a broken torch fails in many ways: missing libraries, illegal instructions
-        findings.problems.append(
-            f"torch cannot be loaded ({type(error).__name__}: {str(error).splitlines()[0][:150]})"
-            if str(error)
-            else f"torch cannot be loaded ({type(error).__name__})"
-        )
+        reason = f": {str(error).splitlines()[0][:150]}" if str(error) else ""
+        findings.problems.append(f"torch cannot be loaded ({type(error).__name__}{reason})")
 
 
 def _examine_models(findings: Findings) -> None:
@@ -154,7 +191,7 @@ def _examine_temporary_folder(findings: Findings) -> None:
 
 
 def as_text(findings: Findings) -> str:
-    """The findings as a table for a person."""
+    """The findings as a table."""
     features = ", ".join(f"{name} {_yes(has)}" for name, has in findings.cpu_features.items())
     memory = ", ".join(
         f"{'unknown' if size is None else f'{size} GB'} {name}" for name, size in findings.memory_gb.items()

@@ -1,4 +1,4 @@
-"""``faanomaly evaluate``: planted anomalies in healthy brains, beside what needs no network."""
+"""``faanomaly evaluate``: planted anomalies in healthy brains, scored by the detector and by comparators."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--folds",
         type=Path,
         metavar="CSV",
-        help="columns person,model: everybody is judged by the model that has not seen them",
+        help="columns person,model: everybody is scored by the model that has not seen them",
     )
     parser.add_argument("--people", type=Path, metavar="CSV", help="columns file,person; means are over people")
-    parser.add_argument("--subjects", nargs="+", metavar="NAME", help="judge these alone (file names without _FA)")
+    parser.add_argument("--subjects", nargs="+", metavar="NAME", help="score only these (file names without _FA)")
     parser.add_argument(
         "--lesions",
         type=Path,
@@ -61,62 +61,57 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--work",
         type=Path,
         metavar="FOLDER",
-        help="keep finished passes there (20 MB a judgement): the same anomalies are judged again, "
-        "after a new calibration say, without the network (seconds and network evaluations then "
-        "count what was still to be done); an untouched brain's are those of calibrate --work",
+        help="keep finished passes there (20 MB a scored volume): the same anomalies are scored again, for instance "
+        "after a new calibration, without the network (seconds and network evaluations then count only the "
+        "remaining work); an untouched brain's passes are those of calibrate --work",
     )
     parser.add_argument(
         "--resume",
         action="store_true",
-        help="use what an earlier run in the same folder has finished, also to add to it: the other "
-        "anomalies that it planted in the same subjects stand in the table, too",
+        help="reuse what earlier runs in the same folder have finished, also to add to it: the other "
+        "anomalies that they planted in the same subjects are in the table, too",
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Judge everything, write and print the table."""
+    """Score everything, write and print the table."""
+    from ...datasets.cohort import find_subjects
+
     _check(args)
-    from ...evaluation.cases import EvaluationProtocol
+    from ...evaluation.cases import EvaluationDesign, EvaluationProtocol
     from ...evaluation.experiment import evaluate
-    from ...evaluation.methods.detector import DetectorJudges, folds_for
+    from ...evaluation.methods.detector import DetectorMethods, folds_for
     from ...evaluation.planting.shapes import find_shapes
     from ...evaluation.records import RecordStore
-    from ...evaluation.tables.outcome import outcome, text_of, write
+    from ...evaluation.tables.evaluation_report import evaluation_report, report_text, write_report
     from ...io.atomic import cannot_write
     from ...models.manifest import read_manifest
-    from ..progress_bar import ProgressLine
+    from ..progress_bar import ProgressBar
     from ..signals import cancel_on_signals
 
-    everybody = _subjects(args.data, args.people)
+    everybody = find_subjects(args.data, args.people)
     subjects = _chosen(everybody, args.subjects)
     folds = folds_for(args.folds, {s.person for s in subjects}) if args.folds else None
     shapes = find_shapes(args.lesions) if args.lesions else []
     protocol = EvaluationProtocol(tuple(args.diameters), tuple(args.changes), args.places, args.seed)
-    line = ProgressLine()
+    line = ProgressBar()
     try:
         with cancel_on_signals() as cancel:
-            judges = DetectorJudges(args.model, folds, args.device, cancel, args.work)
-            warnings = _warnings(subjects, everybody, judges.model_of, args)
+            provider = DetectorMethods(args.model, folds, args.device, cancel, args.work)
+            warnings = _warnings(subjects, everybody, provider.model_of, args)
             try:
                 args.output.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise cannot_write(args.output, error) from error
-            rows = evaluate(
-                subjects,
-                judges,
-                judges.template_of,
-                protocol,
-                shapes,
-                RecordStore(args.output, args.resume),
-                line,
-                cancel,
-            )
+            design = EvaluationDesign(subjects, protocol, shapes)
+            rows = evaluate(design, provider, RecordStore(args.output, args.resume), line, cancel)
     finally:
         line.close()
-    models = {subject.name: read_manifest(judges.model_of(subject))["sha256"] for subject in subjects}
-    found = outcome(rows, protocol, {"model_sha256": models, "shapes": [shape.name for shape in shapes]}, warnings)
-    write(found, args.output)
-    print(text_of(found))
+    models = {subject.name: read_manifest(provider.model_of(subject))["sha256"] for subject in subjects}
+    facts = {"model_sha256": models, "shapes": [shape.name for shape in shapes]}
+    report = evaluation_report(rows, protocol, facts, warnings)
+    write_report(report, args.output)
+    print(report_text(report))
     return 0
 
 
@@ -131,23 +126,13 @@ def _check(args: argparse.Namespace) -> None:
         raise FAError("bad-request", "--folds names the models already", "--model names another", "Give one of them")
 
 
-def _subjects(data: Path, people: Path | None) -> list:
-    from ...datasets.cohort import find_volumes, mask_of, stem
-    from ...evaluation.cases import EvaluationSubject
-
-    return [
-        EvaluationSubject(stem(path), person, path, mask_of(path) if mask_of(path).is_file() else None)
-        for person, path in find_volumes(data, people)
-    ]
-
-
 def _chosen(everybody: list, names: list[str] | None) -> list:
     if names is None:
         return everybody
-    strangers = sorted(set(names) - {subject.name for subject in everybody})
-    if strangers:
-        known = ", ".join(subject.name for subject in everybody[:PEOPLE_SHOWN])
-        raise FAError("bad-request", f"There is no subject {', '.join(strangers)}", "", f"Choose among {known}")
+    missing = sorted(set(names) - {subject.name for subject in everybody})
+    if missing:
+        some = ", ".join(subject.name for subject in everybody[:PEOPLE_SHOWN])
+        raise FAError("bad-request", f"There is no subject {', '.join(missing)}", "", f"Choose among {some}")
     return [subject for subject in everybody if subject.name in names]
 
 
@@ -162,11 +147,11 @@ def _warnings(subjects: list, everybody: list, model_of, args: argparse.Namespac
             "",
             f"Correct {args.folds}",
         )
-    found = []
+    warnings = []
     if seen:
-        found.append(
+        warnings.append(
             f"Not held out: the model was trained or calibrated on {', '.join(seen)}; their scores are too good."
         )
     if len({subject.person for subject in subjects}) == 1:
-        found.append("One person: no intervals, and the comparators' thresholds come from the judged brain itself.")
-    return found
+        warnings.append("One person: no intervals, and the comparators' thresholds come from the scored brain itself.")
+    return warnings

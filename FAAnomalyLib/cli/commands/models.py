@@ -19,21 +19,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Carry out the action."""
-    from ...models import registry
+    from ...models.registry import delete_model, list_models, verify_model
 
     if args.action == "list":
-        _show(registry.list_models(), args.json)
+        _show(list_models(), args.json)
     elif args.action == "verify":
-        names = [args.name] if args.name else [model["name"] for model in registry.list_models()]
-        _show(
-            [{"name": name, "sha256": registry.verify_model(name)["sha256"], "verified": True} for name in names],
-            args.json,
-        )
+        names = [args.name] if args.name else [model["name"] for model in list_models()]
+        _show([{"name": name, "sha256": verify_model(name)["sha256"], "verified": True} for name in names], args.json)
     else:
         if not args.name:
             raise FAError("bad-request", "No model is named", "", "Give the name that 'models list' shows")
         _confirm(args)
-        registry.delete_model(args.name)
+        delete_model(args.name)
         _show([{"name": args.name, "deleted": True}], args.json)
     return 0
 

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from ...errors import FAError
+from ...request import DEVICES
+
+if TYPE_CHECKING:
+    from ...pipeline.loaded_model import LoadedModel
+    from ...preprocessing.template import Template
+    from ...volume import Volume
 
 MAX_MM = 80.0
-"""Of a planted sphere: no white matter of a brain holds half of a larger one."""
+"""Largest diameter of a planted sphere: no brain's white matter holds half of a larger one."""
 SAMPLERS = ("dpm++", "ddim", "ddpm")
+"""Those that draw from the posterior of a hole-trained model."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of ``faanomaly sample``."""
+    """Add the command's options."""
     parser.add_argument(
         "-o",
         "--output",
@@ -32,21 +38,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--plant", type=float, metavar="CHANGE", help="change FA by so much in a sphere of white matter, e.g. -0.3"
     )
     parser.add_argument("--diameter-mm", type=float, default=20.0, help="diameter of that sphere (default 20)")
-    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
+    parser.add_argument("--device", default="auto", choices=DEVICES)
 
 
 def run(args: argparse.Namespace) -> int:
-    """``faanomaly sample``."""
-    from ...evaluation.planting.lesions import plant, sphere, white_matter_centre
-    from ...evaluation.planting.truth import anatomy
+    """Draw a brain, plant what is asked for, and write the volumes."""
     from ...io.volumes import save_volume
     from ...pipeline.loaded_model import open_model
-    from ...preprocessing.model_grid import prepare
-    from ...result import place
-    from ...runtime.progress import Progress
-    from ...synthesis.synthetic_brain import sample_brain
-    from ..progress_bar import ProgressLine
 
+    _check(args)
+    loaded = open_model(args.model, args.device)
+    brain = _draw(loaded, args)
+    args.output.mkdir(parents=True, exist_ok=True)
+    volumes = {"sample_fa.nii.gz": brain} if args.plant is None else _planted(brain, loaded.template, args)
+    for name, volume in volumes.items():
+        save_volume(volume, args.output / name)
+    print(f"written to {args.output}: {', '.join(volumes)}")
+    return 0
+
+
+def _check(args: argparse.Namespace) -> None:
     if not 1 <= args.steps <= 1000:
         raise FAError("bad-request", f"steps {args.steps} is not from 1 to 1000", "", "Choose a few, for instance 12")
     if args.plant is not None and not 0 < abs(args.plant) <= 1:
@@ -63,32 +74,44 @@ def run(args: argparse.Namespace) -> int:
             "",
             f"Choose more than 0 and at most {MAX_MM:g} mm",
         )
-    loaded = open_model(args.model, args.device)
-    line = ProgressLine()
-    progress = Progress(line, None, {"drawing a brain": 1.0})
+
+
+def _draw(loaded: LoadedModel, args: argparse.Namespace) -> Volume:
+    from ...runtime.progress import Progress
+    from ...synthesis.synthetic_brain import sample_brain
+    from ..progress_bar import ProgressBar
+
+    stage = "drawing a brain"
+    bar = ProgressBar()
+    progress = Progress(bar, None, {stage: 1.0})
     brain = sample_brain(
         loaded.inpainter,
         loaded.template,
         args.seed,
         args.sampler,
         args.steps,
-        lambda share: progress.step("drawing a brain", share),
+        lambda share: progress.step(stage, share),
     )
     progress.finish()
-    line.close()
-    args.output.mkdir(parents=True, exist_ok=True)
-    written = {"sample_fa.nii.gz": brain}
-    if args.plant is not None:
-        known = anatomy(prepare(brain, loaded.template))
-        centre = white_matter_centre(brain, known.white, args.diameter_mm, args.seed)
-        truth = sphere(brain, centre, args.diameter_mm) & known.white
-        written = {
-            "sample_fa.nii.gz": plant(brain, truth, args.plant),
-            "sample_healthy.nii.gz": brain,
-            "sample_truth.nii.gz": brain.with_data(truth.astype(np.uint8)),
-        }
-        print(f"planted FA {args.plant:+.2f} in {known.millilitres(truth):.1f} ml about {place(centre)} mm")
-    for name, volume in written.items():
-        save_volume(volume, args.output / name)
-    print(f"written to {args.output}: {', '.join(written)}")
-    return 0
+    bar.close()
+    return brain
+
+
+def _planted(brain: Volume, template: Template, args: argparse.Namespace) -> dict[str, Volume]:
+    """The brain with a changed sphere, as it was, and the sphere's white matter; prints where it is."""
+    import numpy as np
+
+    from ...evaluation.planting.lesions import plant, sphere, white_matter_centre
+    from ...evaluation.planting.truth import healthy_reference
+    from ...preprocessing.model_grid import prepare
+    from ...result import place
+
+    reference = healthy_reference(prepare(brain, template))
+    centre = white_matter_centre(brain, reference.white_matter, args.diameter_mm, args.seed)
+    truth = sphere(brain, centre, args.diameter_mm) & reference.white_matter
+    print(f"planted FA {args.plant:+.2f} in {reference.millilitres(truth):.1f} ml about {place(centre)} mm")
+    return {
+        "sample_fa.nii.gz": plant(brain, truth, args.plant),
+        "sample_healthy.nii.gz": brain,
+        "sample_truth.nii.gz": brain.with_data(truth.astype(np.uint8)),
+    }

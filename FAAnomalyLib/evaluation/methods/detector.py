@@ -1,10 +1,13 @@
-"""The detector as a judge: one model for everybody, or for each person one that has not seen them."""
+"""The detector as the method under evaluation: one model for everybody, or one for each fold."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
+from ...datasets.cohort import CohortSubject
 from ...datasets.folds import read_folds
 from ...errors import FAError
 from ...models.manifest import calibrated_on, read_manifest, sha256_of, trained_on
@@ -16,55 +19,73 @@ from ...request import DetectRequest
 from ...result import Result
 from ...runtime.progress import CancelToken
 from ...volume import Volume
-from ..cases import EvaluationSubject
 
 
-class DetectorJudge:
-    """Full roaming with the detector's defaults and its automatic threshold; see :class:`~.protocol.Judge`.
+class VolumeDetector(Protocol):
+    """The part of :class:`~FAAnomalyLib.pipeline.detector.Detector` that is used here."""
 
-    Its identity is every file of the model's folder (weights, calibration, template) and the device, not the
-    version of the program: who changes the program starts without ``--resume``.  With *work* every volume's
-    finished passes are kept there, so that another calibration is evaluated without the network.
+    def detect(
+        self, request: DetectRequest, *, volume: Volume | None = None, cancel: CancelToken | None = None
+    ) -> Result: ...
+
+
+class DetectorMethod:
+    """Detection over the whole brain with the defaults and the automatic threshold; a :class:`~.method.Method`.
+
+    The identity covers the device and every file of the model's folder (weights, calibration, template), but not
+    the version of the program: after a change of the program, start without ``--resume``.
+
+    Parameters
+    ----------
+    detector
+        Shared by all subjects, so that a model is loaded once.
+    request
+        Model, device, brain mask, and where finished passes are kept.
+    cancel
+        Stops a detection.
     """
 
-    def __init__(
-        self,
-        detector,
-        model: Path,
-        device: str,
-        mask: Path | None,
-        cancel: CancelToken | None,
-        work: Path | None = None,
-    ) -> None:
-        self._detector, self._cancel = detector, cancel
-        self._request = DetectRequest(
-            input="(in memory)",
-            model=str(model),
-            device=device,
-            brain_mask=None if mask is None else str(mask),
-            output=None if work is None else str(work),
-            resume=work is not None,
-        )
-        self.identity = json.dumps([device, [sha256_of(p) for p in sorted(model.rglob("*")) if p.is_file()]])
+    def __init__(self, detector: VolumeDetector, request: DetectRequest, cancel: CancelToken | None) -> None:
+        self._detector, self._request, self._cancel = detector, request, cancel
+        files = [path for path in sorted(Path(request.model).rglob("*")) if path.is_file()]
+        self.identity = json.dumps([request.device, [sha256_of(path) for path in files]])
 
-    def judge(self, volume: Volume) -> Result:
-        """See :meth:`.protocol.Judge.judge`."""
+    def score(self, volume: Volume) -> Result:
+        """See :meth:`.method.Method.score`."""
         return self._detector.detect(self._request, volume=volume, cancel=self._cancel)
 
 
-class DetectorJudges:
-    """Judges for subjects; a model is loaded when its first subject comes.
+def whole_brain_request(model: Path, device: str, mask: Path | None, passes: Path | None = None) -> DetectRequest:
+    """Request with the detector's defaults for a volume in memory.
+
+    With *passes* every volume's finished passes are kept in that folder, so that another calibration is evaluated
+    without running the network again.
+    """
+    return DetectRequest(
+        input="(in memory)",
+        model=str(model),
+        device=device,
+        brain_mask=None if mask is None else str(mask),
+        output=None if passes is None else str(passes),
+        resume=passes is not None,
+    )
+
+
+class DetectorMethods:
+    """A :class:`~.method.MethodProvider`; a model is loaded when its first subject is scored.
 
     Parameters
     ----------
     model
-        Bundled model or model folder, for whoever *folds* does not name.
+        Bundled model or model folder, used without *folds*.
     folds
         Person -> model folder.
     device
         As in :class:`~FAAnomalyLib.request.DetectRequest`.
+    cancel
+        Stops a detection.
     work
-        See :class:`DetectorJudge`.
+        Folder for finished passes, see :func:`whole_brain_request`.
     """
 
     def __init__(
@@ -80,18 +101,17 @@ class DetectorJudges:
         self._detector = Detector()
         self._templates: dict[Path, Template] = {}
 
-    def __call__(self, subject: EvaluationSubject) -> DetectorJudge:
-        """The subject's judge; raises ``FAError('missing')`` when its model is not there."""
-        return DetectorJudge(
-            self._detector, self.model_of(subject), self._device, subject.mask, self._cancel, self._work
-        )
+    def method_for(self, subject: CohortSubject) -> DetectorMethod:
+        """The subject's method; raises ``FAError('missing')`` when its model is not there."""
+        request = whole_brain_request(self.model_of(subject), self._device, subject.mask, self._work)
+        return DetectorMethod(self._detector, request, self._cancel)
 
-    def model_of(self, subject: EvaluationSubject) -> Path:
-        """Folder of the model that judges *subject*."""
+    def model_of(self, subject: CohortSubject) -> Path:
+        """Folder of the model that scores *subject*."""
         return find_model(self._model if self._folds is None else self._folds[subject.person])
 
-    def template_of(self, subject: EvaluationSubject) -> Template:
-        """Template of the model that judges *subject*."""
+    def template_for(self, subject: CohortSubject) -> Template:
+        """Template of the model that scores *subject*."""
         folder = template_folder(self.model_of(subject))
         if folder not in self._templates:
             self._templates[folder] = load_template(folder)
@@ -99,16 +119,16 @@ class DetectorJudges:
 
 
 def folds_for(table: Path, people: set[str]) -> dict[str, Path]:
-    """Person -> model folder, as :func:`~FAAnomalyLib.training.healthy_maps.read_folds`.
+    """Person -> model folder, as :func:`~FAAnomalyLib.datasets.folds.read_folds` reads it.
 
     Raises ``FAError('bad-input')`` when the table cannot be used or lacks one of *people*.
     """
     folds = read_folds(table)
-    strangers = sorted(people - set(folds))
-    if strangers:
+    missing = sorted(people - set(folds))
+    if missing:
         raise FAError(
             "bad-input",
-            f"{table} names no model for {', '.join(strangers[:10])}",
+            f"{table} names no model for {', '.join(missing[:10])}",
             "",
             "Everybody needs a model that has not seen them",
         )
@@ -116,18 +136,27 @@ def folds_for(table: Path, people: set[str]) -> dict[str, Path]:
 
 
 def seen_in_training(
-    subjects: list[EvaluationSubject], everybody: list[EvaluationSubject], model_of
-) -> list[EvaluationSubject]:
-    """Subjects whose person their own model was trained or calibrated on, as far as its manifest tells.
+    subjects: list[CohortSubject],
+    cohort: list[CohortSubject],
+    model_of: Callable[[CohortSubject], Path],
+) -> list[CohortSubject]:
+    """Subjects whose person their own model was trained or calibrated on, as far as its manifest says.
 
-    *everybody* is all volumes of the data set, evaluated or not: another volume of the same person counts.
+    Parameters
+    ----------
+    subjects
+        The subjects under evaluation.
+    cohort
+        All volumes of the data set, evaluated or not: another volume of the same person counts.
+    model_of
+        Folder of the model that scores a subject.
     """
     files: dict[str, set[str]] = {}
-    for subject in everybody:
+    for subject in cohort:
         files.setdefault(subject.person, set()).add(subject.path.name)
-    found = []
+    seen = []
     for subject in subjects:
         manifest = read_manifest(model_of(subject))
         if files[subject.person] & (trained_on(manifest) | calibrated_on(manifest)):
-            found.append(subject)
-    return found
+            seen.append(subject)
+    return seen

@@ -1,7 +1,7 @@
-"""Free response (FROC): how much is found at other thresholds, and at the price of how many false regions.
+"""Free-response ROC (FROC): sensitivity against false-positive regions per brain as the threshold varies.
 
-Bunch et al. 1977; the automatic threshold is one point of the curve, chosen so that most healthy brains
-show nothing. Whoever looks at every region anyway may choose a lower one.
+Bunch et al. 1977, Proc. SPIE 127:124. The automatic threshold is one point of the curve, chosen so that most healthy
+brains show nothing; a reader who inspects every region may choose a lower one.
 """
 
 from __future__ import annotations
@@ -10,69 +10,108 @@ import numpy as np
 
 from ...anomaly.regions import restrict_to_signs
 from ...result import Result
-from .bootstrap import mean_over_people
-from .regionwise import cut_at, found_and_false
+from .bootstrap import MeanOverPeople, mean_over_people
+from .regionwise import apply_threshold, detected_and_false_positives
 
-LEVELS = (2.5, 2.75, 3.0, 3.25, 3.5, 3.75, 4.0, 4.25, 4.5, 5.0, 6.0)
-"""|z| of the thresholds, the same for both tails."""
-FALSE_REGIONS = 1.0
-"""A brain, on average: the price at which :func:`found_at_price` is read off."""
+Z_THRESHOLDS = (2.5, 2.75, 3.0, 3.25, 3.5, 3.75, 4.0, 4.25, 4.5, 5.0, 6.0)
+"""|z|, the same for both tails."""
+FALSE_POSITIVES = 1.0
+"""Mean number of false-positive regions per brain at the operating point."""
 
 
-def free_response(result: Result, truth: np.ndarray, sign: str, signs: str = "both") -> list[list[float]]:
-    """``[found (0 or 1), false regions]`` at each of :data:`LEVELS`; see :func:`.hits.found_and_false`.
+def froc_points(result: Result, truth: np.ndarray, sign: str, signs: str = "both") -> list[list[float]]:
+    """``[detected (0 or 1), false-positive regions]`` at each of :data:`Z_THRESHOLDS`.
 
-    *signs* is what is looked for, see :func:`FAAnomalyLib.anomaly.regions.restrict_to_signs`.
+    Parameters
+    ----------
+    result
+        A scored volume with an anomaly.
+    truth
+        bool (X, Y, Z): the anomaly.
+    sign
+        ``increased`` or ``decreased``: its sign.
+    signs
+        Signs that are reported, see :func:`FAAnomalyLib.anomaly.regions.restrict_to_signs`.
     """
     points = []
-    for level in LEVELS:
-        found, false = found_and_false(cut_at(result, restrict_to_signs((level, level), signs)), truth, sign)
-        points.append([float(found), float(false)])
+    for z in Z_THRESHOLDS:
+        at_threshold = apply_threshold(result, restrict_to_signs((z, z), signs))
+        detected, false_positives = detected_and_false_positives(at_threshold, truth, sign)
+        points.append([float(detected), float(false_positives)])
     return points
 
 
-def curve(rows: list[dict], seed: int = 0) -> list[dict]:
-    """Means over people at each level: ``z``, ``found``, ``false_regions`` (:func:`~.bootstrap.mean_over_people`).
+def froc_curve(rows: list[dict], seed: int = 0) -> list[dict]:
+    """Mean over people of the FROC points of many cases.
 
-    *rows* have ``person`` and, where it was measured, ``free_response``; empty when none has.
+    Parameters
+    ----------
+    rows
+        Dicts with ``person`` and, where it was measured, ``free_response`` (:func:`froc_points`).
+    seed
+        Of the bootstrap.
+
+    Returns
+    -------
+    list of dict
+        For each threshold ``z``, ``found`` (sensitivity) and ``false_regions``, both as
+        :func:`~.bootstrap.mean_over_people`; empty when no row has points.
     """
-    told = _told(rows)
+    measured = _with_points(rows)
     return [
         {
-            "z": level,
+            "z": z,
             **{
-                name: mean_over_people([(row["person"], row["free_response"][number][part]) for row in told], seed)
+                name: mean_over_people([(row["person"], row["free_response"][number][part]) for row in measured], seed)
                 for part, name in enumerate(("found", "false_regions"))
             },
         }
-        for number, level in enumerate(LEVELS)
-        if told
+        for number, z in enumerate(Z_THRESHOLDS)
+        if measured
     ]
 
 
-def found_at_price(rows: list[dict], points: list[dict], seed: int = 0) -> dict | None:
-    """What is found at :data:`FALSE_REGIONS` false regions, on a straight line between two points of the curve.
+def sensitivity_at_false_positives(rows: list[dict], curve: list[dict], seed: int = 0) -> MeanOverPeople | None:
+    """Sensitivity at the operating point of :data:`FALSE_POSITIVES`, linear between two points of the curve.
 
-    *points* is the :func:`curve` of *rows*. Returns what :func:`~.bootstrap.mean_over_people` gives of ``found``, with
-    the ``z`` there; None where no level has so few. Where the lowest level has fewer, it stands for the price.
+    Parameters
+    ----------
+    rows
+        As for :func:`froc_curve`.
+    curve
+        The curve of *rows*.
+    seed
+        Of the bootstrap.
+
+    Returns
+    -------
+    dict or None
+        As :func:`~.bootstrap.mean_over_people`, with the threshold ``z`` of the operating point. None when every
+        threshold has more false positives. Where even the lowest threshold has fewer, it is the operating point.
     """
-    affordable = [number for number, point in enumerate(points) if point["false_regions"]["mean"] <= FALSE_REGIONS]
-    if not affordable:
+    allowed = [n for n, point in enumerate(curve) if point["false_regions"]["mean"] <= FALSE_POSITIVES]
+    if not allowed:
         return None
-    cheap = affordable[0]
-    dear, share = max(cheap - 1, 0), 0.0
-    if dear < cheap:
-        most, least = (points[number]["false_regions"]["mean"] for number in (dear, cheap))
-        share = (FALSE_REGIONS - least) / (most - least)
+    upper = allowed[0]  # the threshold just high enough
+    lower, weight = max(upper - 1, 0), 0.0
+    if lower < upper:
+        more, fewer = (curve[number]["false_regions"]["mean"] for number in (lower, upper))
+        weight = (FALSE_POSITIVES - fewer) / (more - fewer)
 
-    def between(lower: float, upper: float) -> float:
-        return share * lower + (1 - share) * upper
+    def interpolated(at_lower: float, at_upper: float) -> float:
+        return weight * at_lower + (1 - weight) * at_upper
 
-    found = [
-        (row["person"], between(row["free_response"][dear][0], row["free_response"][cheap][0])) for row in _told(rows)
-    ]
-    return mean_over_people(found, seed) | {"z": between(points[dear]["z"], points[cheap]["z"])}
+    sensitivity = mean_over_people(
+        [
+            (row["person"], interpolated(row["free_response"][lower][0], row["free_response"][upper][0]))
+            for row in _with_points(rows)
+        ],
+        seed,
+    )
+    if sensitivity is not None:
+        sensitivity["z"] = interpolated(curve[lower]["z"], curve[upper]["z"])
+    return sensitivity
 
 
-def _told(rows: list[dict]) -> list[dict]:
+def _with_points(rows: list[dict]) -> list[dict]:
     return [row for row in rows if row.get("free_response")]

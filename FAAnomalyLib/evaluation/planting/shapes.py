@@ -1,4 +1,4 @@
-"""Real lesion shapes: masks in the template's world (MNI), brought to a subject by the registration."""
+"""Real lesion shapes: masks in the template's world (MNI), resampled to a subject through its registration."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from ...io.volumes import load_volume
 from ...volume import Volume
 
 MIN_ML, MAX_ML = 2.0, 8.0
-"""Shapes of these sizes are planted."""
+"""Sizes of the shapes that are planted."""
 
 
 @dataclass(frozen=True)
-class Shape:
-    """A lesion's outline.
+class LesionShape:
+    """Outline of a lesion.
 
     Attributes
     ----------
     name
         Stem of its file.
     mask
-        Above 0.5 inside the lesion; its world is the template's.
+        Above 0.5 inside the lesion, in the template's world.
     volume_ml
-        In the template's world.
+        Size in the template's world.
     """
 
     name: str
@@ -36,33 +36,32 @@ class Shape:
     volume_ml: float
 
 
-def find_shapes(folder: Path, least_ml: float = MIN_ML, most_ml: float = MAX_ML) -> list[Shape]:
-    """The shapes ``lesion-*.nii.gz`` of *least_ml* to *most_ml* in *folder*, by name.
+def find_shapes(folder: Path) -> list[LesionShape]:
+    """The shapes ``lesion-*.nii.gz`` of :data:`MIN_ML` to :data:`MAX_ML` in *folder*, by name.
 
-    Sizes are those of ``volumes.csv`` (columns ``file``, ``volume_ml``); a mask that it does not name, or
-    all of them where there is no such table, are measured. Raises ``FAError('bad-input')`` when the folder
-    or its table cannot be used or no shape is of that size.
+    Sizes come from ``volumes.csv`` (columns ``file``, ``volume_ml``); a mask without an entry is measured. Raises
+    ``FAError('bad-input')`` when the folder or its table cannot be used or no shape has such a size.
     """
     files = sorted(folder.glob("lesion-*.nii.gz")) if folder.is_dir() else []
     if not files:
         raise FAError("bad-input", f"There are no lesion shapes in {folder}", "", "Name files like lesion-1.nii.gz")
-    known = _volumes(folder / "volumes.csv")
+    listed = _listed_volumes(folder / "volumes.csv")
     shapes = []
     for path in files:
-        if not least_ml <= known.get(path.name, least_ml) <= most_ml:
+        if not MIN_ML <= listed.get(path.name, MIN_ML) <= MAX_ML:
             continue
         mask, _ = load_volume(path)
-        size = known.get(path.name, np.count_nonzero(mask.data > 0.5) * mask.voxel_ml)
-        if least_ml <= size <= most_ml:
-            shapes.append(Shape(path.name.removesuffix(".nii.gz"), mask, size))
+        size = listed.get(path.name, np.count_nonzero(mask.data > 0.5) * mask.voxel_ml)
+        if MIN_ML <= size <= MAX_ML:
+            shapes.append(LesionShape(path.name.removesuffix(".nii.gz"), mask, size))
     if not shapes:
         raise FAError(
-            "bad-input", f"No lesion shape in {folder} has {least_ml:g} to {most_ml:g} ml", "", "Name another folder"
+            "bad-input", f"No lesion shape in {folder} has {MIN_ML:g} to {MAX_ML:g} ml", "", "Name another folder"
         )
     return shapes
 
 
-def _volumes(table: Path) -> dict[str, float]:
+def _listed_volumes(table: Path) -> dict[str, float]:
     if not table.is_file():
         return {}
     try:
@@ -77,11 +76,23 @@ def _volumes(table: Path) -> dict[str, float]:
         ) from error
 
 
-def brought(shape: Shape, volume: Volume, template_to_subject: np.ndarray) -> np.ndarray:
-    """Voxels of *volume*'s grid whose centre lies in the shape, bool (X, Y, Z).
+def resample_to_subject(shape: LesionShape, volume: Volume, template_to_subject: np.ndarray) -> np.ndarray:
+    """Voxels of a subject's grid whose centre lies in the shape.
 
-    *template_to_subject* is 4x4, template RAS mm -> subject RAS mm
-    (:attr:`~FAAnomalyLib.preprocessing.affine_registration.Alignment.matrix`).
+    Parameters
+    ----------
+    shape
+        The lesion in the template's world.
+    volume
+        Gives the subject's shape and affine.
+    template_to_subject
+        4x4, template RAS mm -> subject RAS mm
+        (:attr:`~FAAnomalyLib.preprocessing.affine_registration.Alignment.matrix`).
+
+    Returns
+    -------
+    bool array (X, Y, Z)
+        Linear interpolation above 0.5; false beyond the mask's field of view.
     """
     step = np.linalg.inv(template_to_subject @ shape.mask.affine) @ volume.affine
     inside = ndimage.affine_transform(

@@ -1,4 +1,4 @@
-"""The benchmarks are run by hand: at least they fit the library as it is."""
+"""The benchmarks are run by hand; here they import what the library has, and the quick ones are run."""
 
 from __future__ import annotations
 
@@ -7,20 +7,29 @@ import runpy
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 from scipy.stats import norm
 
 from FAAnomalyLib.evaluation.cases import LESION, SPHERE
-from FAAnomalyLib.evaluation.metrics.froc import LEVELS
+from FAAnomalyLib.evaluation.metrics.froc import Z_THRESHOLDS
 from FAAnomalyLib.evaluation.metrics.healthy import QUANTILES
 from FAAnomalyLib.evaluation.rows import FAANOMALY, ONE_SIDED
-from FAAnomalyLib.evaluation.tables.cells import cells
+from FAAnomalyLib.evaluation.tables.summary import summarise
+from FAAnomalyLib.io.volumes import save_volume
+from FAAnomalyLib.volume import Volume
 
 FOLDER = Path(__file__).resolve().parents[2] / "Benchmarks"
 CHART = runpy.run_path(str(FOLDER / "chart.py"))
 SIZE, MARGIN, BACK, COLOURS = (CHART[name] for name in ("SIZE", "MARGIN", "BACK", "COLOURS"))
 SCRIPTS = sorted(path for path in FOLDER.glob("*.py") if path.name != "chart.py")
+
+
+def test_every_script_has_its_line_in_the_readme():
+    lines = (FOLDER / "README.md").read_text(encoding="utf-8").splitlines()
+    for script in SCRIPTS:
+        assert sum(line.startswith(f"| `{script.name}` |") for line in lines) == 1, script.name
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
@@ -49,16 +58,16 @@ def planted(person: str, change: float, points: list[list[float]]) -> dict:
     }
 
 
-def test_free_response_is_drawn_where_it_lies(tmp_path, monkeypatch, capsys):
-    half = [[1.0, 2.0], *[[0.0, 0.0]] * (len(LEVELS) - 1)]
+def test_the_froc_curve_is_drawn_where_it_lies(tmp_path, monkeypatch, capsys):
+    half = [[1.0, 2.0], *[[0.0, 0.0]] * (len(Z_THRESHOLDS) - 1)]
     rows = [planted("A", change, half) for change in (0.2, -0.2)]
-    aside = {"free_response": [[1.0, 3.0]] * len(LEVELS)}
+    aside = {"free_response": [[1.0, 3.0]] * len(Z_THRESHOLDS)}
     rows += [
         {**rows[0], "method": ONE_SIDED["increased"], **aside},
         *({**rows[1], "kind": LESION, "method": method, **aside} for method in (FAANOMALY, ONE_SIDED["decreased"])),
     ]
     path, picture = tmp_path / "evaluation.json", tmp_path / "froc.png"
-    path.write_text(json.dumps({"planted": cells(rows)}))
+    path.write_text(json.dumps({"planted": summarise(rows)}))
     run_script(monkeypatch, "froc_plot.py", path, "-o", picture)
     lines = capsys.readouterr().out.splitlines()
     assert [", decreases alone" in line for line in lines if line.startswith("lesion")] == [False, True]
@@ -120,3 +129,20 @@ def test_a_larger_sphere_needs_less_of_a_change(monkeypatch, capsys):
         strict=True,
     ):
         assert list(needed) == sorted(needed, reverse=True) and 0.02 < needed[-1] < 0.2
+
+
+def test_a_segmentation_is_scored_against_the_planted_truth(tmp_path, monkeypatch, capsys):
+    truth = np.zeros((8, 8, 8), np.uint8)
+    truth[2:6, 2:6, 2:6] = 1
+    affine = np.diag([2.0, 2.0, 2.0, 1.0])
+    save_volume(Volume(truth, affine), tmp_path / "truth.nii.gz")
+    truth[4:] = 0
+    save_volume(Volume(2 * truth, affine), tmp_path / "segmentation.nii.gz")
+    (tmp_path / "regions.csv").write_text(
+        "label,sign,centroid_r,centroid_a,centroid_s\n1,decreased,70,7,7\n2,decreased,7,7,10\n"
+    )
+    with pytest.raises(SystemExit) as end:
+        run_script(monkeypatch, "score_sample.py", tmp_path, tmp_path / "truth.nii.gz", "--at-least", "0.6")
+    printed = capsys.readouterr().out
+    assert end.value.code == 1 and "IoU 0.500, Dice 0.667, sensitivity 0.500, precision 1.000" in printed
+    assert "number 2, decreased, 3.0 mm from the planted centre" in printed

@@ -15,8 +15,8 @@ import pytest
 import FAAnomalyLib as fa
 from FAAnomalyLib.cli import application as cli
 from FAAnomalyLib.cli.commands import COMMANDS
-from FAAnomalyLib.cli.progress_bar import ProgressLine, in_words
-from FAAnomalyLib.cli.text_summary import summary
+from FAAnomalyLib.cli.progress_bar import ProgressBar, format_duration
+from FAAnomalyLib.cli.text_summary import text_summary
 from FAAnomalyLib.reporting.result_files import RESULT_FILES
 from FAAnomalyLib.request import SIGNS
 from FAAnomalyLib.runtime.error_translation import as_fa_error
@@ -57,7 +57,7 @@ def test_detect_writes_the_results_and_says_what_was_found(engine, tmp_path, cap
 
 @pytest.mark.parametrize("signs", SIGNS)
 def test_the_summary_says_when_one_sign_alone_was_looked_for(signs):
-    told = summary(fake_engine.fake_result(request={"signs": signs}), "out", 3.0)
+    told = text_summary(fake_engine.fake_result(request={"signs": signs}), "out", 3.0)
     assert (f"Only {signs} FA was looked for." in told) == (signs != "both")
 
 
@@ -224,7 +224,7 @@ def test_other_commands_are_run_with_their_own_options(monkeypatch, capsys):
             print("training on", args.data)
             return 0
 
-    monkeypatch.setitem(sys.modules, "FAAnomalyLib.training.trainer", Train)
+    monkeypatch.setitem(sys.modules, "FAAnomalyLib.cli.commands.train", Train)
     assert cli.main(["train", "folder"]) == 0
     assert capsys.readouterr().out == "training on folder\n"
 
@@ -281,7 +281,7 @@ class Terminal(io.StringIO):
 
 def test_progress_is_one_line_in_a_terminal():
     stream, now = Terminal(), iter([0.0, 0.05, 0.2, 0.3])
-    line = ProgressLine(stream, clock=lambda: next(now))
+    line = ProgressBar(stream, clock=lambda: next(now))
     line(0.1, "judging", 90.0)
     line(0.2, "judging", 80.0)
     line(0.3, "writing", None)
@@ -293,7 +293,7 @@ def test_progress_is_one_line_in_a_terminal():
 
 def test_progress_in_a_log_is_a_line_a_stage_and_ten_percent():
     stream = io.StringIO()
-    line = ProgressLine(stream)
+    line = ProgressBar(stream)
     line(0.0, "reading", None)
     assert stream.getvalue() == ""
     for percent in range(1, 30):
@@ -311,8 +311,8 @@ def test_progress_in_a_log_is_a_line_a_stage_and_ten_percent():
     ("seconds", "words"),
     [(0.4, "0 s"), (59.4, "59 s"), (59.6, "1 min 00 s"), (3599.9, "1 h 00 min"), (4200, "1 h 10 min")],
 )
-def test_a_time_span_in_words(seconds, words):
-    assert in_words(seconds) == words
+def test_a_time_span_format_duration(seconds, words):
+    assert format_duration(seconds) == words
 
 
 @pytest.mark.parametrize("package", REQUIRED)
@@ -360,9 +360,10 @@ def test_python_refuses_what_cannot_run(engine):
     assert fake_engine.Detector.made == 0
 
 
-def test_help_needs_no_installed_package():
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_needs_no_installed_package(command):
     subprocess.run(
-        [sys.executable, "-S", "-m", "FAAnomalyLib", "detect", "--help"],
+        [sys.executable, "-S", "-m", "FAAnomalyLib", command, "--help"],
         cwd=ROOT,
         check=True,
         stdout=subprocess.DEVNULL,

@@ -190,5 +190,5 @@ def test_the_documented_lines_run(logic_on, tmp_path, monkeypatch):
         for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
         if node not in before and node.GetAttribute("FAAnomaly.version") is None
     ]
-    assert [results_of(copy).zMap is not None for copy in copies] == [True], "the sequence's only map was judged"
+    assert [results_of(copy).zMap is not None for copy in copies] == [True], "the sequence's only map was analysed"
     close(names["logic"])

@@ -252,8 +252,8 @@ def test_a_reader_that_left_does_not_hang_the_worker(tmp_path):
 
 def test_a_stuck_job_does_not_keep_the_process_alive(tmp_path):
     code = (
-        "import sys, fake_engine; fake_engine.install(); from FAAnomalyLib import cli, worker; "
-        "worker.GRACE_SECONDS = 0.3; sys.exit(cli.main(['worker']))"
+        "import sys, fake_engine; fake_engine.install(); from FAAnomalyLib import cli; "
+        "from FAAnomalyLib.worker import server; server.GRACE_SECONDS = 0.3; sys.exit(cli.main(['worker']))"
     )
     path = os.pathsep.join([str(ROOT), str(Path(fake_engine.__file__).parent)])
     process = subprocess.Popen(
@@ -270,4 +270,4 @@ def test_a_stuck_job_does_not_keep_the_process_alive(tmp_path):
     started = time.monotonic()
     rest, _ = process.communicate(timeout=TIMEOUT)
     assert process.returncode == 0 and rest == b"", "the job cannot have answered: it still sleeps"
-    assert 0.25 < time.monotonic() - started < 50
+    assert 0.25 < time.monotonic() - started < 8

@@ -13,7 +13,7 @@ import pytest
 
 from FAAnomalyLib.cli.commands import doctor
 from FAAnomalyLib.errors import FAError
-from FAAnomalyLib.runtime import hardware as machine
+from FAAnomalyLib.runtime import hardware
 from FAAnomalyLib.runtime.requirements import REQUIRED
 from FAAnomalyLib.runtime.resources import OVERRIDE, resources_dir
 from support import fake_model
@@ -81,7 +81,7 @@ def sound(monkeypatch, resources):
     """A machine on which everything is fine."""
     monkeypatch.setenv(OVERRIDE, str(resources))
     monkeypatch.setattr(doctor, "installed_version", lambda module, requirement: "9.9")
-    monkeypatch.setattr(machine, "devices", lambda: ["cuda (H)", "cpu"])
+    monkeypatch.setattr(hardware, "devices", lambda: ["cuda (H)", "cpu"])
     return resources
 
 
@@ -124,7 +124,7 @@ def test_a_broken_torch_is_told(sound, monkeypatch, capsys):
     def broken():
         raise OSError("libgomp.so.1: cannot open shared object file\nmore")
 
-    monkeypatch.setattr(machine, "devices", broken)
+    monkeypatch.setattr(hardware, "devices", broken)
     status, _, err = run_doctor(capsys)
     assert status == 5 and "torch cannot be loaded (OSError: libgomp" in err and err.count("\n") == 1
 
@@ -139,17 +139,17 @@ def test_an_unwritable_temporary_folder_is_told(sound, monkeypatch, capsys):
 
 
 def test_cpu_features(monkeypatch, tmp_path):
-    monkeypatch.setattr(machine, "CPUINFO", tmp_path / "cpuinfo")
-    assert machine.cpu_features() == {"avx512_bf16": None, "amx_bf16": None}
+    monkeypatch.setattr(hardware, "CPUINFO", tmp_path / "cpuinfo")
+    assert hardware.cpu_features() == {"avx512_bf16": None, "amx_bf16": None}
     (tmp_path / "cpuinfo").write_text("model name\t: X\nflags\t\t: fpu avx512f avx512_bf16\n")
-    assert machine.cpu_features() == {"avx512_bf16": True, "amx_bf16": False}
+    assert hardware.cpu_features() == {"avx512_bf16": True, "amx_bf16": False}
 
 
 def test_memory(monkeypatch, tmp_path):
-    monkeypatch.setattr(machine, "MEMINFO", tmp_path / "meminfo")
-    assert set(machine.memory_gb()) == {"total", "available"}
+    monkeypatch.setattr(hardware, "MEMINFO", tmp_path / "meminfo")
+    assert set(hardware.memory_gb()) == {"total", "available"}
     (tmp_path / "meminfo").write_text("MemTotal:       16000000 kB\nMemAvailable:    8000000 kB\n")
-    assert machine.memory_gb() == {"total": 16.4, "available": 8.2}
+    assert hardware.memory_gb() == {"total": 16.4, "available": 8.2}
 
 
 @pytest.mark.parametrize(

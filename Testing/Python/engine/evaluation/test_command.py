@@ -1,4 +1,4 @@
-"""``faanomaly evaluate`` at the shell: whose model judges whom, what is refused, what is printed."""
+"""``faanomaly evaluate`` at the shell: whose model scores whom, what is refused, what is printed."""
 
 from __future__ import annotations
 
@@ -8,13 +8,17 @@ import numpy as np
 import pytest
 
 from FAAnomalyLib.cli import application as cli
+from FAAnomalyLib.datasets.cohort import CohortSubject
 from FAAnomalyLib.errors import FAError
-from FAAnomalyLib.evaluation.cases import EvaluationSubject
-from FAAnomalyLib.evaluation.methods import detector as judges_module
-from FAAnomalyLib.evaluation.methods.detector import DetectorJudge, DetectorJudges, folds_for, seen_in_training
+from FAAnomalyLib.evaluation.methods import detector as methods_module
+from FAAnomalyLib.evaluation.methods.detector import (
+    DetectorMethod,
+    DetectorMethods,
+    folds_for,
+    seen_in_training,
+    whole_brain_request,
+)
 from FAAnomalyLib.io.volumes import save_volume
-from FAAnomalyLib.preprocessing import model_grid as grid
-from FAAnomalyLib.preprocessing.affine_registration import Alignment
 from FAAnomalyLib.preprocessing.template import on_grid
 from FAAnomalyLib.result import Result
 from FAAnomalyLib.volume import Volume
@@ -32,31 +36,30 @@ def data(tmp_path_factory):
 
 
 class Silent:
-    """Judges that find nothing, in place of the detector's."""
+    """Methods that detect nothing, in place of the detector's."""
 
     identity = "silent"
 
     def __init__(self, model, folds, device, cancel, work) -> None:
         self.folds = folds
 
-    def __call__(self, subject):
+    def method_for(self, subject):
         return self
 
-    def template_of(self, subject):
+    def template_for(self, subject):
         return on_grid(sb.template(), (40, 48, 40), 4.0)
 
     def model_of(self, subject):
         return sb.resources_dir() / "Models" / "inpainter"
 
-    def judge(self, volume):
+    def score(self, volume):
         nothing = volume.with_data(np.zeros(volume.shape, np.float32))
         return Result(volume, volume, nothing, nothing, volume.with_data(np.zeros(volume.shape, np.uint8)))
 
 
 @pytest.fixture
-def silent(monkeypatch):
-    monkeypatch.setattr(grid, "register_affine", lambda fixed, moving, brain: Alignment(np.eye(4), 0.9, "affine"))
-    monkeypatch.setattr(judges_module, "DetectorJudges", Silent)
+def silent(aligned, monkeypatch):
+    monkeypatch.setattr(methods_module, "DetectorMethods", Silent)
 
 
 def test_the_table_is_printed_and_written(silent, data, tmp_path, capsys):
@@ -91,7 +94,7 @@ def test_the_table_is_printed_and_written(silent, data, tmp_path, capsys):
     assert stored["protocol"] == {"diameters": [8], "changes": [-0.2], "places": 1, "seed": 0}
     assert {row["person"] for row in stored["planted_rows"]} == {"A"} and set(stored["model_sha256"]) == {"one"}
     leak = [row["leak"] for row in stored["planted_rows"] if row["method"] == "FAAnomaly"]
-    assert leak == [pytest.approx(1.0, abs=1e-5)], "this judge returns its input"
+    assert leak == [pytest.approx(1.0, abs=1e-5)], "this method returns its input"
 
 
 @pytest.mark.parametrize(
@@ -148,24 +151,25 @@ def fold(resources, name, trained_on, part="training"):
     return folder
 
 
-def test_each_person_is_judged_by_their_own_model(tmp_path):
+def test_each_person_is_scored_by_their_own_model(tmp_path):
     folds = {"A": fold(tmp_path, "without-A", ["b_FA.nii.gz"]), "B": fold(tmp_path, "without-B", ["a_FA.nii.gz"])}
-    judges = DetectorJudges("default", folds, "cpu")
-    a, b = (EvaluationSubject(name, name.upper(), tmp_path / f"{name}_FA.nii.gz") for name in "ab")
-    assert judges.model_of(a) == folds["A"] and judges.model_of(b) == folds["B"]
-    assert judges(a).identity != judges(b).identity and judges(a).identity == judges(a).identity
-    assert seen_in_training([a, b], [a, b], judges.model_of) == []
+    methods = DetectorMethods("default", folds, "cpu")
+    a, b = (CohortSubject(name, name.upper(), tmp_path / f"{name}_FA.nii.gz") for name in "ab")
+    assert methods.model_of(a) == folds["A"] and methods.model_of(b) == folds["B"]
+    assert methods.method_for(a).identity != methods.method_for(b).identity
+    assert methods.method_for(a).identity == methods.method_for(a).identity
+    assert seen_in_training([a, b], [a, b], methods.model_of) == []
 
 
 @pytest.mark.parametrize("part", ["training", "calibration"])
 def test_another_volume_of_the_same_person_is_no_stranger(tmp_path, part):
     model = fold(tmp_path, "m", ["a2_FA.nii.gz"], part)
     a1, a2, b = (
-        EvaluationSubject(name, person, tmp_path / f"{name}_FA.nii.gz")
+        CohortSubject(name, person, tmp_path / f"{name}_FA.nii.gz")
         for name, person in (("a1", "A"), ("a2", "A"), ("b", "B"))
     )
     assert seen_in_training([a1, b], [a1, a2, b], lambda subject: model) == [a1]
-    own = [EvaluationSubject(s.name, s.name, s.path) for s in (a1, a2, b)]
+    own = [CohortSubject(s.name, s.name, s.path) for s in (a1, a2, b)]
     assert seen_in_training([own[0]], own, lambda subject: model) == []
 
 
@@ -194,9 +198,9 @@ class Recorder:
 
 def test_the_detector_gets_the_volume_its_mask_and_its_defaults(tmp_path):
     model, detector = fold(tmp_path, "m", []), Recorder()
-    judge = DetectorJudge(detector, model, "cpu", tmp_path / "mask.nii.gz", "token")
+    method = DetectorMethod(detector, whole_brain_request(model, "cpu", tmp_path / "mask.nii.gz"), "token")
     volume = Volume(np.zeros((2, 2, 2), np.float32), np.eye(4))
-    assert judge.judge(volume) == "result"
+    assert method.score(volume) == "result"
     request, seen, cancel = detector.seen
     assert seen is volume and cancel == "token" and request.model == str(model) and request.device == "cpu"
     assert request.brain_mask == str(tmp_path / "mask.nii.gz")
@@ -206,6 +210,7 @@ def test_the_detector_gets_the_volume_its_mask_and_its_defaults(tmp_path):
 
 def test_kept_passes_are_looked_for_and_left_where_they_are(tmp_path):
     detector = Recorder()
-    DetectorJudge(detector, fold(tmp_path, "m", []), "cpu", None, None, tmp_path / "work").judge(None)
+    request = whole_brain_request(fold(tmp_path, "m", []), "cpu", None, tmp_path / "work")
+    DetectorMethod(detector, request, None).score(None)
     assert detector.seen[0].output == str(tmp_path / "work") and detector.seen[0].resume
     detector.seen[0].check()

@@ -1,4 +1,4 @@
-"""A whole evaluation of judges whose scores are known beforehand."""
+"""A whole evaluation of methods whose scores are known beforehand."""
 
 from __future__ import annotations
 
@@ -11,86 +11,32 @@ import pytest
 from FAAnomalyLib.anomaly.regions import find_regions
 from FAAnomalyLib.datasets.cohort import load_subject
 from FAAnomalyLib.errors import FAError
-from FAAnomalyLib.evaluation.cases import Case, EvaluationProtocol, EvaluationSubject
-from FAAnomalyLib.evaluation.experiment import evaluate
-from FAAnomalyLib.evaluation.methods.comparators import COMPARATORS
-from FAAnomalyLib.evaluation.metrics.froc import LEVELS
+from FAAnomalyLib.evaluation.cases import Case, EvaluationProtocol
+from FAAnomalyLib.evaluation.methods.harmonic_zmap import HARMONIC_ZMAP
+from FAAnomalyLib.evaluation.methods.template_zmap import TEMPLATE_ZMAP
+from FAAnomalyLib.evaluation.metrics.froc import Z_THRESHOLDS
+from FAAnomalyLib.evaluation.planting.lesion_simulator import LesionSimulator
 from FAAnomalyLib.evaluation.planting.lesions import sphere
-from FAAnomalyLib.evaluation.planting.shapes import Shape
-from FAAnomalyLib.evaluation.records import RecordStore
+from FAAnomalyLib.evaluation.planting.shapes import LesionShape
 from FAAnomalyLib.evaluation.rows import ALL_POSITIVE, FAANOMALY, ONE_SIDED, SENSITIVE, THESIS_RULE
-from FAAnomalyLib.evaluation.subject_study import Study
-from FAAnomalyLib.evaluation.tables.cells import cells, healthy_cells, markdown
-from FAAnomalyLib.evaluation.tables.outcome import FILES, outcome, text_of, write
-from FAAnomalyLib.io.volumes import save_volume
-from FAAnomalyLib.preprocessing import model_grid as grid
-from FAAnomalyLib.preprocessing.affine_registration import Alignment
-from FAAnomalyLib.preprocessing.template import on_grid
+from FAAnomalyLib.evaluation.tables.evaluation_report import FILES, evaluation_report, report_text, write_report
+from FAAnomalyLib.evaluation.tables.formats import markdown
+from FAAnomalyLib.evaluation.tables.summary import summarise, summarise_healthy
 from FAAnomalyLib.result import Result
 from FAAnomalyLib.runtime.progress import CancelToken
 from FAAnomalyLib.volume import Volume
 from support import synthetic_brain as sb
+from support.evaluation_bench import PROTOCOL, Knowing, of, run
 
-PROTOCOL = EvaluationProtocol(diameters=(16,), changes=(0.2, -0.2), places=1, seed=3)
-
-
-@pytest.fixture(scope="module")
-def template():
-    return on_grid(sb.template(), (40, 48, 40), 4.0)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def aligned():
-    """Registration is tested elsewhere; these brains lie in the template's world."""
-    patch = pytest.MonkeyPatch()
-    patch.setattr(grid, "register_affine", lambda fixed, moving, brain: Alignment(np.eye(4), 0.9, "affine"))
-    yield
-    patch.undo()
-
-
-@pytest.fixture(scope="module")
-def subjects(tmp_path_factory) -> list[EvaluationSubject]:
-    """Two volumes of person A and one of B."""
-    folder, found = tmp_path_factory.mktemp("data"), []
-    shape, affine = sb.grid((4.5, 4.5, 4.5))
-    for seed, (name, person) in enumerate((("a1", "A"), ("a2", "A"), ("b1", "B"))):
-        path = folder / f"{name}_FA.nii.gz"
-        save_volume(sb.brain(shape, affine, seed=seed), path)
-        found.append(EvaluationSubject(name, person, path))
-    return found
-
-
-class Knowing:
-    """Knows the healthy brain: reports exactly what differs from it."""
-
-    def __init__(self, subject: EvaluationSubject, calls: list | None = None) -> None:
-        self.identity = "knowing"
-        self.calls = calls if calls is not None else []
-        self.healthy, _ = load_subject(subject.path)
-
-    def predict(self, volume: Volume) -> np.ndarray:
-        return self.healthy.data
-
-    def judge(self, volume: Volume) -> Result:
-        self.calls.append(volume)
-        prediction = volume.with_data(self.predict(volume))
-        difference = volume.with_data(volume.data - prediction.data)
-        z = volume.with_data(10.0 * np.sign(volume.data - self.healthy.data))
-        return Result(
-            volume,
-            prediction,
-            difference,
-            z,
-            *find_regions(z, difference, 3.0),
-            {"threshold_z": 3.0, "network_evaluations": 7},
-        )
+COMPARATORS = TEMPLATE_ZMAP.name, HARMONIC_ZMAP.name
+pytestmark = pytest.mark.usefixtures("aligned")
 
 
 class Cautious(Knowing):
     """Knows as much and says nothing, but tells of a lower threshold."""
 
-    def judge(self, volume):
-        known = super().judge(volume)
+    def score(self, volume):
+        known = super().score(volume)
         empty = replace(known, segmentation=volume.with_data(np.zeros(volume.shape, np.uint8)), regions=[])
         return replace(
             empty,
@@ -113,15 +59,9 @@ class Repeating(Knowing):
 class Everything(Knowing):
     """Calls every voxel of the brain increased."""
 
-    def judge(self, volume):
+    def score(self, volume):
         z = volume.with_data(np.where(volume.data > 0, 10.0, 0.0).astype(np.float32))
         return Result(volume, volume, volume.with_data(0 * volume.data), z, *find_regions(z, z, 3.0))
-
-
-def run(folder, subjects, template, judge=Knowing, protocol=PROTOCOL, shapes=(), resume=False, **more):
-    return evaluate(
-        subjects, judge, lambda subject: template, protocol, list(shapes), RecordStore(folder, resume), **more
-    )
 
 
 @pytest.fixture(scope="module")
@@ -131,17 +71,13 @@ def perfect(tmp_path_factory, subjects, template):
     return rows, reports
 
 
-def of(rows: list[dict], method: str) -> list[dict]:
-    return [row for row in rows if row["method"] == method]
-
-
-def test_a_perfect_judge_scores_one(perfect):
+def test_a_perfect_method_scores_one(perfect):
     rows = of(perfect[0].planted, FAANOMALY)
     assert len(rows) == 3 * 2
     for row in rows:
         assert [row[k] for k in ("dice", "iou", "auprc", "dice_best", "found", "precision", "sensitivity")] == [1.0] * 7
         assert row["false_regions"] == row["found_untouched"] == row["leak"] == 0.0
-        assert row["free_response"] == [[1.0, 0.0]] * len(LEVELS), "z is 10, beyond every level"
+        assert row["free_response"] == [[1.0, 0.0]] * len(Z_THRESHOLDS), "z is 10, beyond every level"
         assert row["evaluations"] == 7 and row["seconds"] > 0
         assert row["effective_change"] == pytest.approx(row["change"], abs=0.05)
     healthy = of(perfect[0].healthy, FAANOMALY)
@@ -156,7 +92,7 @@ def test_beside_it_stand_the_comparators(perfect):
         p = row["prevalence"]
         assert row["precision"] == pytest.approx(p) and row["auprc"] == pytest.approx(p)
         assert row["dice"] == pytest.approx(2 * p / (1 + p)) and row["dice_best"] == pytest.approx(2 * p / (1 + p))
-    # The judge's difference is exactly the planted change, beyond change - 0.02 wherever it was not clipped.
+    # The method's difference is exactly the planted change, beyond change - 0.02 wherever it was not clipped.
     assert all(row["dice"] > 0.9 for row in of(rows.planted, THESIS_RULE))
     for name in COMPARATORS:
         assert all(len(row["threshold_z"]) == 2 for row in of(rows.healthy, name))
@@ -174,14 +110,14 @@ def test_the_same_map_is_scored_at_its_sensitive_threshold_as_well(tmp_path, sub
         (healthy,) = of(rows.healthy, method)
         assert healthy["regions"] == 0
     assert healthy["threshold_z"] == [5.0, 6.0]
-    # Each sign alone where it was planted; the decrease is not beyond the 20 that this judge asks for.
+    # Each sign alone where it was planted; the decrease is not beyond the 20 that this method asks for.
     for sign, score in (("increased", 1.0), ("decreased", 0.0)):
         (row,) = of(rows.planted, ONE_SIDED[sign])
         assert (row["found"], row["dice"], row["false_regions"], row["threshold_z"]) == (score, score, 0, [4.0, 20.0])
         assert (row["change"] > 0) == (sign == "increased") and row["found_untouched"] == 0.0
-        assert row["free_response"] == [[1.0, 0.0]] * len(LEVELS)
+        assert row["free_response"] == [[1.0, 0.0]] * len(Z_THRESHOLDS)
         assert [one["regions"] for one in of(rows.healthy, ONE_SIDED[sign])] == [0]
-    shown = markdown(cells(rows.planted), healthy_cells(rows.healthy))
+    shown = markdown(summarise(rows.planted), summarise_healthy(rows.healthy))
     assert all(shown.count(f"| {method} |") == 2 for method in ONE_SIDED.values())
     again = run(tmp_path, subjects[:1], template, Cautious, resume=True)
     assert again.healthy == rows.healthy and again.planted == rows.planted
@@ -201,15 +137,15 @@ def test_progress_runs_forward(perfect):
     assert fractions == sorted(fractions) and fractions[-1] == 1.0
 
 
-def test_a_judge_that_repeats_its_input_leaks_one(tmp_path, subjects, template):
+def test_a_method_that_repeats_its_input_leaks_one(tmp_path, subjects, template):
     rows = run(tmp_path, subjects[:1], template, Repeating)
     assert [row["leak"] for row in of(rows.planted, FAANOMALY)] == [pytest.approx(1.0, abs=1e-5)] * 2
 
 
-def test_a_judge_that_calls_everything_anomalous_has_the_prevalence_for_precision(tmp_path, subjects, template):
+def test_a_method_that_calls_everything_anomalous_has_the_prevalence_for_precision(tmp_path, subjects, template):
     rows = run(tmp_path, subjects[:1], template, Everything)
-    brain = np.count_nonzero(load_subject(subjects[0].path)[0].data)
-    white = Study(subjects[0], template, 3, []).known.white
+    brain = np.count_nonzero(load_subject(subjects[0])[0].data)
+    white = LesionSimulator(subjects[0], template, 3).reference.white_matter
     (healthy,) = of(rows.healthy, FAANOMALY)
     for row in of(rows.planted, FAANOMALY):
         assert row["auprc"] == pytest.approx(row["prevalence"])
@@ -224,7 +160,7 @@ def test_a_judge_that_calls_everything_anomalous_has_the_prevalence_for_precisio
 
 def test_places_are_reproducible_and_the_same_for_all_changes(subjects, template):
     def truth(seed=3, place=0, change=0.2, subject=subjects[0]):
-        return Study(subject, template, seed, []).anomaly(Case("sphere", 16, place, "", change)).truth
+        return LesionSimulator(subject, template, seed).plant(Case("sphere", 16, place, "", change)).truth
 
     first = truth()
     assert (truth() == first).all() and (truth(change=-0.3) == first).all()
@@ -233,12 +169,12 @@ def test_places_are_reproducible_and_the_same_for_all_changes(subjects, template
 
 
 def test_the_truth_is_white_matter_of_a_whole_sphere(subjects, template):
-    study = Study(subjects[0], template, 3, [])
-    anomaly = study.anomaly(Case("sphere", 16, 0, "", 0.2))
-    assert not (anomaly.truth & ~study.known.white).any()
-    changed = anomaly.volume.data != study.known.volume.data
-    assert not (changed & ~anomaly.truth).any()
-    millilitres = study.known.millilitres(anomaly.truth)
+    simulator = LesionSimulator(subjects[0], template, 3)
+    planted = simulator.plant(Case("sphere", 16, 0, "", 0.2))
+    assert not (planted.truth & ~simulator.reference.white_matter).any()
+    changed = planted.volume.data != simulator.reference.volume.data
+    assert not (changed & ~planted.truth).any()
+    millilitres = simulator.reference.millilitres(planted.truth)
     assert 0.5 * 4.19 * 0.8 < millilitres < 4.19 * 1.2
 
 
@@ -247,7 +183,7 @@ def ball(name, centre, diameter):
         np.zeros((90, 110, 90), np.float32),
         np.array([[-2.0, 0, 0, 90], [0, 2, 0, -130], [0, 0, 2, -70], [0, 0, 0, 1.0]]),
     )
-    return Shape(name, grid.with_data(sphere(grid, centre, diameter).astype(np.uint8)), 4.0)
+    return LesionShape(name, grid.with_data(sphere(grid, centre, diameter).astype(np.uint8)), 4.0)
 
 
 def test_lesion_shapes_are_planted_and_those_outside_white_matter_left_out(tmp_path, subjects, template):
@@ -260,7 +196,7 @@ def test_lesion_shapes_are_planted_and_those_outside_white_matter_left_out(tmp_p
 
 
 class Stopping(Knowing):
-    """Cancels the run at its fifth judgement."""
+    """Cancels the run at its fifth volume."""
 
     token: CancelToken
     analysed: list
@@ -268,10 +204,10 @@ class Stopping(Knowing):
     def __init__(self, subject):
         super().__init__(subject, Stopping.analysed)
 
-    def judge(self, volume):
+    def score(self, volume):
         if len(self.analysed) == 4:
             self.token.cancel()
-        return super().judge(volume)
+        return super().score(volume)
 
 
 def test_a_cancelled_run_goes_on_where_it_stopped(tmp_path, subjects, template, perfect):
@@ -282,7 +218,7 @@ def test_a_cancelled_run_goes_on_where_it_stopped(tmp_path, subjects, template, 
     before = len(Stopping.analysed)
     Stopping.token = CancelToken()
     rows = run(tmp_path, subjects, template, Stopping, resume=True)
-    assert before < 9 and len(Stopping.analysed) == 9, "three untouched and six planted brains, each judged once"
+    assert before < 9 and len(Stopping.analysed) == 9, "three untouched and six planted brains, each scored once"
 
     def timeless(rows):
         return [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
@@ -299,7 +235,7 @@ def test_a_cancelled_run_goes_on_where_it_stopped(tmp_path, subjects, template, 
 
 
 class Another(Knowing):
-    """Judges alike under another name."""
+    """Scores alike under another name."""
 
     def __init__(self, subject):
         super().__init__(subject)
@@ -307,8 +243,8 @@ class Another(Knowing):
 
 
 def test_what_earlier_runs_planted_in_the_same_subjects_stands_in_the_table(tmp_path, subjects, template):
-    def cases(subjects, changes, resume=True, judge=Knowing):
-        rows = run(tmp_path, subjects, template, judge, EvaluationProtocol((16,), changes, 1, 3), resume=resume)
+    def cases(subjects, changes, resume=True, method=Knowing):
+        rows = run(tmp_path, subjects, template, method, EvaluationProtocol((16,), changes, 1, 3), resume=resume)
         told = {
             method: [(row["subject"], row["change"]) for row in of(rows.planted, method)]
             for method in (FAANOMALY, *COMPARATORS, ALL_POSITIVE)
@@ -319,15 +255,15 @@ def test_what_earlier_runs_planted_in_the_same_subjects_stands_in_the_table(tmp_
     one = subjects[:1]
     assert cases(one, (0.2,), resume=False) == [("a1", 0.2)]
     assert cases(one, (-0.2, 0.1)) == [("a1", -0.2), ("a1", 0.1), ("a1", 0.2)]
-    # With another person the comparators have other thresholds: what was judged with the old ones is left out.
+    # With another person the comparators have other thresholds: what was scored with the old ones is left out.
     assert cases(subjects[::2], (0.1,)) == [("a1", 0.1), ("b1", 0.1)]
-    # Another judge has planted nothing yet; without --resume nobody has.
-    assert cases(one, (0.1,), judge=Another) == [("a1", 0.1)]
+    # Another method has planted nothing yet; without --resume nobody has.
+    assert cases(one, (0.1,), method=Another) == [("a1", 0.1)]
     assert cases(one, (0.1,), resume=False) == [("a1", 0.1)]
 
 
 class Failing(Knowing):
-    def judge(self, volume):
+    def score(self, volume):
         raise FAError("bad-input", "The volume could not be aligned", "it is none", "Choose another")
 
 
@@ -338,14 +274,14 @@ def test_an_error_names_the_subject_in_one_line(tmp_path, subjects, template):
 
 
 def test_the_files_tell_everything_in_strict_json(tmp_path, perfect):
-    found = outcome(perfect[0], PROTOCOL, {"model_sha256": {}}, ["a warning"])
-    write(found, tmp_path)
+    report = evaluation_report(perfect[0], PROTOCOL, {"model_sha256": {}}, ["a warning"])
+    write_report(report, tmp_path)
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(FILES)
     stored = json.loads((tmp_path / "evaluation.json").read_text(), parse_constant=pytest.fail)
     both = next(c for c in stored["planted"] if c["method"] == FAANOMALY and c["signs"] == "both")
     assert both["dice"] == {"mean": 1.0, "low": 1.0, "high": 1.0, "people": 2, "cases": 6}
     text = (tmp_path / "table.md").read_text()
-    assert text == text_of(found) and "a warning" in text and "2 people, 3 volumes, 6 planted anomalies" in text
+    assert text == report_text(report) and "a warning" in text and "2 people, 3 volumes, 6 planted anomalies" in text
     assert "| FAAnomaly | sphere 16 (20 mm) | ±0.2 | 1.00 [1.00, 1.00] |" in text
     assert text.count("| FAAnomaly | sphere") == 3 and text.count("| all positive | sphere") == 1
     widths = {line.count("|") for line in (tmp_path / "table.csv").read_text().splitlines()}

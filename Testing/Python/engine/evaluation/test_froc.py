@@ -1,4 +1,4 @@
-"""Free response: what other thresholds would find, and what they would cost."""
+"""FROC: sensitivity and false positives at other thresholds."""
 
 from __future__ import annotations
 
@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from FAAnomalyLib.anomaly.regions import find_regions
-from FAAnomalyLib.evaluation.metrics.froc import FALSE_REGIONS, LEVELS, curve, found_at_price, free_response
+from FAAnomalyLib.evaluation.metrics.froc import (
+    FALSE_POSITIVES,
+    Z_THRESHOLDS,
+    froc_curve,
+    froc_points,
+    sensitivity_at_false_positives,
+)
 from FAAnomalyLib.result import Result
 from FAAnomalyLib.volume import Volume
 
@@ -28,71 +34,77 @@ def analysed(z: np.ndarray) -> Result:
     return Result(z, z, z, z, *find_regions(z, z, 100.0))
 
 
-def test_each_level_is_a_threshold_of_its_own():
+def test_each_point_is_a_threshold_of_its_own():
     z = 3.9 * TRUTH - 3.1 * box(14, 18) + 2.6 * box(24, 29)
-    points = free_response(analysed(z), TRUTH, "increased")
-    assert len(points) == len(LEVELS)
-    for level, (found, false) in zip(LEVELS, points, strict=True):
+    points = froc_points(analysed(z), TRUTH, "increased")
+    assert len(points) == len(Z_THRESHOLDS)
+    for level, (found, false) in zip(Z_THRESHOLDS, points, strict=True):
         assert found == (level < 3.9), level
         assert false == (level < 3.1) + (level < 2.6), level
 
 
 def test_the_other_sign_is_never_found():
-    points = free_response(analysed(-5.0 * TRUTH), TRUTH, "increased")
+    points = froc_points(analysed(-5.0 * TRUTH), TRUTH, "increased")
     assert all(found == 0 for found, _ in points)
-    assert [false for _, false in points] == [float(level < 5.0) for level in LEVELS]
+    assert [false for _, false in points] == [float(level < 5.0) for level in Z_THRESHOLDS]
 
 
-def test_for_one_sign_alone_the_other_ones_regions_are_no_price():
+def test_regions_of_a_sign_that_is_not_reported_are_no_false_positives():
     z = -3.9 * TRUTH + 3.1 * box(14, 18) - 2.6 * box(24, 29)
-    both, one_sided = (free_response(analysed(z), TRUTH, "decreased", signs) for signs in ("both", "decreased"))
-    assert [found for found, _ in one_sided] == [found for found, _ in both] == [float(level < 3.9) for level in LEVELS]
-    for level, (_, price), (_, lower) in zip(LEVELS, both, one_sided, strict=True):
-        assert price == (level < 3.1) + (level < 2.6) and lower == (level < 2.6), level
+    both, one_sided = (froc_points(analysed(z), TRUTH, "decreased", signs) for signs in ("both", "decreased"))
+    assert (
+        [found for found, _ in one_sided]
+        == [found for found, _ in both]
+        == [float(level < 3.9) for level in Z_THRESHOLDS]
+    )
+    for level, (_, false), (_, fewer) in zip(Z_THRESHOLDS, both, one_sided, strict=True):
+        assert false == (level < 3.1) + (level < 2.6) and fewer == (level < 2.6), level
 
 
 def test_the_curve_is_a_mean_over_people_not_over_maps():
-    always, never = [[1.0, 0.0]] * len(LEVELS), [[0.0, 3.0]] * len(LEVELS)
+    always, never = [[1.0, 0.0]] * len(Z_THRESHOLDS), [[0.0, 3.0]] * len(Z_THRESHOLDS)
     rows = [{"person": "A", "free_response": always}] * 3 + [{"person": "B", "free_response": never}]
-    points = curve([*rows, {"person": "C"}, {"person": "D", "free_response": None}])
-    assert [point["z"] for point in points] == list(LEVELS)
+    points = froc_curve([*rows, {"person": "C"}, {"person": "D", "free_response": None}])
+    assert [point["z"] for point in points] == list(Z_THRESHOLDS)
     assert all(point["found"]["mean"] == 0.5 and point["false_regions"]["mean"] == 1.5 for point in points)
-    assert curve([{"person": "C"}]) == []
+    assert froc_curve([{"person": "C"}]) == []
 
 
 def falling(*points: tuple[float, float]) -> list[list[float]]:
-    """These ``(found, false regions)`` at the first levels, then the last of them."""
-    return [*map(list, points), *[list(points[-1])] * (len(LEVELS) - len(points))]
+    """These ``(found, false regions)`` at the first thresholds, then the last of them."""
+    return [*map(list, points), *[list(points[-1])] * (len(Z_THRESHOLDS) - len(points))]
 
 
-def at_price(rows: list[dict]) -> dict | None:
-    return found_at_price(rows, curve(rows))
+def operating_point(rows: list[dict]) -> dict | None:
+    return sensitivity_at_false_positives(rows, froc_curve(rows))
 
 
-def test_the_price_is_read_off_on_the_line_between_two_levels():
+def test_the_operating_point_lies_on_the_line_between_two_thresholds():
     rows = [
         {"person": "A", "free_response": falling((1.0, 9.0), (0.8, 3.0), (0.2, 0.0))},
         {"person": "B", "free_response": falling((1.0, 5.0), (1.0, 2.0), (0.0, 0.5))},
         {"person": "C"},
     ]
-    found = at_price(rows)
+    sensitivity = operating_point(rows)
     # Means: 2.5 false regions and 0.9 found, then 0.25 and 0.1; one lies a third of the way up.
-    assert FALSE_REGIONS == 1.0 and found["mean"] == pytest.approx(0.1 + 0.8 / 3)
-    assert found["z"] == pytest.approx(LEVELS[2] + (LEVELS[1] - LEVELS[2]) / 3)
-    assert found["people"] == 2 and found["low"] <= found["mean"] <= found["high"]
+    assert FALSE_POSITIVES == 1.0 and sensitivity["mean"] == pytest.approx(0.1 + 0.8 / 3)
+    assert sensitivity["z"] == pytest.approx(Z_THRESHOLDS[2] + (Z_THRESHOLDS[1] - Z_THRESHOLDS[2]) / 3)
+    assert sensitivity["people"] == 2 and sensitivity["low"] <= sensitivity["mean"] <= sensitivity["high"]
 
 
-def test_a_level_at_the_price_is_taken_as_it_is():
-    rows = [{"person": "A", "free_response": falling((0.9, 7.0), (0.8, FALSE_REGIONS), (0.5, 0.2))}]
-    assert at_price(rows)["mean"] == 0.8 and at_price(rows)["z"] == LEVELS[1]
-    cheap = [{"person": "A", "free_response": falling((0.7, 0.5), (0.4, 0.0))}]
-    assert at_price(cheap)["mean"] == 0.7 and at_price(cheap)["z"] == LEVELS[0]
+def test_a_threshold_at_the_operating_point_is_taken_as_it_is():
+    rows = [{"person": "A", "free_response": falling((0.9, 7.0), (0.8, FALSE_POSITIVES), (0.5, 0.2))}]
+    assert operating_point(rows)["mean"] == 0.8 and operating_point(rows)["z"] == Z_THRESHOLDS[1]
+    below = [{"person": "A", "free_response": falling((0.7, 0.5), (0.4, 0.0))}]
+    assert operating_point(below)["mean"] == 0.7 and operating_point(below)["z"] == Z_THRESHOLDS[0]
 
 
-def test_there_may_be_no_such_price():
-    assert at_price([{"person": "A", "free_response": falling((0.9, 7.0))}]) is None and at_price([]) is None
+def test_there_may_be_no_operating_point():
+    assert (
+        operating_point([{"person": "A", "free_response": falling((0.9, 7.0))}]) is None and operating_point([]) is None
+    )
 
 
 @pytest.mark.parametrize("sign", ["increased", "decreased"])
 def test_nothing_to_see_is_nothing_found(sign):
-    assert free_response(analysed(np.zeros(SHAPE)), TRUTH, sign) == [[0.0, 0.0]] * len(LEVELS)
+    assert froc_points(analysed(np.zeros(SHAPE)), TRUTH, sign) == [[0.0, 0.0]] * len(Z_THRESHOLDS)

@@ -1,11 +1,11 @@
-"""Found or not, and what else was reported: regions against the truth."""
+"""Lesion-wise detection and false-positive regions."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from FAAnomalyLib.anomaly.regions import find_regions
-from FAAnomalyLib.evaluation.metrics.regionwise import found_and_false, parts_beside
+from FAAnomalyLib.evaluation.metrics.regionwise import detected_and_false_positives, false_positive_components
 from FAAnomalyLib.result import Result
 from FAAnomalyLib.volume import Volume
 
@@ -29,26 +29,26 @@ LOW, HIGH = box(2, 7), box(14, 20)
 
 
 def test_a_region_of_the_right_sign_in_the_truth_is_a_hit():
-    assert found_and_false(analysed(5.0 * LOW), LOW, "increased") == (True, 0)
-    assert found_and_false(analysed(-5.0 * LOW), LOW, "decreased") == (True, 0)
+    assert detected_and_false_positives(analysed(5.0 * LOW), LOW, "increased") == (True, 0)
+    assert detected_and_false_positives(analysed(-5.0 * LOW), LOW, "decreased") == (True, 0)
 
 
 def test_one_voxel_in_common_is_enough():
-    assert found_and_false(analysed(5.0 * box(6, 12)), LOW, "increased") == (True, 0)
-    assert found_and_false(analysed(5.0 * box(7, 12)), LOW, "increased") == (False, 1)
+    assert detected_and_false_positives(analysed(5.0 * box(6, 12)), LOW, "increased") == (True, 0)
+    assert detected_and_false_positives(analysed(5.0 * box(7, 12)), LOW, "increased") == (False, 1)
 
 
 def test_the_other_sign_is_false_wherever_it_lies():
-    assert found_and_false(analysed(-5.0 * LOW), LOW, "increased") == (False, 1)
-    assert found_and_false(analysed(5.0 * LOW - 5.0 * HIGH), LOW, "increased") == (True, 1)
+    assert detected_and_false_positives(analysed(-5.0 * LOW), LOW, "increased") == (False, 1)
+    assert detected_and_false_positives(analysed(5.0 * LOW - 5.0 * HIGH), LOW, "increased") == (True, 1)
 
 
 def test_nothing_reported_is_nothing_found():
-    assert found_and_false(analysed(np.zeros(SHAPE)), LOW, "increased") == (False, 0)
+    assert detected_and_false_positives(analysed(np.zeros(SHAPE)), LOW, "increased") == (False, 0)
 
 
 def test_two_regions_in_one_truth_are_two_hits():
-    assert found_and_false(analysed(5.0 * LOW + 5.0 * HIGH), LOW | HIGH, "increased") == (True, 0)
+    assert detected_and_false_positives(analysed(5.0 * LOW + 5.0 * HIGH), LOW | HIGH, "increased") == (True, 0)
 
 
 def test_a_part_cut_off_from_its_region_still_belongs_to_it():
@@ -60,12 +60,12 @@ def test_a_part_cut_off_from_its_region_still_belongs_to_it():
     truth = np.zeros(SHAPE, bool)
     truth[3:6, 3:6, 15:18] = True
     assert len(result.regions) == 1
-    assert found_and_false(result, truth, "increased") == (True, 0)
+    assert detected_and_false_positives(result, truth, "increased") == (True, 0)
 
 
-def test_parts_beside_the_truth_are_counted_without_specks():
+def test_false_positive_components_are_counted_without_specks():
     predicted = LOW | HIGH
     predicted[10, 10, 10] = True
-    assert parts_beside(predicted, LOW, 0.008) == 1
-    assert parts_beside(predicted, np.zeros(SHAPE, bool), 0.008) == 2
-    assert parts_beside(predicted, LOW, 0.2) == 2
+    assert false_positive_components(predicted, LOW, 0.008) == 1
+    assert false_positive_components(predicted, np.zeros(SHAPE, bool), 0.008) == 2
+    assert false_positive_components(predicted, LOW, 0.2) == 2

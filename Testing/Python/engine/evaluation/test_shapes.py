@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from FAAnomalyLib.errors import FAError
-from FAAnomalyLib.evaluation.planting.lesions import scale, sphere
-from FAAnomalyLib.evaluation.planting.shapes import Shape, brought, find_shapes
+from FAAnomalyLib.evaluation.planting.lesions import plant_relative, sphere
+from FAAnomalyLib.evaluation.planting.shapes import LesionShape, find_shapes, resample_to_subject
 from FAAnomalyLib.io.volumes import save_volume
 from FAAnomalyLib.volume import Volume
 from support import synthetic_brain as sb
@@ -21,11 +21,11 @@ POSE = sb.head((1.1, 0.95, 1.05), (6.0, -9.0, 5.0), x=12.0, z=-8.0)
 
 
 @pytest.fixture(scope="module")
-def ball() -> Shape:
+def ball() -> LesionShape:
     """A ball of 9 mm radius about a place in the right hemisphere, with a nose towards the front."""
     grid = Volume(np.zeros((157, 189, 136), np.float32), MNI)
     mask = sphere(grid, tuple(TEMPLATE_PLACE), 18.0) | sphere(grid, tuple(TEMPLATE_PLACE + [0, 14.0, 0]), 6.0)
-    return Shape("ball", grid.with_data(mask.astype(np.uint8)), float(mask.sum()) / 1000)
+    return LesionShape("ball", grid.with_data(mask.astype(np.uint8)), float(mask.sum()) / 1000)
 
 
 def world(volume: Volume, where: np.ndarray) -> np.ndarray:
@@ -44,7 +44,7 @@ def world(volume: Volume, where: np.ndarray) -> np.ndarray:
 def test_a_shape_lands_at_its_place_in_the_subject(ball, spacing, turn, codes):
     shape, affine = sb.grid(spacing, POSE, x=turn, z=turn / 2)
     subject = sb.stored_as(Volume(np.zeros(shape, np.float32), affine), codes)
-    found = brought(ball, subject, POSE)
+    found = resample_to_subject(ball, subject, POSE)
     millilitres = found.sum() * abs(np.linalg.det(subject.affine[:3, :3])) / 1000
     assert millilitres == pytest.approx(ball.volume_ml * np.linalg.det(POSE[:3, :3]), rel=0.06)
     centre = POSE[:3, :3] @ world(ball.mask, ball.mask.data > 0).mean(axis=0) + POSE[:3, 3]
@@ -58,16 +58,16 @@ def test_a_shape_lands_at_its_place_in_the_subject(ball, spacing, turn, codes):
 
 def test_what_lies_beyond_the_field_of_view_is_not_there(ball):
     subject = Volume(np.zeros((20, 20, 20), np.float32), np.diag([2.0, 2.0, 2.0, 1.0]))
-    assert not brought(ball, Volume(subject.data, subject.affine), sb.head((1, 1, 1), (500.0, 0, 0))).any()
+    assert not resample_to_subject(ball, Volume(subject.data, subject.affine), sb.head((1, 1, 1), (500.0, 0, 0))).any()
 
 
 def test_fa_is_lowered_by_a_share_of_itself():
     volume = Volume(np.full((4, 4, 4), 0.5, np.float32), np.eye(4))
     where = np.zeros((4, 4, 4), bool)
     where[1] = True
-    changed = scale(volume, where, -0.4)
+    changed = plant_relative(volume, where, -0.4)
     np.testing.assert_allclose(changed.data[1], 0.3, rtol=1e-6)
-    assert (changed.data[~where] == 0.5).all() and (scale(volume, where, 1.5).data[1] == 1.0).all()
+    assert (changed.data[~where] == 0.5).all() and (plant_relative(volume, where, 1.5).data[1] == 1.0).all()
 
 
 def save_cube(path, edge):

@@ -27,7 +27,7 @@ def test_operations_and_seconds_of_the_network(speed):
     network = ConditionalUNet((16, 32), (1, 1)).eval()
     given = torch.zeros(1, 1, 16, 16, 16), torch.zeros(1), torch.zeros(1, CONDITION_CHANNELS, 16, 16, 16)
     plain = ConditionalUNet.forward
-    with torch.inference_mode(), speed.Watch(CPU) as watch:
+    with torch.inference_mode(), speed.NetworkWatch(CPU) as watch:
         watch.counting = True
         network(*given)
         watch.counting = False
@@ -51,7 +51,7 @@ def test_operations_and_seconds_of_the_network(speed):
 
 
 def test_the_dominant_convolution_is_that_of_all_windows_together(speed):
-    watch = speed.Watch(CPU)
+    watch = speed.NetworkWatch(CPU)
     watch.shares.update({(8, 8, (1, 8, 4, 4, 4)): 50, (8, 8, (1, 8, 6, 6, 6)): 60, (16, 16, (1, 16, 2, 2, 2)): 80})
     assert watch.dominant() == (8, 8, (1, 8, 6, 6, 6), 110)
 
@@ -62,12 +62,12 @@ def test_a_convolution_has_a_rate(speed, monkeypatch):
 
 
 def test_the_ratio_takes_the_thesis_at_its_fastest(speed):
-    found = {
+    measured = {
         "cold": {"seconds": 36.0, "peak_memory_mb": 900},
         "warm": {"share_of_peak": 0.6, "peak_memory_mb": 1200},
         "box": {"seconds": 0.5},
         "thesis": {"float32": {"brain_hours": 400.0}, "bfloat16": {"brain_hours": 200.0}},
     }
-    numbers = speed.figures(found)
+    numbers = speed.figures(measured)
     assert set(numbers) == set(speed.ASKED)
     assert numbers["ratio to the thesis"] == pytest.approx(200 * 3600 / 36) and numbers["peak memory, GB"] == 1.2

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from FAAnomalyLib.evaluation.metrics.bootstrap import mean_over_people
-from FAAnomalyLib.evaluation.metrics.healthy import QUANTILES, z_on_healthy
+from FAAnomalyLib.evaluation.metrics.healthy import QUANTILES, STANDARD_NORMAL, healthy_z_statistics
 from FAAnomalyLib.evaluation.metrics.voxelwise import average_precision, best_dice, leakage, overlap
 
 
@@ -39,6 +39,30 @@ def test_average_precision_is_the_sum_over_ranks():
         expected += (step - recall) * truth[chosen].mean()
         recall = step
     assert average_precision(scores, truth) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("values", [7, 1000000])
+def test_ranking_agrees_with_scikit_learn(values):
+    metrics = pytest.importorskip("sklearn.metrics")
+    rng = np.random.default_rng(2)
+    truth = rng.random(2000) < 0.05
+    scores = np.round(rng.normal(size=2000) + truth, 6) if values > 7 else rng.integers(0, values, 2000).astype(float)
+    assert average_precision(scores, truth) == pytest.approx(metrics.average_precision_score(truth, scores), abs=1e-12)
+    precision, recall, _ = metrics.precision_recall_curve(truth, scores)
+    dice = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
+    assert best_dice(scores, truth) == pytest.approx(dice.max(), abs=1e-12)
+
+
+def test_overlap_of_one_sign_agrees_with_scikit_learn():
+    metrics = pytest.importorskip("sklearn.metrics")
+    rng = np.random.default_rng(3)
+    truth, predicted = rng.random(500) < 0.2, rng.random(500) < 0.3
+    assert overlap(predicted.astype(np.uint8), 1, truth) == {
+        "dice": pytest.approx(metrics.f1_score(truth, predicted)),
+        "iou": pytest.approx(metrics.jaccard_score(truth, predicted)),
+        "sensitivity": pytest.approx(metrics.recall_score(truth, predicted)),
+        "precision": pytest.approx(metrics.precision_score(truth, predicted)),
+    }
 
 
 def test_the_best_dice_is_the_largest_of_all_thresholds():
@@ -94,15 +118,20 @@ def test_leakage_is_the_prediction_that_follows_the_change():
 def test_z_of_the_healthy_leaves_out_what_was_not_judged():
     z = np.array([0.0, 1.0, -2.5, 3.5, 9.0, 1.0])
     white = booleans(1, 1, 1, 1, 0, 1)
-    found = z_on_healthy(z, white)
+    found = healthy_z_statistics(z, white)
     assert found["z_mean"] == pytest.approx(0.75) and found["z_sd"] == pytest.approx(np.std([1, -2.5, 3.5, 1]))
     assert (found["z_beyond_2"], found["z_beyond_3"], found["z_above_3"], found["z_below_3"]) == (0.5, 0.25, 0.25, 0.0)
     assert (found["z_highest"], found["z_lowest"], found["judged_share"]) == (3.5, -2.5, 0.8)
     assert len(found["z_quantiles"]) == len(QUANTILES)
 
 
+def test_what_a_standard_normal_would_give():
+    assert STANDARD_NORMAL["z_beyond_2"] == pytest.approx(0.0455, abs=1e-5)
+    assert STANDARD_NORMAL["z_beyond_3"] == pytest.approx(0.0027, abs=1e-6)
+
+
 def test_z_of_the_healthy_where_nothing_was_judged():
-    found = z_on_healthy(np.zeros(4), np.ones(4, bool))
+    found = healthy_z_statistics(np.zeros(4), np.ones(4, bool))
     assert found["z_sd"] is None and found["judged_share"] == 0.0
 
 
@@ -120,6 +149,22 @@ def test_the_interval_is_that_of_the_mean_over_people():
     assert found["low"] == pytest.approx(found["mean"] - half, abs=0.08)
     assert found["high"] == pytest.approx(found["mean"] + half, abs=0.08)
     assert mean_over_people(values) == found
+
+
+def test_where_all_people_agree_the_interval_is_their_value():
+    for value in (0.0, 1.0, 0.1):
+        found = mean_over_people([(person, value) for person in "ABC"])
+        assert found["low"] == found["mean"] == found["high"] == pytest.approx(value)
+    nearly = mean_over_people([("A", 0.1), ("B", 0.1), ("C", 0.1 + 1e-16)])
+    assert nearly["low"] == nearly["high"] == pytest.approx(0.1)
+
+
+def test_the_interval_of_a_skewed_sample_reaches_farther_into_its_tail():
+    values = np.random.default_rng(0).exponential(size=12)
+    found = mean_over_people([(str(number), value) for number, value in enumerate(values)])
+    drawn = values[np.random.default_rng(1).integers(12, size=(20000, 12))].mean(axis=1)
+    low, high = np.quantile(drawn, (0.025, 0.975))
+    assert found["low"] > low and found["high"] > high
 
 
 def test_one_person_has_no_interval_and_nobody_no_mean():

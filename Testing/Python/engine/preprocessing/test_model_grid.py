@@ -13,8 +13,8 @@ from FAAnomalyLib.geometry.bounding_box import bounding_box
 from FAAnomalyLib.geometry.orientation import LPS_TO_RAS
 from FAAnomalyLib.io.volumes import to_itk
 from FAAnomalyLib.preprocessing.affine_registration import Alignment
-from FAAnomalyLib.preprocessing.model_grid import ModelGrid, find_brain_mask, symmetric_grid
-from FAAnomalyLib.preprocessing.template import on_grid
+from FAAnomalyLib.preprocessing.model_grid import ModelGrid, find_brain_mask
+from FAAnomalyLib.preprocessing.template import on_grid, symmetric_grid
 from FAAnomalyLib.volume import Volume
 from support import synthetic_brain as sb
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from FAAnomalyLib.cli import application as cli
-from FAAnomalyLib.evaluation.planting.truth import anatomy
+from FAAnomalyLib.evaluation.planting.truth import healthy_reference
 from FAAnomalyLib.io.volumes import load_volume
 from FAAnomalyLib.pipeline.loaded_model import open_model
 from FAAnomalyLib.preprocessing.model_grid import prepare
@@ -70,7 +70,7 @@ def test_what_was_planted_is_the_truth_and_nothing_else_differs(planted):
 
 def test_the_truth_is_white_matter_of_the_brain_that_was_drawn(planted, model):
     """Not of the template that it began as."""
-    white = anatomy(prepare(read(planted, "healthy"), open_model(model, "cpu").template)).white
+    white = healthy_reference(prepare(read(planted, "healthy"), open_model(model, "cpu").template)).white_matter
     truth = read(planted, "truth").data > 0.5
     assert truth.sum() >= 10 and not (truth & ~white).any()
 

@@ -15,7 +15,7 @@ from FAAnomalyLib.anomaly.regions import find_regions, restrict_to_signs
 from FAAnomalyLib.anomaly.residual_maps import REFERENCE_KEYS, REGION_KEYS, SCREENING_KEYS
 from FAAnomalyLib.anomaly.screening import subject_scale_of
 from FAAnomalyLib.cli import application as cli
-from FAAnomalyLib.datasets.cohort import mask_of
+from FAAnomalyLib.datasets.cohort import CohortSubject, mask_of
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.models.manifest import calibrated_on, read_manifest, sha256_of
 from FAAnomalyLib.pipeline.detector import Detector
@@ -329,7 +329,7 @@ def test_a_model_with_a_calibration_of_another_version_can_be_calibrated(site):
 def test_a_detection_goes_on_with_the_passes_of_a_calibration(site):
     """And so does ``evaluate --work`` with untouched brains."""
     work, path = site / "work3", site / "data" / "a_FA.nii.gz"
-    screen_cohort([("A", path)], {"A": site / "fold"}, work, "cpu", lambda text: None)
+    screen_cohort([CohortSubject.from_file(path, "A")], {"A": site / "fold"}, work, "cpu", lambda text: None)
     passes = {file: file.stat().st_mtime_ns for file in (work / ".passes").glob("*/*.npy")}
     request = DetectRequest(
         str(path), str(work), str(site / "fold"), device="cpu", resume=True, brain_mask=str(mask_of(path))

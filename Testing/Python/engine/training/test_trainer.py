@@ -63,7 +63,7 @@ def undisturbed(tmp_path_factory):
     one.train(save_every=2)
     torch.set_num_threads(threads)
     after = tiny_training.states(one)
-    assert one.step == 5 and all(not torch.equal(before[name], after[name]) for name in before)
+    assert one.state.step == 5 and all(not torch.equal(before[name], after[name]) for name in before)
     return one
 
 
@@ -81,10 +81,10 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path, undisturbed):
     (folder / "log.csv").write_text("step,squared_error,seconds_per_step,held_out_rmse_fa\n3,9.9,1,\n")
     one = tiny_training.trainer(folder)
     one.resume()
-    assert one.step == 2
+    assert one.state.step == 2
     one.train(save_every=2)
     assert_same(one, undisturbed)
-    assert log_of(folder) == log_of(undisturbed.folder) and len(log_of(folder)) == 2
+    assert log_of(folder) == log_of(undisturbed.run.folder) and len(log_of(folder)) == 2
 
 
 @pytest.mark.parametrize("recipe", [tiny_training.TINY, tiny_training.TINY_THESIS], ids=["inpainter", "thesis"])
@@ -93,39 +93,41 @@ def test_every_step_can_be_the_one_to_resume_at(tmp_path, undisturbed, recipe):
     recipe, folder = replace(recipe, steps=2) if thesis else recipe, tmp_path / "run"
     known = on_grid(tiny_training.template(), tuple(recipe.grid["shape"]), recipe.grid["spacing_mm"])
     while True:
-        one = tiny_training.trainer(folder, recipe, template=known)
+        one = tiny_training.trainer(folder, recipe, known=known)
         one.resume()
-        if one.step == recipe.steps:
+        if one.state.step == recipe.steps:
             break
-        error, one.running = one._one_step(), 0.5
+        error, one.state.running = one._one_step(), 0.5
         assert error > 0.0
-        one.step += 1
+        one.state.step += 1
         one.save()
-    assert one.running == 0.5
+    assert one.state.running == 0.5
     if not thesis:
         assert_same(one, undisturbed)
         return
-    whole = tiny_training.trainer(tmp_path / "whole", recipe, template=known)
+    whole = tiny_training.trainer(tmp_path / "whole", recipe, known=known)
     whole.train(save_every=100)
     assert_same(one, whole)
     # The thesis has no average: what is exported are the weights themselves.
-    assert all(torch.equal(whole.average[name], value) for name, value in whole.network.state_dict().items())
+    assert all(
+        torch.equal(whole.state.average[name], value) for name, value in whole.state.network.state_dict().items()
+    )
 
 
 def test_a_finished_run_stays_as_it_is(tmp_path, undisturbed):
-    one = tiny_training.trainer(undisturbed.folder)
+    one = tiny_training.trainer(undisturbed.run.folder)
     one.resume()
     one.train(save_every=2)
     assert_same(one, undisturbed)
-    assert len(log_of(undisturbed.folder)) == 2
+    assert len(log_of(undisturbed.run.folder)) == 2
 
 
 def test_seed_and_data_decide_what_is_learned(tmp_path, undisturbed):
-    first = undisturbed.network.stem.weight
+    first = undisturbed.state.network.stem.weight
     for name, other in (("seed", {"seed": 10**12}), ("people", {"people": ("A", "B", "C", "C")})):
         one = tiny_training.trainer(tmp_path / name, **other)
         one.train(save_every=100)
-        assert not torch.equal(one.network.stem.weight, first), name
+        assert not torch.equal(one.state.network.stem.weight, first), name
 
 
 def test_every_step_example_and_process_sees_something_else(tmp_path):
@@ -143,7 +145,7 @@ def test_every_step_example_and_process_sees_something_else(tmp_path):
 
 def test_every_person_has_the_same_share(tmp_path):
     one = tiny_training.trainer(tmp_path, people=("A", "B", "B", "B", "C"))
-    assert one.shares.tolist() == pytest.approx([1.0, 1 / 3, 1 / 3, 1 / 3, 1.0])
+    assert one.run.sampling_weights().tolist() == pytest.approx([1.0, 1 / 3, 1 / 3, 1 / 3, 1.0])
 
 
 def test_the_number_format_is_kept(tmp_path):
@@ -160,11 +162,11 @@ def test_the_number_format_is_kept(tmp_path):
         ({"seed": 1}, "other settings"),
         ({"people": ("A", "B", "C")}, "other people"),
         ({"held_out": [tiny_training.subject("x", "X", 9)]}, "other people"),
-        ({"template": on_grid(tiny_training.template(), (24, 28, 24), 4.1)}, None),
+        ({"known": on_grid(tiny_training.template(), (24, 28, 24), 4.1)}, None),
     ],
 )
 def test_a_run_of_something_else_is_refused(undisturbed, change, words):
-    one = tiny_training.trainer(undisturbed.folder, **change)
+    one = tiny_training.trainer(undisturbed.run.folder, **change)
     if words is None:
         return one.resume()
     with pytest.raises(FAError, match=words) as caught:
@@ -173,7 +175,7 @@ def test_a_run_of_something_else_is_refused(undisturbed, change, words):
 
 
 def test_a_run_from_before_people_were_kept_is_taken(tmp_path, undisturbed):
-    state = torch.load(undisturbed.folder / "checkpoint.pt", weights_only=True)
+    state = torch.load(undisturbed.run.folder / "checkpoint.pt", weights_only=True)
     torch.save({k: v for k, v in state.items() if k not in ("data", "computed", "running")}, tmp_path / "checkpoint.pt")
     one = tiny_training.trainer(tmp_path)
     one.resume()
@@ -242,7 +244,7 @@ def spoil(path, how, folder):
 def test_a_damaged_checkpoint_is_one_clear_error(tmp_path, undisturbed, how):
     folder = tmp_path / "run"
     folder.mkdir()
-    (folder / "checkpoint.pt").write_bytes((undisturbed.folder / "checkpoint.pt").read_bytes())
+    (folder / "checkpoint.pt").write_bytes((undisturbed.run.folder / "checkpoint.pt").read_bytes())
     spoil(folder / "checkpoint.pt", how, tmp_path)
     with pytest.raises(FAError, match="is damaged") as caught:
         tiny_training.trainer(folder).resume()

@@ -10,15 +10,14 @@ import torch
 from FAAnomalyLib.diffusion.noise_schedule import NoiseSchedule
 from FAAnomalyLib.networks.conditioning import CONDITION_CHANNELS
 from FAAnomalyLib.preprocessing.template import TemplatePriors
-from FAAnomalyLib.training import augmentation as augmentation
+from FAAnomalyLib.training import augmentation
 from FAAnomalyLib.training import cohort_cache as data
 from FAAnomalyLib.training.augmentation import augment
 from FAAnomalyLib.training.cohort_cache import TrainingSubject, error_weight
 from FAAnomalyLib.training.mask_sampling import random_hole
-from FAAnomalyLib.training.objective import HoleObjective, ThesisObjective
-from FAAnomalyLib.training.recipes import COSINE, LINEAR, RECIPES
-from FAAnomalyLib.training.trainer import learning_rate
-from FAAnomalyLib.training.validation import roaming_error
+from FAAnomalyLib.training.objective import OBJECTIVES, HoleObjective, ThesisObjective
+from FAAnomalyLib.training.recipes import COSINE, LINEAR, RECIPES, learning_rate
+from FAAnomalyLib.training.validation import held_out_errors
 from support import tiny_training
 
 SHAPE = (16, 24, 16)
@@ -51,10 +50,17 @@ def objective(**other):
 @pytest.fixture
 def still(monkeypatch):
     """No spread at all; a test gives back what it looks at."""
-    for name in ("SYMMETRIC_AFFINE", "OWN_AFFINE", "OWN_SHIFT_VOXELS", "GLOBAL_GAIN", "RICIAN", "SHARPEN"):
+    for name in (
+        "SYMMETRIC_AFFINE",
+        "MISREGISTRATION_AFFINE",
+        "MISREGISTRATION_SHIFT_VOXELS",
+        "GLOBAL_GAIN",
+        "RICIAN",
+        "SHARPEN",
+    ):
         monkeypatch.setattr(augmentation, name, 0.0)
-    for name in ("SYMMETRIC_ELASTIC", "OWN_ELASTIC", "GAIN"):
-        monkeypatch.setattr(augmentation, name, tuple((knots, 0.0) for knots, _ in getattr(augmentation, name)))
+    for name in ("SYMMETRIC_ELASTIC", "MISREGISTRATION_ELASTIC", "GAIN"):
+        monkeypatch.setattr(augmentation, name, tuple((distance, 0.0) for distance, _ in getattr(augmentation, name)))
     return monkeypatch
 
 
@@ -73,7 +79,7 @@ def test_nothing_is_changed_without_spread(still):
     given = volumes(seed=3)
     seen = set()
     for seed in range(8):
-        drawn = augment(*given, draw(seed), smooth=seed % 2 == 0)
+        drawn = augment(*given, draw(seed), population_average=seed % 2 == 0)
         flipped = (drawn.fa - given[0]).abs().max() > 0.01
         seen.add(bool(flipped))
         fa, weight = (a.flip(0) if flipped else a for a in given[:2])
@@ -98,7 +104,7 @@ def test_the_priors_move_with_the_subject(still):
 
 
 def test_the_subjects_own_error_leaves_the_priors(still):
-    still.setattr(augmentation, "OWN_SHIFT_VOXELS", 1.0)
+    still.setattr(augmentation, "MISREGISTRATION_SHIFT_VOXELS", 1.0)
     _, weight, smooth, white = volumes()
     drawn = augment(smooth, weight, smooth, white, draw(4))
     assert (drawn.fa - smooth).abs().max() > 0.1
@@ -108,15 +114,15 @@ def test_the_subjects_own_error_leaves_the_priors(still):
 def test_values_stay_fa_and_randomness_has_one_source():
     given = volumes(seed=2)
     for seed in range(6):
-        drawn = augment(*given, draw(seed), smooth=seed > 3)
+        drawn = augment(*given, draw(seed), population_average=seed > 3)
         for name in ("fa", "prior_fa", "white_matter", "weight"):
             values = getattr(drawn, name)
             assert values.shape == SHAPE and values.min() >= 0.0 and values.max() <= 1.0 + 1e-6, name
         torch.manual_seed(99)
-        again = augment(*given, draw(seed), smooth=seed > 3)
+        again = augment(*given, draw(seed), population_average=seed > 3)
         assert all(torch.equal(getattr(drawn, n), getattr(again, n)) for n in ("fa", "weight", "prior_fa"))
         assert (drawn.fa > 0).sum() > 0.5 * (given[0] > 0).sum()
-    assert not torch.equal(drawn.fa, augment(*given, draw(77), smooth=True).fa)
+    assert not torch.equal(drawn.fa, augment(*given, draw(77), population_average=True).fa)
 
 
 def test_noise_is_added_in_the_brain_only(still):
@@ -258,6 +264,17 @@ def test_an_example_is_a_window_of_one_relative(crop):
         assert all(torch.equal(one[key], again[key]) for key in one)
 
 
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_has_an_objective(name):
+    recipe = RECIPES[name]
+    asked = OBJECTIVES[recipe.network["kind"]](recipe)
+    assert asked.fills_holes == (name == "inpainter")
+    if asked.fills_holes:
+        assert asked.crop == recipe.crop
+    else:
+        assert asked.conditional == recipe.network["conditional"]
+
+
 @pytest.mark.parametrize("conditional", [False, True])
 def test_the_thesis_asks_for_the_noise_of_the_whole_volume(conditional):
     asked = ThesisObjective(NoiseSchedule.from_dict(LINEAR), conditional)
@@ -290,7 +307,7 @@ def test_the_held_out_error_is_taken_in_white_matter_without_bias():
             assert not signal.any() and hole.any() and torch.equal(condition[:, 1:2][hole == 0], x[hole == 0])
             return miss - x, torch.zeros_like(x)
 
-        return roaming_error(network, [subject], (4.0, 4.0, 4.0), torch.device("cpu"), torch.float32)[0]
+        return held_out_errors(network, [subject], (4.0, 4.0, 4.0), torch.device("cpu"), torch.float32)[0]
 
     assert error_of(torch.tensor(0.2)) == pytest.approx(0.0, abs=1e-6)
     assert error_of(0.2 * sign + 0.1) == pytest.approx(0.1, rel=0.05)

@@ -82,7 +82,7 @@ def arrangement(scene):
 
 
 @pytest.fixture
-def judged(bench, arrangement):
+def analysed(bench, arrangement):
     """The panel after a run, in the user's layout; its volume."""
     volume = add_volume(brainlike(), GRIDS["oblique"], "FA of somebody")
     panel = bench()
@@ -101,8 +101,8 @@ def expected(volume) -> dict:
     }
 
 
-def test_three_linked_axial_views_of_equal_brightness(judged, arrangement):
-    panel, volume = judged
+def test_three_linked_axial_views_of_equal_brightness(analysed, arrangement):
+    panel, volume = analysed
     volume.GetDisplayNode().SetAutoWindowLevel(False)
     volume.GetDisplayNode().SetWindowLevelMinMax(0.1, 0.6)
     panel.ui.compareCheckBox.click()
@@ -115,8 +115,8 @@ def test_three_linked_axial_views_of_equal_brightness(judged, arrangement):
     assert len({node.GetLayoutLabel() for node, _ in arrangement.views().values()}) == 3
 
 
-def test_the_toggle_and_the_users_views_are_left_alone(judged, arrangement):
-    panel, volume = judged
+def test_the_toggle_and_the_users_views_are_left_alone(analysed, arrangement):
+    panel, volume = analysed
     before = arrangement.layers()
     panel.ui.compareCheckBox.click()
     panel.ui.showHealthyButton.click()
@@ -127,8 +127,8 @@ def test_the_toggle_and_the_users_views_are_left_alone(judged, arrangement):
     assert set(arrangement.layers()) == set(before) == {"Red", "Green", "Yellow"}
 
 
-def test_another_module_gets_the_users_layout(judged, arrangement):
-    panel, _ = judged
+def test_another_module_gets_the_users_layout(analysed, arrangement):
+    panel, _ = analysed
     panel.ui.compareCheckBox.click()
     panel.widget.exit()
     assert arrangement.shown == USERS
@@ -140,8 +140,8 @@ def test_another_module_gets_the_users_layout(judged, arrangement):
     assert arrangement.shown == slicer.vtkMRMLLayoutNode.SlicerLayoutOneUp3DView, "what the user chose meanwhile stays"
 
 
-def test_closing_the_scene_gives_the_users_layout_back(judged, arrangement):
-    panel, _ = judged
+def test_closing_the_scene_gives_the_users_layout_back(analysed, arrangement):
+    panel, _ = analysed
     panel.ui.compareCheckBox.click()
     slicer.mrmlScene.Clear(0)
     panel.settle()
@@ -154,8 +154,8 @@ def test_closing_the_scene_gives_the_users_layout_back(judged, arrangement):
     assert arrangement.shown == LAYOUT_ID and arrangement.layers() == expected(volume)
 
 
-def test_the_next_run_and_another_input_are_compared(judged, arrangement):
-    panel, volume = judged
+def test_the_next_run_and_another_input_are_compared(analysed, arrangement):
+    panel, volume = analysed
     panel.ui.compareCheckBox.click()
     other = add_volume(brainlike(seed=4), GRIDS["ras"], "other")
     panel.choose(other)
@@ -171,16 +171,16 @@ def test_the_next_run_and_another_input_are_compared(judged, arrangement):
     assert arrangement.layers() == expected(volume)
 
 
-def test_nobody_is_left_in_the_layout_without_a_way_out(judged, arrangement):
-    panel, volume = judged
+def test_nobody_is_left_in_the_layout_without_a_way_out(analysed, arrangement):
+    panel, volume = analysed
     panel.ui.compareCheckBox.click()
     slicer.mrmlScene.RemoveNode(results_of(volume).zMap)
     panel.panel.update()
     assert arrangement.shown == USERS and not panel.ui.compareCheckBox.enabled
 
 
-def test_a_scene_saved_in_this_layout_is_shown_as_it_was(judged, arrangement, tmp_path):
-    panel, _ = judged
+def test_a_scene_saved_in_this_layout_is_shown_as_it_was(analysed, arrangement, tmp_path):
+    panel, _ = analysed
     panel.ui.compareCheckBox.click()
     assert slicer.mrmlScene.WriteToMRB(str(tmp_path / "scene.mrb"))
     slicer.mrmlScene.Clear(0)

@@ -1,4 +1,4 @@
-"""The healthy lens on the panel: the box is dragged, the tissue inside it changes."""
+"""The live preview ("healthy lens") on the panel: the box is dragged, the tissue inside it changes."""
 
 import slicer_harness
 
@@ -14,8 +14,8 @@ from support.panel_bench import node_ids, results_of
 
 
 @pytest.fixture
-def looking(bench, layout):
-    """The panel with the lens on and its first picture shown; its volume."""
+def previewing(bench, layout):
+    """The panel with the live preview on and its first picture shown; its volume."""
     volume = add_volume(brainlike(), GRIDS["oblique"])
     put_under(volume, PARENT)
     slicer.util.setSliceViewerLayers(background=volume)
@@ -28,7 +28,7 @@ def looking(bench, layout):
 
 
 def picture(panel):
-    return panel.panel.lens._picture.node
+    return panel.panel.preview._picture.node
 
 
 def jobs_of(panel):
@@ -60,8 +60,8 @@ def shows_the_box(panel, volume, roi):
     return not (given != seen)[~inside].any() and (given != seen)[inside & brain].mean() > 0.9
 
 
-def test_the_lens_makes_a_box_in_the_brain_and_shows_healthy_tissue_in_it_alone(looking, layout):
-    panel, volume = looking
+def test_the_preview_makes_a_box_in_the_brain_and_shows_healthy_tissue_in_it_alone(previewing, layout):
+    panel, volume = previewing
     roi = panel.parameters.roi
     assert panel.parameters.regionMode.name == "BOX" and roi.GetSize() == pytest.approx((30, 30, 30))
     assert inside_of(roi, volume)[slicer.util.arrayFromVolume(volume).ravel() > 0].sum() > 500
@@ -74,17 +74,17 @@ def test_the_lens_makes_a_box_in_the_brain_and_shows_healthy_tissue_in_it_alone(
     assert shown.GetWindowLevelMin() == given.GetWindowLevelMin() and shown.GetWindow() == given.GetWindow()
 
 
-def test_dragging_sends_one_fill_at_a_time_and_the_newest_position_wins(looking):
-    panel, volume = looking
+def test_dragging_sends_one_fill_at_a_time_and_the_newest_position_wins(previewing):
+    panel, volume = previewing
     roi, jobs = panel.parameters.roi, jobs_of(panel)
     start = np.array(roi.GetCenter())
     for step in range(60):
         roi.SetCenter(*(start - [0.4 * step, 0.2 * step, 0.0]))
         panel.settle(0.02)
         assert sum(not job.over for job in jobs) <= 1
-    panel.until(lambda: not panel.panel.lens._lens.busy)
+    panel.until(lambda: not panel.panel.preview._preview.busy)
     panel.settle()
-    panel.until(lambda: not panel.panel.lens._lens.busy)
+    panel.until(lambda: not panel.panel.preview._preview.busy)
     assert 1 <= len(jobs) < 40 and all(job.state == "done" for job in jobs), [job.error for job in jobs]
     assert shows_the_box(panel, volume, roi), "what is shown belongs to where the box is now"
     assert all(job.method == "inpaint" and job.params["sampler"] == "mean" for job in jobs)
@@ -93,8 +93,8 @@ def test_dragging_sends_one_fill_at_a_time_and_the_newest_position_wins(looking)
     assert "Draft in" in panel.ui.lensInfoLabel.text
 
 
-def test_apply_fills_the_box_in_full_quality_and_ends_the_lens(looking, layout):
-    panel, volume = looking
+def test_apply_fills_the_box_in_full_quality_and_ends_the_preview(previewing, layout):
+    panel, volume = previewing
     panel.ui.samplerSelector.setCurrentIndex(1)
     jobs = jobs_of(panel)
     panel.parameters.roi.SetCenter(*(np.array(panel.parameters.roi.GetCenter()) + 2))
@@ -106,8 +106,8 @@ def test_apply_fills_the_box_in_full_quality_and_ends_the_lens(looking, layout):
     assert view.GetBackgroundVolumeID() == results_of(volume).pseudoHealthy.GetID()
 
 
-def test_off_gives_everything_back(looking, layout):
-    panel, volume = looking
+def test_off_gives_everything_back(previewing, layout):
+    panel, volume = previewing
     panel.parameters.roi.SetCenter(*(np.array(panel.parameters.roi.GetCenter()) + 2))
     panel.settle(0.06)
     panel.ui.lensButton.click()
@@ -121,8 +121,8 @@ def test_off_gives_everything_back(looking, layout):
     assert panel.client.status in ("ready", "starting"), "the engine stays warm"
 
 
-def test_a_box_beside_the_brain_is_told_and_the_next_move_works(looking):
-    panel, volume = looking
+def test_a_box_beside_the_brain_is_told_and_the_next_move_works(previewing):
+    panel, volume = previewing
     roi = panel.parameters.roi
     place = list(roi.GetCenter())
     roi.SetCenter(900, 0, 0)
@@ -132,8 +132,8 @@ def test_a_box_beside_the_brain_is_told_and_the_next_move_works(looking):
     panel.until(lambda: "Draft in" in panel.ui.lensInfoLabel.text)
 
 
-def test_the_lens_ends_with_its_volume_and_with_the_scene(looking):
-    panel, volume = looking
+def test_the_preview_ends_with_its_volume_and_with_the_scene(previewing):
+    panel, volume = previewing
     panel.choose(None)
     assert not panel.ui.lensButton.checked and picture(panel) is None and not panel.ui.lensButton.enabled
     panel.choose(volume)

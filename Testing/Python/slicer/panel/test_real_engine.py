@@ -17,7 +17,7 @@ LONGEST = 900.0
 """Seconds, on a slow and busy machine; half a minute is usual."""
 
 
-def test_the_sample_from_one_click_to_the_planted_anomaly_and_the_lens(bench, layout):
+def test_the_sample_from_one_click_to_the_planted_anomaly_and_the_preview(bench, layout):
     from FAAnomalySlicer.scene.sample_data import sample_path
 
     panel = bench(None)
@@ -47,15 +47,15 @@ def test_the_sample_from_one_click_to_the_planted_anomaly_and_the_lens(bench, la
     assert panel.ui.deviceLabel.text and "FAAnomaly.modelSha256" in nodes.zMap.GetAttributeNames()
 
     panel.ui.lensButton.click()
-    lens = panel.panel.lens
-    panel.until(lambda: lens._picture.node is not None, LONGEST)
+    preview = panel.panel.preview
+    panel.until(lambda: preview._picture.node is not None, LONGEST)
     roi = panel.parameters.roi
     roi.SetCenter(*(np.array(roi.GetCenter()) - [6.0, 4.0, 2.0]))
     began = time.monotonic()
     panel.settle(0.05)
-    panel.until(lambda: not lens._lens.busy, LONGEST)
-    print(f"lens: {time.monotonic() - began:.2f} s from release to picture")
-    seen = slicer.util.arrayFromVolume(lens._picture.node)
+    panel.until(lambda: not preview._preview.busy, LONGEST)
+    print(f"preview: {time.monotonic() - began:.2f} s from release to picture")
+    seen = slicer.util.arrayFromVolume(preview._picture.node)
     assert 0 < (np.abs(seen - given) > 1e-6).sum() <= 30**3
 
     pid = panel.engine_pid()

@@ -1,4 +1,4 @@
-"""Whole brain, box or segment: what is chosen on the panel is what is judged."""
+"""Whole brain, box or segment: what is chosen on the panel is what is analysed."""
 
 import slicer_harness
 

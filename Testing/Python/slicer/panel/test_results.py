@@ -22,7 +22,7 @@ AUTOMATIC, SENSITIVE, BY_HAND = range(3)
 
 
 @pytest.fixture
-def judged(bench):
+def analysed(bench):
     """The panel after a run; its volume."""
     volume = add_volume(brainlike((30, 34, 28)), GRIDS["oblique"], "FA of somebody")
     panel = bench()
@@ -44,8 +44,8 @@ def rows(panel):
     return [[table.item(row, column).text() for column in range(table.columnCount)] for row in range(table.rowCount)]
 
 
-def test_the_table_tells_each_region(judged):
-    panel, volume = judged
+def test_the_table_tells_each_region(analysed):
+    panel, volume = analysed
     first, second = rows(panel)
     assert (first[0], first[1], second[0], second[1]) == ("1", "increased", "2", "decreased")
     assert float(first[2]) > 0 and " ± " in first[3] and first[4].startswith("+") and second[4].startswith("-")
@@ -53,8 +53,8 @@ def test_the_table_tells_each_region(judged):
     assert panel.ui.regionsTable.item(0, 0).toolTip().startswith("Region 1: FA increased by")
 
 
-def test_the_threshold_slider_changes_segments_and_table_without_the_engine(judged):
-    panel, volume = judged
+def test_the_threshold_slider_changes_segments_and_table_without_the_engine(analysed):
+    panel, volume = analysed
     panel.client.shutdown()
     panel.until(lambda: panel.client.status == "stopped")
     before = segment_sizes(volume)
@@ -74,8 +74,8 @@ def test_the_threshold_slider_changes_segments_and_table_without_the_engine(judg
     assert panel.ui.thresholdSlider.value == 5.0 and segment_sizes(volume) == before
 
 
-def test_a_threshold_for_each_tail_is_told_and_used(judged):
-    panel, volume = judged
+def test_a_threshold_for_each_tail_is_told_and_used(analysed):
+    panel, volume = analysed
     results_of(volume).zMap.SetAttribute("FAAnomaly.threshold", "[4.0, 9.5]")
     panel.panel.update()
     panel.until(lambda: len(rows(panel)) == 1)
@@ -83,8 +83,8 @@ def test_a_threshold_for_each_tail_is_told_and_used(judged):
     assert panel.ui.thresholdSelector.itemText(AUTOMATIC) == "Automatic: +4.0, −9.5"
 
 
-def test_the_sensitive_threshold_is_the_calibrations_and_holds_for_the_next_run(judged):
-    panel, volume = judged
+def test_the_sensitive_threshold_is_the_calibrations_and_holds_for_the_next_run(analysed):
+    panel, volume = analysed
     results_of(volume).zMap.SetAttribute("FAAnomaly.threshold", "[9.0, 9.5]")
     results_of(volume).zMap.SetAttribute("FAAnomaly.sensitiveThreshold", "[4.0, 9.5]")
     panel.panel.update()
@@ -98,8 +98,8 @@ def test_the_sensitive_threshold_is_the_calibrations_and_holds_for_the_next_run(
     assert results_of(volume).segmentation.GetAttribute("FAAnomaly.threshold") == "3.0" and len(rows(panel)) == 2
 
 
-def test_for_one_sign_alone_the_sensitive_threshold_is_lower(judged):
-    panel, volume = judged
+def test_for_one_sign_alone_the_sensitive_threshold_is_lower(analysed):
+    panel, volume = analysed
     results_of(volume).zMap.SetAttribute("FAAnomaly.sensitiveThreshold", "[9.0, 9.5]")
     results_of(volume).zMap.SetAttribute("FAAnomaly.sensitiveThresholdOneSign", "[8.5, 4.0]")
     panel.ui.thresholdSelector.setCurrentIndex(SENSITIVE)
@@ -116,8 +116,8 @@ def test_for_one_sign_alone_the_sensitive_threshold_is_lower(judged):
     assert panel.ui.thresholdSelector.itemText(SENSITIVE) == "Sensitive: +3.0, −3.0"
 
 
-def test_a_result_of_an_earlier_version_has_no_sensitive_threshold_and_says_so(judged):
-    panel, volume = judged
+def test_a_result_of_an_earlier_version_has_no_sensitive_threshold_and_says_so(analysed):
+    panel, volume = analysed
     results_of(volume).zMap.RemoveAttribute("FAAnomaly.sensitiveThreshold")
     panel.ui.thresholdSelector.setCurrentIndex(SENSITIVE)
     panel.panel.update()
@@ -125,8 +125,8 @@ def test_a_result_of_an_earlier_version_has_no_sensitive_threshold_and_says_so(j
     assert panel.ui.thresholdSlider.value == 5.0
 
 
-def test_the_sign_filter(judged):
-    panel, volume = judged
+def test_the_sign_filter(analysed):
+    panel, volume = analysed
     panel.ui.signsSelector.setCurrentIndex(2)
     panel.until(lambda: len(rows(panel)) == 1)
     assert rows(panel)[0][1] == "decreased" and segment_sizes(volume)["increased"] == 0
@@ -134,8 +134,8 @@ def test_the_sign_filter(judged):
     panel.until(lambda: len(rows(panel)) == 2)
 
 
-def test_a_threshold_that_was_chosen_holds_for_the_next_run(judged):
-    panel, volume = judged
+def test_a_threshold_that_was_chosen_holds_for_the_next_run(analysed):
+    panel, volume = analysed
     panel.ui.thresholdSlider.value = 10.0
     panel.settle()
     panel.run()
@@ -216,8 +216,8 @@ def test_side_by_side_and_back_to_the_users_layout(bench):
     assert arrangement.GetViewArrangement() == 3 and not panel.ui.compareCheckBox.checked
 
 
-def test_surfaces_on_demand(judged):
-    panel, volume = judged
+def test_surfaces_on_demand(analysed):
+    panel, volume = analysed
     segmentation = results_of(volume).segmentation
     assert not segmentation.GetDisplayNode().GetVisibility3D()
     panel.ui.surfacesCheckBox.click()
@@ -227,8 +227,8 @@ def test_surfaces_on_demand(judged):
     panel.until(lambda: not segmentation.GetDisplayNode().GetVisibility3D())
 
 
-def test_export(judged, tmp_path, dialogs, main_window):
-    panel, volume = judged
+def test_export(analysed, tmp_path, dialogs, main_window):
+    panel, volume = analysed
     nodes = results_of(volume)
     dialogs.answer("Folder for the volumes", str(tmp_path))
     panel.ui.exportVolumesButton.click()
@@ -253,15 +253,15 @@ def test_export(judged, tmp_path, dialogs, main_window):
     assert "page.html" in panel.ui.summaryLabel.text
 
 
-def test_export_says_why_it_failed(judged, tmp_path, dialogs, main_window):
-    panel, _ = judged
+def test_export_says_why_it_failed(analysed, tmp_path, dialogs, main_window):
+    panel, _ = analysed
     dialogs.answer("Report", str(tmp_path / "no folder" / "page.html"))
     panel.ui.exportReportButton.click()
     assert "Cannot write" in panel.ui.messageLabel.text
 
 
-def test_saved_and_read_again_the_panel_is_as_it_was(judged, tmp_path):
-    panel, volume = judged
+def test_saved_and_read_again_the_panel_is_as_it_was(analysed, tmp_path):
+    panel, volume = analysed
     panel.ui.maskSizeSelector.setCurrentText("32 voxels (40 mm)")
     panel.ui.seedSpinBox.value = 11
     panel.ui.thresholdSlider.value = 10.0
@@ -292,8 +292,8 @@ def test_saved_and_read_again_the_panel_is_as_it_was(judged, tmp_path):
     assert node_ids() == before, "the results of the scene are used again"
 
 
-def test_another_input_has_its_own_results(judged):
-    panel, volume = judged
+def test_another_input_has_its_own_results(analysed):
+    panel, volume = analysed
     other = add_volume(brainlike(seed=2), GRIDS["ras"], "other")
     panel.choose(other)
     assert not panel.ui.resultsSection.enabled and panel.ui.regionsTable.rowCount == 0
@@ -301,8 +301,8 @@ def test_another_input_has_its_own_results(judged):
     assert panel.ui.resultsSection.enabled and panel.ui.regionsTable.rowCount == 2
 
 
-def test_results_that_were_deleted_are_not_offered(judged):
-    panel, volume = judged
+def test_results_that_were_deleted_are_not_offered(analysed):
+    panel, volume = analysed
     slicer.mrmlScene.RemoveNode(results_of(volume).zMap)
     panel.panel.update()
     assert not panel.ui.thresholdSlider.enabled and not panel.ui.exportVolumesButton.enabled
@@ -310,7 +310,7 @@ def test_results_that_were_deleted_are_not_offered(judged):
     assert panel.ui.thresholdSlider.enabled and panel.ui.regionsTable.rowCount == 2
 
 
-def test_diffusion_tensors_are_judged_by_their_fa(bench):
+def test_diffusion_tensors_are_analysed_by_their_fa(bench):
     import vtk
 
     shape = (28, 32, 24)
@@ -343,6 +343,6 @@ def test_diffusion_tensors_are_judged_by_their_fa(bench):
     assert panel.ui.resultsSection.enabled and panel.parameters.inputVolume is volume
 
 
-def test_the_columns_are_readable(judged):
-    panel, _ = judged
+def test_the_columns_are_readable(analysed):
+    panel, _ = analysed
     assert panel.ui.regionsTable.item(0, 2).textAlignment() & qt.Qt.AlignRight

@@ -21,7 +21,7 @@ from support.scene_state import everything
 
 @pytest.mark.parametrize("under", [None, PARENT], ids=["free", "rotated parent"])
 @pytest.mark.parametrize("name", ["left-handed", "oblique left-handed anisotropic"])
-def test_a_nifti_file_is_judged_and_the_results_lie_where_it_lies(bench, tmp_path, name, under):
+def test_a_nifti_file_is_analysed_and_the_results_lie_where_it_lies(bench, tmp_path, name, under):
     """Through Slicer's own storage node, which turns an axis of left-handed files."""
     save_volume(Volume(brainlike(), GRIDS[name]), tmp_path / "fa.nii.gz")
     volume = slicer.util.loadVolume(str(tmp_path / "fa.nii.gz"))
@@ -161,7 +161,7 @@ def test_a_second_run_that_does_not_end_leaves_the_results_of_the_first(bench, m
     panel.apply()
     detection = panel.logic.detections.running
     if broken:
-        monkeypatch.setattr(results, "remember", fail)
+        monkeypatch.setattr(results, "store_references", fail)
     else:
         detection.progress.connect(lambda fraction, stage, eta: stage == READING and panel.ui.applyButton.click())
     panel.finish()

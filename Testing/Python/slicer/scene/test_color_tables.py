@@ -11,8 +11,7 @@ import pytest
 import slicer
 import vtk
 
-from FAAnomalySlicer.scene import color_tables as colours
-from FAAnomalySlicer.scene import terminology
+from FAAnomalySlicer.scene import color_tables, terminology
 from support.mrml_volumes import GRIDS, add_volume, brainlike
 
 TRANSPOSED = {
@@ -43,17 +42,17 @@ def seen_by(kind, rgb):
 
 
 def test_transparent_in_the_middle_only_and_symmetric():
-    table = colours.table()
+    table = color_tables.color_table()
     assert table.shape == (256, 4) and ((table >= 0) & (table <= 1)).all()
     shown = table[:, 3] > 0
     assert set(np.unique(table[:, 3])) == {0.0, 1.0}
     np.testing.assert_array_equal(shown, shown[::-1])
-    assert shown.mean() == pytest.approx(1 - colours.HIDDEN, abs=0.01) and not shown[128] and not shown[127]
+    assert shown.mean() == pytest.approx(1 - color_tables.HIDDEN_SHARE, abs=0.01) and not shown[128] and not shown[127]
 
 
 @pytest.mark.parametrize("kind", ["normal", *TRANSPOSED])
 def test_the_two_signs_are_told_apart_by_every_eye(kind):
-    table = colours.table()
+    table = color_tables.color_table()
     up, down = seen_by(kind, table[table[:, 3] > 0][::-1, :3][:96]), seen_by(kind, table[table[:, 3] > 0][:96, :3])
     apart = np.linalg.norm(up[:, None] - down[None], axis=-1)
     assert apart.min() > 15
@@ -61,7 +60,7 @@ def test_the_two_signs_are_told_apart_by_every_eye(kind):
 
 @pytest.mark.parametrize("kind", ["normal", *TRANSPOSED])
 def test_strength_is_told_by_lightness_and_never_by_grey(kind):
-    table = colours.table()[:, :3]
+    table = color_tables.color_table()[:, :3]
     for half in (table[160:], table[:96][::-1]):
         seen = seen_by(kind, half)
         assert (np.diff(seen[:, 0]) < 0).all()  # the stronger, the darker
@@ -69,20 +68,20 @@ def test_strength_is_told_by_lightness_and_never_by_grey(kind):
 
 
 def test_the_scene_gets_one_table(scene):
-    first = colours.colour_node(scene)
-    assert colours.colour_node(scene) is first
+    first = color_tables.color_node(scene)
+    assert color_tables.color_node(scene) is first
     rgba = [0.0] * 4
     for entry in (0, 100, 128, 200, 255):
         first.GetColor(entry, rgba)
-        np.testing.assert_allclose(rgba, colours.table()[entry], atol=0.003)
+        np.testing.assert_allclose(rgba, color_tables.color_table()[entry], atol=0.003)
     scene.RemoveNode(first)
-    assert colours.colour_node(scene) is not first
+    assert color_tables.color_node(scene) is not first
 
 
 def test_a_value_gets_its_colour(scene):
     volume = add_volume(brainlike(), GRIDS["ras"])
     volume.CreateDefaultDisplayNodes()
-    colours.show_signed(volume, 14.0)
+    color_tables.show_signed(volume, 14.0)
     display = volume.GetDisplayNode()
     look_up = vtk.vtkLookupTable()
     look_up.DeepCopy(display.GetColorNode().GetLookupTable())
@@ -98,25 +97,25 @@ def test_a_value_gets_its_colour(scene):
 def test_the_table_survives_saving(scene, tmp_path):
     volume = add_volume(brainlike(), GRIDS["ras"], "z")
     volume.CreateDefaultDisplayNodes()
-    colours.show_signed(volume, 14.0)
+    color_tables.show_signed(volume, 14.0)
     assert scene.WriteToMRB(str(tmp_path / "a.mrb"))
     scene.Clear(0)
     scene.ReadFromMRB(str(tmp_path / "a.mrb"))
     node = scene.GetFirstNodeByName("z").GetDisplayNode().GetColorNode()
-    assert node is colours.colour_node(scene)
+    assert node is color_tables.color_node(scene)
     rgba = [0.0] * 4
     found = []
     for entry in range(256):
         node.GetColor(entry, rgba)
         found.append(list(rgba))
-    np.testing.assert_allclose(found, colours.table(), atol=0.003)
+    np.testing.assert_allclose(found, color_tables.color_table(), atol=0.003)
 
 
 def test_a_slicer_without_legends_is_tolerated(scene, monkeypatch):
     volume = add_volume(brainlike(), GRIDS["ras"])
     volume.CreateDefaultDisplayNodes()
     monkeypatch.delattr(slicer.modules, "colors")
-    colours.add_legend(volume, "z")
+    color_tables.add_legend(volume, "z")
     assert volume.GetNumberOfDisplayNodes() == 1
 
 
@@ -130,7 +129,7 @@ def test_terminology_is_what_slicer_reads(sign):
     assert entry.GetTypeObject().GetCodingSchemeDesignator() == "99FAANOMALY"
     assert entry.GetRegionObject().GetCodeMeaning() == "White Matter"
     assert slicer.vtkSlicerTerminologiesModuleLogic.SerializeTerminologyEntry(entry) == terminology.entry(sign)
-    red, _, blue = terminology.colour(sign)
+    red, _, blue = terminology.color(sign)
     assert (red > blue) == (sign == "increased")
 
 

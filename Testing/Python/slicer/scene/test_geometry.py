@@ -17,9 +17,17 @@ from FAAnomalyLib.io.markups_roi import box_mask, read_markups_roi
 from FAAnomalyLib.io.volumes import load_volume, save_volume
 from FAAnomalyLib.volume import Volume
 from FAAnomalySlicer.scene import geometry
+from FAAnomalySlicer.scene.nrrd_writer import write_nrrd
 from support.mrml_volumes import GRIDS, PARENT, SHAPE, add_volume, brainlike, put_under, turn, world_of
 
 pytestmark = pytest.mark.usefixtures("scene")
+
+
+def write_input(volume, path):
+    """Write the node's voxels as a run does."""
+    record = geometry.record_input(volume)
+    write_nrrd(geometry.voxels(volume), record.ijk_to_ras, path)
+    return record
 
 
 def add_roi(center, size, matrix=None):
@@ -43,7 +51,7 @@ def test_the_engine_reads_the_nodes_voxels_and_matrix(tmp_path, name, under, kin
     volume = add_volume(data, GRIDS[name])
     if under is not None:
         put_under(volume, under)
-    record = geometry.write_input(volume, tmp_path / "input.nrrd")
+    record = write_input(volume, tmp_path / "input.nrrd")
     read, remarks = load_volume(tmp_path / "input.nrrd")
     np.testing.assert_array_equal(read.data, data.astype(np.float32))
     np.testing.assert_allclose(read.affine, GRIDS[name], atol=1e-9)
@@ -54,7 +62,7 @@ def test_the_engine_reads_the_nodes_voxels_and_matrix(tmp_path, name, under, kin
 def test_nan_and_infinity_travel(tmp_path):
     data = brainlike()
     data[3, 4, 5], data[6, 7, 8] = np.nan, np.inf
-    geometry.write_input(add_volume(data, GRIDS["oblique"]), tmp_path / "input.nrrd")
+    write_input(add_volume(data, GRIDS["oblique"]), tmp_path / "input.nrrd")
     np.testing.assert_array_equal(load_volume(tmp_path / "input.nrrd")[0].data, data)
 
 
@@ -67,7 +75,7 @@ def test_a_file_read_by_slicer_keeps_its_place(tmp_path, name, ending):
     reader.SetFileName(str(tmp_path / f"users{ending}"))
     volume = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode")
     assert reader.ReadData(volume)
-    geometry.write_input(volume, tmp_path / "input.nrrd")
+    write_input(volume, tmp_path / "input.nrrd")
     read, _ = load_volume(tmp_path / "input.nrrd")
     index = np.linalg.inv(read.affine) @ GRIDS[name]
     voxels = np.argwhere(brainlike() > 0)
@@ -84,7 +92,7 @@ def test_an_extent_that_does_not_begin_at_zero_moves_the_origin(tmp_path):
     inner.Update()
     assert inner.GetOutput().GetExtent()[:2] == (4, 20)
     volume.SetAndObserveImageData(inner.GetOutput())
-    geometry.write_input(volume, tmp_path / "input.nrrd")
+    write_input(volume, tmp_path / "input.nrrd")
     read, _ = load_volume(tmp_path / "input.nrrd")
     np.testing.assert_array_equal(read.data, brainlike()[4:21, 5:26, 6:19])
     np.testing.assert_allclose(read.affine[:3, 3], (GRIDS["oblique"] @ [4, 5, 6, 1])[:3], atol=1e-9)
@@ -151,10 +159,10 @@ def changes():
 def test_a_changed_input_is_noticed(change):
     volume = add_volume(brainlike(), GRIDS["oblique"])
     record = geometry.record_input(volume)
-    assert geometry.changed(record, slicer.mrmlScene) is None
+    assert geometry.describe_change(record, slicer.mrmlScene) is None
     act, words = changes()[change]
     act(volume)
-    assert re.search(words, geometry.changed(record, slicer.mrmlScene))
+    assert re.search(words, geometry.describe_change(record, slicer.mrmlScene))
 
 
 def test_looking_at_the_input_is_no_change():
@@ -165,7 +173,7 @@ def test_looking_at_the_input_is_no_change():
     volume.GetDisplayNode().SetWindowLevelMinMax(0, 0.5)
     volume.GetDisplayNode().GetImageDataConnection().GetProducer().Update()
     volume.GetImageData().GetScalarRange()
-    assert geometry.changed(record, slicer.mrmlScene) is None
+    assert geometry.describe_change(record, slicer.mrmlScene) is None
 
 
 @pytest.mark.parametrize("roi_under", [None, turn(-15, 25, 10)], ids=["roi free", "roi under"])

@@ -10,7 +10,8 @@ import slicer
 import slicer.util
 
 from FAAnomalyLib.io.volumes import load_volume
-from FAAnomalySlicer.scene import input_export as input_store
+from FAAnomalySlicer.scene import input_export
+from FAAnomalySlicer.scene.geometry import record_input
 from FAAnomalySlicer.scene.input_export import InputExport
 from FAAnomalySlicer.worker_client.qt_process import QtTimer
 from FAAnomalySlicer.worker_client.workspace import Workspace
@@ -19,7 +20,7 @@ from support.mrml_volumes import GRIDS, add_volume, brainlike
 
 @pytest.fixture
 def store(scene, tmp_path, monkeypatch):
-    monkeypatch.setattr(input_store, "COPIED_AT_ONCE", 28 * 32 * 5)  # five slices, the last step has fewer
+    monkeypatch.setattr(input_export, "VOXELS_PER_STEP", 28 * 32 * 5)  # five slices, the last step has fewer
     workspace = Workspace(str(tmp_path))
     yield InputExport(workspace, Turns())
     workspace.close()
@@ -43,7 +44,8 @@ class Turns(QtTimer):
 
 def written(store, volume, meanwhile=lambda: None):
     ended, store._timer.count, store._timer.meanwhile = [], 0, meanwhile
-    record = store.write(volume, lambda path, error: ended.append((path, error)))
+    record = record_input(volume)
+    store.write(volume, record).when_done(lambda path, error: ended.append((path, error)))
     slicer_harness.pump_until(lambda: ended)
     [(path, error)] = ended
     return record, path, error

@@ -13,6 +13,7 @@ from vtk.util.numpy_support import vtk_to_numpy
 
 from FAAnomalyLib.anomaly.regions import find_regions
 from FAAnomalyLib.volume import Volume
+from FAAnomalySlicer.runs import threshold_updater
 from FAAnomalySlicer.runs.threshold_updater import ThresholdUpdater
 from FAAnomalySlicer.scene.region_search import parts_to_search, search_regions
 from FAAnomalySlicer.scene.result_nodes import _image
@@ -92,6 +93,22 @@ def test_voxels_changed_during_the_search_are_searched_again(scene):
     nodes.zMap.GetImageData().Modified()
     slicer_harness.pump_until(lambda: shown)
     assert shown == [[]] and not failed
+
+
+def test_a_search_that_fails_over_changing_voxels_is_repeated(scene, monkeypatch):
+    nodes = add_map((64, 64, 40), 3.0)
+    follow, shown, failed = follower()
+    prepare = threshold_updater.prepare_search
+
+    def fail() -> None:
+        raise ZeroDivisionError("a cluster that is no more")
+
+    monkeypatch.setattr(threshold_updater, "prepare_search", lambda *_: fail)
+    follow.follow(nodes, (5.0, 5.0), "both")
+    monkeypatch.setattr(threshold_updater, "prepare_search", prepare)
+    nodes.zMap.GetImageData().Modified()
+    slicer_harness.pump_until(lambda: shown or failed)
+    assert len(shown) == 1 and not failed
 
 
 def test_an_impossible_search_is_told(scene):

@@ -11,7 +11,7 @@ import pytest
 import slicer
 
 from FAAnomalySlicer.scene import segments
-from FAAnomalySlicer.scene.result_nodes import ResultNodes, import_result, import_steps, read_result, recall
+from FAAnomalySlicer.scene.result_nodes import ResultNodes, find_results, import_result, import_steps, read_result
 from support.mrml_volumes import GRIDS, PARENT, add_volume, answer_of, brainlike, made_result, put_under, world_of
 
 VOLUMES = {"pseudoHealthy": "pseudo_healthy", "difference": "difference", "zMap": "z_map"}
@@ -169,7 +169,7 @@ def test_a_deleted_node_is_made_again(run, scene, role):
     volume = add()
     first = import_result(*run(volume)[1:], volume)
     scene.RemoveNode(getattr(first, role))
-    left = recall(volume)
+    left = find_results(volume)
     assert getattr(left, role) is None and len(left.nodes()) == 4
     second = import_result(*run(volume)[1:], volume, first)
     assert len(second.nodes()) == 5 and second.folder == first.folder
@@ -198,7 +198,7 @@ def test_another_input_gets_results_of_its_own(run, scene):
     first = import_result(*run(volume)[1:], volume)
     second = import_result(*run(other)[1:], other, first)
     assert not set(second.nodes().values()) & set(first.nodes().values())
-    assert recall(volume) == first and recall(other) == second
+    assert find_results(volume) == first and find_results(other) == second
 
 
 def test_a_copy_of_the_input_does_not_take_its_results(run, scene):
@@ -206,7 +206,7 @@ def test_a_copy_of_the_input_does_not_take_its_results(run, scene):
     first = import_result(*run(volume)[1:], volume)
     copy = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "copy")
     copy.Copy(volume)
-    assert copy.GetNodeReference("FAAnomaly.zMap") is first.zMap and recall(copy) is None
+    assert copy.GetNodeReference("FAAnomaly.zMap") is first.zMap and find_results(copy) is None
     assert import_result(*run(copy)[1:], copy).zMap is not first.zMap
 
 
@@ -235,7 +235,7 @@ def test_nothing_is_in_the_scene_before_the_last_step(run, scene):
     steps = import_steps(*finished[1:], volume)
     for fraction in steps:
         assert ids(scene) == before and 0 < fraction < 1
-    assert len(recall(volume).nodes()) == 5
+    assert len(find_results(volume).nodes()) == 5
     half = import_steps(*run(volume)[1:], volume)
     next(half)
     half.close()
@@ -264,7 +264,8 @@ def test_a_scene_closed_between_steps_gets_the_result_all_the_same(run, scene):
 
 
 @pytest.mark.parametrize(
-    "where", ["threshold.fill_table", "threshold.fill_segments", "folder.put_together", "results._show"]
+    "where",
+    ["threshold.fill_table", "threshold.fill_segments", "subject_hierarchy.gather_in_folder", "result_nodes._show"],
 )
 def test_a_failed_import_leaves_no_node(run, scene, monkeypatch, where):
     volume = add()
@@ -274,10 +275,10 @@ def test_a_failed_import_leaves_no_node(run, scene, monkeypatch, where):
     def fail(*_):
         raise RuntimeError("disk on fire")
 
-    monkeypatch.setattr(f"FAAnomalySlicer.{where}", fail)
+    monkeypatch.setattr(f"FAAnomalySlicer.scene.{where}", fail)
     with pytest.raises(RuntimeError, match="fire"):
         import_result(*finished[1:], volume)
-    assert ids(scene) == before and not scene.IsBatchProcessing() and recall(volume) is None
+    assert ids(scene) == before and not scene.IsBatchProcessing() and find_results(volume) is None
     monkeypatch.undo()
     assert len(import_result(*finished[1:], volume).nodes()) == 5
 
@@ -304,7 +305,7 @@ def test_a_saved_scene_brings_the_results_back(run, scene, tmp_path):
     scene.Clear(0)
     scene.ReadFromMRB(str(tmp_path / "case.mrb"))
     volume = scene.GetFirstNodeByName("FA")
-    nodes = recall(volume)
+    nodes = find_results(volume)
     assert len(nodes.nodes()) == 5 and nodes.folder
     # Slicer turns an axis of a left-handed volume when it reads the file, so ask by place.
     index = np.linalg.inv(world_of(nodes.zMap)) @ PARENT @ result.z_map.affine
@@ -339,7 +340,7 @@ def test_no_step_keeps_the_event_loop_waiting(scene, tmp_path):
 
 
 def test_result_nodes_tell_what_is_there(run, scene):
-    assert ResultNodes().nodes() == {} and recall(None) is None
+    assert ResultNodes().nodes() == {} and find_results(None) is None
     volume = add()
     nodes = import_result(*run(volume)[1:], volume)
     scene.RemoveNode(nodes.table)

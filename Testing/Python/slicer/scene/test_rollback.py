@@ -17,7 +17,7 @@ import slicer.util
 from FAAnomalySlicer.scene import result_nodes as results
 from FAAnomalySlicer.scene import threshold
 from FAAnomalySlicer.scene.report_text import report_of
-from FAAnomalySlicer.scene.result_nodes import import_steps, read_result, recall
+from FAAnomalySlicer.scene.result_nodes import find_results, import_steps, read_result
 from support.mrml_volumes import GRIDS, PARENT, add_volume, answer_of, brainlike, made_result, put_under
 from support.scene_state import everything
 
@@ -122,27 +122,27 @@ def fail_everywhere(scene, commit, seed: int) -> int:
 def test_new_nodes(scene, case):
     volume, commit = case
     assert fail_everywhere(scene, commit, 1) > 200
-    assert len(recall(volume).nodes()) == 5 and report_of(volume).GetText() == "<html>1</html>"
+    assert len(find_results(volume).nodes()) == 5 and report_of(volume).GetText() == "<html>1</html>"
 
 
 def test_nodes_of_an_earlier_run(scene, case):
     volume, commit = case
     commit(1, NoFault())
-    nodes = recall(volume)
+    nodes = find_results(volume)
     nodes.segmentation.CreateClosedSurfaceRepresentation()
     nodes.zMap.SetName("my own name")
     shown = everything(scene)
     assert fail_everywhere(scene, commit, 2) > 100
-    assert everything(scene) != shown and recall(volume).nodes() == nodes.nodes()
+    assert everything(scene) != shown and find_results(volume).nodes() == nodes.nodes()
 
 
 def test_some_new_and_some_of_an_earlier_run(scene, case):
     volume, commit = case
     commit(1, NoFault())
-    nodes = recall(volume)
+    nodes = find_results(volume)
     nodes.segmentation.GetSegmentation().RemoveSegment("decreased")
     scene.RemoveNode(nodes.difference)
     scene.RemoveNode(nodes.table)
     volume.SetAndObserveTransformNodeID(None)
     assert fail_everywhere(scene, commit, 2) > 100
-    assert len(recall(volume).nodes()) == 5
+    assert len(find_results(volume).nodes()) == 5

@@ -13,8 +13,13 @@ import vtk
 from vtk.util.numpy_support import numpy_to_vtk
 
 from FAAnomalyLib.errors import FAError
-from FAAnomalySlicer.scene import tensor_fa as tensor
+from FAAnomalySlicer.events.scheduling import run_to_end
+from FAAnomalySlicer.scene.tensor_fa import ROLE, fa_steps, is_tensor_volume
 from support.mrml_volumes import GRIDS, PARENT, SHAPE, put_under, world_of
+
+
+def fa_volume(node):
+    return run_to_end(fa_steps(node))
 
 
 def add_tensors(shape=SHAPE, affine=GRIDS["oblique left-handed anisotropic"], seed=0):
@@ -38,34 +43,34 @@ def add_tensors(shape=SHAPE, affine=GRIDS["oblique left-handed anisotropic"], se
 def test_fa_is_that_of_the_eigenvalues_and_lies_where_the_tensors_lie(scene):
     node, expected = add_tensors()
     put_under(node, PARENT)
-    fa = tensor.fa_volume(node)
+    fa = fa_volume(node)
     np.testing.assert_allclose(slicer.util.arrayFromVolume(fa).T, expected, atol=1e-5)
     np.testing.assert_allclose(world_of(fa), world_of(node))
     assert fa.IsA("vtkMRMLScalarVolumeNode") and fa.GetName() == "Doe FA"
-    assert tensor.is_tensor_volume(node) and not tensor.is_tensor_volume(fa) and not tensor.is_tensor_volume(None)
+    assert is_tensor_volume(node) and not is_tensor_volume(fa) and not is_tensor_volume(None)
 
 
 def test_a_second_call_updates_the_same_node(scene):
     node, _ = add_tensors()
-    first = tensor.fa_volume(node)
+    first = fa_volume(node)
     count = scene.GetNumberOfNodes()
     other, expected = add_tensors(seed=1)
     node.SetAndObserveImageData(other.GetImageData())
     scene.RemoveNode(other)
-    assert tensor.fa_volume(node) is first and scene.GetNumberOfNodes() == count
+    assert fa_volume(node) is first and scene.GetNumberOfNodes() == count
     np.testing.assert_allclose(slicer.util.arrayFromVolume(first).T, expected, atol=1e-5)
     scene.RemoveNode(first)
-    assert tensor.fa_volume(node).GetScene() is scene
+    assert fa_volume(node).GetScene() is scene
 
 
 def test_a_copy_of_the_tensors_gets_an_fa_of_its_own(scene):
     node, _ = add_tensors()
-    first = tensor.fa_volume(node)
+    first = fa_volume(node)
     copy = scene.AddNewNodeByClass("vtkMRMLDiffusionTensorVolumeNode", "copy")
     copy.Copy(node)
-    assert copy.GetNodeReference(tensor.ROLE) is first
-    assert tensor.fa_volume(copy) is not first
-    assert tensor.fa_volume(node) is first
+    assert copy.GetNodeReference(ROLE) is first
+    assert fa_volume(copy) is not first
+    assert fa_volume(node) is first
 
 
 def test_an_extent_that_begins_elsewhere(scene):
@@ -75,7 +80,7 @@ def test_an_extent_that_begins_elsewhere(scene):
     inner.SetVOI(3, 20, 4, 25, 5, 18)
     inner.Update()
     node.SetAndObserveImageData(inner.GetOutput())
-    fa = tensor.fa_volume(node)
+    fa = fa_volume(node)
     np.testing.assert_allclose(slicer.util.arrayFromVolume(fa).T, expected[3:21, 4:26, 5:19], atol=1e-5)
     place = vtk.vtkMatrix4x4()
     fa.GetIJKToRASMatrix(place)
@@ -88,14 +93,14 @@ def test_no_tensors_no_node(scene):
     node = scene.AddNewNodeByClass("vtkMRMLDiffusionTensorVolumeNode", "bare")
     count = scene.GetNumberOfNodes()
     with pytest.raises(FAError, match="bare holds no tensors"):
-        tensor.fa_volume(node)
+        fa_volume(node)
     assert scene.GetNumberOfNodes() == count
 
 
 def test_tensors_removed_on_the_way_leave_no_node(scene):
     node, _ = add_tensors((64, 64, 64))
     count = scene.GetNumberOfNodes()
-    steps = tensor.fa_steps(node)
+    steps = fa_steps(node)
     next(steps)
     scene.RemoveNode(node)
     with pytest.raises(FAError, match="removed"):
@@ -105,7 +110,7 @@ def test_tensors_removed_on_the_way_leave_no_node(scene):
 
 def test_no_step_keeps_the_event_loop_waiting(scene):
     node, _ = add_tensors((128, 128, 40))
-    steps, longest = tensor.fa_steps(node), 0.0
+    steps, longest = fa_steps(node), 0.0
     for _ in range(1000):
         begin = time.thread_time()
         done = next(steps, None) is None

@@ -105,7 +105,7 @@ def test_programs_own_files_stay_but_not_whose_home_they_are_in():
     home = str(Path.home())
     line = f'  File "{home}/Slicer/lib/site-packages/torch/nn.py", line 7, in f'
     assert without_names(line) == '  File "~/Slicer/lib/site-packages/torch/nn.py", line 7, in f'
-    assert "FAAnomalyLib/worker/server.py" in without_names('File "/opt/x/FAAnomalyLib/worker.py", line 3')
+    assert "FAAnomalyLib/worker/server.py" in without_names('File "/opt/x/FAAnomalyLib/worker/server.py", line 3')
 
 
 def test_private_words_are_nowhere():

@@ -135,7 +135,7 @@ def test_a_removed_input_or_result(made, composites, scene):
 def test_another_volume_instead(made, composites, users):
     volume, _, _ = made
     views = SliceViews()
-    views.show_instead(volume)
+    views.show_single(volume)
     assert views.shown == "other" and {shown.background for shown in layers(composites)} == {volume.GetID()}
     views.restore()
     assert layers(composites) == users

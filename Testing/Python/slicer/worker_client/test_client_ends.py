@@ -15,7 +15,7 @@ import slicer_harness
 
 slicer_harness.require()
 
-from FAAnomalySlicer.worker_client.termination import Patience
+from FAAnomalySlicer.worker_client.termination import Timeouts
 from support.engine_bench import QUICK, Bench, LoopWatch, ask, children_of, is_running
 
 
@@ -94,7 +94,7 @@ def test_a_worker_without_its_library(bench):
 
 
 def test_a_worker_that_never_says_a_word(bench):
-    client = bench.client("silent", Patience(start=600, cancel=300, kill=300))
+    client = bench.client("silent", Timeouts(start=600, cancel=300, kill=300))
     job = ask(client)
     bench.finish(job)
     assert job.error.code == "bug" and job.error.what == "The engine did not start" and "0.6" not in job.error.fix
@@ -185,7 +185,7 @@ import sys, json
 sys.path[:0] = {path!r}
 import slicer_harness
 slicer_harness.require()
-from engine_bench import Bench
+from support.engine_bench import Bench
 bench = Bench({kind!r})
 client = bench.client()
 job = client.submit("detect", {{"input": "slow.nii", "output": "out"}})

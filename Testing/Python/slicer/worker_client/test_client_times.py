@@ -9,13 +9,13 @@ import slicer_harness
 slicer_harness.require()
 
 from FAAnomalySlicer.worker_client.client import EngineClient
-from FAAnomalySlicer.worker_client.failure_messages import error_of_ending, known_error
-from FAAnomalySlicer.worker_client.process import Ending
+from FAAnomalySlicer.worker_client.failure_messages import error_of_answer, error_of_exit
+from FAAnomalySlicer.worker_client.process import ProcessExit
 from support.fake_process import FakeProcess, FakeTimer
 
 
 class Stage:
-    """A client with its usual patience, and the processes that it made."""
+    """A client with its usual timeouts, and the processes that it made."""
 
     def __init__(self):
         self.timer, self.processes = FakeTimer(), []
@@ -185,30 +185,30 @@ def test_the_last_words_are_of_this_job(stage):
 @pytest.mark.parametrize(
     ("ending", "log", "code", "says"),
     [
-        (Ending("crash", -9), [], "out-of-memory", "SIGKILL"),
-        (Ending("exit", 137), [], "out-of-memory", "SIGKILL"),
-        (Ending("exit", 139), [], "bug", "SIGSEGV"),
-        (Ending("crash", -6), ["terminate called after throwing 'std::bad_alloc'"], "out-of-memory", "bad_alloc"),
-        (Ending("exit", 1), ["RuntimeError: CUDA out of memory."], "out-of-memory", "exit status 1"),
-        (Ending("crash", -4), [], "missing", "SIGILL"),
-        (Ending("crash", -15), [], "bug", "SIGTERM"),
-        (Ending("crash", -33), [], "bug", "signal 33"),
-        (Ending("exit", 3), [], "out-of-memory", "exit status 3"),
-        (Ending("exit", 5), ["faanomaly: no models. Install again"], "missing", "no models"),
-        (Ending("exit", 1), ["python: No module named FAAnomalyLib"], "missing", "No module named"),
-        (Ending("crash", 0xC0000005), [], "bug", "0xC0000005"),
-        (Ending("crash", -1073741819), [], "bug", "0xC0000005"),
-        (Ending("crash", 0xC0000017), [], "out-of-memory", "0xC0000017"),
-        (Ending("crash", None, "it hangs"), [], "bug", "it hangs"),
-        (Ending("failed-to-start", None, "No such file"), [], "missing", "No such file"),
-        (Ending("exit", 1), ["a", "", "b" * 500, "c", "d "], "bug", "b" * 200 + " | c | d"),
+        (ProcessExit("crash", -9), [], "out-of-memory", "SIGKILL"),
+        (ProcessExit("exit", 137), [], "out-of-memory", "SIGKILL"),
+        (ProcessExit("exit", 139), [], "bug", "SIGSEGV"),
+        (ProcessExit("crash", -6), ["terminate called after throwing 'std::bad_alloc'"], "out-of-memory", "bad_alloc"),
+        (ProcessExit("exit", 1), ["RuntimeError: CUDA out of memory."], "out-of-memory", "exit status 1"),
+        (ProcessExit("crash", -4), [], "missing", "SIGILL"),
+        (ProcessExit("crash", -15), [], "bug", "SIGTERM"),
+        (ProcessExit("crash", -33), [], "bug", "signal 33"),
+        (ProcessExit("exit", 3), [], "out-of-memory", "exit status 3"),
+        (ProcessExit("exit", 5), ["faanomaly: no models. Install again"], "missing", "no models"),
+        (ProcessExit("exit", 1), ["python: No module named FAAnomalyLib"], "missing", "No module named"),
+        (ProcessExit("crash", 0xC0000005), [], "bug", "0xC0000005"),
+        (ProcessExit("crash", -1073741819), [], "bug", "0xC0000005"),
+        (ProcessExit("crash", 0xC0000017), [], "out-of-memory", "0xC0000017"),
+        (ProcessExit("crash", None, "it hangs"), [], "bug", "it hangs"),
+        (ProcessExit("failed-to-start", None, "No such file"), [], "missing", "No such file"),
+        (ProcessExit("exit", 1), ["a", "", "b" * 500, "c", "d "], "bug", "b" * 200 + " | c | d"),
     ],
 )
 def test_what_is_made_of_an_ending(ending, log, code, says):
-    error = error_of_ending(ending, log)
+    error = error_of_exit(ending, log)
     assert error.code == code and says in error.why and error.what and error.fix
 
 
 def test_an_error_without_words_still_says_something():
-    error = known_error({"type": "error", "code": None})
+    error = error_of_answer({"type": "error", "code": None})
     assert error.code == "bug" and error.what

@@ -22,10 +22,10 @@ from FAAnomalySlicer.worker_client import session as worker_session
 from FAAnomalySlicer.worker_client.environment_check import EnvironmentCheck
 from FAAnomalySlicer.worker_client.qt_process import QtProcess, QtTimer
 from FAAnomalySlicer.worker_client.subprocess_process import PollTimer, SubprocessProcess
-from FAAnomalySlicer.worker_client.termination import Patience
+from FAAnomalySlicer.worker_client.termination import Timeouts
 from support.engine_bench import LONGEST, Bench, is_running
 
-SLOW = Patience(start=60_000, cancel=20_000, kill=5_000)
+SLOW = Timeouts(start=60_000, cancel=20_000, kill=5_000)
 
 
 @pytest.fixture(params=["subprocess", "qt"])
@@ -73,7 +73,7 @@ def test_the_environment_of_the_engine(monkeypatch, tmp_path):
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     environment = engine.engine_environment()
     folder, before = environment["PYTHONPATH"].split(os.pathsep)
-    assert (Path(folder) / "FAAnomalyLib" / "worker.py").is_file() and before == str(tmp_path)
+    assert (Path(folder) / "FAAnomalyLib" / "worker" / "server.py").is_file() and before == str(tmp_path)
     assert all(environment[name] == "1" for name in ("PYTHONUTF8", "PYTHONUNBUFFERED", "PYTHONNOUSERSITE"))
     monkeypatch.delenv("PYTHONPATH")
     assert engine.engine_environment()["PYTHONPATH"] == folder
@@ -85,7 +85,7 @@ def test_both_sides_speak_the_same_protocol():
 
 def real(bench, **environment):
     return bench.client(
-        patience=SLOW,
+        timeouts=SLOW,
         command=engine.engine_command("worker"),
         environment={**engine.engine_environment(), **environment},
     )
@@ -187,7 +187,7 @@ def test_an_examination_can_be_stopped(stop):
         [sys.executable, "-S", "-c", "import time; time.sleep(600)"],
         {},
         PollTimer(),
-        longest_ms=300 if stop == "by time" else 60_000,
+        max_ms=300 if stop == "by time" else 60_000,
     )
     ends = []
     check.finished.connect(lambda *end: ends.append(end))

@@ -14,7 +14,7 @@ import slicer_harness
 
 slicer_harness.require()
 
-from FAAnomalySlicer.worker_client.process import Ending, is_other_program
+from FAAnomalySlicer.worker_client.process import ProcessExit, is_other_process
 from FAAnomalySlicer.worker_client.qt_process import QtProcess, QtTimer
 from FAAnomalySlicer.worker_client.subprocess_process import PollTimer, SubprocessProcess
 from support.engine_bench import LONGEST, is_running
@@ -56,7 +56,7 @@ class Runner:
                 qt.QCoreApplication.processEvents()
                 time.sleep(0.001)
 
-    def ending(self) -> Ending:
+    def ending(self) -> ProcessExit:
         self.until(lambda: self.all("ended"))
         return self.all("ended")[0]
 
@@ -77,7 +77,7 @@ def test_lines_and_the_end_come_in_order_on_this_thread(runner):
     )
     assert runner.heard == [], "nothing is told before start has returned"
     assert runner.process.running
-    assert runner.ending() == Ending("exit", 3)
+    assert runner.ending() == ProcessExit("exit", 3)
     assert runner.all("line") == [*map(str, range(500)), "rest"]
     assert runner.all("log") == ["wörds"]
     assert runner.heard[-1][0] == "ended" and len(runner.all("ended")) == 1
@@ -90,7 +90,7 @@ def test_input_is_written_in_order_and_closed(runner):
     for number in range(50):
         runner.process.write(f"liné {number}")
     runner.process.close_input()
-    assert runner.ending() == Ending("exit", 0)
+    assert runner.ending() == ProcessExit("exit", 0)
     assert runner.all("line") == [f"LINÉ {number}" for number in range(50)] + ["end"]
 
 
@@ -132,7 +132,7 @@ def test_terminate_asks(runner):
     )
     runner.until(lambda: runner.all("line"))
     runner.process.terminate()
-    assert runner.ending() == Ending("exit", 4)
+    assert runner.ending() == ProcessExit("exit", 4)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM])
@@ -180,8 +180,8 @@ def test_the_end_of_a_launcher_is_told_though_its_child_holds_the_pipes(runner):
 
 
 def test_only_another_program_is_adopted():
-    assert is_other_program(4321, 99)
-    assert not any(is_other_program(pid, 99) for pid in (os.getpid(), 99, 1, 0, -1, True, None, "4321", 43.0))
+    assert is_other_process(4321, 99)
+    assert not any(is_other_process(pid, 99) for pid in (os.getpid(), 99, 1, 0, -1, True, None, "4321", 43.0))
 
 
 def test_timers_call_once_in_order(runner):

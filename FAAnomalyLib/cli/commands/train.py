@@ -1,0 +1,143 @@
+"""``faanomaly train``; under ``torchrun`` every process runs it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...errors import FAError
+from ...request import DEVICES
+from ...training.recipes import RECIPES, Recipe
+
+if TYPE_CHECKING:
+    from ...datasets.cohort import CohortSubject
+    from ...training.distributed import Distributed
+    from ...training.training_run import TrainingRun
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.add_argument("data", type=Path, help="folder of healthy FA maps (NAME_FA.nii.gz, NAME_mask.nii.gz)")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="RUN",
+        help="run folder; started again, it goes on where it stopped",
+    )
+    parser.add_argument("--recipe", choices=sorted(RECIPES), default="inpainter")
+    parser.add_argument("--template", type=Path, help="template folder (default: the bundled one)")
+    parser.add_argument(
+        "--start-from",
+        metavar="MODEL",
+        help="begin with the weights of a model (a new run only), for instance to add a site's people",
+    )
+    parser.add_argument("--people", type=Path, help="CSV with the columns file,person")
+    parser.add_argument(
+        "--hold-out",
+        action="append",
+        default=[],
+        metavar="PERSON",
+        help="keep a person out of training and report the error on them",
+    )
+    parser.add_argument("--steps", type=int, help="training steps (default: the recipe's)")
+    parser.add_argument("--batch", type=int, help="examples a step (default: the recipe's)")
+    parser.add_argument(
+        "--widths", type=int, nargs="+", metavar="N", help="channels at each resolution (default: the recipe's)"
+    )
+    parser.add_argument("--device", default="auto", choices=DEVICES)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--save-every", type=int, default=500, help="steps between checkpoints")
+    parser.add_argument("--judge-every", type=int, default=500, help="steps between errors on the held-out people")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train, or go on with a run, and write the model."""
+    import torch
+
+    from ...datasets.cohort import find_subjects, split_people
+    from ...io.atomic import cannot_write
+    from ...models.checkpoints import build_network
+    from ...training.distributed import common_dtype, join_processes, training_device
+    from ...training.export import export_model
+    from ...training.trainer import Trainer
+
+    recipe = _recipe(args)
+    training, held_out = split_people(find_subjects(args.data, args.people), args.hold_out)
+    try:
+        args.output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(args.output, error) from error
+    device = training_device(args.device)
+    distributed = join_processes(device)
+    report = _print_to_stderr if distributed.writes else _print_nothing
+    prepared = _prepare_run(args, recipe, training, held_out, distributed)
+    torch.manual_seed(args.seed)
+    network = build_network(recipe.network).to(device, memory_format=torch.channels_last_3d)
+    trainer = Trainer(prepared, network, device, common_dtype(device, distributed), distributed, report)
+    if args.start_from:
+        trainer.start_from(args.start_from)
+    trainer.resume()
+    trainer.train(args.save_every, args.judge_every)
+    if distributed.writes:
+        report(f"model written to {export_model(prepared, trainer.state, args.template)}")
+    distributed.leave()
+    return 0
+
+
+def _recipe(args: argparse.Namespace) -> Recipe:
+    """The named recipe with what the options change; raises ``FAError('bad-request')``."""
+    for option in ("steps", "batch", "save_every", "judge_every"):
+        if getattr(args, option) is not None and getattr(args, option) < 1:
+            raise FAError("bad-request", f"--{option.replace('_', '-')} must be at least 1")
+    recipe = RECIPES[args.recipe]
+    if args.widths and (len(args.widths) != len(recipe.network["widths"]) or min(args.widths) < 1):
+        raise FAError("bad-request", f"--widths must be {len(recipe.network['widths'])} positive numbers")
+    return replace(
+        recipe,
+        steps=args.steps or recipe.steps,
+        batch=args.batch or recipe.batch,
+        network={**recipe.network, "widths": args.widths or recipe.network["widths"]},
+    )
+
+
+def _prepare_run(
+    args: argparse.Namespace,
+    recipe: Recipe,
+    training: list[CohortSubject],
+    held_out: list[CohortSubject],
+    distributed: Distributed,
+) -> TrainingRun:
+    """Register every subject to the template; each process registers its share before all of them read everything."""
+    from ...preprocessing.template import load_template, on_grid
+    from ...runtime.resources import resources_dir
+    from ...training.cohort_cache import prepare_subjects
+    from ...training.training_run import TrainingRun
+
+    report = _print_to_stderr if distributed.writes else _print_nothing
+    stored = load_template(args.template or resources_dir() / "Template")
+    template = on_grid(stored, tuple(recipe.grid["shape"]), recipe.grid["spacing_mm"])
+    cache = args.output / "prepared"
+    if distributed.world > 1:
+        prepare_subjects(distributed.share(training + held_out), template, cache, report)
+        distributed.wait_for_all()
+    return TrainingRun(
+        recipe,
+        prepare_subjects(training, template, cache, report),
+        prepare_subjects(held_out, template, cache, report),
+        template,
+        args.output,
+        args.seed,
+    )
+
+
+def _print_to_stderr(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _print_nothing(text: str) -> None:
+    pass

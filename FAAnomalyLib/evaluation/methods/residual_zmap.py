@@ -1,0 +1,104 @@
+"""Comparators that standardise the residual of a simple prediction, without a network.
+
+The volume is registered, FA is predicted over the analysis mask, and the residual is smoothed there (SD 3 mm) and
+standardised by its own median and MAD over that brain. A method that does not beat these is not worth its weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from scipy import ndimage
+
+from ...anomaly.regions import find_regions
+from ...anomaly.robust_statistics import robust_location_and_scale
+from ...anomaly.screening import analysis_mask
+from ...preprocessing.model_grid import PreparedSubject
+from ...preprocessing.template import EDGE_MM
+from ...result import Result
+from ...volume import Volume
+from .registry import MethodContext, RegisteredMethod, register
+from .thresholds import UNCALIBRATED
+
+SMOOTHING_MM = 3.0
+"""Standard deviation of the Gaussian over the residual."""
+MASK_SIZE = 16
+"""Of the harmonic fill's holes (20 mm); part of the identity of every record of these comparators."""
+
+Predict = Callable[[PreparedSubject, np.ndarray], np.ndarray]
+"""``(subject, analysis mask) -> expected FA``, arrays (X, Y, Z) on the model grid."""
+
+
+class ResidualZMap:
+    """A :class:`~.method.Method` from a prediction of healthy FA.
+
+    Parameters
+    ----------
+    name
+        Name in tables and records.
+    predict
+        The prediction.
+    context
+        Registration and thresholds.
+    """
+
+    def __init__(self, name: str, predict: Predict, context: MethodContext) -> None:
+        self._predict, self._prepare, self._thresholds = predict, context.prepare, context.thresholds
+        self.identity = repr((name, SMOOTHING_MM, EDGE_MM, MASK_SIZE, context.thresholds))
+
+    def score(self, volume: Volume) -> Result:
+        """See :meth:`.method.Method.score`."""
+        prepared = self._prepare(volume)
+        grid = prepared.grid
+        analysed = analysis_mask(prepared.brain, grid.priors.white_matter, prepared.brain, grid.spacing_mm)
+        prediction = self._predict(prepared, analysed)
+        z = standardised_residual(prepared.fa - prediction, analysed, SMOOTHING_MM / grid.spacing_mm)
+        predicted = prepared.native_brain & grid.mask_to_native(prepared.brain)
+        healthy = np.where(predicted, grid.to_native(prediction), volume.data).astype(np.float32)
+        native_z = volume.with_data(np.where(prepared.native_brain, grid.to_native(z), 0.0).astype(np.float32))
+        difference = volume.with_data(volume.data - healthy)
+        segmentation, regions = find_regions(native_z, difference, self._thresholds)
+        threshold_z = None if self._thresholds == UNCALIBRATED else list(self._thresholds)
+        return Result(
+            volume,
+            volume.with_data(healthy),
+            difference,
+            native_z,
+            segmentation,
+            regions,
+            {"threshold_z": threshold_z, "network_evaluations": 0},
+        )
+
+
+def standardised_residual(residual: np.ndarray, analysed: np.ndarray, sigma: float) -> np.ndarray:
+    """Smooth a residual within a mask and standardise it by its median and MAD.
+
+    Parameters
+    ----------
+    residual
+        FA, shape (X, Y, Z).
+    analysed
+        bool (X, Y, Z): voxels that are averaged and standardised.
+    sigma
+        Standard deviation of the Gaussian in voxels.
+
+    Returns
+    -------
+    float32 array (X, Y, Z)
+        z, 0 outside *analysed*.
+    """
+    weight = ndimage.gaussian_filter(analysed.astype(np.float64), sigma)
+    mean = ndimage.gaussian_filter(np.where(analysed, residual, 0.0).astype(np.float64), sigma)
+    mean = np.divide(mean, weight, out=np.zeros_like(mean), where=analysed)
+    location, scale = robust_location_and_scale(mean[analysed])
+    return np.where(analysed, (mean - location) / scale, 0.0).astype(np.float32)
+
+
+def register_residual_zmap(name: str, predict: Predict, position: int) -> RegisteredMethod:
+    """Register a comparator by its prediction."""
+
+    def create(context: MethodContext) -> ResidualZMap:
+        return ResidualZMap(name, predict, context)
+
+    return register(RegisteredMethod(name, create, position, needs_template=True, needs_calibration=True))

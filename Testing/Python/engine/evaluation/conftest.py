@@ -1,0 +1,32 @@
+"""Synthetic subjects on a coarse grid that need no registration."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from FAAnomalyLib.preprocessing import model_grid
+from FAAnomalyLib.preprocessing.affine_registration import Alignment
+from FAAnomalyLib.preprocessing.template import on_grid
+from support import evaluation_bench
+from support import synthetic_brain as sb
+
+
+@pytest.fixture(scope="session")
+def template():
+    return on_grid(sb.template(), (40, 48, 40), 4.0)
+
+
+@pytest.fixture(scope="session")
+def subjects(tmp_path_factory):
+    """Two volumes of person A and one of B."""
+    return evaluation_bench.save_subjects(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def aligned():
+    """Registration is tested elsewhere; these brains lie in the template's world."""
+    patch = pytest.MonkeyPatch()
+    patch.setattr(model_grid, "register_affine", lambda fixed, moving, brain: Alignment(np.eye(4), 0.9, "affine"))
+    yield
+    patch.undo()
