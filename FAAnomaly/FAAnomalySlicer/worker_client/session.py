@@ -14,7 +14,7 @@ from .process import Process, ProcessExit
 from .termination import Termination, Timeouts
 
 PROTOCOL = 1
-"""The protocol that ``FAAnomalyLib/worker/server.py`` describes; a test compares the two."""
+"""The protocol that ``docs/worker-protocol.md`` describes; a test compares it with the engine's."""
 MAX_LOG_LINES = 20
 MAX_SHOWN_CHARACTERS = 300
 

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ...errors import FAError
 from ...request import DEVICES
 
-PEOPLE_SHOWN = 10
+if TYPE_CHECKING:
+    from ...datasets.cohort import CohortSubject
+
+SUBJECTS_SHOWN = 10
+"""At most so many names of subjects are listed in an error message."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,6 +32,67 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--people", type=Path, metavar="CSV", help="columns file,person; means are over people")
     parser.add_argument("--subjects", nargs="+", metavar="NAME", help="score only these (file names without _FA)")
+    _add_protocol_options(parser)
+    parser.add_argument("--device", choices=DEVICES, default="auto", help="default %(default)s")
+    parser.add_argument(
+        "--work",
+        type=Path,
+        metavar="FOLDER",
+        help="keep finished passes there (20 MB a scored volume): the same anomalies are scored again, for instance "
+        "after a new calibration, without the network (seconds and network evaluations then count only the "
+        "remaining work); an untouched brain's passes are those of calibrate --work",
+    )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="reuse what earlier runs in the same folder have finished, also to add to it: the other "
+        "anomalies that they planted in the same subjects are in the table, too",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Score everything, write and print the table."""
+    _check(args)
+    from ...datasets.cohort import find_subjects
+    from ...evaluation.cases import EvaluationDesign, EvaluationProtocol
+    from ...evaluation.experiment import evaluate
+    from ...evaluation.methods.detector import DetectorMethods, folds_for
+    from ...evaluation.planting.shapes import find_shapes
+    from ...evaluation.records import RecordStore
+    from ...evaluation.tables.evaluation_report import evaluation_report, report_text, write_report
+    from ...io.atomic import cannot_write
+    from ...models.manifest import read_manifest
+    from ..progress_bar import ProgressBar
+    from ..signals import cancel_on_signals
+
+    everybody = find_subjects(args.data, args.people)
+    subjects = _chosen(everybody, args.subjects)
+    folds = folds_for(args.folds, {s.person for s in subjects}) if args.folds else None
+    shapes = find_shapes(args.lesions) if args.lesions else []
+    protocol = EvaluationProtocol(tuple(args.diameters), tuple(args.changes), args.places, args.seed)
+    bar = ProgressBar()
+    try:
+        with cancel_on_signals() as cancel:
+            provider = DetectorMethods(args.model, folds, args.device, cancel, args.work)
+            warnings = _warnings(subjects, everybody, provider.model_of, args)
+            try:
+                args.output.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise cannot_write(args.output, error) from error
+            design = EvaluationDesign(subjects, protocol, shapes)
+            rows = evaluate(design, provider, RecordStore(args.output, args.resume), bar, cancel)
+    finally:
+        bar.close()
+    models = {subject.name: read_manifest(provider.model_of(subject))["sha256"] for subject in subjects}
+    facts = {"model_sha256": models, "shapes": [shape.name for shape in shapes]}
+    report = evaluation_report(rows, protocol, facts, warnings)
+    write_report(report, args.output)
+    print(report_text(report))
+    return 0
+
+
+def _add_protocol_options(parser: argparse.ArgumentParser) -> None:
+    """What is planted, and where."""
     parser.add_argument(
         "--lesions",
         type=Path,
@@ -56,63 +123,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="changes of FA in the spheres (default ±0.3 ±0.2 ±0.1 ±0.05)",
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the places (default %(default)s)")
-    parser.add_argument("--device", choices=DEVICES, default="auto", help="default %(default)s")
-    parser.add_argument(
-        "--work",
-        type=Path,
-        metavar="FOLDER",
-        help="keep finished passes there (20 MB a scored volume): the same anomalies are scored again, for instance "
-        "after a new calibration, without the network (seconds and network evaluations then count only the "
-        "remaining work); an untouched brain's passes are those of calibrate --work",
-    )
-    parser.add_argument(
-        "--resume",
-        action="store_true",
-        help="reuse what earlier runs in the same folder have finished, also to add to it: the other "
-        "anomalies that they planted in the same subjects are in the table, too",
-    )
-
-
-def run(args: argparse.Namespace) -> int:
-    """Score everything, write and print the table."""
-    from ...datasets.cohort import find_subjects
-
-    _check(args)
-    from ...evaluation.cases import EvaluationDesign, EvaluationProtocol
-    from ...evaluation.experiment import evaluate
-    from ...evaluation.methods.detector import DetectorMethods, folds_for
-    from ...evaluation.planting.shapes import find_shapes
-    from ...evaluation.records import RecordStore
-    from ...evaluation.tables.evaluation_report import evaluation_report, report_text, write_report
-    from ...io.atomic import cannot_write
-    from ...models.manifest import read_manifest
-    from ..progress_bar import ProgressBar
-    from ..signals import cancel_on_signals
-
-    everybody = find_subjects(args.data, args.people)
-    subjects = _chosen(everybody, args.subjects)
-    folds = folds_for(args.folds, {s.person for s in subjects}) if args.folds else None
-    shapes = find_shapes(args.lesions) if args.lesions else []
-    protocol = EvaluationProtocol(tuple(args.diameters), tuple(args.changes), args.places, args.seed)
-    line = ProgressBar()
-    try:
-        with cancel_on_signals() as cancel:
-            provider = DetectorMethods(args.model, folds, args.device, cancel, args.work)
-            warnings = _warnings(subjects, everybody, provider.model_of, args)
-            try:
-                args.output.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise cannot_write(args.output, error) from error
-            design = EvaluationDesign(subjects, protocol, shapes)
-            rows = evaluate(design, provider, RecordStore(args.output, args.resume), line, cancel)
-    finally:
-        line.close()
-    models = {subject.name: read_manifest(provider.model_of(subject))["sha256"] for subject in subjects}
-    facts = {"model_sha256": models, "shapes": [shape.name for shape in shapes]}
-    report = evaluation_report(rows, protocol, facts, warnings)
-    write_report(report, args.output)
-    print(report_text(report))
-    return 0
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -126,17 +136,23 @@ def _check(args: argparse.Namespace) -> None:
         raise FAError("bad-request", "--folds names the models already", "--model names another", "Give one of them")
 
 
-def _chosen(everybody: list, names: list[str] | None) -> list:
+def _chosen(everybody: list[CohortSubject], names: list[str] | None) -> list[CohortSubject]:
     if names is None:
         return everybody
     missing = sorted(set(names) - {subject.name for subject in everybody})
     if missing:
-        some = ", ".join(subject.name for subject in everybody[:PEOPLE_SHOWN])
+        some = ", ".join(subject.name for subject in everybody[:SUBJECTS_SHOWN])
         raise FAError("bad-request", f"There is no subject {', '.join(missing)}", "", f"Choose among {some}")
     return [subject for subject in everybody if subject.name in names]
 
 
-def _warnings(subjects: list, everybody: list, model_of, args: argparse.Namespace) -> list[str]:
+def _warnings(
+    subjects: list[CohortSubject],
+    everybody: list[CohortSubject],
+    model_of: Callable[[CohortSubject], Path],
+    args: argparse.Namespace,
+) -> list[str]:
+    """What limits the scores; raises ``FAError('bad-request')`` for folds that do not hold a person out."""
     from ...evaluation.methods.detector import seen_in_training
 
     seen = [subject.name for subject in seen_in_training(subjects, everybody, model_of)]

@@ -11,13 +11,18 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 import FAAnomalyLib
+from FAAnomalyLib.errors import EXIT_STATUS
+from FAAnomalyLib.pipeline.detector import STAGES
 from FAAnomalyLib.reporting.result_files import RESULT_FILES
-from FAAnomalyLib.worker.server import PROTOCOL
+from FAAnomalyLib.request import DetectRequest
+from FAAnomalyLib.result import Region
+from FAAnomalyLib.worker.messages import PROTOCOL
 from support import fake_engine
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -271,3 +276,11 @@ def test_a_stuck_job_does_not_keep_the_process_alive(tmp_path):
     rest, _ = process.communicate(timeout=TIMEOUT)
     assert process.returncode == 0 and rest == b"", "the job cannot have answered: it still sleeps"
     assert 0.25 < time.monotonic() - started < 8
+
+
+def test_the_page_about_the_protocol_names_every_parameter_key_and_code():
+    page = (ROOT / "docs" / "worker-protocol.md").read_text(encoding="utf-8")
+    names = {field.name for kind in (DetectRequest, Region) for field in fields(kind)} | set(EXIT_STATUS)
+    names |= {name.partition(".")[0] for name in RESULT_FILES if name != "result.json"} | set(STAGES) | {"done"}
+    assert sorted(name for name in names if f"`{name}`" not in page) == []
+    assert f"protocol version {PROTOCOL}." in page
