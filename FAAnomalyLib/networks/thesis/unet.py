@@ -84,44 +84,46 @@ class ThesisUNet(nn.Module):
 
         attention = SpatialTransformer if conditional else AttentionBlock
         attended = len(widths) - (2 if conditional else 1)
+        by_level = [attention if level >= attended else None for level in range(len(widths))]
         time_dim = 4 * widths[0]
         self.time_embedding = TimeEmbedding(time_dim)
         self.time_mlp = TimeMLP(time_dim)
         self.stem = conv(1, widths[0], 3)
-
-        skips = [widths[0]]
-        self.down, self.downsample = nn.ModuleList(), nn.ModuleList()
-        for level, width in enumerate(widths):
-            stages = nn.ModuleList()
-            for index in range(BLOCKS_DOWN):
-                before = width if index else skips[-1]
-                stages.append(Stage(before, width, time_dim, attention if level >= attended else None))
-                skips.append(width)
-            self.down.append(stages)
-            if level < len(widths) - 1:
-                self.downsample.append(DownSample(width))
-                skips.append(width)
-
+        skips = self._build_down(time_dim, by_level)
         self.middle = nn.ModuleList(
             [Stage(widths[-1], widths[-1], time_dim, attention), Stage(widths[-1], widths[-1], time_dim, None)]
         )
+        self._build_up(time_dim, by_level, skips)
+        self.norm_out = group_norm(widths[0])
+        self.conv_out = conv(widths[0], 1, 3, scale=0.0)
 
-        # Both lists run from the deepest level to the shallowest.
+    def _build_down(self, time_dim: int, attention: Sequence[type[nn.Module] | None]) -> list[int]:
+        """Make the way down; returns the channels of every skip connection."""
+        skips = [self.widths[0]]
+        self.down, self.downsample = nn.ModuleList(), nn.ModuleList()
+        for level, width in enumerate(self.widths):
+            stages = nn.ModuleList()
+            for index in range(BLOCKS_DOWN):
+                stages.append(Stage(width if index else skips[-1], width, time_dim, attention[level]))
+                skips.append(width)
+            self.down.append(stages)
+            if level < len(self.widths) - 1:
+                self.downsample.append(DownSample(width))
+                skips.append(width)
+        return skips
+
+    def _build_up(self, time_dim: int, attention: Sequence[type[nn.Module] | None], skips: list[int]) -> None:
+        """Make the way up, from the deepest level to the shallowest."""
         self.up, self.upsample = nn.ModuleList(), nn.ModuleList()
-        before = widths[-1]
-        for level in reversed(range(len(widths))):
+        before = self.widths[-1]
+        for level in reversed(range(len(self.widths))):
             stages = nn.ModuleList()
             for _ in range(BLOCKS_UP):
-                stages.append(
-                    Stage(before + skips.pop(), widths[level], time_dim, attention if level >= attended else None)
-                )
-                before = widths[level]
+                stages.append(Stage(before + skips.pop(), self.widths[level], time_dim, attention[level]))
+                before = self.widths[level]
             self.up.append(stages)
             if level > 0:
                 self.upsample.append(UpSample(before))
-
-        self.norm_out = group_norm(widths[0])
-        self.conv_out = conv(widths[0], 1, 3, scale=0.0)
 
     def forward(self, x: torch.Tensor, t: torch.Tensor, wm_mask: torch.Tensor | None = None) -> torch.Tensor:
         """Predict the noise in *x*.

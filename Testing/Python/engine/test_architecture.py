@@ -76,8 +76,6 @@ LONG = {
     "FAAnomalyLib/cli/commands/evaluate.py: run",
     "FAAnomalyLib/cli/commands/sample.py: run",
     "FAAnomalyLib/cli/request_options.py: add_request_options",
-    "FAAnomalyLib/inpainting/volume_inpainter.py: fill",
-    "FAAnomalyLib/networks/thesis/unet.py: __init__",
     "FAAnomalyLib/training/healthy_maps.py: screen_cohort",
     "FAAnomalyLib/training/trainer.py: run",
     "FAAnomalyLib/training/trainer.py: resume",
