@@ -53,6 +53,8 @@ healthy people (Fisher's discriminant, none below 0); the last is wider than tha
 UNCALIBRATED = dict(zip(COMBINATIONS, (11.5, 11.4, 12.4), strict=True))
 """Limits of the combinations without a calibration: a fifth beyond those of eleven healthy people (9.6, 9.5 and 10.3)
 where the bias of each place is not subtracted, as ``Testing/Benchmarks/held_out_health.py`` measures them."""
+MIN_SHARE_OF_SCALE = 0.5
+"""Smallest scale of a subject's map that is used as a divisor, in scales of healthy people (theirs: 0.65 to 1.7)."""
 UNCALIBRATED_OTHER = 1.5 * UNIT
 """Limit of every other map without a calibration."""
 
@@ -122,11 +124,26 @@ class Calibration:
         dict
             Name of the combination -> float32 (X, Y, Z), 0 outside *analysed*.
         """
-        z = {key: self.standardised(key, values, analysed, subject_scale[key]) for key, values in maps.items()}
+        z = {
+            key: self.standardised(key, values, analysed, self.plausible_scale(key, subject_scale[key]))
+            for key, values in maps.items()
+        }
         return {
             name: sum((w * z[key] for key, w in weights.items()), start=np.zeros(analysed.shape, np.float32))
             for name, weights in COMBINATIONS.items()
         }
+
+    def plausible_scale(self, key: MapKey, subject_scale: tuple[float, float]) -> LocationScale:
+        """The subject's own location and scale, the latter at least :data:`MIN_SHARE_OF_SCALE` of healthy people's.
+
+        A map that is 0 nearly everywhere, as where the other side is missing, has next to no spread of its own.
+
+        >>> known = Calibration(population_scale={("a", 3.0): 0.02})
+        >>> known.plausible_scale(("a", 3.0), (0.0, 1e-6)).scale, known.plausible_scale(("a", 3.0), (0.0, 0.03)).scale
+        (0.01, 0.03)
+        """
+        location, scale = subject_scale
+        return LocationScale(location, max(scale, MIN_SHARE_OF_SCALE * self.population_scale.get(key, 0.0)))
 
     def standardised(
         self, key: MapKey, values: np.ndarray, analysed: np.ndarray, subject_scale: tuple[float, float]

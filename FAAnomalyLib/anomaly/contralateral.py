@@ -72,8 +72,18 @@ def contralateral_difference(values: np.ndarray, analysed: np.ndarray, partner: 
         float32 (X, Y, Z); 0 where the voxel or its partner is not analysed.
     """
     there = _sampled(np.where(analysed, values, 0.0).astype(np.float32), partner, "constant")
-    both = analysed & (_sampled(analysed.astype(np.float32), partner, "constant") > 0.5)
-    return np.where(both, values - there, 0.0).astype(np.float32)
+    return np.where(paired_voxels(analysed, partner), values - there, 0.0).astype(np.float32)
+
+
+def paired_voxels(analysed: np.ndarray, partner: np.ndarray) -> np.ndarray:
+    """Analysed voxels whose partner is analysed as well, bool (X, Y, Z); parameters as in
+    :func:`contralateral_difference`.
+
+    >>> analysed = np.array([True, False, True, True]).reshape(4, 1, 1)
+    >>> paired_voxels(analysed, contralateral_coordinates((4, 1, 1))).ravel().tolist()
+    [True, False, False, True]
+    """
+    return analysed & (_sampled(analysed.astype(np.float32), partner, "constant") > 0.5)
 
 
 def _sampled(values: np.ndarray, coordinates: np.ndarray, mode: str) -> np.ndarray:

@@ -17,7 +17,7 @@ from scipy import ndimage
 
 from ..geometry.bounding_box import bounding_box
 from ..preprocessing.template import TemplatePriors
-from .contralateral import contralateral_coordinates, contralateral_difference
+from .contralateral import contralateral_coordinates, contralateral_difference, paired_voxels
 from .robust_statistics import fit_gain_and_offset
 
 # These strings are stored in calibration.npz and never change.
@@ -52,6 +52,9 @@ MAX_RESIDUAL = 0.25
 and would rule its surroundings; a change of this size in every voxel is still found."""
 MAX_DEVIATION = 0.15
 """The same for residuals of the template, which misses more edges."""
+MIN_PAIRED = 0.7
+"""Share of the analysed voxels that must have an analysed partner in the other hemisphere (real whole brains: 0.87 and
+more). With fewer the deviation stands alone where there is none."""
 MIN_SUPPORT = 0.1
 """Added to the summed weights, as a share of a full kernel of average precision. In a thin sheet of white matter only
 few voxels contribute, and their mean is drawn towards 0."""
@@ -109,10 +112,9 @@ def screening_maps(
         Key -> float32 (X, Y, Z), FA, 0 outside *analysed*; in the order of :data:`SCREENING_KEYS`.
     """
     deviation = _template_residual(fa, priors.fa, analysed)
-    asymmetry = contralateral_difference(deviation, analysed, contralateral_coordinates(fa.shape, priors.displacement))
     unknown = np.full(fa.shape, np.nan, np.float32)
     bounded = np.clip(deviation, -MAX_DEVIATION, MAX_DEVIATION)
-    agreed = minmod(bounded, asymmetry)
+    agreed = _borne_out(deviation, bounded, analysed, contralateral_coordinates(fa.shape, priors.displacement))
     sources = {
         INPAINTED_SMALL: small,
         INPAINTED_LARGE: large,
@@ -134,6 +136,15 @@ def _template_residual(fa: np.ndarray, template: np.ndarray, analysed: np.ndarra
         return np.zeros_like(fa)
     gain, offset = fit_gain_and_offset(template[analysed], fa[analysed])
     return fa - (gain * template.astype(np.float64) + offset).astype(np.float32)
+
+
+def _borne_out(deviation: np.ndarray, bounded: np.ndarray, analysed: np.ndarray, partner: np.ndarray) -> np.ndarray:
+    """The bounded deviation as far as the other side bears it out; alone where a brain lacks the other side."""
+    paired = paired_voxels(analysed, partner)
+    agreed = minmod(bounded, contralateral_difference(deviation, analysed, partner))
+    if paired.sum() >= MIN_PAIRED * analysed.sum():
+        return agreed
+    return np.where(paired, agreed, bounded)
 
 
 def minmod(deviation: np.ndarray, asymmetry: np.ndarray) -> np.ndarray:

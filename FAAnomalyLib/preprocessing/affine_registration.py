@@ -2,39 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import ndimage
 
 from ..errors import FAError
-from ..geometry.orientation import LPS_TO_RAS, nearest_canonical
+from ..geometry.orientation import nearest_canonical
 from ..io.volumes import to_itk
 from ..volume import Volume
+from .alignment_check import MAX_GREY_TO_WHITE, UNSEEN, Comparison, is_head_like, rotation_degrees
 from .fa_limits import cut_faces
+from .inside_registration import core_of, register_by_the_inside
+from .itk_optimisation import ImagePair, optimise, ras_matrix, rigid_then_affine
 
 if TYPE_CHECKING:
     import SimpleITK
 
 GOOD_CORRELATION = 0.55
-"""Below this Pearson correlation over the template's brain other starting poses are tried (real data: 0.7 to 0.95)."""
-MIN_CORRELATION = 0.4
-"""Below it the volume is refused: it is no FA map of a brain, or its orientation is wrong."""
-MIN_DETAIL = 0.36
-"""The same for the correlation of what is finer than :data:`DETAIL_MM`: white matter lies in the middle of a brain
-however the brain is turned, but tracts do not match (real data: 0.55 and more; turned by 180 degrees: 0.2 at most)."""
-DETAIL_MM = 6.0
-"""Sigma of the wide Gaussian that is subtracted; the narrow one is a fifth of it."""
-MIN_SEEN = 0.2
-"""Share of the template's brain that must lie in the volume's data."""
-UNSEEN = -1.0
-"""Stands for the correlation when less is seen."""
+"""Below this Pearson correlation over the template's brain other starts are tried (real data: 0.7 to 0.95)."""
+BETTER = 0.05
+"""A registration by the inside replaces one that fits when correlation and detail within the core rise by this."""
+MIN_INSIDE_CORRELATION, MIN_INSIDE_DETAIL = 0.5, 0.42
+"""What a registration by the inside must reach within the core (real data: 0.70 and 0.55 or more; back to front: 0.44
+and 0.31 at most)."""
+MAX_ROTATION_DEGREES = 60.0
+"""Largest rotation that a registration by the inside may find: a head is not turned further, a wrong header is."""
 OTHER_TILTS = ((25, 0, 0), (-25, 0, 0), (0, 0, 25), (0, 0, -25), (0, 25, 0), (0, -25, 0))
 """Head poses that are tried when the upright one fails, degrees about x, y, z."""
 OTHER_HEIGHTS_MM = (-40, -20, 20, 40)
 """The centre of mass of a slab is not the brain's: these heights of the slab in the template are tried as well."""
+BY_THE_INSIDE = "affine by the inside"
 
 
 @dataclass(frozen=True)
@@ -46,9 +44,9 @@ class Alignment:
     matrix
         4x4, template RAS mm -> subject RAS mm.
     correlation
-        Pearson correlation of the two FA maps over the template's brain, -1..1.
+        Pearson correlation of the two FA maps over the template's brain (by the inside: over its core), -1..1.
     method
-        ``affine``, ``affine from another start`` or ``rigid`` (the fall-back).
+        ``affine``, ``affine from another start``, ``affine by the inside`` or ``rigid`` (the fall-back).
     remarks
         For the user, about a poor alignment.
     """
@@ -57,6 +55,11 @@ class Alignment:
     correlation: float
     method: str
     remarks: list[str] = field(default_factory=list)
+
+    @property
+    def outline_known(self) -> bool:
+        """Whether the brain's outline took part, so that the map's own outline can be trusted."""
+        return self.method != BY_THE_INSIDE
 
 
 def register_affine(fixed: Volume, moving: Volume, fixed_brain: np.ndarray) -> Alignment:
@@ -67,7 +70,9 @@ def register_affine(fixed: Volume, moving: Volume, fixed_brain: np.ndarray) -> A
     (:mod:`FAAnomalyLib.preprocessing.template_warping`) does the rest. The metric is the correlation of all voxels on
     two coarse levels (shrink factors 4 and 2 of the template's grid), so the result does not depend on random
     samples. An alignment that correlates badly or is implausible for a head is repeated from other head poses; when
-    the affine one stays implausible, the rigid one is taken with a remark.
+    the affine one stays implausible, the rigid one is taken with a remark. One that is still poor is repeated by the
+    inside of the brain alone (:mod:`FAAnomalyLib.preprocessing.inside_registration`), which a bright or noisy rim,
+    skull and air do not disturb.
 
     Parameters
     ----------
@@ -86,52 +91,89 @@ def register_affine(fixed: Volume, moving: Volume, fixed_brain: np.ndarray) -> A
     Raises
     ------
     FAError
-        ``bad-input`` when less than a fifth of the brain is in the volume, or when the best alignment stays below
-        :data:`MIN_CORRELATION` or :data:`MIN_DETAIL`.
+        ``bad-input`` when less than a fifth of the brain is in the volume, or when no alignment reaches
+        :data:`~.alignment_check.MIN_CORRELATION` and :data:`~.alignment_check.MIN_DETAIL`.
     """
     canonical = _field_of_view(nearest_canonical(moving))
-    target = to_itk(fixed.with_data(fixed.data.astype(np.float32)))
-    source = to_itk(canonical.with_data(canonical.data.astype(np.float32)))
-
-    best = _best_alignment(target, source, fixed_brain)
-    if best.correlation == UNSEEN:
-        raise FAError(
-            "bad-input",
-            "Too little of the brain is in the volume",
-            "it shows less than a fifth of it",
-            "Choose a whole-brain FA map",
-        )
-    detail = _detail(target, source, best.matrix, fixed_brain)
-    if best.correlation < MIN_CORRELATION or detail < MIN_DETAIL:
-        raise FAError(
-            "bad-input",
-            "The volume could not be aligned with the FA template",
-            f"the best correlation is {best.correlation:.2f}, of fine detail {detail:.2f}",
-            "Check that it is a whole-brain FA map and that its orientation is right",
-        )
+    whole = Comparison(fixed, canonical, fixed_brain)
+    best = _best_alignment(whole)
+    fits = whole.fits(best.matrix)
+    core = Comparison(fixed, canonical, core_of(fixed_brain, fixed.spacing))
+    if not fits or best.correlation < GOOD_CORRELATION:
+        inside = _by_the_inside(core, best if fits else None)
+        fits, best = (fits, best) if inside is None else (True, inside)
+    if not fits:
+        raise _not_aligned(best, whole)
+    _check_contrast(core.grey_to_white(best.matrix))
     if best.correlation < GOOD_CORRELATION:
         remark = f"poor registration (correlation {best.correlation:.2f}): look at the result with care"
         best = replace(best, remarks=[*best.remarks, remark])
     return best
 
 
-def _best_alignment(target: SimpleITK.Image, source: SimpleITK.Image, brain: np.ndarray) -> Alignment:
-    """The alignment from the centres of mass, or from another head pose where that one is poor."""
+def _not_aligned(best: Alignment, whole: Comparison) -> FAError:
+    if best.correlation == UNSEEN:
+        return FAError(
+            "bad-input",
+            "Too little of the brain is in the volume",
+            "it shows less than a fifth of it",
+            "Choose a whole-brain FA map",
+        )
+    return FAError(
+        "bad-input",
+        "The volume could not be aligned with the FA template",
+        f"the best correlation is {best.correlation:.2f}, of fine detail {whole.detail(best.matrix):.2f}",
+        "Check that it is a whole-brain FA map and that its orientation is right, or give a --brain-mask",
+    )
 
-    def correlation_of(matrix: np.ndarray) -> float:
-        return _correlation(target, source, matrix, brain)
 
-    def refined(start: SimpleITK.Euler3DTransform, method: str) -> Alignment:
-        rigid, affine = _rigid_then_affine(target, source, start)
-        if _head_like(affine):
-            return Alignment(affine, correlation_of(affine), method)
-        return Alignment(
-            rigid, correlation_of(rigid), "rigid", ["affine registration gave an implausible head; a rigid one is used"]
+def _check_contrast(grey_to_white: float) -> None:
+    if grey_to_white > MAX_GREY_TO_WHITE:
+        raise FAError(
+            "bad-input",
+            "The volume is a brain but no FA map",
+            f"grey matter has {grey_to_white:.0%} of the value of white matter, in FA maps half at most",
+            "Choose the fractional anisotropy map, not a T1-weighted image",
         )
 
-    best = refined(_start(target, source), "affine")
+
+def _by_the_inside(core: Comparison, fitting: Alignment | None) -> Alignment | None:
+    """The alignment by the core of the brain where it fits, and clearly better than the *fitting* one if there is."""
+    matrix = register_by_the_inside(core.fixed, core.moving, core.where)
+    plausible = is_head_like(matrix) and rotation_degrees(matrix) <= MAX_ROTATION_DEGREES
+    if not plausible or not core.fits(matrix, MIN_INSIDE_CORRELATION, MIN_INSIDE_DETAIL):
+        return None
+    correlation = core.correlation(matrix)
+    if fitting is not None and (
+        correlation < core.correlation(fitting.matrix) + BETTER
+        or core.detail(matrix) < core.detail(fitting.matrix) + BETTER
+    ):
+        return None
+    remark = (
+        "the rim of the map or what surrounds the brain disturbs the alignment, so the inside of the brain alone was"
+        f" aligned (correlation {correlation:.2f}); a --brain-mask makes it surer"
+    )
+    return Alignment(matrix, correlation, BY_THE_INSIDE, [remark])
+
+
+def _best_alignment(whole: Comparison) -> Alignment:
+    """The alignment from the centres of mass, or from another head pose where that one is poor."""
+    pair = ImagePair(*(to_itk(v.with_data(v.data.astype(np.float32))) for v in (whole.fixed, whole.moving)))
+
+    def refined(start: SimpleITK.Euler3DTransform, method: str) -> Alignment:
+        rigid, affine = rigid_then_affine(pair, start)
+        if is_head_like(affine):
+            return Alignment(affine, whole.correlation(affine), method)
+        return Alignment(
+            rigid,
+            whole.correlation(rigid),
+            "rigid",
+            ["affine registration gave an implausible head; a rigid one is used"],
+        )
+
+    best = refined(_start(pair), "affine")
     if best.correlation < GOOD_CORRELATION or best.method == "rigid":
-        other = refined(_best_other_start(target, source, correlation_of), "affine from another start")
+        other = refined(_best_other_start(pair, whole), "affine from another start")
         if other.correlation > best.correlation + 0.02:
             best = other
     return best
@@ -149,13 +191,13 @@ def _field_of_view(volume: Volume) -> Volume:
 
 
 def _start(
-    target: SimpleITK.Image, source: SimpleITK.Image, tilt: tuple[int, int, int] = (0, 0, 0), height_mm: float = 0.0
+    pair: ImagePair, tilt: tuple[int, int, int] = (0, 0, 0), height_mm: float = 0.0
 ) -> SimpleITK.Euler3DTransform:
     """Rigid start: centres of mass aligned, rotated by *tilt* (degrees), the template moved up by *height_mm*."""
     import SimpleITK as sitk
 
     start = sitk.CenteredTransformInitializer(
-        target, source, sitk.Euler3DTransform(), sitk.CenteredTransformInitializerFilter.MOMENTS
+        pair.fixed, pair.moving, sitk.Euler3DTransform(), sitk.CenteredTransformInitializerFilter.MOMENTS
     )
     rigid = sitk.Euler3DTransform(start)
     rigid.SetRotation(*[float(np.radians(angle)) for angle in tilt])
@@ -164,103 +206,11 @@ def _start(
     return rigid
 
 
-def _best_other_start(
-    target: SimpleITK.Image, source: SimpleITK.Image, correlation_of: Callable[[np.ndarray], float]
-) -> SimpleITK.Euler3DTransform:
+def _best_other_start(pair: ImagePair, whole: Comparison) -> SimpleITK.Euler3DTransform:
     """The rigid start that fits best after a short search on the coarsest level alone."""
     import SimpleITK as sitk
 
-    starts = [_start(target, source, tilt=tilt) for tilt in OTHER_TILTS]
-    starts += [_start(target, source, height_mm=height) for height in OTHER_HEIGHTS_MM]
-    refined = [sitk.Euler3DTransform(_optimise(target, source, start, (4,), (4.0,))) for start in starts]
-    return max(refined, key=lambda rigid: correlation_of(_ras_matrix(rigid)))
-
-
-def _rigid_then_affine(
-    target: SimpleITK.Image, source: SimpleITK.Image, start: SimpleITK.Euler3DTransform
-) -> tuple[np.ndarray, np.ndarray]:
-    """Matrices, template RAS mm -> subject RAS mm, of the rigid and of the nine-parameter alignment."""
-    import SimpleITK as sitk
-
-    rigid = sitk.Euler3DTransform(_optimise(target, source, start, (4, 2), (4.0, 2.0)))
-    # Scaling first: ScaleVersor3DTransform adds its two matrices, which is right for small rotations alone.
-    scaled = sitk.ScaleVersor3DTransform()
-    scaled.SetCenter(rigid.GetCenter())
-    scaled = sitk.ScaleVersor3DTransform(_optimise(target, source, scaled, (4, 2), (4.0, 2.0), then=rigid))
-    return _ras_matrix(rigid), _ras_matrix(rigid) @ _ras_matrix(scaled)
-
-
-def _optimise(
-    target: SimpleITK.Image,
-    source: SimpleITK.Image,
-    transform: SimpleITK.Transform,
-    shrink: Sequence[int],
-    smoothing: Sequence[float],
-    then: SimpleITK.Transform | None = None,
-) -> SimpleITK.Transform:
-    """Maximise the correlation from *transform*, with *then* applied after it; one level for each shrink factor."""
-    import SimpleITK as sitk
-
-    method = sitk.ImageRegistrationMethod()
-    method.SetMetricAsCorrelation()
-    method.SetMetricSamplingStrategy(method.NONE)
-    method.SetInterpolator(sitk.sitkLinear)
-    method.SetOptimizerAsRegularStepGradientDescent(
-        learningRate=1.0, minStep=1e-4, numberOfIterations=100, relaxationFactor=0.6, gradientMagnitudeTolerance=1e-8
-    )
-    method.SetOptimizerScalesFromPhysicalShift()
-    if then is not None:
-        method.SetMovingInitialTransform(then)
-    method.SetShrinkFactorsPerLevel(list(shrink))
-    method.SetSmoothingSigmasPerLevel(list(smoothing))
-    method.SmoothingSigmasAreSpecifiedInPhysicalUnitsOn()
-    method.SetInitialTransform(transform, inPlace=False)
-    optimised = method.Execute(target, source)
-    if isinstance(optimised, sitk.CompositeTransform):
-        optimised = optimised.GetNthTransform(0)
-    return optimised
-
-
-def _ras_matrix(transform: SimpleITK.Euler3DTransform | SimpleITK.ScaleVersor3DTransform) -> np.ndarray:
-    """An ITK matrix-offset transform (LPS, with a centre) as a 4x4 matrix in RAS."""
-    centre = np.array(transform.GetCenter())
-    linear = np.array(transform.GetMatrix()).reshape(3, 3)
-    matrix = np.eye(4)
-    matrix[:3, :3] = linear
-    matrix[:3, 3] = np.array(transform.GetTranslation()) + centre - linear @ centre
-    return LPS_TO_RAS @ matrix @ LPS_TO_RAS
-
-
-def _correlation(target: SimpleITK.Image, source: SimpleITK.Image, ras_matrix: np.ndarray, brain: np.ndarray) -> float:
-    a, b, seen = _overlaid(target, source, ras_matrix, brain)
-    return float(np.corrcoef(a[seen], b[seen])[0, 1]) if seen.sum() > MIN_SEEN * brain.sum() else UNSEEN
-
-
-def _detail(target: SimpleITK.Image, source: SimpleITK.Image, ras_matrix: np.ndarray, brain: np.ndarray) -> float:
-    """Correlation of the difference of two Gaussian means inside the seen brain, a narrow one minus a wide one."""
-    a, b, seen = _overlaid(target, source, ras_matrix, brain)
-    wide = DETAIL_MM / np.array(target.GetSpacing())[::-1]
-
-    def mean(values: np.ndarray, sigma: np.ndarray) -> np.ndarray:
-        weight = ndimage.gaussian_filter(seen.astype(np.float32), sigma)
-        return ndimage.gaussian_filter(np.where(seen, values, 0.0), sigma)[seen] / np.maximum(weight[seen], 1e-6)
-
-    return float(np.corrcoef(*(mean(x, wide / 5.0) - mean(x, wide) for x in (a, b)))[0, 1])
-
-
-def _overlaid(
-    target: SimpleITK.Image, source: SimpleITK.Image, ras_matrix: np.ndarray, brain: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Subject and template, (Z, Y, X), and a mask of the brain where the subject has data (a slab shows a part)."""
-    import SimpleITK as sitk
-
-    lps = LPS_TO_RAS @ ras_matrix @ LPS_TO_RAS
-    transform = sitk.AffineTransform(lps[:3, :3].ravel().tolist(), lps[:3, 3].tolist())
-    moved = sitk.GetArrayFromImage(sitk.Resample(source, target, transform, sitk.sitkLinear, 0.0))
-    return moved, sitk.GetArrayFromImage(target), brain.transpose(2, 1, 0) & (moved > 0)
-
-
-def _head_like(matrix: np.ndarray) -> bool:
-    """Whether the linear part scales no more than adult heads differ from a template, and does not mirror."""
-    scales = np.linalg.svd(matrix[:3, :3], compute_uv=False)
-    return bool(scales.max() < 1.5 and scales.min() > 0.6 and np.linalg.det(matrix[:3, :3]) > 0)
+    starts = [_start(pair, tilt=tilt) for tilt in OTHER_TILTS]
+    starts += [_start(pair, height_mm=height) for height in OTHER_HEIGHTS_MM]
+    refined = [sitk.Euler3DTransform(optimise(pair, start, (4,), (4.0,))) for start in starts]
+    return max(refined, key=lambda rigid: whole.correlation(ras_matrix(rigid)))

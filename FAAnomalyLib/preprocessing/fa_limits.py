@@ -11,12 +11,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-MIN_VOXELS = 16
+MIN_VOXELS = 8
 """Fewest voxels along an axis."""
-MIN_EXTENT_MM = 60.0
-"""Shortest edge of the box that holds the data; a newborn's brain is over 80 mm."""
-MAX_SPACING_MM = 5.0
+MIN_EXTENT_MM = 48.0
+"""Shortest edge of the box that holds the data; a newborn's brain is over 80 mm, slabs of 50 mm can be aligned."""
+MAX_SPACING_MM = 7.0
 """Longest edge of a voxel."""
+THICK_SLICE_MM = 5.0
+"""Longest edge of a voxel that goes without a remark."""
 MAX_FA = 1.8
 """A fitted tensor with negative eigenvalues reaches sqrt(3) and a little rounding."""
 MIN_FA = -0.5
@@ -42,14 +44,14 @@ MIN_TOP_TO_MEDIAN = 2.2
 CUT_FACE = 0.25
 """A brain tapers off; where its last slice has this share of the largest one's area, the field of view cuts it."""
 
-# Headers and matrices lose digits: a spacing of exactly 5 mm may be stored as 5.0000001.
+# Headers and matrices lose digits: a spacing of exactly 7 mm may be stored as 7.0000001.
 ROUNDING = 0.001
 
 
 def has_too_few_voxels(shape: Sequence[int]) -> bool:
     """Whether an array of *shape* is shorter than :data:`MIN_VOXELS` along an axis.
 
-    >>> has_too_few_voxels((96, 96, 15)), has_too_few_voxels((96, 96, 16))
+    >>> has_too_few_voxels((96, 96, 7)), has_too_few_voxels((96, 96, 8))
     (True, False)
     """
     return min(shape) < MIN_VOXELS
@@ -58,7 +60,7 @@ def has_too_few_voxels(shape: Sequence[int]) -> bool:
 def has_too_large_voxels(spacing_mm: np.ndarray) -> bool:
     """Whether a voxel with edges of *spacing_mm*, (3,), is longer than :data:`MAX_SPACING_MM`.
 
-    >>> has_too_large_voxels(np.array([2.0, 2.0, 6.0])), has_too_large_voxels(np.array([5.0, 5.0, 5.000001]))
+    >>> has_too_large_voxels(np.array([2.0, 2.0, 8.0])), has_too_large_voxels(np.array([5.0, 5.0, 7.000001]))
     (True, False)
     """
     return bool(spacing_mm.max() > MAX_SPACING_MM * (1 + ROUNDING))
@@ -67,7 +69,7 @@ def has_too_large_voxels(spacing_mm: np.ndarray) -> bool:
 def is_too_small(extent_mm: np.ndarray) -> bool:
     """Whether the box that holds the data, with edges of *extent_mm*, (3,), is too small for a brain.
 
-    >>> is_too_small(np.array([140.0, 170.0, 40.0])), is_too_small(np.array([60.0, 60.0, 59.99999]))
+    >>> is_too_small(np.array([140.0, 170.0, 40.0])), is_too_small(np.array([60.0, 60.0, 47.99999]))
     (True, False)
     """
     return bool(extent_mm.min() < MIN_EXTENT_MM * (1 - ROUNDING))

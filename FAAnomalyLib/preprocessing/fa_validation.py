@@ -15,6 +15,7 @@ from scipy import ndimage
 from ..errors import FAError
 from ..geometry.bounding_box import bounding_box
 from ..volume import Volume
+from .background import clear_negative_background
 from .fa_limits import (
     MAX_SPACING_MM,
     MIN_EXTENT_MM,
@@ -76,6 +77,7 @@ def validate_fa(volume: Volume, scale: None | str | float = None) -> tuple[Volum
     if not finite.any():
         raise FAError("bad-input", "The volume holds no numbers", "every voxel is NaN or infinite", OTHER_FILE)
     data[~finite] = 0.0
+    clear_negative_background(data)
     _check_content(data, finite, volume)
     remarks: list[str] = []
     data /= np.float32(_scale(data, scale, remarks))

@@ -14,6 +14,8 @@ from scipy import ndimage
 from ..geometry.bounding_box import Box, bounding_box, whole_box
 from ..volume import Volume
 from .affine_registration import Alignment, register_affine
+from .background import measured_voxels
+from .calibrated_range import calibration_remarks
 from .template import BRAIN_PROBABILITY, Template, TemplatePriors
 from .template_warping import warp_template
 
@@ -23,6 +25,10 @@ texture and less of the noise that nothing can predict. The added sigma of 1 to 
 but does not depend on the phase of the grid."""
 MAX_DISTANCE_MM = 6.0
 """A brain is looked for no farther than this from the registered template's brain."""
+MAX_DISTANCE_WITHOUT_OUTLINE_MM = 2.0
+"""The same where the map's own outline is that of noise or of the head."""
+MAX_SHARE_BEYOND = 0.2
+"""Share of the measured voxels that may lie outside the brain of a map that counts as skull-stripped."""
 
 
 @dataclass(frozen=True)
@@ -217,17 +223,19 @@ def prepare(volume: Volume, template: Template, brain: np.ndarray | None = None)
         ``bad-input`` when the volume cannot be aligned with the template.
     """
     remarks: list[str] = []
-    support = volume.data > 0 if brain is None else brain
+    support = measured_voxels(volume.data) if brain is None else brain
     masked = volume.with_data(np.where(support, volume.data, 0.0).astype(np.float32))
     alignment = register_affine(template.fa, masked, template.priors.brain > BRAIN_PROBABILITY)
     remarks += alignment.remarks
     grid = ModelGrid(volume, template, alignment)
     if brain is None:
         brain = find_brain_mask(volume, grid)
+        remarks += _outline_remarks(support, brain, alignment)
         masked = volume.with_data(np.where(brain, volume.data, 0.0).astype(np.float32))
     fa = np.clip(grid.to_model(masked.data), 0.0, 1.0)
     on_grid = grid.to_model(brain, order=1) > 0.5
     fa = np.where(on_grid, fa, 0.0)
+    remarks += calibration_remarks(volume, fa, on_grid, template, alignment)
     warped = warp_template(template.priors, fa, grid.spacing_mm)
     return PreparedSubject(replace(grid, warped=warped), fa, on_grid, brain, remarks)
 
@@ -236,7 +244,8 @@ def find_brain_mask(volume: Volume, grid: ModelGrid) -> np.ndarray:
     """Brain mask of a map that comes without one: where it has data, near the registered template's brain.
 
     A skull-stripped map keeps its own outline. In one that is not, the FA of noise in skull and air is cut away
-    :data:`MAX_DISTANCE_MM` beyond the template's brain.
+    :data:`MAX_DISTANCE_MM` beyond the template's brain, :data:`MAX_DISTANCE_WITHOUT_OUTLINE_MM` when the alignment
+    could not use the outline.
 
     Parameters
     ----------
@@ -252,12 +261,21 @@ def find_brain_mask(volume: Volume, grid: ModelGrid) -> np.ndarray:
     """
     outside = grid.template.priors.brain <= BRAIN_PROBABILITY
     distance_mm = ndimage.distance_transform_edt(outside, sampling=grid.spacing_mm)
-    near = grid.mask_to_native(distance_mm <= MAX_DISTANCE_MM)
-    brain = (volume.data > 0) & near
+    reach_mm = MAX_DISTANCE_MM if grid.alignment.outline_known else MAX_DISTANCE_WITHOUT_OUTLINE_MM
+    brain = measured_voxels(volume.data) & grid.mask_to_native(distance_mm <= reach_mm)
     labels, count = ndimage.label(brain)
     if count > 1:
         brain = labels == 1 + np.argmax(ndimage.sum_labels(brain, labels, np.arange(1, count + 1)))
     return ndimage.binary_fill_holes(brain)
+
+
+def _outline_remarks(measured: np.ndarray, brain: np.ndarray, alignment: Alignment) -> list[str]:
+    """Whether the brain's edge is the template's guess, because the map goes on beyond it."""
+    if not alignment.outline_known or (measured & ~brain).sum() <= MAX_SHARE_BEYOND * measured.sum():
+        return []
+    return [
+        "the map shows more than the brain, whose edge was guessed from the template; a --brain-mask makes it surer"
+    ]
 
 
 def _resampled(

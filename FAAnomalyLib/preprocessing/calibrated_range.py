@@ -1,0 +1,80 @@
+"""Is a brain one of those that z is calibrated for? Remarks on its size, contrast, fit, slices and field of view.
+
+The calibration is of healthy adults, scanned whole. An infant's or a child's brain, one ex vivo or an average of many
+people can be aligned and scored, but nobody knows what is usual there.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+
+from ..volume import Volume
+from .affine_registration import Alignment
+from .fa_limits import THICK_SLICE_MM
+from .template import BRAIN_PROBABILITY, EDGE_MM, Template
+
+USUAL_SIZE = (0.92, 1.12)
+"""Mean of the three scales of the alignment (adults: 0.94 to 1.08; a child of two years: about 0.9; a newborn: 0.7)."""
+USUAL_CONTRAST = (0.55, 1.35)
+"""Slope of the map's FA over the template's (adults at voxels up to 3 mm: 0.63 to 1.16)."""
+MAX_USUAL_CORRELATION = 0.83
+"""Over the template's brain: one person's map has noise and folds of its own (people: 0.59 to 0.81, an average:
+0.85)."""
+MIN_SEEN_SHARE = 0.8
+"""Share of the template's brain in the map, below which a part is said to be missing."""
+
+
+def calibration_remarks(
+    native: Volume, fa: np.ndarray, brain: np.ndarray, template: Template, alignment: Alignment
+) -> list[str]:
+    """What makes a brain unlike those of the calibration, for the user, one sentence each.
+
+    Parameters
+    ----------
+    native
+        The input.
+    fa, brain
+        FA in [0, 1] and bool, (X, Y, Z) on the grid of *template*.
+    template
+        Grid and priors.
+    alignment
+        Template world -> subject world.
+    """
+    unlike = _unlike_adults(fa, brain, template, alignment)
+    remarks = [f"z is not calibrated for this brain: {', '.join(unlike)}"] if unlike else []
+    thickest = float(native.spacing.max())
+    if thickest > THICK_SLICE_MM:
+        remarks.append(f"the slices are {thickest:.1f} mm thick: small changes are averaged away, and z is less sure")
+    inside = template.priors.brain > BRAIN_PROBABILITY
+    seen = float((brain & inside).sum() / max(inside.sum(), 1))
+    if seen < MIN_SEEN_SHARE:
+        remarks.append(f"{seen:.0%} of a whole brain is in the volume: what is missing is not judged")
+    return remarks
+
+
+def _unlike_adults(fa: np.ndarray, brain: np.ndarray, template: Template, alignment: Alignment) -> list[str]:
+    size = float(np.cbrt(abs(np.linalg.det(alignment.matrix[:3, :3]))))
+    unlike = []
+    if not USUAL_SIZE[0] <= size <= USUAL_SIZE[1]:
+        unlike.append(f"its size is {size:.2f} times that of the template of adults (usual {_range(USUAL_SIZE)})")
+    contrast = _contrast(fa, brain, template)
+    if contrast is not None and not USUAL_CONTRAST[0] <= contrast <= USUAL_CONTRAST[1]:
+        unlike.append(f"its contrast is {contrast:.2f} times the template's (usual {_range(USUAL_CONTRAST)})")
+    if alignment.correlation > MAX_USUAL_CORRELATION and alignment.outline_known:
+        unlike.append(f"it is as smooth as an average of many people (correlation {alignment.correlation:.2f})")
+    return unlike
+
+
+def _contrast(fa: np.ndarray, brain: np.ndarray, template: Template) -> float | None:
+    """Slope of FA over the template's inside the brain; None where too little of it is seen."""
+    inside = brain & (template.priors.brain > BRAIN_PROBABILITY)
+    inside &= ndimage.distance_transform_edt(inside, sampling=template.fa.spacing) > EDGE_MM
+    reference = template.priors.fa[inside].astype(np.float64)
+    if reference.size < 2 or reference.var() == 0:
+        return None
+    return float(np.polyfit(reference, fa[inside].astype(np.float64), 1)[0])
+
+
+def _range(limits: tuple[float, float]) -> str:
+    return f"{limits[0]:g} to {limits[1]:g}"
