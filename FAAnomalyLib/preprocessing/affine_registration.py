@@ -140,6 +140,8 @@ def _check_contrast(grey_to_white: float) -> None:
 def _by_the_inside(core: Comparison, fitting: Alignment | None) -> Alignment | None:
     """The alignment by the core of the brain where it fits, and clearly better than the *fitting* one if there is."""
     matrix = register_by_the_inside(core.fixed, core.moving, core.where)
+    if matrix is None:
+        return None
     plausible = is_head_like(matrix) and rotation_degrees(matrix) <= MAX_ROTATION_DEGREES
     if not plausible or not core.fits(matrix, MIN_INSIDE_CORRELATION, MIN_INSIDE_DETAIL):
         return None

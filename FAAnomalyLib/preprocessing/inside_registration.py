@@ -53,7 +53,7 @@ def core_of(brain: np.ndarray, spacing_mm: np.ndarray) -> np.ndarray:
     return depth > CORE_MM
 
 
-def register_by_the_inside(fixed: Volume, moving: Volume, core: np.ndarray) -> np.ndarray:
+def register_by_the_inside(fixed: Volume, moving: Volume, core: np.ndarray) -> np.ndarray | None:
     """Register an FA map to the template by the core of the template's brain.
 
     Parameters
@@ -68,26 +68,30 @@ def register_by_the_inside(fixed: Volume, moving: Volume, core: np.ndarray) -> n
     Returns
     -------
     numpy.ndarray
-        4x4, template RAS mm -> subject RAS mm. Its quality is for the caller to judge.
+        4x4, template RAS mm -> subject RAS mm, whose quality is for the caller to judge; None where no place of the
+        subject's data resembles the core.
     """
     measured = moving.data > 0
     # The outermost voxel is the least reliable of all.
     solid = ndimage.binary_erosion(measured)
+    start = _start(fixed, moving, core, solid)
+    if start is None:
+        return None
     pair = ImagePair(
         to_itk(fixed.with_data(fixed.data.astype(np.float32))),
         to_itk(moving.with_data(moving.data.astype(np.float32))),
         to_itk(fixed.with_data(core.astype(np.uint8))),
         to_itk(moving.with_data(solid.astype(np.uint8))),
     )
-    return rigid_then_affine(pair, _start(fixed, moving, core, solid))[1]
+    return rigid_then_affine(pair, start)[1]
 
 
-def _start(fixed: Volume, moving: Volume, core: np.ndarray, solid: np.ndarray) -> SimpleITK.Euler3DTransform:
+def _start(fixed: Volume, moving: Volume, core: np.ndarray, solid: np.ndarray) -> SimpleITK.Euler3DTransform | None:
     """The pose and place of the search at which the core correlates best."""
     centre = _world(fixed.affine, np.argwhere(core).mean(axis=0))
     subject = _sampled_in_world(moving, solid)
     template = fixed.with_data(ndimage.gaussian_filter(fixed.data.astype(np.float32), SEARCH_SIGMA_MM / fixed.spacing))
-    best, start = -np.inf, _turned(centre, (0, 0, 0))
+    best, start = 0.0, None
     for pose in POSES:
         rigid = _turned(centre, pose)
         for size in SIZES:

@@ -110,6 +110,37 @@ def test_a_head_on_its_side_is_found_from_another_start():
     assert sb.misplacement_mm(found.matrix, matrix).mean() < 1.0
 
 
+def surrounded(volume: Volume, rim_mm: float, air: bool) -> Volume:
+    """The brain with FA of noise around it: in a rim, or in a rim and in all the air."""
+    outside = ndimage.binary_fill_holes(volume.data > 0) == 0
+    rim = ndimage.distance_transform_edt(outside, sampling=volume.spacing) <= rim_mm
+    noise = np.random.default_rng(0).beta(5, 4, volume.shape)
+    return volume.with_data(np.where(outside & (rim | air), noise, volume.data).astype(np.float32))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("rim_mm", "air"), [(7.0, False), (0.0, True)], ids=["bright rim", "no mask"])
+def test_noise_around_the_brain_does_not_move_it(rim_mm, air):
+    matrix = sb.head(x=20.0, y=-12.0)
+    shape, affine = sb.grid((3.5, 3.5, 3.5), matrix)
+    found = prepare(surrounded(sb.brain(shape, affine, matrix), rim_mm, air), coarse())
+    alignment = found.grid.alignment
+    assert sb.misplacement_mm(alignment.matrix, matrix).mean() < 1.5
+    assert alignment.method == "affine by the inside" and any("--brain-mask" in remark for remark in found.remarks)
+    # No more than the brain is taken for it.
+    assert found.native_brain.sum() < 1.15 * (sb.brain(shape, affine, matrix).data > 0).sum()
+
+
+def test_a_t1_weighted_image_is_no_fa_map():
+    """Its white matter lies where that of FA lies, and is bright."""
+    template = coarse()
+    inside = template.priors.brain > 0.5
+    t1 = np.where(inside, 0.58 + 0.3 * template.priors.white_matter, 0.0)
+    t1[inside] += np.random.default_rng(0).normal(0.0, 0.02, inside.sum())
+    with pytest.raises(FAError, match="no FA map.*T1"):
+        aligned(template.fa.with_data(t1.astype(np.float32)))
+
+
 def test_a_thin_slab_is_refused_for_what_it_is():
     whole = subject(sb.head(x=8.0))
     affine = whole.affine.copy()

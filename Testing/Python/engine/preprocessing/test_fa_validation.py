@@ -172,8 +172,8 @@ def test_masks_and_atlases_are_refused():
 
 def test_volumes_too_small_for_a_brain_are_refused():
     values = np.random.default_rng(0).random((40, 40, 40)).astype(np.float32)
-    assert "8 x 8 x 8" in refused(Volume(values[:8, :8, :8], np.eye(4)))
-    assert "too small" in refused(Volume(values[:, :, :15], SPACING))
+    assert "7 x 7 x 7" in refused(Volume(values[:7, :7, :7], np.eye(4)))
+    assert "too small" in refused(Volume(values[:, :, :7], SPACING))
     assert "40 x 40 x 40 mm" in refused(Volume(values, np.eye(4)))
     padded = np.zeros((80, 80, 80), np.float32)
     padded[20:60, 20:60, 20:60] = values
@@ -181,8 +181,14 @@ def test_volumes_too_small_for_a_brain_are_refused():
 
 
 def test_large_voxels_are_refused():
-    assert "too large" in refused(Volume(brain().data, np.diag([4, 4, 5.1, 1])))
-    validate_fa(Volume(brain().data, np.diag([4, 4, 5, 1])))
+    assert "too large" in refused(Volume(brain().data, np.diag([4, 4, 7.1, 1])))
+    validate_fa(Volume(brain().data, np.diag([4, 4, 7, 1])))
+
+
+def test_a_constant_background_below_0_is_background():
+    volume = brain()
+    clean, _ = validate_fa(volume.with_data(np.where(volume.data > 0, volume.data, -1.0)))
+    np.testing.assert_array_equal(clean.data, volume.data)
 
 
 def test_colours_and_complex_numbers_are_refused():
