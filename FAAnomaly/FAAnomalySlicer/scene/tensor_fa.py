@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import slicer
 import slicer.util
+import vtkTeem  # a module of its own: Slicer shows none of its classes in ``slicer``
 from slicer.i18n import tr as _
 from vtk.util.numpy_support import vtk_to_numpy
 
@@ -47,7 +48,7 @@ def fa_steps(tensorNode) -> Steps[Any]:
             _("Choose a diffusion tensor volume or an FA map"),
         )
     geometry.check_transforms(tensorNode)
-    mathematics = slicer.vtkDiffusionTensorMathematics()
+    mathematics = vtkTeem.vtkDiffusionTensorMathematics()
     mathematics.SetInputData(image)
     mathematics.SetOperationToFractionalAnisotropy()
     extent = list(image.GetExtent())
