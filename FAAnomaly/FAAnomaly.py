@@ -26,6 +26,7 @@ for _folder in Path(__file__).resolve().parents[:2]:
         sys.path.append(str(_folder))
 
 from FAAnomalySlicer.scene.choices import Device, MaskSize, MaskType, RegionMode, Sampler, Shown, Signs, ThresholdMode
+from FAAnomalySlicer.scene.parameter_wrapper import wrapper_of
 from FAAnomalySlicer.setup.package_installer import Installer
 
 RESOURCES = Path(__file__).resolve().parent / "Resources"
@@ -193,7 +194,7 @@ class FAAnomalyLogic(ScriptedLoadableModuleLogic):
 
     def getParameterNode(self) -> FAAnomalyParameterNode:
         """The panel's choices in the scene."""
-        return FAAnomalyParameterNode(super().getParameterNode())
+        return wrapper_of(super().getParameterNode(), FAAnomalyParameterNode)
 
     def installer(self) -> Installer:
         """Installs the packages of the engine, after one question."""

@@ -38,6 +38,7 @@ class Panel:
 
     def __init__(self, ui, logic) -> None:
         context = self._context = PanelContext(ui, logic)
+        self._connected: PanelParameters | None = None
         self._gui_tag: Any = None
         self.input, self.region = InputSection(context), RegionSection(context)
         self._packages = Packages(context)
@@ -61,15 +62,23 @@ class Panel:
         return self._context.message
 
     def setParameterNode(self, parameters: PanelParameters | None) -> None:
-        """Show *parameters*, a ``FAAnomalyParameterNode``; None while there is none."""
-        context = self._context
-        if context.parameters is not None and self._gui_tag is not None:
-            context.parameters.disconnectGui(self._gui_tag)
-        context.parameters, self._gui_tag = parameters, None
+        """Show *parameters*, a ``FAAnomalyParameterNode``; None while there is none.
+
+        The widgets stay tied to the last one meanwhile: in Slicer 5.10 each new tie leaves an observer behind.
+        """
+        self._context.parameters = parameters
         self._watch.watch(parameters.parameterNode if parameters is not None else None)
-        if parameters is not None:
-            self._gui_tag = parameters.connectGui(context.ui)
+        if parameters is not None and parameters is not self._connected:
+            self._disconnect()
+            self._connected = parameters
+            # Not `connectGui`, which in Slicer 5.10 returns no tag.
+            self._gui_tag = parameters.connectParametersToGui(_widgets_by_parameter(self._context.ui))
         self.update()
+
+    def _disconnect(self) -> None:
+        if self._connected is not None:
+            self._connected.disconnectGui(self._gui_tag)
+        self._connected = self._gui_tag = None
 
     def update(self) -> None:
         """Every section follows the parameter node."""
@@ -101,6 +110,7 @@ class Panel:
         self.run.cancel()
         self.preview.turn_off()
         self.setParameterNode(None)
+        self._disconnect()
         for section in (self.input, self.region, self.results, self.advanced, self.log):
             section.close()
 
@@ -112,3 +122,9 @@ class Panel:
 
     def _on_parameters_changed(self, caller, event) -> None:
         self.update()
+
+
+def _widgets_by_parameter(ui) -> dict[str, Any]:
+    """Parameter -> the widget whose property ``SlicerParameterName`` is its name."""
+    named = ((widget.property("SlicerParameterName"), widget) for widget in vars(ui).values())
+    return {str(name): widget for name, widget in named if name}

@@ -162,11 +162,11 @@ class PanelParameters(Protocol):
     def EndModify(self, was_modifying: int) -> None:
         """Send the modified event if anything changed."""
 
-    def connectGui(self, ui: Any) -> Any:
-        """Bind the fields to widgets; returns a tag for :meth:`disconnectGui`."""
+    def connectParametersToGui(self, widgets: dict[str, Any]) -> Any:
+        """Tie the fields to widgets, by the fields' names; returns a tag for :meth:`disconnectGui`."""
 
     def disconnectGui(self, tag: Any) -> None:
-        """Undo :meth:`connectGui`."""
+        """Undo :meth:`connectParametersToGui`."""
 
 
 def request_options(parameters: PanelParameters) -> dict:
