@@ -20,10 +20,25 @@ from slicer.ScriptedLoadableModule import (
 )
 from slicer.util import VTKObservationMixin
 
-# Installed, the engine lies beside this file; in a source checkout, one folder up. Slicer's path has only the former.
-for _folder in Path(__file__).resolve().parents[:2]:
-    if (_folder / "FAAnomalyLib" / "__init__.py").is_file() and str(_folder) not in sys.path:
-        sys.path.append(str(_folder))
+
+def _import_engine() -> None:
+    """Import the engine of this extension, before any other that pip may have installed into Slicer.
+
+    Installed, it lies beside this file; in a source checkout, one folder up. Slicer's path has only the former.
+    """
+    for folder in Path(__file__).resolve().parents[:2]:
+        if (folder / "FAAnomalyLib" / "__init__.py").is_file():
+            if str(folder) not in sys.path:
+                sys.path.append(str(folder))
+            sys.path.insert(0, str(folder))
+            try:
+                importlib.import_module("FAAnomalyLib")
+            finally:
+                sys.path.remove(str(folder))
+            return
+
+
+_import_engine()
 
 from FAAnomalySlicer.scene.choices import Device, MaskSize, MaskType, RegionMode, Sampler, Shown, Signs, ThresholdMode
 from FAAnomalySlicer.scene.parameter_wrapper import wrapper_of

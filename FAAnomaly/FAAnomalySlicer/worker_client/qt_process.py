@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -40,7 +40,7 @@ class QtProcess:
         """See :class:`~.process.Process`."""
         return self._running
 
-    def start(self, command: list[str], environment: dict[str, str]) -> None:
+    def start(self, command: list[str], environment: Mapping[str, str | None]) -> None:
         """See :class:`~.process.Process`."""
         import qt
 
@@ -48,7 +48,10 @@ class QtProcess:
         process = self._process = qt.QProcess()
         variables = qt.QProcessEnvironment.systemEnvironment()
         for name, value in environment.items():
-            variables.insert(name, value)
+            if value is None:
+                variables.remove(name)
+            else:
+                variables.insert(name, value)
         process.setProcessEnvironment(variables)
         process.connect("readyReadStandardOutput()", self._on_output)
         process.connect("readyReadStandardError()", self._on_error_output)
