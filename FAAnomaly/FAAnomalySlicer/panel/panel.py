@@ -90,6 +90,7 @@ class Panel:
         self.run.cancel()
         self.preview.turn_off()
         self.setParameterNode(None)
+        self.input.sceneCloses()
         self.region.sceneCloses()
         self.results.sceneCloses()
         self._context.message.clear()
@@ -98,6 +99,7 @@ class Panel:
         """The module is opened, perhaps for the first time since a restart that an installation needed."""
         self._context.problems_changed.emit()
         self._packages.resume()
+        self.input.preselect()
 
     def exit(self) -> None:
         """Another module is opened: the preview must not follow a box that is used there."""

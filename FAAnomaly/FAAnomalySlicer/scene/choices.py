@@ -23,7 +23,7 @@ class RegionMode(Enum):
 
     def label(self) -> str:
         """The text on the panel."""
-        return {"whole brain": _("Whole brain"), "box": _("Box (ROI)"), "segment": _("Segment")}[self.value]
+        return {"whole brain": _("Whole brain"), "box": _("ROI (a box)"), "segment": _("Segment")}[self.value]
 
 
 class MaskType(Enum):
@@ -155,6 +155,7 @@ class PanelParameters(Protocol):
     threshold: float
     signs: Signs
     surfaces: bool
+    belowThreshold: bool
 
     def StartModify(self) -> int:
         """Hold back the modified event; returns the state for :meth:`EndModify`."""

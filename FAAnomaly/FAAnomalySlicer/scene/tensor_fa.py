@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import slicer
 import slicer.util
-import vtkTeem  # a module of its own: Slicer shows none of its classes in ``slicer``
 from slicer.i18n import tr as _
 from vtk.util.numpy_support import vtk_to_numpy
 
@@ -39,6 +38,8 @@ def fa_steps(tensorNode) -> Steps[Any]:
     FAError
         ``bad-input`` when there are no tensors, or the tensor volume is removed meanwhile.
     """
+    import vtkTeem  # a module of its own: ``slicer`` has none of its classes
+
     image = tensorNode.GetImageData()
     if image is None or image.GetPointData().GetTensors() is None:
         raise FAError(

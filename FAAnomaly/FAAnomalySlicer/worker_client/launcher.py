@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 from slicer.i18n import tr as _
 
@@ -15,6 +16,7 @@ from FAAnomalyLib.errors import FAError
 from .client import EngineClient
 from .failure_messages import error_of_other_engine
 from .paths import engine_root
+from .process import Process
 from .qt_process import QtProcess, QtTimer
 from .subprocess_process import PollTimer, SubprocessProcess
 
@@ -86,13 +88,19 @@ def _same_folder(one: str, other: Path) -> bool:
     return os.path.normcase(os.path.realpath(one)) == os.path.normcase(os.path.realpath(other))
 
 
-def connect_engine(event_loop: bool) -> EngineClient:
+def connect_engine(event_loop: bool, application: Any = None) -> EngineClient:
     """A client of the engine; starts nothing yet.
 
     Parameters
     ----------
     event_loop
         Whether Qt's event loop runs and delivers; otherwise :meth:`.EngineClient.poll` has to be called.
+    application
+        ``slicer.app``, where there is one.
     """
-    process, timer = (QtProcess, QtTimer()) if event_loop else (SubprocessProcess, PollTimer())
+    timer = QtTimer() if event_loop else PollTimer()
+
+    def process() -> Process:
+        return QtProcess(application) if event_loop else SubprocessProcess()
+
     return EngineClient(process, engine_command("worker"), engine_environment(), timer, refuse=refuse_other_engine)

@@ -22,9 +22,16 @@ CHUNK_BYTES = 4096
 
 
 class QtProcess:
-    """A :class:`~.process.Process` over ``qt.QProcess``."""
+    """A :class:`~.process.Process` over ``qt.QProcess``.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    application
+        ``slicer.app``, whose end the process does not outlive; by default Qt's own view of the application.
+    """
+
+    def __init__(self, application: Any = None) -> None:
+        self._application = application
         self.line, self.log, self.ended = Signal(), Signal(), Signal()
         self._process: Any = None  # a QProcess; held here because Qt kills the process of a deleted one
         self._out, self._err = LineBuffer(), LineBuffer()
@@ -57,7 +64,8 @@ class QtProcess:
         process.connect("readyReadStandardError()", self._on_error_output)
         process.connect("finished(int,QProcess::ExitStatus)", self._on_finished)
         process.connect("errorOccurred(QProcess::ProcessError)", self._on_error)
-        qt.QCoreApplication.instance().connect("aboutToQuit()", self._block_signals)
+        self._application = self._application or qt.QCoreApplication.instance()
+        self._application.connect("aboutToQuit()", self._block_signals)
         process.start(command[0], command[1:])
 
     def write(self, line: str) -> None:
@@ -167,10 +175,8 @@ class QtProcess:
         return True
 
     def _release(self) -> None:
-        import qt
-
         self._running = False
-        qt.QCoreApplication.instance().disconnect("aboutToQuit()", self._block_signals)
+        self._application.disconnect("aboutToQuit()", self._block_signals)
         self._process.deleteLater()
         self._process = None
 

@@ -290,4 +290,4 @@ def test_a_scene_that_was_saved_in_the_comparison_finds_its_layout(scene, open_m
 
 
 def test_the_sample_has_its_name_in_sample_data(widget):
-    assert [source.sampleName for source in slicer.modules.sampleDataSources[PREFIX]] == ["FAAnomalySample"]
+    assert [source.sampleName for source in slicer.modules.sampleDataSources[PREFIX]] == ["FA with an anomaly"]
