@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 import vtk
 
+from ..events.debounce import Debouncer
 from ..scene.choices import PanelParameters, Shown
 from .advanced import AdvancedSection
 from .input import InputSection
@@ -54,6 +55,7 @@ class Panel:
             self.preview,
             self.advanced,
         ]
+        self._again = Debouncer(self._show_again)
         self._watch = Observer([vtk.vtkCommand.ModifiedEvent], self._on_parameters_changed)
 
     @property
@@ -73,7 +75,15 @@ class Panel:
             self._connected = parameters
             # Not `connectGui`, which in Slicer 5.10 returns no tag.
             self._gui_tag = parameters.connectParametersToGui(_widgets_by_parameter(self._context.ui))
+        elif parameters is not None:
+            self._show_again()
+            self._again.trigger()  # the selectors list the nodes of a scene that was read only after this turn
         self.update()
+
+    def _show_again(self) -> None:
+        """Read the parameter node anew: references of a scene that was read are known only at its end."""
+        if self._context.parameters is not None:
+            self._context.parameters.parameterNode.Modified()
 
     def _disconnect(self) -> None:
         if self._connected is not None:
@@ -109,6 +119,7 @@ class Panel:
     def close(self) -> None:
         """Cancel, observe nothing any more."""
         self._packages.stop()
+        self._again.stop()
         self.run.cancel()
         self.preview.turn_off()
         self.setParameterNode(None)

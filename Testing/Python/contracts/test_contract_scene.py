@@ -38,6 +38,7 @@ PARAMETERS = {
     "threshold": 4.0,
     "signs": "DECREASED",
     "surfaces": False,
+    "belowThreshold": False,
     "roiVisible": False,
     "segmentID": "suspect",
     "inputVolume": "FA of A",
