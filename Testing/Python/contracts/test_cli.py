@@ -22,8 +22,8 @@ from FAAnomalyLib.request import SIGNS
 from FAAnomalyLib.runtime.error_translation import as_fa_error
 from FAAnomalyLib.runtime.requirements import REQUIRED
 from support import fake_engine, fake_model
+from support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[3]
 ENTRY = Path(fake_engine.__file__)
 
 

@@ -20,8 +20,8 @@ from FAAnomalyLib.preprocessing.template import on_grid
 from FAAnomalyLib.training.recipes import RECIPES
 from FAAnomalyLib.training.template_building import save_template
 from support import tiny_training
+from support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[4]
 PROGRAM = [sys.executable, tiny_training.__file__]
 
 
