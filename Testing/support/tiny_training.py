@@ -47,6 +47,15 @@ TINY_THESIS = replace(
 )
 
 
+PROGRAM = [sys.executable, __file__]
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def environment(**more: str) -> dict[str, str]:
+    """Environment of a process of :data:`PROGRAM`."""
+    return {**os.environ, "PYTHONPATH": str(ROOT), **more}
+
+
 def head(shape, affine, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """FA of an ellipsoid with bright tracts, and its mask; symmetric and smooth for *seed* 0."""
     index = np.indices(shape).reshape(3, -1)
