@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -56,6 +57,13 @@ def pytest_collection_modifyitems(items):
     # Files with slow tests begin: the last to end are then quick ones, and no worker waits long for another.
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
+
+
+def pytest_collection_finish():
+    # All test files are imported: what exists now stays. Otherwise each of the harness's collections of a test's widgets
+    # looks through torch and the rest, which took more time than most tests.
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
