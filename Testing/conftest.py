@@ -60,8 +60,8 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_collection_finish():
-    # All test files are imported: what exists now stays. Otherwise each of the harness's collections of a test's widgets
-    # looks through torch and the rest, which took more time than most tests.
+    # What exists now, with all test files imported, stays. Otherwise each time that the harness collects a test's
+    # widgets it looks through torch and the rest, which took longer than most tests do.
     gc.collect()
     gc.freeze()
 
@@ -94,7 +94,7 @@ def shared() -> Path:
 @pytest.fixture
 def bench(open_module, monkeypatch, settings):  # noqa: F811
     """``bench(mode)`` opens the panel on an engine of ``panel_engine.py``; see ``panel_bench.py``."""
-    from support.panel_bench import PanelBench
+    from support.drivers.panel_bench import PanelBench
 
     made = []
 

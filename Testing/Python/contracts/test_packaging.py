@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 import slicer_harness
-from support import installed_run
-from support.extension_build import ROOT, install
+from support.drivers import installed_run
+from support.drivers.extension_build import install
+from support.paths import ROOT
 
 BESIDE_THE_SCRIPTS = ["Resources/Models", "Resources/SampleData", "Resources/Template"]
 """What the engine brings along; the rest of the top Resources folder is for the catalogue and the README."""

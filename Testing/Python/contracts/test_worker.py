@@ -23,7 +23,7 @@ from FAAnomalyLib.reporting.result_files import RESULT_FILES
 from FAAnomalyLib.request import DetectRequest
 from FAAnomalyLib.result import Region
 from FAAnomalyLib.worker.messages import PROTOCOL
-from support import fake_engine
+from support.fakes import fake_engine
 from support.paths import ROOT
 
 TIMEOUT = 60

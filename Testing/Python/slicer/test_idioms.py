@@ -6,7 +6,7 @@ import ast
 
 import pytest
 
-from support import slicer_idioms as rules
+from support.drivers import slicer_idioms as rules
 from support.paths import ROOT
 
 TREES = {

@@ -20,8 +20,8 @@ from FAAnomalyLib.anomaly.calibration_file import CALIBRATION_FILE, load_calibra
 from FAAnomalyLib.anomaly.residual_maps import REFERENCE_KEYS, REGION_KEYS, SCREENING_KEYS
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.models.manifest import read_manifest
-from support import tiny_brain as tb
 from support.paths import BUNDLED_MODELS
+from support.phantoms import tiny_brain as tb
 
 SHAPE = (6, 5, 4)
 EVERYWHERE = np.ones(SHAPE, bool)

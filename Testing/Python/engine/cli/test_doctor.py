@@ -15,7 +15,7 @@ from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.runtime import hardware
 from FAAnomalyLib.runtime.requirements import REQUIRED
 from FAAnomalyLib.runtime.resources import OVERRIDE, resources_dir
-from support import fake_model
+from support.fakes import fake_model
 from support.paths import ROOT
 
 BLOCKER = """

@@ -23,8 +23,8 @@ from FAAnomalyLib.networks.thesis.unet import ThesisUNet
 from FAAnomalyLib.preprocessing.template import TEMPLATE_FILES, Template, TemplatePriors, load_template, on_grid
 from FAAnomalyLib.training.template_building import save_template
 from FAAnomalyLib.volume import Volume
+from support.fakes.random_nets import random, randomise
 from support.paths import BUNDLED_MODELS
-from support.random_nets import random, randomise
 
 REST = {"schedule": {"kind": "cosine"}, "grid": {"shape": [8, 8, 8], "spacing_mm": 2.0}, "training": {"people": 3}}
 

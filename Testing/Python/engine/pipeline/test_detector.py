@@ -23,8 +23,8 @@ from FAAnomalyLib.request import DetectRequest
 from FAAnomalyLib.result import Result
 from FAAnomalyLib.runtime.progress import CancelToken
 from FAAnomalyLib.volume import Volume
-from support import stand_in
-from support import synthetic_brain as sb
+from support.fakes import stand_in
+from support.phantoms import synthetic_brain as sb
 
 POSE = sb.head((1.0, 1.0, 1.0), (3.0, -5.0, 4.0), x=6.0)
 LESION = sb.Lesion(radius_mm=9.0, change=0.3)

@@ -10,8 +10,8 @@ import time
 
 import pytest
 
-from support.mrml_volumes import GRIDS, add_volume, brainlike
 from support.paths import REQUIREMENTS
+from support.phantoms.mrml_volumes import GRIDS, add_volume, brainlike
 
 
 class Python:

@@ -6,7 +6,7 @@ import ast
 
 import pytest
 
-from support import form as forms
+from support.drivers import form as forms
 from support.paths import ROOT
 
 MODULE = ROOT / "FAAnomaly"

@@ -16,7 +16,7 @@ import slicer_harness
 slicer_harness.require()
 
 from FAAnomalySlicer.worker_client.termination import Timeouts
-from support.engine_bench import QUICK, Bench, LoopWatch, ask, children_of, is_running
+from support.drivers.engine_bench import QUICK, Bench, LoopWatch, ask, children_of, is_running
 
 
 @pytest.fixture(params=["subprocess", "qt"])
@@ -185,7 +185,7 @@ import sys, json
 sys.path[:0] = {path!r}
 import slicer_harness
 slicer_harness.require()
-from support.engine_bench import Bench
+from support.drivers.engine_bench import Bench
 bench = Bench({kind!r})
 clients = [bench.client(), bench.client()]
 heard = set()

@@ -9,7 +9,7 @@ import torch
 from FAAnomalyLib.diffusion.noise_schedule import cosine_schedule
 from FAAnomalyLib.models.checkpoints import save_model
 from FAAnomalyLib.networks.conditional_unet import ConditionalUNet
-from support import synthetic_brain as sb
+from support.phantoms import synthetic_brain as sb
 
 DIVISOR = 4
 """The network takes multiples of it."""
