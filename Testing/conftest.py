@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -58,6 +59,13 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: item.path not in slow)
 
 
+def pytest_collection_finish():
+    # What exists now, with all test files imported, stays. Otherwise each time that the harness collects a test's
+    # widgets it looks through torch and the rest, which took longer than most tests do.
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def same_modules():
     """A test that reloads the module, as Slicer does, leaves the next test the modules that it has imported."""
@@ -86,7 +94,7 @@ def shared() -> Path:
 @pytest.fixture
 def bench(open_module, monkeypatch, settings):  # noqa: F811
     """``bench(mode)`` opens the panel on an engine of ``panel_engine.py``; see ``panel_bench.py``."""
-    from support.panel_bench import PanelBench
+    from support.drivers.panel_bench import PanelBench
 
     made = []
 

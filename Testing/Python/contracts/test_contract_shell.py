@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from support.public_faces import (
+from support.drivers.public_faces import (
     DATA,
     HEAD,
     MODEL,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from support.public_faces import assert_as_stored, worker_shapes, worker_transcript
+from support.drivers.public_faces import assert_as_stored, worker_shapes, worker_transcript
 
 RESULT_FILES = {
     "pseudo_healthy": "pseudo_healthy.nii.gz",

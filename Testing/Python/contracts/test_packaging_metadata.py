@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from FAAnomalyLib.runtime.requirements import REQUIRED
-from support.extension_build import ROOT, configure, described
+from support.drivers.extension_build import configure, described
+from support.paths import ROOT
 
 REPOSITORY = "https://github.com/faanomaly/SlicerFAAnomaly"
 RAW = "https://raw.githubusercontent.com/faanomaly/SlicerFAAnomaly/main/"

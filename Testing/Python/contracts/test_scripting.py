@@ -7,7 +7,6 @@ slicer_harness.require()
 import os
 import re
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,12 +14,13 @@ import slicer
 import slicer.util
 
 from FAAnomalyLib.errors import FAError
-from support import panel_engine
-from support.engine_bench import is_running
-from support.mrml_volumes import GRIDS, add_volume, brainlike
-from support.panel_bench import node_ids, results_of
+from support.drivers.engine_bench import is_running
+from support.drivers.panel_bench import node_ids, results_of
+from support.fakes import panel_engine
+from support.paths import ROOT
+from support.phantoms.mrml_volumes import GRIDS, add_volume, brainlike
 
-PAGE = Path(__file__).resolve().parents[3] / "docs" / "slicer.md"
+PAGE = ROOT / "docs" / "slicer.md"
 SECTION = "## From the Python console"
 
 

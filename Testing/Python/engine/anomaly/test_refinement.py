@@ -16,7 +16,7 @@ from FAAnomalyLib.anomaly.screening import screen
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.inpainting.fusion import Inpainted, fuse_passes
 from FAAnomalyLib.inpainting.sampling import Sampling
-from support import tiny_brain as tb
+from support.phantoms import tiny_brain as tb
 
 CHANGE = 0.25
 UNCALIBRATED = Calibration()

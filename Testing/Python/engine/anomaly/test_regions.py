@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from FAAnomalyLib.anomaly.regions import MIN_REGION_ML, find_regions, restrict_to_signs
 from FAAnomalyLib.volume import Volume
-from support import synthetic_brain as sb
+from support.phantoms import synthetic_brain as sb
 
 SHAPE = (40, 48, 40)
 AFFINES = {

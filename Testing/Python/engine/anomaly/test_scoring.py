@@ -15,7 +15,7 @@ from FAAnomalyLib.inpainting.fusion import Inpainted, fuse_passes
 from FAAnomalyLib.inpainting.masks import pass_from_mask
 from FAAnomalyLib.inpainting.pass_runner import inpaint_passes
 from FAAnomalyLib.inpainting.sampling import Sampling
-from support import tiny_brain as tb
+from support.phantoms import tiny_brain as tb
 
 CHANGE = -0.25
 

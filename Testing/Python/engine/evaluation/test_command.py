@@ -22,8 +22,8 @@ from FAAnomalyLib.io.volumes import save_volume
 from FAAnomalyLib.preprocessing.template import on_grid
 from FAAnomalyLib.result import Result
 from FAAnomalyLib.volume import Volume
-from support import fake_model
-from support import synthetic_brain as sb
+from support.fakes import fake_model
+from support.phantoms import synthetic_brain as sb
 
 
 @pytest.fixture(scope="module")

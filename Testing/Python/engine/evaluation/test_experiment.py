@@ -25,8 +25,8 @@ from FAAnomalyLib.evaluation.tables.summary import summarise, summarise_healthy
 from FAAnomalyLib.result import Result
 from FAAnomalyLib.runtime.progress import CancelToken
 from FAAnomalyLib.volume import Volume
-from support import synthetic_brain as sb
-from support.evaluation_bench import PROTOCOL, Knowing, of, run
+from support.drivers.evaluation_bench import PROTOCOL, Knowing, of, run
+from support.phantoms import synthetic_brain as sb
 
 COMPARATORS = TEMPLATE_ZMAP.name, HARMONIC_ZMAP.name
 pytestmark = pytest.mark.usefixtures("aligned")

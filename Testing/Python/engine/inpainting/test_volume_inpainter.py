@@ -19,8 +19,8 @@ from FAAnomalyLib.networks.conditional_unet import POSTERIOR_SPREAD, Conditional
 from FAAnomalyLib.networks.registry import network_kind
 from FAAnomalyLib.networks.thesis.unet import ThesisUNet
 from FAAnomalyLib.preprocessing.template import TemplatePriors
-from support.random_nets import randomise
-from support.small_inpainter import SHAPE, inpainter_of, network_calls, small_template
+from support.fakes.random_nets import randomise
+from support.fakes.small_inpainter import SHAPE, inpainter_of, network_calls, small_template
 
 FITTING_SAMPLERS = {kind: fitting_samplers(network_kind(kind)) for kind in ("inpainter", "thesis")}
 

@@ -8,7 +8,7 @@ import torch
 from FAAnomalyLib.networks.thesis.attention import AttentionBlock, SpatialTransformer
 from FAAnomalyLib.networks.thesis.blocks import DownSample, ResidualBlock, UpSample
 from FAAnomalyLib.networks.thesis.unet import ThesisUNet
-from support.random_nets import random, randomise
+from support.fakes.random_nets import random, randomise
 
 UNCONDITIONAL, CONDITIONAL = 41_245_217, 49_223_329
 

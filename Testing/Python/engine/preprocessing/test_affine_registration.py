@@ -14,7 +14,7 @@ from FAAnomalyLib.preprocessing.affine_registration import register_affine
 from FAAnomalyLib.preprocessing.model_grid import PreparedSubject, prepare
 from FAAnomalyLib.preprocessing.template import Template, on_grid
 from FAAnomalyLib.volume import Volume
-from support import synthetic_brain as sb
+from support.phantoms import synthetic_brain as sb
 
 POSES = {
     "nodding": sb.head((1.08, 0.94, 1.05), (12.0, -20.0, 15.0), x=18.0),

@@ -16,7 +16,7 @@ from FAAnomalyLib.preprocessing.affine_registration import Alignment
 from FAAnomalyLib.preprocessing.model_grid import ModelGrid, find_brain_mask
 from FAAnomalyLib.preprocessing.template import on_grid, symmetric_grid
 from FAAnomalyLib.volume import Volume
-from support import synthetic_brain as sb
+from support.phantoms import synthetic_brain as sb
 
 TILTED = sb.head(x=8, y=-5, z=12)
 

@@ -12,7 +12,7 @@ from FAAnomalyLib.cli import application as cli
 from FAAnomalyLib.models import checkpoints
 from FAAnomalyLib.training.recipes import RECIPES
 from FAAnomalyLib.training.template_building import save_template
-from support import tiny_training
+from support.phantoms import tiny_training
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -11,7 +11,7 @@ import torch
 
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.preprocessing.template import on_grid
-from support import tiny_training
+from support.phantoms import tiny_training
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

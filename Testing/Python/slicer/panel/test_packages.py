@@ -7,13 +7,11 @@ slicer_harness.require()
 import json
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
-from support.mrml_volumes import GRIDS, add_volume, brainlike
-
-REQUIREMENTS = Path(__file__).resolve().parents[4] / "FAAnomaly" / "Resources" / "requirements.txt"
+from support.paths import REQUIREMENTS
+from support.phantoms.mrml_volumes import GRIDS, add_volume, brainlike
 
 
 class Python:

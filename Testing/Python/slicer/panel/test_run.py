@@ -14,9 +14,9 @@ import slicer.util
 
 from FAAnomalyLib.io.volumes import save_volume
 from FAAnomalyLib.volume import Volume
-from support.mrml_volumes import GRIDS, PARENT, add_volume, brainlike, put_under, world_of
-from support.panel_bench import Responsiveness, gone, node_ids, results_of
-from support.scene_state import everything
+from support.drivers.panel_bench import Responsiveness, gone, node_ids, results_of
+from support.drivers.scene_state import everything
+from support.phantoms.mrml_volumes import GRIDS, PARENT, add_volume, brainlike, put_under, world_of
 
 
 @pytest.mark.parametrize("under", [None, PARENT], ids=["free", "rotated parent"])

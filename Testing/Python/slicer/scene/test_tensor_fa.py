@@ -15,7 +15,7 @@ from vtk.util.numpy_support import numpy_to_vtk
 from FAAnomalyLib.errors import FAError
 from FAAnomalySlicer.events.scheduling import run_to_end
 from FAAnomalySlicer.scene.tensor_fa import ROLE, fa_steps, is_tensor_volume
-from support.mrml_volumes import GRIDS, PARENT, SHAPE, put_under, world_of
+from support.phantoms.mrml_volumes import GRIDS, PARENT, SHAPE, put_under, world_of
 
 
 def fa_volume(node):
