@@ -30,7 +30,6 @@ from slicer_harness.fixtures import (  # noqa: F401
 from support.harness_tests import HarnessTests
 from support.paths import ROOT, TESTING
 
-
 FAST = "(fast or not slow)"
 
 
