@@ -30,15 +30,18 @@ from slicer_harness.fixtures import (  # noqa: F401
 from support.harness_tests import HarnessTests
 from support.paths import ROOT, TESTING
 
+FAST = "(fast or not slow)"
+
 
 def pytest_addoption(parser):
-    parser.addoption("--fast", action="store_true", help="leave out the tests marked slow")
+    parser.addoption("--fast", action="store_true", help="leave out what is marked slow")
     parser.addoption("--harness", action="store_true", help="run slicer_harness's own tests in any case")
 
 
 def pytest_configure(config):
     if config.option.fast:
-        config.option.markexpr = " and ".join(filter(None, [config.option.markexpr, "not slow"]))
+        given = config.option.markexpr
+        config.option.markexpr = f"({given}) and {FAST}" if given else FAST
     config.pluginmanager.register(HarnessTests(config))
 
 

@@ -6,6 +6,8 @@ import pytest
 
 from support.drivers.public_faces import DATA, MODEL, PEOPLE, assert_as_stored, evaluation_shape, shell_in_this_process
 
+pytestmark = pytest.mark.slow
+
 WORDS = [
     "evaluate",
     PEOPLE,

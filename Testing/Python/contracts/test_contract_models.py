@@ -25,6 +25,8 @@ from support.drivers.public_faces import (
 )
 from support.paths import ROOT
 
+pytestmark = pytest.mark.slow
+
 BUNDLED = ROOT / "Resources" / "Models" / "inpainter"
 MAPS = [
     ["inpainted in 20 mm holes", 3.0],

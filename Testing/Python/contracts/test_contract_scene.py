@@ -22,6 +22,8 @@ import slicer.util
 from support.drivers.public_faces import MODEL, SCENE, assert_as_stored, assert_same, stored
 from support.drivers.scene_faces import PREFIX, scene_contents
 
+pytestmark = pytest.mark.slow
+
 PARAMETERS = {
     "regionMode": "BOX",
     "maskType": "WHITE_MATTER",

@@ -30,6 +30,7 @@ def heard(conversation, number, kind: str) -> list[dict]:
     return [message for message in conversation[0] if message["id"] == number and message["type"] == kind]
 
 
+@pytest.mark.slow
 def test_every_message_has_the_keys_that_it_had(conversation):
     assert_as_stored("worker", worker_shapes(conversation[0]))
 

@@ -20,6 +20,8 @@ from support.fakes import panel_engine
 from support.paths import ROOT
 from support.phantoms.mrml_volumes import GRIDS, add_volume, brainlike
 
+pytestmark = pytest.mark.slow
+
 PAGE = ROOT / "docs" / "slicer.md"
 SECTION = "## From the Python console"
 
@@ -57,6 +59,7 @@ def close(logic):
         assert connection.client.status == "stopped"
 
 
+@pytest.mark.fast
 def test_run_waits_and_returns_nodes(logic_on):
     logic, volume, seen = logic_on(), add_volume(brainlike(), GRIDS["oblique"]), []
     nodes = logic.run(volume, seed=5, mask_size=8, progress=lambda *report: seen.append(report))

@@ -62,6 +62,7 @@ def silent(aligned, monkeypatch):
     monkeypatch.setattr(methods_module, "DetectorMethods", Silent)
 
 
+@pytest.mark.slow
 def test_the_table_is_printed_and_written(silent, data, tmp_path, capsys):
     people = tmp_path / "people.csv"
     people.write_text("file,person\none,A\ntwo,A\n")

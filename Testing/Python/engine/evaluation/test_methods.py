@@ -20,6 +20,8 @@ from FAAnomalyLib.result import Result
 from FAAnomalyLib.volume import Volume
 from support.drivers.evaluation_bench import Knowing, of, run
 
+pytestmark = pytest.mark.slow
+
 
 class FlatExpectation:
     """Expects FA 0.4 everywhere, more or less."""

@@ -26,6 +26,8 @@ from FAAnomalyLib.volume import Volume
 from support.fakes import stand_in
 from support.phantoms import synthetic_brain as sb
 
+pytestmark = pytest.mark.slow
+
 POSE = sb.head((1.0, 1.0, 1.0), (3.0, -5.0, 4.0), x=6.0)
 LESION = sb.Lesion(radius_mm=9.0, change=0.3)
 
@@ -216,7 +218,6 @@ def test_cancelling_at_any_stage_leaves_no_result(run, coarse, tmp_path, stage):
     assert left <= {".passes"}
 
 
-@pytest.mark.slow
 def test_a_cancelled_run_goes_on_and_ends_with_the_same_bits(run, coarse, tmp_path):
     options = {"model": coarse, "sampler": "ddpm", "steps": 1}
     straight, cancel = run(**options), CancelToken()
@@ -247,6 +248,7 @@ def drawn(brain) -> np.ndarray:
     return inside
 
 
+@pytest.mark.fast
 def test_a_drawn_region_changes_nothing_outside_it(run, brain, drawn, tmp_path):
     save_volume(brain.with_data(drawn), tmp_path / "drawn.nii.gz")
     result = run(region=str(tmp_path / "drawn.nii.gz"))

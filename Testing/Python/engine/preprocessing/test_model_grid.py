@@ -72,6 +72,7 @@ def test_every_model_voxel_shows_its_own_place(grid):
             assert np.abs(grid.to_model(ramp, order)[deep] - expected[axis][deep]).max() < 0.05
 
 
+@pytest.mark.slow
 @any_grid
 def test_every_native_voxel_gets_what_lies_at_its_own_place(grid):
     shape, affine = grid

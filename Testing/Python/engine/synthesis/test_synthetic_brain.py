@@ -16,6 +16,8 @@ from FAAnomalyLib.synthesis.synthetic_brain import sample_brain
 from FAAnomalyLib.volume import Volume
 from support.fakes import stand_in
 
+pytestmark = pytest.mark.slow
+
 CHANGE, DIAMETER = -0.2, 24.0
 
 

@@ -31,6 +31,8 @@ from FAAnomalyLib.volume import Volume
 from support.phantoms import tiny_brain as tb
 from support.phantoms import tiny_training
 
+pytestmark = pytest.mark.slow
+
 ANALYSED = tb.ball((12, 14, 12), 30.0)
 PLACE = (12, 14, 12)
 

@@ -14,7 +14,7 @@ from FAAnomalyLib.training.recipes import RECIPES
 from FAAnomalyLib.training.template_building import save_template
 from support.phantoms import tiny_training
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
 
 
 @pytest.fixture(scope="module")

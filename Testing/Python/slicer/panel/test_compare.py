@@ -12,6 +12,8 @@ from FAAnomalySlicer.views.comparison_layout import LAYOUT_ID
 from support.drivers.panel_bench import node_ids, results_of
 from support.phantoms.mrml_volumes import GRIDS, add_volume, brainlike
 
+pytestmark = pytest.mark.slow
+
 USERS = slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
 
 

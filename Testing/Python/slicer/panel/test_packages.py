@@ -50,6 +50,7 @@ def python(monkeypatch, pytorch_extension, settings):
     return Python(monkeypatch, pytorch_extension, settings)
 
 
+@pytest.mark.slow
 def test_an_installation_goes_on_when_the_module_is_opened_after_the_restart(bench, python, main_window, dialogs):
     """No dialog is announced: a question would fail the test."""
     python.agreed()

@@ -12,6 +12,8 @@ import slicer.util
 from support.drivers.panel_bench import node_ids, results_of
 from support.phantoms.mrml_volumes import GRIDS, PARENT, add_volume, brainlike, put_under, world_of
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def previewing(bench, layout):

@@ -12,6 +12,8 @@ import slicer.util
 from support.drivers.panel_bench import results_of
 from support.phantoms.mrml_volumes import GRIDS, PARENT, add_volume, brainlike, put_under, turn, world_of
 
+pytestmark = pytest.mark.slow
+
 
 def add_roi(center, size, matrix=None):
     roi = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsROINode", "mine")

@@ -18,6 +18,8 @@ from support.drivers.panel_bench import Responsiveness, gone, node_ids, results_
 from support.drivers.scene_state import everything
 from support.phantoms.mrml_volumes import GRIDS, PARENT, add_volume, brainlike, put_under, world_of
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("under", [None, PARENT], ids=["free", "rotated parent"])
 @pytest.mark.parametrize("name", ["left-handed", "oblique left-handed anisotropic"])
@@ -87,6 +89,7 @@ def test_the_event_loop_never_waits_for_a_run(bench, layout):
     assert min(longest) <= slicer_harness.HELD_UP
 
 
+@pytest.mark.fast
 def test_two_runs_use_the_same_nodes(bench):
     volume = add_volume(brainlike(), GRIDS["oblique"])
     panel = bench()

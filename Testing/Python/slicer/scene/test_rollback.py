@@ -21,6 +21,8 @@ from FAAnomalySlicer.scene.result_nodes import find_results, import_steps, read_
 from support.drivers.scene_state import everything
 from support.phantoms.mrml_volumes import GRIDS, PARENT, add_volume, answer_of, brainlike, made_result, put_under
 
+pytestmark = pytest.mark.slow
+
 ROOM = Path(results.__file__).parent
 NO_STEP = {"StartModify", "EndModify", "EndState", "RegisterNodeModify"}
 """Calls that only open and close what others do; a fault is put before every other one."""

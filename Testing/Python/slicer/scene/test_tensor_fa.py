@@ -108,6 +108,7 @@ def test_tensors_removed_on_the_way_leave_no_node(scene):
     assert scene.GetNumberOfNodes() == count - 1
 
 
+@pytest.mark.slow
 def test_no_step_keeps_the_event_loop_waiting(scene):
     node, _ = add_tensors((128, 128, 40))
     steps, longest = fa_steps(node), 0.0

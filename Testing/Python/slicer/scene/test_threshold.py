@@ -191,6 +191,7 @@ def test_an_unknown_sign_is_a_mistake(made):
         apply_threshold(made[1], 5.0, "up")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("shape", "spacing", "thresholds", "limit"),
     [

@@ -131,6 +131,7 @@ def test_the_file_lists_what_the_engine_needs_and_slicer_lacks():
         assert install.MODULES.get(name, name) == module
 
 
+@pytest.mark.slow
 def test_versions_are_told_without_loading_anything():
     code = f"""
 import sys; sys.path[:0] = {sys.path!r}

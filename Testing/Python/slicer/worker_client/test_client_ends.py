@@ -18,6 +18,8 @@ slicer_harness.require()
 from FAAnomalySlicer.worker_client.termination import Timeouts
 from support.drivers.engine_bench import QUICK, Bench, LoopWatch, ask, children_of, is_running
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(params=["subprocess", "qt"])
 def bench(request):
@@ -26,6 +28,7 @@ def bench(request):
     bench.close()
 
 
+@pytest.mark.fast
 def test_a_worker_killed_from_outside(bench):
     client = bench.client()
     job = ask(client, "slow")
@@ -206,7 +209,6 @@ print("pids", json.dumps(bench.pids), flush=True)
 """Leaves as Slicer does, where no event loop or timer runs any more: one of two clients is told, the other is not."""
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["subprocess", "qt"])
 def test_the_worker_ends_with_a_program_that_just_leaves(kind, tmp_path):
     code = LEAVING.format(path=sys.path, kind=kind)

@@ -147,6 +147,7 @@ def wait(pollable, event_loop):
         time.sleep(0.005)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("event_loop", [False, True])
 def test_the_examination(event_loop):
     process, timer = (QtProcess, QtTimer()) if event_loop else (SubprocessProcess, PollTimer())
