@@ -208,7 +208,8 @@ def test_widgets_show_the_parameters(parameters, panel):
     assert (parts["box.width"].value, parts["box.name"].text) == (3, "box")
 
 
-def test_widgets_and_parameters_follow_each_other(parameters, panel, scene):
+def test_widgets_and_parameters_follow_each_other(parameters, panel, scene, monkeypatch):
+    monkeypatch.setattr("slicer.parameterNodeWrapper.wrapper.LEAKING", False)  # whose connectGui returns no tag
     widget, parts = panel
     tag = parameters.connectGui(widget)
     volume = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode")

@@ -11,7 +11,7 @@ import pytest
 import slicer
 import vtk
 
-from support.mrml_volumes import GRIDS, add_volume, brainlike
+from support.phantoms.mrml_volumes import GRIDS, add_volume, brainlike
 
 
 @pytest.fixture
