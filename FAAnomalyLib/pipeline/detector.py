@@ -174,7 +174,7 @@ class Detector:
         if known is not None:
             subject = known.subject
         else:
-            subject = prepare(volume, loaded.template, brain)
+            subject = prepare(volume, loaded.template, brain, progress.check)
             remarks = remarks + subject.remarks
             self._registered = None if key is None else _Registered(key, subject, remarks)
         if not loaded.calibration.people:
@@ -244,6 +244,7 @@ def _scored(run: _Run, by_size: dict[int, Inpainted]) -> Scores:
         run.loaded.calibration,
         run.sampling,
         lambda share: run.progress.step("second look", share),
+        run.progress.check,
     )
 
 

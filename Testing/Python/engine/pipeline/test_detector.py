@@ -53,7 +53,7 @@ def aligned_once(brain) -> None:
     """Registration is tested elsewhere and takes most of the time: the same map is aligned once."""
     known: dict[bytes, object] = {}
 
-    def remembered(volume, template, mask=None):
+    def remembered(volume, template, mask, check):
         assert mask is None
         key = volume.data.tobytes() + volume.affine.tobytes() + bytes(template.fa.shape)
         if key not in known:
