@@ -221,20 +221,28 @@ def prepare(
     FAError
         ``bad-input`` when the volume cannot be aligned with the template.
     """
+    check = check or _go_on
     remarks: list[str] = []
     support = volume.data > 0 if brain is None else brain
     masked = volume.with_data(np.where(support, volume.data, 0.0).astype(np.float32))
     alignment = register_affine(template.fa, masked, template.priors.brain > BRAIN_PROBABILITY, check)
     remarks += alignment.remarks
     grid = ModelGrid(volume, template, alignment)
+    check()
     if brain is None:
         brain = find_brain_mask(volume, grid)
+        check()
         masked = volume.with_data(np.where(brain, volume.data, 0.0).astype(np.float32))
     fa = np.clip(grid.to_model(masked.data), 0.0, 1.0)
+    check()
     on_grid = grid.to_model(brain, order=1) > 0.5
     fa = np.where(on_grid, fa, 0.0)
     warped = warp_template(template.priors, fa, grid.spacing_mm, check)
     return PreparedSubject(replace(grid, warped=warped), fa, on_grid, brain, remarks)
+
+
+def _go_on() -> None:
+    """Stands for a check where nobody can cancel."""
 
 
 def find_brain_mask(volume: Volume, grid: ModelGrid) -> np.ndarray:
