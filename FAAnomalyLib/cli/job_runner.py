@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import argparse
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from .progress_bar import ProgressBar
 from .request_options import request_from
-from .signals import cancel_on_signals
+from .signals import cancel_on_signals, stopped_at_once
 from .streams import discard, say
 from .text_summary import text_summary
 
 if TYPE_CHECKING:
     from ..pipeline.jobs import DetectorProtocol
+    from ..runtime.progress import CancelToken
 
 
 def run_in_terminal(method: str, args: argparse.Namespace) -> int:
@@ -44,7 +46,7 @@ def run_in_terminal(method: str, args: argparse.Namespace) -> int:
     bar = ProgressBar()
     try:
         with cancel_on_signals() as cancel:
-            result = run_job(method, request, _make_detector, progress=bar, cancel=cancel)
+            result = run_job(method, request, partial(_make_detector, cancel), progress=bar, cancel=cancel)
     finally:
         bar.close()
     if args.json:
@@ -65,7 +67,8 @@ def _print_summary(summary: str, folder: str) -> None:
         say(f"The summary could not be printed ({error.strerror or error}); the results are in {folder}")
 
 
-def _make_detector() -> DetectorProtocol:
-    from ..pipeline.detector import Detector
+def _make_detector(cancel: CancelToken) -> DetectorProtocol:
+    with stopped_at_once(cancel):
+        from ..pipeline.detector import Detector
 
     return Detector()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,9 +12,11 @@ from pathlib import Path
 import pytest
 
 from FAAnomalyLib.cli import application as cli
+from FAAnomalyLib.cli.signals import stopped_at_once
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.reporting.result_files import RESULT_FILES
 from FAAnomalyLib.request import DetectRequest
+from FAAnomalyLib.runtime.progress import CancelToken
 from support import fake_engine
 from support.paths import ROOT
 
@@ -128,3 +131,12 @@ def test_the_worker_says_which_copy_of_the_engine_runs():
     done = shell('"$@" </dev/null', "worker")
     hello = json.loads(done.stdout.splitlines()[0])
     assert Path(hello["folder"]) == ROOT / "FAAnomalyLib"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_an_import_at_once(number):
+    """Imports take seconds and look at no token."""
+    before, token = signal.getsignal(number), CancelToken()
+    with pytest.raises(KeyboardInterrupt), stopped_at_once(token):
+        signal.raise_signal(number)
+    assert token.cancelled and signal.getsignal(number) == before
