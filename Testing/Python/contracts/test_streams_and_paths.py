@@ -17,7 +17,7 @@ from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.reporting.result_files import RESULT_FILES
 from FAAnomalyLib.request import DetectRequest
 from FAAnomalyLib.runtime.progress import CancelToken
-from support import fake_engine
+from support.fakes import fake_engine
 from support.paths import ROOT
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="shells of POSIX systems")
