@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, fields
-from os import PathLike, fspath
+from os import PathLike, fspath, path
 from typing import Any, TypedDict
 
 from .diffusion.registry import samplers
 from .errors import FAError
 
+PATHS = ("input", "output", "region", "roi", "brain_mask")
+"""Options that are paths; the model may be a path or a name."""
 MASK_TYPES = ("cubic", "wm")
 MASK_SIZES = (0, 4, 8, 16, 32)
 """Edge of a hole in voxels of :data:`MASK_VOXEL_MM`; 0 stands for :data:`BOTH_SIZES`."""
@@ -211,7 +213,31 @@ class DetectRequest:
                 f"Known are {', '.join(f.name for f in fields(cls))}",
             )
         clean = {k: fspath(v) if isinstance(v, PathLike) else v for k, v in values.items()}
+        for name in (*PATHS, "model"):
+            if isinstance(clean.get(name), str):
+                clean[name] = expand_user(clean[name])
         return cls(**clean)
+
+
+def expand_user(text: str) -> str:
+    """*text* with the home folder in place of a ``~`` at its beginning; a file that is called so is left alone.
+
+    Raises
+    ------
+    FAError
+        ``bad-request`` for the home of somebody who is not known here.
+
+    Examples
+    --------
+    >>> expand_user("results"), expand_user("~/results").startswith("~")
+    ('results', False)
+    """
+    if not text.startswith("~") or path.lexists(text):
+        return text
+    expanded = path.expanduser(text)
+    if expanded.startswith("~"):
+        raise FAError("bad-request", f"There is no home folder for {text}", "", "Write the path out")
+    return expanded
 
 
 def _whole(value: object) -> bool:

@@ -6,7 +6,6 @@ it the loaded model, is kept from job to job.
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 import time
@@ -14,12 +13,11 @@ import traceback
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from .._version import __version__
 from ..errors import FAError
 from ..request import DetectRequest
 from ..runtime.error_translation import as_fa_error
 from ..runtime.progress import CancelToken, ProgressCallback
-from .messages import JOB_METHODS, PROTOCOL, QUOTED_CHARACTERS, encode, job_fields, parse_request
+from .messages import JOB_METHODS, QUOTED_CHARACTERS, encode, hello_fields, job_fields, parse_request
 
 if TYPE_CHECKING:
     from ..pipeline.jobs import DetectorProtocol
@@ -53,7 +51,7 @@ class WorkerServer:
 
     def serve(self, lines: Iterable[str]) -> None:
         """Send ``hello``, then answer *lines* until they end or one asks for ``shutdown``."""
-        self._reply("hello", None, version=__version__, protocol=PROTOCOL, pid=os.getpid())
+        self._reply("hello", None, **hello_fields())
         for line in lines:
             if line.strip() and not self._answer(line):
                 return
