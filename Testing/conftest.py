@@ -18,6 +18,7 @@ from _pytest.doctest import DoctestModule
 from slicer_harness.fixtures import (  # noqa: F401
     dialogs,
     layout,
+    leaking_wrapper,
     main_window,
     open_module,
     pip,

@@ -37,6 +37,7 @@ from FAAnomalyLib.preprocessing.fa_limits import (
 from FAAnomalyLib.volume import check_affine
 
 from . import geometry
+from .node_attributes import result_problem
 
 SAMPLE = 64**3
 """Number of voxels that are checked."""
@@ -65,6 +66,9 @@ class FACheck:
 
 def check_fa(volumeNode: Any) -> FACheck:
     """Check a volume node (``vtkMRMLVolumeNode`` or None); never raises and never changes it."""
+    problem = result_problem(volumeNode)
+    if problem:
+        return FACheck(False, "refused", f"{problem}.")
     try:
         array = geometry.voxels(volumeNode)
         affine = geometry.ijk_to_ras(volumeNode)

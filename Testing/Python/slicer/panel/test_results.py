@@ -12,7 +12,9 @@ import pytest
 import qt
 import slicer
 import slicer.util
+import vtk
 
+from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.io.volumes import load_volume
 from support.drivers.panel_bench import node_ids, results_of
 from support.phantoms.mrml_volumes import GRIDS, PARENT, add_volume, brainlike, put_under, world_of
@@ -234,14 +236,14 @@ def test_export(analysed, tmp_path, dialogs, main_window):
     nodes = results_of(volume)
     dialogs.answer("Folder for the volumes", str(tmp_path))
     panel.ui.exportVolumesButton.click()
-    written, _ = load_volume(tmp_path / "z_map.nii.gz")
+    written, _ = load_volume(tmp_path / "FA_of_somebody_z_map.nii.gz")
     np.testing.assert_allclose(written.data, slicer.util.arrayFromVolume(nodes.zMap).T, atol=1e-6)
     np.testing.assert_allclose(written.affine, GRIDS["oblique"], atol=1e-4)
     assert {path.name for path in tmp_path.iterdir()} == {
-        "pseudo_healthy.nii.gz",
-        "difference.nii.gz",
-        "z_map.nii.gz",
-        "segmentation.seg.nrrd",
+        "FA_of_somebody_pseudo_healthy.nii.gz",
+        "FA_of_somebody_difference.nii.gz",
+        "FA_of_somebody_z_map.nii.gz",
+        "FA_of_somebody_segmentation.seg.nrrd",
     }
     assert nodes.zMap.GetStorageNode() is None, "the node itself is saved where it was"
 
@@ -253,6 +255,96 @@ def test_export(analysed, tmp_path, dialogs, main_window):
     panel.ui.exportReportButton.click()
     assert (tmp_path / "page.html").read_text() == "<html>report</html>"
     assert "page.html" in panel.ui.summaryLabel.text
+
+
+def test_export_replaces_nothing_without_a_question(analysed, tmp_path, dialogs, main_window):
+    panel, _ = analysed
+    kept = tmp_path / "FA_of_somebody_z_map.nii.gz", tmp_path / "page.html"
+    for path in kept:
+        path.write_text("mine")
+    dialogs.answer("Folder for the volumes", str(tmp_path))
+    dialogs.answer("Replace what is there already?", qt.QMessageBox.Cancel)
+    panel.press(panel.ui.exportVolumesButton)
+    dialogs.answer("Report", str(tmp_path / "page"))
+    dialogs.answer("Replace what is there already?", qt.QMessageBox.Cancel)
+    panel.press(panel.ui.exportReportButton)
+    assert {path: path.read_text() for path in tmp_path.iterdir()} == dict.fromkeys(kept, "mine")
+    dialogs.answer("Folder for the volumes", str(tmp_path))
+    dialogs.answer("Replace what is there already?", qt.QMessageBox.Ok)
+    panel.press(panel.ui.exportVolumesButton)
+    assert kept[0].read_bytes()[:2] == b"\x1f\x8b"
+
+
+def test_a_result_is_no_input_and_the_reason_is_told(analysed):
+    panel, volume = analysed
+    for node in (results_of(volume).pseudoHealthy, results_of(volume).difference):
+        panel.choose(node)
+        assert "is a result of FA Anomaly; choose FA of somebody" in panel.ui.inputCheckLabel.text
+        assert not panel.ui.applyButton.enabled and "is a result" in panel.ui.applyButton.toolTip
+        with pytest.raises(FAError, match="is a result of FA Anomaly"):
+            panel.logic.start(node)
+
+
+def test_the_colours_begin_where_the_regions_do(analysed):
+    panel, volume = analysed
+
+    def begins() -> tuple[float, float]:
+        """The smallest value above, and the largest below 0, that has a colour."""
+        display = results_of(volume).zMap.GetDisplayNode()
+        table = display.GetColorNode().GetLookupTable()
+        low, high = display.GetWindowLevelMin(), display.GetWindowLevelMax()
+        shown = [n for n in range(256) if table.GetTableValue(n)[3] > 0]
+        edges = [low + n * (high - low) / 256 for n in range(257)]
+        return (
+            min((edges[n] for n in shown if n > 127), default=np.inf),
+            max((edges[n + 1] for n in shown if n < 128), default=-np.inf),
+        )
+
+    assert begins() == (5.0, -5.0)
+    panel.ui.thresholdSlider.value = 8.0
+    panel.until(lambda: begins() == (8.0, -8.0), 5)
+    panel.ui.belowThresholdCheckBox.checked = True
+    panel.until(lambda: begins() == (4.0, -4.0), 5)
+    panel.ui.signsSelector.setCurrentIndex(2)
+    panel.until(lambda: begins() == (np.inf, -4.0), 5)
+    panel.ui.belowThresholdCheckBox.checked = False
+    panel.until(lambda: begins() == (np.inf, -8.0), 5)
+    display = results_of(volume).zMap.GetDisplayNode()
+    display.SetWindowLevelMinMax(-20, 20)
+    panel.ui.opacitySlider.value = 0.3
+    panel.settle()
+    assert display.GetWindowLevelMax() == 20, "the user's window stays until the threshold moves"
+
+
+def test_nothing_found_is_said_and_has_no_errors_in_3d(analysed, tmp_path):
+    panel, volume = analysed
+    window, before = vtk.vtkStringOutputWindow(), vtk.vtkOutputWindow.GetInstance()
+    vtk.vtkOutputWindow.SetInstance(window)
+    try:
+        panel.ui.thresholdSlider.maximum = 40
+        panel.ui.thresholdSlider.value = 40
+        panel.until(lambda: not rows(panel))
+        assert panel.ui.summaryLabel.text == "No region beyond the threshold."
+        panel.ui.surfacesCheckBox.checked = True
+        panel.settle(0.6)
+        assert slicer.mrmlScene.WriteToMRB(str(tmp_path / "scene.mrb"))
+        slicer.mrmlScene.Clear(0)
+        slicer.mrmlScene.ReadFromMRB(str(tmp_path / "scene.mrb"))
+        panel.settle(0.6)
+    finally:
+        vtk.vtkOutputWindow.SetInstance(before)
+    assert "egmentation" not in window.GetOutput() and "Convert" not in window.GetOutput(), window.GetOutput()
+
+
+def test_the_results_section_opens_with_results(bench):
+    volume = add_volume(brainlike((30, 34, 28)), GRIDS["ras"])
+    panel = bench()
+    panel.choose(volume)
+    assert panel.ui.resultsSection.collapsed
+    panel.run()
+    assert not panel.ui.resultsSection.collapsed
+    panel.choose(None)
+    assert panel.ui.resultsSection.collapsed
 
 
 def test_export_says_why_it_failed(analysed, tmp_path, dialogs, main_window):
