@@ -165,8 +165,9 @@ class Detector:
             volume, remarks = known.subject.grid.native, known.remarks
         else:
             volume, remarks = read_fa(request, volume)
-            brain = read_brain_mask(request, volume)
-        region = read_region(request, volume) if hole is None else np.asarray(hole, bool)
+            brain, more = read_brain_mask(request, volume)
+            remarks = remarks + more
+        region, about_region = read_region(request, volume) if hole is None else (np.asarray(hole, bool), [])
         progress.step("loading the model")
         loaded = self._model(request)
         loaded.inpainter.check(sampling)
@@ -180,7 +181,7 @@ class Detector:
         if not loaded.calibration.people:
             uncalibrated = f"the model {loaded.model.name} is not calibrated: its z and threshold are a guess"
             remarks = [*remarks, uncalibrated]
-        return _Run(request, sampling, loaded, subject, region, list(remarks), progress)
+        return _Run(request, sampling, loaded, subject, region, [*remarks, *about_region], progress)
 
     def _model(self, request: DetectRequest) -> LoadedModel:
         key = (request.model, request.device)

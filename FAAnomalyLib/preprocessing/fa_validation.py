@@ -14,6 +14,7 @@ from scipy import ndimage
 
 from ..errors import FAError
 from ..geometry.bounding_box import bounding_box
+from ..geometry.same_voxels import onto_grid
 from ..volume import Volume
 from .fa_limits import (
     MAX_SPACING_MM,
@@ -93,7 +94,8 @@ def validate_brain_mask(mask: Volume, volume: Volume) -> np.ndarray:
     Parameters
     ----------
     mask
-        (X, Y, Z); a voxel belongs to the brain when it is above 0.5.
+        (X, Y, Z); a voxel belongs to the brain when it is above 0.5. It may hold the map's voxels in another order,
+        cropped or padded (:func:`~FAAnomalyLib.geometry.same_voxels.onto_grid`).
     volume
         The FA map.
 
@@ -105,7 +107,7 @@ def validate_brain_mask(mask: Volume, volume: Volume) -> np.ndarray:
     Raises
     ------
     FAError
-        ``bad-input`` when the mask has another shape or place, is empty or misses the data.
+        ``bad-input`` when the mask has other voxels or another place, is empty or misses the data.
 
     Examples
     --------
@@ -113,24 +115,10 @@ def validate_brain_mask(mask: Volume, volume: Volume) -> np.ndarray:
     >>> int(validate_brain_mask(fa.with_data(np.ones((16, 16, 16))), fa).sum())
     4096
     """
-    fix = "Give a mask in the FA map's own grid"
-    if mask.shape != volume.shape:
-        raise FAError(
-            "bad-input",
-            "The brain mask does not fit the FA map",
-            f"it has {_by(mask.shape)} voxels, the map {_by(volume.shape)}",
-            fix,
-        )
-    if not mask.same_geometry(volume, tolerance_mm=0.1 * float(volume.spacing.min())):
-        raise FAError(
-            "bad-input",
-            "The brain mask does not fit the FA map",
-            "it lies in another place or is turned or mirrored",
-            fix,
-        )
-    brain = np.nan_to_num(mask.data.astype(np.float32), nan=0.0) > 0.5
-    if not brain.any():
+    inside = mask.with_data(np.nan_to_num(mask.data.astype(np.float32), nan=0.0) > 0.5)
+    if not inside.data.any():
         raise FAError("bad-input", "The brain mask is empty", "no voxel is above 0.5", "Give another mask")
+    brain, _ = onto_grid(inside, volume, "The brain mask")
     if not np.any(volume.data[brain]):
         raise FAError(
             "bad-input",
