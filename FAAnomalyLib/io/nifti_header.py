@@ -7,7 +7,6 @@ does not matter.
 from __future__ import annotations
 
 import struct
-from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np

@@ -20,6 +20,7 @@ from ..inpainting.pass_planning import passes_identity, whole_brain_passes
 from ..inpainting.pass_runner import inpaint_passes_by_size
 from ..inpainting.sampling import Sampling
 from ..io.pass_cache import PassCache
+from ..preprocessing.missing_data import clump_remarks
 from ..preprocessing.model_grid import PreparedSubject, prepare
 from ..preprocessing.template import WHITE_MATTER_PROBABILITY
 from ..request import DetectRequest
@@ -176,7 +177,7 @@ class Detector:
             subject = known.subject
         else:
             subject = prepare(volume, loaded.template, brain)
-            remarks = remarks + subject.remarks
+            remarks = remarks + subject.remarks + clump_remarks(volume, subject.native_brain)
             self._registered = None if key is None else _Registered(key, subject, remarks)
         if not loaded.calibration.people:
             uncalibrated = f"the model {loaded.model.name} is not calibrated: its z and threshold are a guess"

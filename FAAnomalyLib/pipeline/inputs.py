@@ -12,6 +12,7 @@ from ..io.markups_roi import box_mask, read_markups_roi
 from ..io.masks import read_mask_file
 from ..io.volumes import load_volume
 from ..preprocessing.fa_validation import validate_brain_mask, validate_fa
+from ..preprocessing.missing_data import clumps
 from ..request import DetectRequest
 from ..volume import Volume
 
@@ -43,7 +44,12 @@ def read_brain_mask(request: DetectRequest, volume: Volume) -> tuple[np.ndarray 
     remarks = []
     if len(file.segments) > 1:
         remarks.append(f"all {len(file.segments)} segments of {file.name} count as brain")
-    return validate_brain_mask(file.volume.with_data(mask), volume), remarks
+    brain = validate_brain_mask(file.volume.with_data(mask), volume)
+    unmeasured = clumps(brain & (volume.data == 0), volume.spacing)
+    if unmeasured.any():
+        share = unmeasured.sum() * volume.voxel_ml
+        remarks.append(f"{share:.1f} ml of the brain mask hold no data in the FA map and do not count as brain")
+    return brain & ~unmeasured, remarks
 
 
 def read_region(request: DetectRequest, volume: Volume) -> tuple[np.ndarray | None, list[str]]:
