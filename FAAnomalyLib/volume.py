@@ -36,8 +36,10 @@ class NiftiForms:
     @property
     def contradictory(self) -> bool:
         """Whether both are set and one is the mirror image of the other."""
-        handed = [np.linalg.det(form[:3, :3]) for form in (self.qform, self.sform)]
-        return self.qform_code > 0 < self.sform_code and bool(handed[0] * handed[1] < 0)
+        if self.qform_code <= 0 or self.sform_code <= 0:
+            return False
+        handed = np.linalg.det(np.stack([self.qform[:3, :3], self.sform[:3, :3]]))
+        return bool(handed[0] * handed[1] < 0)
 
     @property
     def silent(self) -> bool:

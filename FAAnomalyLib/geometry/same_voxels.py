@@ -33,9 +33,14 @@ class VoxelOrder:
     start: tuple[int, int, int]
 
     @property
+    def is_upright(self) -> bool:
+        """Whether all axes run alike in both."""
+        return (self.axes, self.signs) == ((0, 1, 2), (1, 1, 1))
+
+    @property
     def is_identity(self) -> bool:
         """Whether index (0, 0, 0) and all axes are the same in both."""
-        return (self.axes, self.signs, self.start) == ((0, 1, 2), (1, 1, 1), (0, 0, 0))
+        return self.is_upright and self.start == (0, 0, 0)
 
 
 def onto_grid(mask: Volume, volume: Volume, what: str) -> tuple[np.ndarray, int]:
@@ -104,12 +109,15 @@ def _best_order(mask: Volume, volume: Volume, what: str) -> VoxelOrder:
     if near:
         return next((order for order in near if order.is_identity), near[0])
     sizes = [" x ".join(f"{n:.4g}" for n in v.spacing) for v in (mask, volume)]
-    off = min(distance for _, distance in found)
-    why = f"its voxels measure {sizes[0]} mm, the map's {sizes[1]} mm"
-    if np.isfinite(off):
-        why = f"its voxels lie up to {off:.2g} mm from the map's, {TOLERANCE * volume.spacing.min():.2g} mm are allowed"
-    elif np.allclose(np.sort(mask.spacing), np.sort(volume.spacing), rtol=0.01):
+    least, off = min(found, key=lambda pair: pair[1])
+    if not np.allclose(np.sort(mask.spacing), np.sort(volume.spacing), rtol=0.01):
+        why = f"its voxels measure {sizes[0]} mm, the map's {sizes[1]} mm"
+    elif least is None:
         why = "it is turned against the map"
+    else:
+        if mask.shape == volume.shape and least.is_upright:
+            off = mask.distance_mm(volume)
+        why = f"its voxels lie up to {off:.3g} mm from the map's, {TOLERANCE * volume.spacing.min():.2g} mm are allowed"
     raise FAError(
         "bad-input", f"{what} does not lie on the voxels of the FA map", why, "Resample it to the FA map first"
     )

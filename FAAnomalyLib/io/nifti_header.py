@@ -72,7 +72,7 @@ def mended(raw: bytes, size: int, name: str) -> tuple[bytes, list[str]]:
     Returns
     -------
     raw : bytes
-        The same length.
+        With the four bytes that stand between header and voxels, where the file lacks them.
     remarks : list of str
         For the user; empty when nothing was mended.
     """
@@ -90,7 +90,8 @@ def mended(raw: bytes, size: int, name: str) -> tuple[bytes, list[str]]:
     # Voxels at byte 0 would be the header's own bytes. The length of the file tells whether they follow the header.
     rest = len(raw) - voxel_bytes(raw, size)
     if struct.unpack_from(order + kind, raw, where)[0] == 0 and rest in (size, size + 4):
-        struct.pack_into(order + kind, changed, where, rest)
+        struct.pack_into(order + kind, changed, where, size + 4)
+        changed[size:size] = bytes(size + 4 - rest)
         remarks.append(f"{name} does not say where its voxels begin; they were taken to follow the header")
     return bytes(changed), remarks
 
@@ -118,7 +119,7 @@ def forms_of(header: Any, factor: float) -> NiftiForms:
         qform = np.asarray(header.get_qform(), dtype=np.float64)
     except Exception:  # a quaternion that is none does no harm beside a good sform
         qform, code = np.eye(4), 0
-    if not np.isfinite(qform).all() or abs(np.linalg.det(qform[:3, :3])) < 1e-12:
+    if not np.isfinite(qform).all():
         qform, code = np.eye(4), 0
     sform = np.asarray(header.get_sform(), dtype=np.float64)
     return NiftiForms(qform * scale, code, sform * scale, max(int(header["sform_code"]), 0))

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import SimpleITK
 
 NIFTI_ENDINGS = (".nii.gz", ".nii")
+MGH_ENDINGS = (".mgz", ".mgh")
 ITK_ENDINGS = (".nrrd", ".mha", ".nhdr", ".mhd")
 WRITABLE_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha")
 """Single files only: a header that names a second file would still name the temporary one after the rename."""
@@ -99,6 +100,7 @@ def read_nifti(path: Path) -> tuple[Volume, list[str]]:
 def _placed(path: Path, data: np.ndarray, affine: np.ndarray, header: Any) -> tuple[Volume, list[str]]:
     factor, remarks = millimetres(header, affine, path.name)
     affine = affine * np.array([[factor], [factor], [factor], [1.0]])
+    check_affine(affine)
     forms = forms_of(header, factor)
     if forms.silent:
         remarks.insert(0, no_orientation(path))
@@ -108,6 +110,24 @@ def _placed(path: Path, data: np.ndarray, affine: np.ndarray, header: Any) -> tu
         if distance > SAME_PLACE_MM:
             remarks.append(forms_remark(forms, distance, path.name))
     return volume, remarks
+
+
+def read_mgh(path: Path) -> tuple[Volume, list[str]]:
+    """Read a FreeSurfer volume, gzipped or not; result and errors as of :func:`read_nifti`."""
+    import nibabel
+
+    raw = _plain_bytes(path)
+    try:
+        with _silence(nibabel.imageglobals.logger):
+            image = nibabel.MGHImage.from_bytes(raw)
+            shape = _three(path, image.shape)
+            data = np.asarray(image.dataobj, dtype=np.float32).reshape(shape)
+            known = raw[28:30] != b"\0\0"  # the flag of a good orientation, which nibabel sets in any case
+    except FAError:
+        raise
+    except Exception as error:
+        raise unreadable(path, error) from None
+    return Volume(data, image.affine, None, known), [] if known else [no_orientation(path)]
 
 
 def no_orientation(path: Path) -> str:

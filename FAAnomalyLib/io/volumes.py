@@ -1,4 +1,4 @@
-"""Volume files <-> :class:`~FAAnomalyLib.volume.Volume`: NIfTI, NRRD and MetaImage."""
+"""Volume files <-> :class:`~FAAnomalyLib.volume.Volume`: NIfTI, NRRD and MetaImage; FreeSurfer's are read alone."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from ..volume import Volume
 from .atomic import atomic_write, cannot_write
 from .volume_codecs import (
     ITK_ENDINGS,
+    MGH_ENDINGS,
     NIFTI_ENDINGS,
     WRITABLE_ENDINGS,
     itk_image,
     no_orientation,
     read_itk,
+    read_mgh,
     read_nifti,
     says_orientation,
     write_itk,
@@ -37,7 +39,7 @@ def load_volume(path: str | os.PathLike) -> tuple[Volume, list[str]]:
     Parameters
     ----------
     path
-        A ``.nii``, ``.nii.gz``, ``.nrrd``, ``.nhdr``, ``.mha`` or ``.mhd`` file.
+        A ``.nii``, ``.nii.gz``, ``.nrrd``, ``.nhdr``, ``.mha``, ``.mhd``, ``.mgz`` or ``.mgh`` file.
 
     Returns
     -------
@@ -58,6 +60,8 @@ def load_volume(path: str | os.PathLike) -> tuple[Volume, list[str]]:
     try:
         if name.endswith(NIFTI_ENDINGS):
             return read_nifti(path)
+        if name.endswith(MGH_ENDINGS):
+            return read_mgh(path)
         if name.endswith(ITK_ENDINGS):
             data, affine, _ = read_itk(path)
             known = says_orientation(path)
@@ -78,7 +82,7 @@ def load_volume(path: str | os.PathLike) -> tuple[Volume, list[str]]:
             "such a pair may not know left from right",
             "Convert it to one .nii.gz file",
         )
-    raise FAError("bad-input", f"{path.name} has an unknown ending", "", "Use .nii, .nii.gz, .nrrd or .mha")
+    raise FAError("bad-input", f"{path.name} has an unknown ending", "", "Use .nii, .nii.gz, .nrrd, .mha or .mgz")
 
 
 def save_volume(volume: Volume, path: str | os.PathLike) -> None:

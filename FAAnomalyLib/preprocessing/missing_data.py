@@ -52,8 +52,12 @@ def clumps(gaps: np.ndarray, spacing_mm: np.ndarray) -> np.ndarray:
     if not gaps.any():
         return found
     box = bounding_box(gaps, 1)
-    # Beyond the field of view lies nothing that could mend a gap, as within it.
-    depth = ndimage.distance_transform_edt(gaps[box], sampling=spacing_mm) - spacing_mm.min() / 2
+    nearest = ndimage.distance_transform_edt(
+        gaps[box], sampling=spacing_mm, return_distances=False, return_indices=True
+    )
+    # From the centre of a voxel to the face of the nearest measured one, so that thick slices count as thick.
+    steps = (np.abs(nearest - np.indices(gaps[box].shape)) - 0.5) * spacing_mm[:, None, None, None]
+    depth = np.linalg.norm(np.maximum(steps, 0.0), axis=0)
     labels, _ = ndimage.label(gaps[box])
     deep = np.unique(labels[depth >= CLUMP_RADIUS_MM])
     found[box] = np.isin(labels, deep[deep > 0])
