@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import FAAnomalyLib as fa
-from support.public_faces import HEAD, MODEL, THESIS_MODEL, assert_same, stored
+from support.drivers.public_faces import HEAD, MODEL, THESIS_MODEL, assert_same, stored
 
 REQUEST = {
     "input": "",

@@ -19,8 +19,10 @@ import pytest
 import slicer
 import slicer.util
 
-from support.public_faces import MODEL, SCENE, assert_as_stored, assert_same, stored
-from support.scene_faces import PREFIX, scene_contents
+from support.drivers.public_faces import MODEL, SCENE, assert_as_stored, assert_same, stored
+from support.drivers.scene_faces import PREFIX, scene_contents
+
+pytestmark = pytest.mark.slow
 
 PARAMETERS = {
     "regionMode": "BOX",

@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -16,9 +15,9 @@ from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.runtime import hardware
 from FAAnomalyLib.runtime.requirements import REQUIRED
 from FAAnomalyLib.runtime.resources import OVERRIDE, resources_dir
-from support import fake_model
+from support.fakes import fake_model
+from support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[4]
 BLOCKER = """
 import sys
 BLOCKED = set(sys.argv.pop(1).split(","))

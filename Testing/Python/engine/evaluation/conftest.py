@@ -8,8 +8,8 @@ import pytest
 from FAAnomalyLib.preprocessing import model_grid
 from FAAnomalyLib.preprocessing.affine_registration import Alignment
 from FAAnomalyLib.preprocessing.template import on_grid
-from support import evaluation_bench
-from support import synthetic_brain as sb
+from support.drivers import evaluation_bench
+from support.phantoms import synthetic_brain as sb
 
 
 @pytest.fixture(scope="session")

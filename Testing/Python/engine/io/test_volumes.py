@@ -15,8 +15,8 @@ from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.io import volume_codecs as formats
 from FAAnomalyLib.io.volumes import load_volume, save_volume
 from FAAnomalyLib.volume import Volume
+from support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[4]
 SHAPE = (7, 9, 11)
 LPS = np.array([-1.0, -1.0, 1.0])
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from FAAnomalyLib.cli import application as cli
-from support import stand_in
-from support import synthetic_brain as sb
+from support.fakes import stand_in
+from support.phantoms import synthetic_brain as sb
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import FAAnomalyLib.reporting.result_files as output
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.io.volumes import load_volume
 from FAAnomalyLib.reporting.result_files import RESULT_FILES, check_folder, write_result
-from support import fake_engine
+from support.fakes import fake_engine
 
 
 def report(result):

@@ -28,8 +28,10 @@ from FAAnomalyLib.training.healthy_limits import FINEST_STEP, TAIL
 from FAAnomalyLib.training.healthy_maps import HealthySubject, screen_cohort
 from FAAnomalyLib.training.place_statistics import PRIOR_PEOPLE
 from FAAnomalyLib.volume import Volume
-from support import tiny_brain as tb
-from support import tiny_training
+from support.phantoms import tiny_brain as tb
+from support.phantoms import tiny_training
+
+pytestmark = pytest.mark.slow
 
 ANALYSED = tb.ball((12, 14, 12), 30.0)
 PLACE = (12, 14, 12)

@@ -14,7 +14,7 @@ import slicer.util
 
 from FAAnomalyLib.models.registry import DEFAULT_MODEL
 from FAAnomalyLib.request import DEVICES, MASK_SIZES, MASK_TYPES, SAMPLERS, DetectRequest
-from support.mrml_volumes import GRIDS, add_volume, brainlike, put_under
+from support.phantoms.mrml_volumes import GRIDS, add_volume, brainlike, put_under
 
 
 def test_a_disabled_apply_says_every_reason(bench):

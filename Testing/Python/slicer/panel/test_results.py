@@ -14,8 +14,10 @@ import slicer
 import slicer.util
 
 from FAAnomalyLib.io.volumes import load_volume
-from support.mrml_volumes import GRIDS, PARENT, add_volume, brainlike, put_under, world_of
-from support.panel_bench import node_ids, results_of
+from support.drivers.panel_bench import node_ids, results_of
+from support.phantoms.mrml_volumes import GRIDS, PARENT, add_volume, brainlike, put_under, world_of
+
+pytestmark = pytest.mark.slow
 
 AUTOMATIC, SENSITIVE, BY_HAND = range(3)
 """Rows of the threshold's selector."""

@@ -12,7 +12,7 @@ import slicer
 import vtk
 
 from FAAnomalySlicer.scene import color_tables, terminology
-from support.mrml_volumes import GRIDS, add_volume, brainlike
+from support.phantoms.mrml_volumes import GRIDS, add_volume, brainlike
 
 TRANSPOSED = {
     "protan": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],

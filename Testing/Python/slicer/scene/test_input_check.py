@@ -18,7 +18,7 @@ from FAAnomalyLib.preprocessing import fa_limits, fa_validation
 from FAAnomalyLib.preprocessing.fa_validation import validate_fa
 from FAAnomalyLib.volume import Volume
 from FAAnomalySlicer.scene import input_check
-from support.mrml_volumes import add_volume, put_under
+from support.phantoms.mrml_volumes import add_volume, put_under
 
 SPACING = np.diag([2.0, 2.0, 2.2, 1.0])
 

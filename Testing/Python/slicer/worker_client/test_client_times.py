@@ -11,7 +11,7 @@ slicer_harness.require()
 from FAAnomalySlicer.worker_client.client import EngineClient
 from FAAnomalySlicer.worker_client.failure_messages import error_of_answer, error_of_exit
 from FAAnomalySlicer.worker_client.process import ProcessExit
-from support.fake_process import FakeProcess, FakeTimer
+from support.fakes.fake_process import FakeProcess, FakeTimer
 
 
 class Stage:

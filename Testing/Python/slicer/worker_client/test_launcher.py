@@ -23,7 +23,7 @@ from FAAnomalySlicer.worker_client.environment_check import EnvironmentCheck
 from FAAnomalySlicer.worker_client.qt_process import QtProcess, QtTimer
 from FAAnomalySlicer.worker_client.subprocess_process import PollTimer, SubprocessProcess
 from FAAnomalySlicer.worker_client.termination import Timeouts
-from support.engine_bench import LONGEST, Bench, is_running
+from support.drivers.engine_bench import LONGEST, Bench, is_running
 
 SLOW = Timeouts(start=60_000, cancel=20_000, kill=5_000)
 
@@ -147,6 +147,7 @@ def wait(pollable, event_loop):
         time.sleep(0.005)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("event_loop", [False, True])
 def test_the_examination(event_loop):
     process, timer = (QtProcess, QtTimer()) if event_loop else (SubprocessProcess, PollTimer())

@@ -17,7 +17,7 @@ slicer_harness.require()
 from FAAnomalySlicer.worker_client.process import ProcessExit, is_other_process
 from FAAnomalySlicer.worker_client.qt_process import QtProcess, QtTimer
 from FAAnomalySlicer.worker_client.subprocess_process import PollTimer, SubprocessProcess
-from support.engine_bench import LONGEST, is_running
+from support.drivers.engine_bench import LONGEST, is_running
 
 KINDS = {"subprocess": (SubprocessProcess, PollTimer), "qt": (QtProcess, QtTimer)}
 
