@@ -39,6 +39,7 @@ class DetectOptions(TypedDict, total=False):
     mask_type: str
     mask_size: int
     region: str | PathLike[str] | None
+    segment: str | int | None
     roi: str | PathLike[str] | None
     brain_mask: str | PathLike[str] | None
     sampler: str
@@ -72,6 +73,8 @@ class DetectRequest:
         the calibration is made for.
     region
         Path of a mask: only its voxels are analysed, and it is filled as one hole.
+    segment
+        Name or number of the segment of *region* that is meant, where the file holds several.
     roi
         Path of a Slicer markups ROI (``.mrk.json``), used like *region*.
     brain_mask
@@ -113,6 +116,7 @@ class DetectRequest:
     mask_type: str = "cubic"
     mask_size: int = 0
     region: str | None = None
+    segment: str | None = None
     roi: str | None = None
     brain_mask: str | None = None
     sampler: str = "mean"
@@ -159,6 +163,10 @@ class DetectRequest:
             problems.append(f"threshold {self.threshold!r} is neither 'auto' nor 'sensitive' nor a positive z")
         if self.scale not in (None, "auto") and not _positive(self.scale):
             problems.append(f"scale {self.scale!r} is neither 'auto' nor a positive number")
+        if self.segment is not None and not (isinstance(self.segment, str) and self.segment):
+            problems.append(f"segment {self.segment!r} is neither a name nor a number")
+        elif self.segment is not None and not self.region:
+            problems.append("a segment is chosen, but no region that it could be of")
         if self.region and self.roi:
             problems.append("give a region or a ROI, not both")
         if not isinstance(self.report, bool):
@@ -216,6 +224,8 @@ class DetectRequest:
         for name in (*PATHS, "model"):
             if isinstance(clean.get(name), str):
                 clean[name] = expand_user(clean[name])
+        if _whole(clean.get("segment")):
+            clean["segment"] = str(clean["segment"])
         return cls(**clean)
 
 
