@@ -148,13 +148,7 @@ class DetectRequest:
             if getattr(self, name) not in allowed:
                 choices = ", ".join(map(str, allowed))
                 problems.append(f"{name.replace('_', ' ')} {getattr(self, name)!r} is none of {choices}")
-        if not _whole(self.steps) or not 0 <= self.steps <= 1000:
-            problems.append(f"steps {self.steps!r} is not a whole number from 0 to 1000")
-        elif isinstance(self.sampler, str) and self.sampler in samplers():
-            most = samplers()[self.sampler].max_steps
-            if self.steps > most:
-                count = "is one step" if most == 1 else f"takes {most} steps at most"
-                problems.append(f"the sampler {self.sampler} {count}; choose dpm++ for more")
+        problems += self._steps_problems()
         if not _whole(self.samples) or not 1 <= self.samples <= 64:
             problems.append(f"samples {self.samples!r} is not a whole number from 1 to 64")
         if not _whole(self.seed) or not 0 <= self.seed < 2**63:
@@ -174,6 +168,16 @@ class DetectRequest:
         if self.resume and not self.output:
             problems.append("resume needs the output folder of the interrupted run")
         return problems
+
+    def _steps_problems(self) -> list[str]:
+        if not _whole(self.steps) or not 0 <= self.steps <= 1000:
+            return [f"steps {self.steps!r} is not a whole number from 0 to 1000"]
+        if isinstance(self.sampler, str) and self.sampler in samplers():
+            most = samplers()[self.sampler].max_steps
+            if self.steps > most:
+                count = "is one step" if most == 1 else f"takes {most} steps at most"
+                return [f"the sampler {self.sampler} {count}; choose dpm++ for more"]
+        return []
 
     def check(self) -> DetectRequest:
         """Return self, or raise ``FAError('bad-request')`` that names every problem."""

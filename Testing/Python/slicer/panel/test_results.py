@@ -1,10 +1,9 @@
-"""Results on the panel: threshold, table, what the views show, export, and after saving and reading the scene."""
+"""Results on the panel: threshold, table, what the views show, and after saving and reading the scene."""
 
 import slicer_harness
 
 slicer_harness.require()
 
-import csv
 import time
 
 import numpy as np
@@ -15,7 +14,6 @@ import slicer.util
 import vtk
 
 from FAAnomalyLib.errors import FAError
-from FAAnomalyLib.io.volumes import load_volume
 from support.drivers.panel_bench import node_ids, results_of
 from support.phantoms.mrml_volumes import GRIDS, PARENT, add_volume, brainlike, put_under, world_of
 
@@ -23,16 +21,6 @@ pytestmark = pytest.mark.slow
 
 AUTOMATIC, SENSITIVE, BY_HAND = range(3)
 """Rows of the threshold's selector."""
-
-
-@pytest.fixture
-def analysed(bench):
-    """The panel after a run; its volume."""
-    volume = add_volume(brainlike((30, 34, 28)), GRIDS["oblique"], "FA of somebody")
-    panel = bench()
-    panel.choose(volume)
-    panel.run()
-    return panel, volume
 
 
 def segment_sizes(volume):
@@ -231,50 +219,6 @@ def test_surfaces_on_demand(analysed):
     panel.until(lambda: not segmentation.GetDisplayNode().GetVisibility3D())
 
 
-def test_export(analysed, tmp_path, dialogs, main_window):
-    panel, volume = analysed
-    nodes = results_of(volume)
-    dialogs.answer("Folder for the volumes", str(tmp_path))
-    panel.ui.exportVolumesButton.click()
-    written, _ = load_volume(tmp_path / "FA_of_somebody_z_map.nii.gz")
-    np.testing.assert_allclose(written.data, slicer.util.arrayFromVolume(nodes.zMap).T, atol=1e-6)
-    np.testing.assert_allclose(written.affine, GRIDS["oblique"], atol=1e-4)
-    assert {path.name for path in tmp_path.iterdir()} == {
-        "FA_of_somebody_pseudo_healthy.nii.gz",
-        "FA_of_somebody_difference.nii.gz",
-        "FA_of_somebody_z_map.nii.gz",
-        "FA_of_somebody_segmentation.seg.nrrd",
-    }
-    assert nodes.zMap.GetStorageNode() is None, "the node itself is saved where it was"
-
-    dialogs.answer("Table of regions", str(tmp_path / "found.csv"))
-    panel.ui.exportTableButton.click()
-    with open(tmp_path / "found.csv", newline="") as file:
-        assert len(list(csv.reader(file))) == 3
-    dialogs.answer("Report", str(tmp_path / "page"))
-    panel.ui.exportReportButton.click()
-    assert (tmp_path / "page.html").read_text() == "<html>report</html>"
-    assert "page.html" in panel.ui.summaryLabel.text
-
-
-def test_export_replaces_nothing_without_a_question(analysed, tmp_path, dialogs, main_window):
-    panel, _ = analysed
-    kept = tmp_path / "FA_of_somebody_z_map.nii.gz", tmp_path / "page.html"
-    for path in kept:
-        path.write_text("mine")
-    dialogs.answer("Folder for the volumes", str(tmp_path))
-    dialogs.answer("Replace what is there already?", qt.QMessageBox.Cancel)
-    panel.press(panel.ui.exportVolumesButton)
-    dialogs.answer("Report", str(tmp_path / "page"))
-    dialogs.answer("Replace what is there already?", qt.QMessageBox.Cancel)
-    panel.press(panel.ui.exportReportButton)
-    assert {path: path.read_text() for path in tmp_path.iterdir()} == dict.fromkeys(kept, "mine")
-    dialogs.answer("Folder for the volumes", str(tmp_path))
-    dialogs.answer("Replace what is there already?", qt.QMessageBox.Ok)
-    panel.press(panel.ui.exportVolumesButton)
-    assert kept[0].read_bytes()[:2] == b"\x1f\x8b"
-
-
 def test_a_result_is_no_input_and_the_reason_is_told(analysed):
     panel, volume = analysed
     for node in (results_of(volume).pseudoHealthy, results_of(volume).difference):
@@ -345,13 +289,6 @@ def test_the_results_section_opens_with_results(bench):
     assert not panel.ui.resultsSection.collapsed
     panel.choose(None)
     assert panel.ui.resultsSection.collapsed
-
-
-def test_export_says_why_it_failed(analysed, tmp_path, dialogs, main_window):
-    panel, _ = analysed
-    dialogs.answer("Report", str(tmp_path / "no folder" / "page.html"))
-    panel.ui.exportReportButton.click()
-    assert "Cannot write" in panel.ui.messageLabel.text
 
 
 def test_saved_and_read_again_the_panel_is_as_it_was(analysed, tmp_path):
