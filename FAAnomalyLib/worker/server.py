@@ -11,6 +11,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ..errors import FAError
@@ -167,5 +168,6 @@ class WorkerServer:
     def _reply_error(self, request_id: RequestId, error: BaseException) -> None:
         failure = as_fa_error(error)
         if failure.code == "bug":
-            traceback.print_exception(type(error), error, error.__traceback__, file=sys.stderr)
+            with suppress(OSError, ValueError):  # standard error may be closed or full; the answer is sent all the same
+                traceback.print_exception(type(error), error, error.__traceback__, file=sys.stderr)
         self._reply("error", request_id, **failure.as_dict())
