@@ -65,6 +65,32 @@ def read_markups_roi(path: str | os.PathLike) -> Roi:
         or orientation.
     """
     path = Path(path)
+    markup = _only_roi(path)
+    unit = markup.get("coordinateUnits", "mm")
+    if (unit[:1] if isinstance(unit, list) else [unit]) != ["mm"]:
+        raise _unusable(path, f"its unit is {unit!r}, not 'mm'")
+    system = COORDINATE_SYSTEMS.get(str(markup.get("coordinateSystem", "LPS")).upper())
+    if system is None:
+        raise _unusable(path, f"its coordinate system {markup['coordinateSystem']!r} is neither LPS nor RAS")
+    inside_out = markup.get("insideOut", False)
+    if not isinstance(inside_out, bool):
+        raise _unusable(path, f"insideOut is {inside_out!r}, neither true nor false")
+
+    center = _numbers(path, markup, "center", 3)
+    size = _numbers(path, markup, "size", 3)
+    axes = _numbers(path, markup, "orientation", 9, np.eye(3)).reshape(3, 3)
+    if (size <= 0).any():
+        raise _unusable(path, "its box has no volume")
+    if np.abs(axes.T @ axes - np.eye(3)).max() > 1e-3:
+        raise _unusable(path, "its orientation is not a rotation")
+    if system == "LPS":
+        to_ras = LPS_TO_RAS[:3, :3]
+        center, axes = to_ras @ center, to_ras @ axes
+    return Roi(center, axes, size, inside_out)
+
+
+def _only_roi(path: Path) -> dict:
+    """The one markup of a file that is a ROI, as the file holds it."""
     if not path.is_file():
         raise FAError("bad-input", f"There is no file {path}", "", "Check the path of the ROI")
     try:
@@ -88,28 +114,7 @@ def read_markups_roi(path: str | os.PathLike) -> Roi:
             "one box is analysed at a time",
             "Save each ROI in a file of its own, or draw one mask and give it as the region",
         )
-    markup = rois[0]
-    unit = markup.get("coordinateUnits", "mm")
-    if (unit[:1] if isinstance(unit, list) else [unit]) != ["mm"]:
-        raise _unusable(path, f"its unit is {unit!r}, not 'mm'")
-    system = COORDINATE_SYSTEMS.get(str(markup.get("coordinateSystem", "LPS")).upper())
-    if system is None:
-        raise _unusable(path, f"its coordinate system {markup['coordinateSystem']!r} is neither LPS nor RAS")
-    inside_out = markup.get("insideOut", False)
-    if not isinstance(inside_out, bool):
-        raise _unusable(path, f"insideOut is {inside_out!r}, neither true nor false")
-
-    center = _numbers(path, markup, "center", 3)
-    size = _numbers(path, markup, "size", 3)
-    axes = _numbers(path, markup, "orientation", 9, np.eye(3)).reshape(3, 3)
-    if (size <= 0).any():
-        raise _unusable(path, "its box has no volume")
-    if np.abs(axes.T @ axes - np.eye(3)).max() > 1e-3:
-        raise _unusable(path, "its orientation is not a rotation")
-    if system == "LPS":
-        to_ras = LPS_TO_RAS[:3, :3]
-        center, axes = to_ras @ center, to_ras @ axes
-    return Roi(center, axes, size, inside_out)
+    return rois[0]
 
 
 def box_mask(roi: Roi, volume_shape: tuple[int, int, int], affine_ras: np.ndarray) -> np.ndarray:
