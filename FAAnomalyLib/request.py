@@ -157,16 +157,21 @@ class DetectRequest:
             problems.append(f"threshold {self.threshold!r} is neither 'auto' nor 'sensitive' nor a positive z")
         if self.scale not in (None, "auto") and not _positive(self.scale):
             problems.append(f"scale {self.scale!r} is neither 'auto' nor a positive number")
+        problems += self._region_problems()
+        if not isinstance(self.report, bool):
+            problems.append(f"report {self.report!r} is neither true nor false")
+        if self.resume and not self.output:
+            problems.append("resume needs the output folder of the interrupted run")
+        return problems
+
+    def _region_problems(self) -> list[str]:
+        problems = []
         if self.segment is not None and not (isinstance(self.segment, str) and self.segment):
             problems.append(f"segment {self.segment!r} is neither a name nor a number")
         elif self.segment is not None and not self.region:
             problems.append("a segment is chosen, but no region that it could be of")
         if self.region and self.roi:
             problems.append("give a region or a ROI, not both")
-        if not isinstance(self.report, bool):
-            problems.append(f"report {self.report!r} is neither true nor false")
-        if self.resume and not self.output:
-            problems.append("resume needs the output folder of the interrupted run")
         return problems
 
     def _steps_problems(self) -> list[str]:

@@ -90,7 +90,7 @@ def read_markups_roi(path: str | os.PathLike) -> Roi:
 
 
 def _only_roi(path: Path) -> dict:
-    """The one markup of the type ROI."""
+    """The one markup of a file that is a ROI, as the file holds it."""
     if not path.is_file():
         raise FAError("bad-input", f"There is no file {path}", "", "Check the path of the ROI")
     try:

@@ -10,7 +10,7 @@ import pytest
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.geometry.same_voxels import onto_grid
 from FAAnomalyLib.volume import NiftiForms, Volume
-from support.synthetic_brain import rotation, stored_as
+from support.phantoms.synthetic_brain import rotation, stored_as
 
 SHAPE = (12, 15, 10)
 AFFINE = np.eye(4)

@@ -16,8 +16,8 @@ from FAAnomalyLib.pipeline.detector import Detector
 from FAAnomalyLib.pipeline.jobs import run_job
 from FAAnomalyLib.request import DetectRequest
 from FAAnomalyLib.volume import Volume
-from support import stand_in
-from support import synthetic_brain as sb
+from support.fakes import stand_in
+from support.phantoms import synthetic_brain as sb
 
 POSE = sb.head((1.0, 1.0, 1.0), (3.0, -5.0, 4.0), x=6.0)
 LESION = sb.Lesion(centre=(-26.0, -24.0, 28.0), radius_mm=13.0, change=0.3)

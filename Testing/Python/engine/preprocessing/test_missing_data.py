@@ -12,7 +12,7 @@ from FAAnomalyLib.preprocessing.missing_data import clump_remarks, clumps, fill_
 from FAAnomalyLib.preprocessing.model_grid import ModelGrid, find_brain_mask
 from FAAnomalyLib.request import DetectRequest
 from FAAnomalyLib.volume import Volume
-from support import synthetic_brain as sb
+from support.phantoms import synthetic_brain as sb
 
 
 def gap(edges, spacing, shape=(40, 40, 40)):
