@@ -10,6 +10,7 @@ import numpy as np
 from ..inpainting.fusion import Inpainted
 from ..inpainting.sampling import Sampling
 from ..inpainting.volume_inpainter import VolumeInpainter
+from ..preprocessing.interruptible_itk import Check
 from ..preprocessing.model_grid import PreparedSubject
 from .calibration import Calibration
 from .candidates import candidate_mask
@@ -47,6 +48,7 @@ def score_brain(
     calibration: Calibration,
     sampling: Sampling,
     on_progress: Callable[[float], None] | None = None,
+    check: Check | None = None,
 ) -> Scores:
     """Score a whole brain from its inpainting passes.
 
@@ -67,7 +69,7 @@ def score_brain(
         Statistics of healthy people.
     sampling
         How the candidates are filled.
-    on_progress
+    on_progress, check
         As in :func:`~.refinement.refill_candidates`.
     """
     screening = screen(prepared, by_size)
@@ -75,7 +77,7 @@ def score_brain(
     statistic = calibration.strongest(calibration.combined(screening.maps, analysed, screening.subject_scale))
     z = calibration.z_of(statistic, analysed)
     candidates = candidate_mask(statistic, prepared.grid.spacing_mm, analysed)
-    refilled = refill_candidates(inpainter, prepared, candidates, sampling, on_progress)
+    refilled = refill_candidates(inpainter, prepared, candidates, sampling, on_progress, check)
     if refilled is None:
         return Scores(screening.inpainted, z, analysed)
     share = float((refilled.covered & analysed).sum() / analysed.sum())

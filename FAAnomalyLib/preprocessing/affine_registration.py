@@ -14,6 +14,7 @@ from ..geometry.orientation import LPS_TO_RAS, nearest_canonical
 from ..io.volumes import to_itk
 from ..volume import Volume
 from .fa_limits import cut_faces
+from .interruptible_itk import Check, interruptible
 
 if TYPE_CHECKING:
     import SimpleITK
@@ -59,7 +60,7 @@ class Alignment:
     remarks: list[str] = field(default_factory=list)
 
 
-def register_affine(fixed: Volume, moving: Volume, fixed_brain: np.ndarray) -> Alignment:
+def register_affine(fixed: Volume, moving: Volume, fixed_brain: np.ndarray, check: Check | None = None) -> Alignment:
     """Register an FA map to the template with SimpleITK: centre of mass, rigid, then three scales on top.
 
     Nine parameters. With shears, several head poses of the same person were aligned less consistently (up to 6 % of
@@ -77,6 +78,8 @@ def register_affine(fixed: Volume, moving: Volume, fixed_brain: np.ndarray) -> A
         The subject: FA in [0, 1], any grid, background 0.
     fixed_brain
         bool (X, Y, Z) on the grid of *fixed*.
+    check
+        Called before every iteration; may raise to cancel.
 
     Returns
     -------
@@ -93,7 +96,7 @@ def register_affine(fixed: Volume, moving: Volume, fixed_brain: np.ndarray) -> A
     target = to_itk(fixed.with_data(fixed.data.astype(np.float32)))
     source = to_itk(canonical.with_data(canonical.data.astype(np.float32)))
 
-    best = _best_alignment(target, source, fixed_brain)
+    best = _best_alignment(target, source, fixed_brain, check)
     if best.correlation == UNSEEN:
         raise FAError(
             "bad-input",
@@ -115,14 +118,16 @@ def register_affine(fixed: Volume, moving: Volume, fixed_brain: np.ndarray) -> A
     return best
 
 
-def _best_alignment(target: SimpleITK.Image, source: SimpleITK.Image, brain: np.ndarray) -> Alignment:
+def _best_alignment(
+    target: SimpleITK.Image, source: SimpleITK.Image, brain: np.ndarray, check: Check | None
+) -> Alignment:
     """The alignment from the centres of mass, or from another head pose where that one is poor."""
 
     def correlation_of(matrix: np.ndarray) -> float:
         return _correlation(target, source, matrix, brain)
 
     def refined(start: SimpleITK.Euler3DTransform, method: str) -> Alignment:
-        rigid, affine = _rigid_then_affine(target, source, start)
+        rigid, affine = _rigid_then_affine(target, source, start, check)
         if _head_like(affine):
             return Alignment(affine, correlation_of(affine), method)
         return Alignment(
@@ -131,7 +136,7 @@ def _best_alignment(target: SimpleITK.Image, source: SimpleITK.Image, brain: np.
 
     best = refined(_start(target, source), "affine")
     if best.correlation < GOOD_CORRELATION or best.method == "rigid":
-        other = refined(_best_other_start(target, source, correlation_of), "affine from another start")
+        other = refined(_best_other_start(target, source, correlation_of, check), "affine from another start")
         if other.correlation > best.correlation + 0.02:
             best = other
     return best
@@ -165,28 +170,31 @@ def _start(
 
 
 def _best_other_start(
-    target: SimpleITK.Image, source: SimpleITK.Image, correlation_of: Callable[[np.ndarray], float]
+    target: SimpleITK.Image,
+    source: SimpleITK.Image,
+    correlation_of: Callable[[np.ndarray], float],
+    check: Check | None,
 ) -> SimpleITK.Euler3DTransform:
     """The rigid start that fits best after a short search on the coarsest level alone."""
     import SimpleITK as sitk
 
     starts = [_start(target, source, tilt=tilt) for tilt in OTHER_TILTS]
     starts += [_start(target, source, height_mm=height) for height in OTHER_HEIGHTS_MM]
-    refined = [sitk.Euler3DTransform(_optimise(target, source, start, (4,), (4.0,))) for start in starts]
+    refined = [sitk.Euler3DTransform(_optimise(target, source, start, (4,), (4.0,), check=check)) for start in starts]
     return max(refined, key=lambda rigid: correlation_of(_ras_matrix(rigid)))
 
 
 def _rigid_then_affine(
-    target: SimpleITK.Image, source: SimpleITK.Image, start: SimpleITK.Euler3DTransform
+    target: SimpleITK.Image, source: SimpleITK.Image, start: SimpleITK.Euler3DTransform, check: Check | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Matrices, template RAS mm -> subject RAS mm, of the rigid and of the nine-parameter alignment."""
     import SimpleITK as sitk
 
-    rigid = sitk.Euler3DTransform(_optimise(target, source, start, (4, 2), (4.0, 2.0)))
+    rigid = sitk.Euler3DTransform(_optimise(target, source, start, (4, 2), (4.0, 2.0), check=check))
     # Scaling first: ScaleVersor3DTransform adds its two matrices, which is right for small rotations alone.
     scaled = sitk.ScaleVersor3DTransform()
     scaled.SetCenter(rigid.GetCenter())
-    scaled = sitk.ScaleVersor3DTransform(_optimise(target, source, scaled, (4, 2), (4.0, 2.0), then=rigid))
+    scaled = sitk.ScaleVersor3DTransform(_optimise(target, source, scaled, (4, 2), (4.0, 2.0), then=rigid, check=check))
     return _ras_matrix(rigid), _ras_matrix(rigid) @ _ras_matrix(scaled)
 
 
@@ -197,6 +205,7 @@ def _optimise(
     shrink: Sequence[int],
     smoothing: Sequence[float],
     then: SimpleITK.Transform | None = None,
+    check: Check | None = None,
 ) -> SimpleITK.Transform:
     """Maximise the correlation from *transform*, with *then* applied after it; one level for each shrink factor."""
     import SimpleITK as sitk
@@ -215,7 +224,7 @@ def _optimise(
     method.SetSmoothingSigmasPerLevel(list(smoothing))
     method.SmoothingSigmasAreSpecifiedInPhysicalUnitsOn()
     method.SetInitialTransform(transform, inPlace=False)
-    optimised = method.Execute(target, source)
+    optimised = interruptible(method, lambda: method.Execute(target, source), check)
     if isinstance(optimised, sitk.CompositeTransform):
         optimised = optimised.GetNthTransform(0)
     return optimised

@@ -28,6 +28,7 @@ from FAAnomalyLib.preprocessing.fa_limits import (
     has_too_many_negative_values,
     is_spread_like_t1,
     is_too_broken,
+    is_too_low,
     is_too_small,
     is_usual,
     looks_like_labels,
@@ -163,8 +164,8 @@ def _check_extent(sample: np.ndarray, spacing: np.ndarray) -> None:
 
 
 def _scale(sample: np.ndarray, low: float, high: float) -> float:
-    scale = fa_scale(sample)
-    if scale is None:
+    scale = fa_scale(sample, high)
+    if scale is None or is_too_low(sample / np.float32(scale)):
         raise _not_fa(low, high)
     return scale
 

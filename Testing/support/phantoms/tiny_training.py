@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from FAAnomalyLib.cli import application as cli
-from FAAnomalyLib.datasets.cohort import mask_of
+from FAAnomalyLib.datasets.file_names import mask_of
 from FAAnomalyLib.io.volumes import load_volume, save_volume
 from FAAnomalyLib.networks.registry import build_network
 from FAAnomalyLib.preprocessing.template import Template, TemplatePriors, symmetric_grid

@@ -99,8 +99,8 @@ def warps(monkeypatch) -> list:
     """What the template was warped to: (priors, FA, result)."""
     made, warp_template = [], refinement.warp_template
 
-    def watched(priors, fa, spacing_mm):
-        made.append((priors, fa, warp_template(priors, fa, spacing_mm)))
+    def watched(priors, fa, spacing_mm, check):
+        made.append((priors, fa, warp_template(priors, fa, spacing_mm, check)))
         return made[-1][2]
 
     monkeypatch.setattr(refinement, "warp_template", watched)

@@ -55,7 +55,7 @@ def aligned_once(brain) -> None:
     """Registration is tested elsewhere and takes most of the time: the same map is aligned once."""
     known: dict[bytes, object] = {}
 
-    def remembered(volume, template, mask=None):
+    def remembered(volume, template, mask, check):
         assert mask is None
         key = volume.data.tobytes() + volume.affine.tobytes() + bytes(template.fa.shape)
         if key not in known:
@@ -216,6 +216,11 @@ def test_cancelling_at_any_stage_leaves_no_result(run, coarse, tmp_path, stage):
     assert caught.value.code == "cancelled" and "\n" not in str(caught.value)
     left = {p.name for p in (tmp_path / "out").iterdir()} if (tmp_path / "out").exists() else set()
     assert left <= {".passes"}
+    # What is kept is said: from the second look on, these are all passes.
+    kept = len(list((tmp_path / "out" / ".passes").glob("*/*.npy")))
+    assert ("--resume" in str(caught.value)) == bool(kept)
+    if stage in ("second look", "scoring"):
+        assert kept and f"{kept} of {kept} passes are kept" in str(caught.value)
 
 
 def test_a_cancelled_run_goes_on_and_ends_with_the_same_bits(run, coarse, tmp_path):

@@ -15,7 +15,8 @@ from FAAnomalyLib.anomaly.regions import find_regions, restrict_to_signs
 from FAAnomalyLib.anomaly.residual_maps import REFERENCE_KEYS, REGION_KEYS, SCREENING_KEYS
 from FAAnomalyLib.anomaly.screening import subject_scale_of
 from FAAnomalyLib.cli import application as cli
-from FAAnomalyLib.datasets.cohort import CohortSubject, mask_of
+from FAAnomalyLib.datasets.cohort import CohortSubject
+from FAAnomalyLib.datasets.file_names import mask_of
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.models.manifest import calibrated_on, read_manifest, sha256_of
 from FAAnomalyLib.pipeline.detector import Detector

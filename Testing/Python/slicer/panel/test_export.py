@@ -1,4 +1,4 @@
-"""Export: files named after the volume, and none replaced without a question."""
+"""Export of a result's volumes, table and report from the panel."""
 
 import slicer_harness
 
@@ -14,17 +14,12 @@ import slicer.util
 
 from FAAnomalyLib.io.volumes import load_volume
 from support.drivers.panel_bench import results_of
-from support.phantoms.mrml_volumes import GRIDS, add_volume, brainlike
+from support.phantoms.mrml_volumes import GRIDS
 
+pytestmark = pytest.mark.slow
 
-@pytest.fixture
-def analysed(bench):
-    """The panel after a run; its volume."""
-    volume = add_volume(brainlike((30, 34, 28)), GRIDS["oblique"], "FA of somebody")
-    panel = bench()
-    panel.choose(volume)
-    panel.run()
-    return panel, volume
+AUTOMATIC, SENSITIVE, BY_HAND = range(3)
+"""Rows of the threshold's selector."""
 
 
 def test_export(analysed, tmp_path, dialogs, main_window):
