@@ -18,6 +18,7 @@ from _pytest.doctest import DoctestModule
 from slicer_harness.fixtures import (  # noqa: F401
     dialogs,
     layout,
+    leaking_wrapper,
     main_window,
     open_module,
     pip,
@@ -62,11 +63,13 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: item.path not in slow)
 
 
-def pytest_collection_finish():
-    # What exists now, with all test files imported, stays. Otherwise each time that the harness collects a test's
-    # widgets it looks through torch and the rest, which took longer than most tests do.
-    gc.collect()
-    gc.freeze()
+@pytest.fixture(scope="module", autouse=True)
+def settled_memory(request):
+    """What exists before the first test of a file that uses the harness stays: each time that the harness collects a
+    test's widgets it would otherwise look through torch and the rest, which took longer than most tests do."""
+    if hasattr(request.module, "slicer_harness"):
+        gc.collect()
+        gc.freeze()
 
 
 @pytest.fixture(autouse=True)

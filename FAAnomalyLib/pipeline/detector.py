@@ -22,6 +22,7 @@ from ..inpainting.pass_planning import passes_identity, whole_brain_passes
 from ..inpainting.pass_runner import inpaint_passes_by_size
 from ..inpainting.sampling import Sampling
 from ..io.pass_cache import PassCache, told_what_is_kept
+from ..preprocessing.missing_data import clump_remarks
 from ..preprocessing.model_grid import PreparedSubject, prepare
 from ..preprocessing.template import WHITE_MATTER_PROBABILITY
 from ..request import DetectRequest
@@ -168,8 +169,9 @@ class Detector:
             volume, remarks = known.subject.grid.native, known.remarks
         else:
             volume, remarks = read_fa(request, volume)
-            brain = read_brain_mask(request, volume)
-        region = read_region(request, volume) if hole is None else np.asarray(hole, bool)
+            brain, more = read_brain_mask(request, volume)
+            remarks = remarks + more
+        region, about_region = read_region(request, volume) if hole is None else (np.asarray(hole, bool), [])
         progress.step("loading the model")
         loaded = self._model(request)
         loaded.inpainter.check(sampling)
@@ -178,12 +180,12 @@ class Detector:
             subject = known.subject
         else:
             subject = prepare(volume, loaded.template, brain, progress.check)
-            remarks = remarks + subject.remarks
+            remarks = remarks + subject.remarks + clump_remarks(volume, subject.native_brain)
             self._registered = None if key is None else _Registered(key, subject, remarks)
         if not loaded.calibration.people:
             uncalibrated = f"the model {loaded.model.name} is not calibrated: its z and threshold are a guess"
             remarks = [*remarks, uncalibrated]
-        return _Run(request, sampling, loaded, subject, region, list(remarks), progress)
+        return _Run(request, sampling, loaded, subject, region, [*remarks, *about_region], progress)
 
     def _model(self, request: DetectRequest) -> LoadedModel:
         key = (request.model, request.device)

@@ -15,6 +15,7 @@ from ..geometry.bounding_box import Box, bounding_box, whole_box
 from ..volume import Volume
 from .affine_registration import Alignment, register_affine
 from .interruptible_itk import Check
+from .missing_data import fill_small_gaps
 from .template import BRAIN_PROBABILITY, Template, TemplatePriors
 from .template_warping import warp_template
 
@@ -261,7 +262,7 @@ def find_brain_mask(volume: Volume, grid: ModelGrid) -> np.ndarray:
     Returns
     -------
     numpy.ndarray
-        bool, (X, Y, Z) on the native grid: one connected component without holes.
+        bool, (X, Y, Z) on the native grid: one connected component, whose only holes are clumps of missing data.
     """
     outside = grid.template.priors.brain <= BRAIN_PROBABILITY
     distance_mm = ndimage.distance_transform_edt(outside, sampling=grid.spacing_mm)
@@ -270,7 +271,7 @@ def find_brain_mask(volume: Volume, grid: ModelGrid) -> np.ndarray:
     labels, count = ndimage.label(brain)
     if count > 1:
         brain = labels == 1 + np.argmax(ndimage.sum_labels(brain, labels, np.arange(1, count + 1)))
-    return ndimage.binary_fill_holes(brain)
+    return fill_small_gaps(brain, volume.spacing)
 
 
 def _resampled(

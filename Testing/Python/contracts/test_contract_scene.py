@@ -40,6 +40,7 @@ PARAMETERS = {
     "threshold": 4.0,
     "signs": "DECREASED",
     "surfaces": False,
+    "belowThreshold": False,
     "roiVisible": False,
     "segmentID": "suspect",
     "inputVolume": "FA of A",
@@ -292,4 +293,4 @@ def test_a_scene_that_was_saved_in_the_comparison_finds_its_layout(scene, open_m
 
 
 def test_the_sample_has_its_name_in_sample_data(widget):
-    assert [source.sampleName for source in slicer.modules.sampleDataSources[PREFIX]] == ["FAAnomalySample"]
+    assert [source.sampleName for source in slicer.modules.sampleDataSources[PREFIX]] == ["FA with an anomaly"]

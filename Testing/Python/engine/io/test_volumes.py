@@ -149,7 +149,7 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch,
     save_volume(Volume(some_data(), np.eye(4)), path)
     before = path.read_bytes()
 
-    def fails(data, matrix, where):
+    def fails(volume, where):
         Path(where).write_bytes(b"half")
         raise error
 
