@@ -72,16 +72,25 @@ def score_brain(
     on_progress, check
         As in :func:`~.refinement.refill_candidates`.
     """
+    check = check or _go_on
     screening = screen(prepared, by_size)
+    check()
     analysed = screening.analysed
-    statistic = calibration.strongest(calibration.combined(screening.maps, analysed, screening.subject_scale))
+    combined = calibration.combined(screening.maps, analysed, screening.subject_scale)
+    check()
+    statistic = calibration.strongest(combined)
     z = calibration.z_of(statistic, analysed)
+    check()
     candidates = candidate_mask(statistic, prepared.grid.spacing_mm, analysed)
     refilled = refill_candidates(inpainter, prepared, candidates, sampling, on_progress, check)
     if refilled is None:
         return Scores(screening.inpainted, z, analysed)
     share = float((refilled.covered & analysed).sum() / analysed.sum())
     return Scores(_replaced(screening.inpainted, refilled), z, analysed, share)
+
+
+def _go_on() -> None:
+    """Stands for a check where nobody can cancel."""
 
 
 def _replaced(inpainted: Inpainted, refilled: Inpainted) -> Inpainted:

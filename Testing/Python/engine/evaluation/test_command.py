@@ -107,7 +107,7 @@ def test_the_table_is_printed_and_written(silent, data, tmp_path, capsys):
         (["DATA", "-o", "OUT", "--diameters", "0"], "diameter"),
         (["DATA", "-o", "OUT", "--subjects", "three"], "There is no subject three"),
         (["DATA", "-o", "OUT", "--folds", "f.csv", "--model", "m"], "Give one of them"),
-        (["DATA", "-o", "OUT", "--folds", "absent.csv"], "absent.csv cannot be used"),
+        (["DATA", "-o", "OUT", "--folds", "absent.csv"], "absent.csv cannot be read"),
         (["DATA", "-o", "OUT", "--lesions", "absent"], "no lesion shapes in absent"),
         (["ABSENT", "-o", "OUT"], "There is no folder"),
         (["DATA"], "--output"),
