@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import slicer
 from slicer import vtkMRMLMarkupsROINode, vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
@@ -20,16 +20,36 @@ from slicer.ScriptedLoadableModule import (
 )
 from slicer.util import VTKObservationMixin
 
-# Installed, the engine lies beside this file; in a source checkout, one folder up. Slicer's path has only the former.
-for _folder in Path(__file__).resolve().parents[:2]:
-    if (_folder / "FAAnomalyLib" / "__init__.py").is_file() and str(_folder) not in sys.path:
-        sys.path.append(str(_folder))
+
+def _import_engine() -> None:
+    """Import the engine of this extension, before any other that pip may have installed into Slicer.
+
+    Installed, it lies beside this file; in a source checkout, one folder up. Slicer's path has only the former.
+    """
+    for folder in Path(__file__).resolve().parents[:2]:
+        if (folder / "FAAnomalyLib" / "__init__.py").is_file():
+            if str(folder) not in sys.path:
+                sys.path.append(str(folder))
+            sys.path.insert(0, str(folder))
+            try:
+                importlib.import_module("FAAnomalyLib")
+            finally:
+                sys.path.remove(str(folder))
+            return
+
+
+_import_engine()
 
 from FAAnomalySlicer.scene.choices import Device, MaskSize, MaskType, RegionMode, Sampler, Shown, Signs, ThresholdMode
-from FAAnomalySlicer.setup.package_installer import Installer
+from FAAnomalySlicer.scene.parameter_wrapper import wrapper_of
+
+if TYPE_CHECKING:
+    from FAAnomalySlicer.setup.package_installer import Installer
 
 RESOURCES = Path(__file__).resolve().parent / "Resources"
 PACKAGES = ("FAAnomalySlicer", "FAAnomalyLib")
+README = "https://github.com/faanomaly/SlicerFAAnomaly#readme"
+"""A page of its own in Slicer's documentation does not exist."""
 
 
 class FAAnomaly(ScriptedLoadableModule):
@@ -48,7 +68,7 @@ class FAAnomaly(ScriptedLoadableModule):
             "<p>Choose an FA volume and press <b>Apply</b>; or draw a box and see the healthy tissue appear inside "
             "it.</p><p><b>Research software. Nothing here is a diagnosis.</b></p>"
         )
-        self.parent.helpText += self.getDefaultModuleDocumentationLink()
+        self.parent.helpText += _('<p>More in the <a href="{url}">README of FAAnomaly</a>.</p>').format(url=README)
         self.parent.acknowledgementText = _(
             "<p>Began as the Master's thesis <i>Unsupervised anomaly detection on brain fractional anisotropy maps by "
             "inpainting with denoising diffusion probabilistic models</i>, whose methods are kept as an exact "
@@ -81,7 +101,8 @@ class FAAnomalyParameterNode:
     How it is inpainted
         model (name or folder), sampler, steps (0: the sampler's own), samples, seed, device
     Display
-        shown, opacity (0..1), thresholdMode, threshold (z, by hand), signs, surfaces
+        shown, opacity (0..1), thresholdMode, threshold (z, by hand), signs, surfaces,
+        belowThreshold (the z-map's colours begin at half the threshold)
 
     The results are not among them: the input volume refers to them, so that each volume has its own. The panel sees
     these fields as :class:`FAAnomalySlicer.scene.choices.PanelParameters`.
@@ -109,6 +130,7 @@ class FAAnomalyParameterNode:
     threshold: Annotated[float, WithinRange(1, 100)] = 5.0
     signs: Signs = Signs.BOTH
     surfaces: bool = False
+    belowThreshold: bool = False
 
 
 class FAAnomalyWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -193,10 +215,12 @@ class FAAnomalyLogic(ScriptedLoadableModuleLogic):
 
     def getParameterNode(self) -> FAAnomalyParameterNode:
         """The panel's choices in the scene."""
-        return FAAnomalyParameterNode(super().getParameterNode())
+        return wrapper_of(super().getParameterNode(), FAAnomalyParameterNode)
 
     def installer(self) -> Installer:
         """Installs the packages of the engine, after one question."""
+        from FAAnomalySlicer.setup.package_installer import Installer
+
         return Installer(RESOURCES / "requirements.txt", slicer.util.confirmOkCancelDisplay, slicer.app.userSettings())
 
     def run(self, volumeNode, **options):

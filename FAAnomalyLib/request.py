@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, fields
-from os import PathLike, fspath
+from os import PathLike, fspath, path
 from typing import Any, TypedDict
 
 from .diffusion.registry import samplers
 from .errors import FAError
 
+PATHS = ("input", "output", "region", "roi", "brain_mask")
+"""Options that are paths; the model may be a path or a name."""
 MASK_TYPES = ("cubic", "wm")
 MASK_SIZES = (0, 4, 8, 16, 32)
 """Edge of a hole in voxels of :data:`MASK_VOXEL_MM`; 0 stands for :data:`BOTH_SIZES`."""
@@ -37,6 +39,7 @@ class DetectOptions(TypedDict, total=False):
     mask_type: str
     mask_size: int
     region: str | PathLike[str] | None
+    segment: str | int | None
     roi: str | PathLike[str] | None
     brain_mask: str | PathLike[str] | None
     sampler: str
@@ -70,6 +73,8 @@ class DetectRequest:
         the calibration is made for.
     region
         Path of a mask: only its voxels are analysed, and it is filled as one hole.
+    segment
+        Name or number of the segment of *region* that is meant, where the file holds several.
     roi
         Path of a Slicer markups ROI (``.mrk.json``), used like *region*.
     brain_mask
@@ -111,6 +116,7 @@ class DetectRequest:
     mask_type: str = "cubic"
     mask_size: int = 0
     region: str | None = None
+    segment: str | None = None
     roi: str | None = None
     brain_mask: str | None = None
     sampler: str = "mean"
@@ -142,13 +148,7 @@ class DetectRequest:
             if getattr(self, name) not in allowed:
                 choices = ", ".join(map(str, allowed))
                 problems.append(f"{name.replace('_', ' ')} {getattr(self, name)!r} is none of {choices}")
-        if not _whole(self.steps) or not 0 <= self.steps <= 1000:
-            problems.append(f"steps {self.steps!r} is not a whole number from 0 to 1000")
-        elif isinstance(self.sampler, str) and self.sampler in samplers():
-            most = samplers()[self.sampler].max_steps
-            if self.steps > most:
-                count = "is one step" if most == 1 else f"takes {most} steps at most"
-                problems.append(f"the sampler {self.sampler} {count}; choose dpm++ for more")
+        problems += self._steps_problems()
         if not _whole(self.samples) or not 1 <= self.samples <= 64:
             problems.append(f"samples {self.samples!r} is not a whole number from 1 to 64")
         if not _whole(self.seed) or not 0 <= self.seed < 2**63:
@@ -157,13 +157,32 @@ class DetectRequest:
             problems.append(f"threshold {self.threshold!r} is neither 'auto' nor 'sensitive' nor a positive z")
         if self.scale not in (None, "auto") and not _positive(self.scale):
             problems.append(f"scale {self.scale!r} is neither 'auto' nor a positive number")
-        if self.region and self.roi:
-            problems.append("give a region or a ROI, not both")
+        problems += self._region_problems()
         if not isinstance(self.report, bool):
             problems.append(f"report {self.report!r} is neither true nor false")
         if self.resume and not self.output:
             problems.append("resume needs the output folder of the interrupted run")
         return problems
+
+    def _region_problems(self) -> list[str]:
+        problems = []
+        if self.segment is not None and not (isinstance(self.segment, str) and self.segment):
+            problems.append(f"segment {self.segment!r} is neither a name nor a number")
+        elif self.segment is not None and not self.region:
+            problems.append("a segment is chosen, but no region that it could be of")
+        if self.region and self.roi:
+            problems.append("give a region or a ROI, not both")
+        return problems
+
+    def _steps_problems(self) -> list[str]:
+        if not _whole(self.steps) or not 0 <= self.steps <= 1000:
+            return [f"steps {self.steps!r} is not a whole number from 0 to 1000"]
+        if isinstance(self.sampler, str) and self.sampler in samplers():
+            most = samplers()[self.sampler].max_steps
+            if self.steps > most:
+                count = "is one step" if most == 1 else f"takes {most} steps at most"
+                return [f"the sampler {self.sampler} {count}; choose dpm++ for more"]
+        return []
 
     def check(self) -> DetectRequest:
         """Return self, or raise ``FAError('bad-request')`` that names every problem."""
@@ -211,7 +230,33 @@ class DetectRequest:
                 f"Known are {', '.join(f.name for f in fields(cls))}",
             )
         clean = {k: fspath(v) if isinstance(v, PathLike) else v for k, v in values.items()}
+        for name in (*PATHS, "model"):
+            if isinstance(clean.get(name), str):
+                clean[name] = expand_user(clean[name])
+        if _whole(clean.get("segment")):
+            clean["segment"] = str(clean["segment"])
         return cls(**clean)
+
+
+def expand_user(text: str) -> str:
+    """*text* with the home folder in place of a ``~`` at its beginning; a file that is called so is left alone.
+
+    Raises
+    ------
+    FAError
+        ``bad-request`` for the home of somebody who is not known here.
+
+    Examples
+    --------
+    >>> expand_user("results"), expand_user("~/results").startswith("~")
+    ('results', False)
+    """
+    if not text.startswith("~") or path.lexists(text):
+        return text
+    expanded = path.expanduser(text)
+    if expanded.startswith("~"):
+        raise FAError("bad-request", f"There is no home folder for {text}", "", "Write the path out")
+    return expanded
 
 
 def _whole(value: object) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 from .volume import Volume
 
@@ -34,6 +34,8 @@ class Region:
         shrink with the size of the region, because the errors of neighbouring voxels are correlated.
     centroid_ras, peak_ras
         Positions in RAS millimetres.
+    side_known
+        Whether the input says left from right; otherwise the sign of the first number means nothing.
 
     Examples
     --------
@@ -52,25 +54,29 @@ class Region:
     mean_difference_sd: float
     centroid_ras: tuple[float, float, float]
     peak_ras: tuple[float, float, float]
+    side_known: bool = True
 
     def sentence(self) -> str:
         """One sentence in plain words: sign, mean change, size, peak and place."""
+        where = place(self.centroid_ras, self.side_known)
         return (
             f"Region {self.label}: FA {self.sign} by {abs(self.mean_difference):.2f} "
             f"± {self.mean_difference_sd:.2f} on average over "
-            f"{self.volume_ml:.1f} ml, peak z {self.peak_z:+.1f}, centred at {place(self.centroid_ras)} mm."
+            f"{self.volume_ml:.1f} ml, peak z {self.peak_z:+.1f}, centred at {where} mm"
+            f"{'' if self.side_known else ' (side unknown)'}."
         )
 
 
-def place(ras: tuple[float, float, float]) -> str:
-    """A position in RAS mm as radiologists write it.
+def place(ras: tuple[float, float, float], side_known: bool = True) -> str:
+    """A position in RAS mm as radiologists write it; without a side where the file does not say it.
 
-    >>> place((-28.2, -16.0, 4.4))
-    'L 28, P 16, S 4'
+    >>> place((-28.2, -16.0, 4.4)), place((-28.2, -16.0, 4.4), side_known=False)
+    ('L 28, P 16, S 4', 'L or R 28, P 16, S 4')
     """
+    pairs = (("R", "L") if side_known else ("L or R",) * 2, "AP", "SI")
     return ", ".join(
         f"{letters[0] if value >= 0 else letters[1]} {abs(value):.0f}"
-        for letters, value in zip(("RL", "AP", "SI"), ras, strict=True)
+        for letters, value in zip(pairs, ras, strict=True)
     )
 
 
@@ -104,6 +110,10 @@ class Result:
     segmentation: Volume
     regions: list[Region] = field(default_factory=list)
     provenance: dict = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.input.sides_known:
+            self.regions = [replace(region, side_known=False) for region in self.regions]
 
     @property
     def signs(self) -> str:

@@ -6,11 +6,57 @@ Needs NumPy alone; :mod:`FAAnomalyLib.io.volumes` reads and writes files.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from .errors import FAError
+
+MAX_ITK_SKEW = 1e-4
+"""Cosine between two axes of an sform from which on ITK takes the qform instead."""
+
+
+@dataclass(frozen=True, eq=False)
+class NiftiForms:
+    """The two statements of a NIfTI file about its place, kept so that results repeat them.
+
+    Attributes
+    ----------
+    qform, sform
+        4x4, voxel indices to RAS mm; of no meaning where the code is 0.
+    qform_code, sform_code
+        As in the file: 0 says nothing, 1 scanner, 2 aligned, and so on.
+    """
+
+    qform: np.ndarray
+    qform_code: int
+    sform: np.ndarray
+    sform_code: int
+
+    @property
+    def contradictory(self) -> bool:
+        """Whether both are set and one is the mirror image of the other."""
+        if self.qform_code <= 0 or self.sform_code <= 0:
+            return False
+        handed = np.linalg.det(np.stack([self.qform[:3, :3], self.sform[:3, :3]]))
+        return bool(handed[0] * handed[1] < 0)
+
+    @property
+    def silent(self) -> bool:
+        """Whether neither is set."""
+        return self.qform_code <= 0 and self.sform_code <= 0
+
+    def itk_affine(self, spacing: np.ndarray) -> np.ndarray:
+        """4x4, the place that ITK, and with it 3D Slicer, gives the file.
+
+        The sform with the code 1 or without a qform, otherwise the qform; also the qform where the sform is skewed.
+        Where neither is set the axes run to left, posterior and superior from the origin, in steps of *spacing* mm.
+        """
+        if self.silent:
+            return np.diag([-spacing[0], -spacing[1], spacing[2], 1.0])
+        if self.qform_code <= 0:
+            return self.sform
+        return self.sform if self.sform_code == 1 and _skew(self.sform) <= MAX_ITK_SKEW else self.qform
 
 
 @dataclass(frozen=True)
@@ -24,6 +70,10 @@ class Volume:
     affine
         4x4 float64 matrix from voxel indices to RAS millimetres: any axis order, handedness, obliqueness and
         anisotropy, but invertible and without shear.
+    forms
+        Both statements of the NIfTI file that it came from; None for any other origin.
+    sides_known
+        Whether the affine tells the patient's left from right; False where the file does not say.
 
     Raises
     ------
@@ -39,6 +89,8 @@ class Volume:
 
     data: np.ndarray
     affine: np.ndarray
+    forms: NiftiForms | None = None
+    sides_known: bool = True
 
     def __post_init__(self) -> None:
         affine = np.array(self.affine, dtype=np.float64)
@@ -67,7 +119,12 @@ class Volume:
         """A volume of another array in the same place; raises ``ValueError`` when the shapes differ."""
         if data.shape != self.shape:
             raise ValueError(f"shape {data.shape} is not {self.shape}")
-        return Volume(data, self.affine)
+        return replace(self, data=data)
+
+    @property
+    def itk_affine(self) -> np.ndarray:
+        """4x4, the affine by which 3D Slicer shows the file: what is drawn there lies in this world."""
+        return self.affine if self.forms is None else self.forms.itk_affine(self.spacing)
 
     def same_geometry(self, other: Volume, tolerance_mm: float = 1e-2) -> bool:
         """Whether *other* has the same shape and its corners lie within *tolerance_mm* of this volume's.
@@ -76,11 +133,13 @@ class Volume:
         >>> volume.same_geometry(Volume(np.ones((3, 3, 3)), np.diag([1.001, 1.0, 1.0, 1.0])))
         True
         """
-        if self.shape != other.shape:
-            return False
+        return self.shape == other.shape and self.distance_mm(other) <= tolerance_mm
+
+    def distance_mm(self, other: Volume) -> float:
+        """How far apart a corner of this volume's grid lies by its own affine and by that of *other*, at most, mm."""
         corners = np.array(np.meshgrid(*[(0, n - 1) for n in self.shape])).reshape(3, -1)
         corners = np.vstack([corners, np.ones(corners.shape[1])])
-        return bool(np.abs((self.affine - other.affine) @ corners).max() <= tolerance_mm)
+        return float(np.abs((self.affine - other.affine) @ corners).max())
 
 
 def check_affine(affine: np.ndarray) -> None:
@@ -107,8 +166,7 @@ def check_affine(affine: np.ndarray) -> None:
             "two voxel axes coincide or have no length",
             "Write the file again with a correct orientation",
         )
-    directions = axes / lengths
-    skew = np.abs(directions.T @ directions - np.eye(3)).max()
+    skew = _skew(affine)
     # sin(0.5 degree): float32 headers and registered files stay far below, a real shear far above.
     if skew > 0.0087:
         raise FAError(
@@ -117,3 +175,9 @@ def check_affine(affine: np.ndarray) -> None:
             f"its axes are {np.degrees(np.arcsin(min(skew, 1.0))):.1f} degrees from a right angle",
             "Resample the volume to a grid with right angles first",
         )
+
+
+def _skew(affine: np.ndarray) -> float:
+    """Largest cosine of the angle between two axes; 0 at right angles."""
+    directions = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    return float(np.abs(directions.T @ directions - np.eye(3)).max())

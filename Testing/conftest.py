@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from _pytest.doctest import DoctestModule
 from slicer_harness.fixtures import (  # noqa: F401
     dialogs,
     layout,
+    leaking_wrapper,
     main_window,
     open_module,
     pip,
@@ -29,15 +31,18 @@ from slicer_harness.fixtures import (  # noqa: F401
 from support.harness_tests import HarnessTests
 from support.paths import ROOT, TESTING
 
+FAST = "(fast or not slow)"
+
 
 def pytest_addoption(parser):
-    parser.addoption("--fast", action="store_true", help="leave out the tests marked slow")
+    parser.addoption("--fast", action="store_true", help="leave out what is marked slow")
     parser.addoption("--harness", action="store_true", help="run slicer_harness's own tests in any case")
 
 
 def pytest_configure(config):
     if config.option.fast:
-        config.option.markexpr = " and ".join(filter(None, [config.option.markexpr, "not slow"]))
+        given = config.option.markexpr
+        config.option.markexpr = f"({given}) and {FAST}" if given else FAST
     config.pluginmanager.register(HarnessTests(config))
 
 
@@ -56,6 +61,15 @@ def pytest_collection_modifyitems(items):
     # Files with slow tests begin: the last to end are then quick ones, and no worker waits long for another.
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def settled_memory(request):
+    """What exists before the first test of a file that uses the harness stays: each time that the harness collects a
+    test's widgets it would otherwise look through torch and the rest, which took longer than most tests do."""
+    if hasattr(request.module, "slicer_harness"):
+        gc.collect()
+        gc.freeze()
 
 
 @pytest.fixture(autouse=True)
@@ -86,7 +100,7 @@ def shared() -> Path:
 @pytest.fixture
 def bench(open_module, monkeypatch, settings):  # noqa: F811
     """``bench(mode)`` opens the panel on an engine of ``panel_engine.py``; see ``panel_bench.py``."""
-    from support.panel_bench import PanelBench
+    from support.drivers.panel_bench import PanelBench
 
     made = []
 

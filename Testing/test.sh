@@ -1,9 +1,22 @@
 #!/usr/bin/env bash
-# Sets everything up, then runs the linter and all tests. Further arguments go to pytest.
+# Sets everything up, then runs the linter, the formatter's check, the type checker and all tests, examples included.
+#   bash Testing/test.sh            everything
+#   bash Testing/test.sh --fast     without the tests marked slow
+# Further arguments go to pytest; `-n 0` runs the tests in one process. README.md beside this file says more.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-bash Testing/environment.sh
+bash Testing/environment.sh test
 .venv/bin/ruff check .
 .venv/bin/ruff format --check --quiet .
-.venv/bin/python -m pytest "$@"
+
+# Tests often wait for a clock or another process: the type checker works in those pauses.
+types=.venv/types.log
+.venv/bin/mypy > "$types" 2>&1 &
+checker=$!
+status=0
+# A file's tests stay in one process, which makes the file's fixtures once. Each process needs 1 GB of memory.
+.venv/bin/python -m pytest -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder "$@" || status=$?
+wait "$checker" || status=$?
+cat "$types"
+exit "$status"

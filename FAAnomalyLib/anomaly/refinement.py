@@ -17,6 +17,7 @@ from ..inpainting.masks import pass_from_mask
 from ..inpainting.pass_runner import inpaint_passes
 from ..inpainting.sampling import Sampling
 from ..inpainting.volume_inpainter import VolumeInpainter
+from ..preprocessing.interruptible_itk import Check
 from ..preprocessing.model_grid import PreparedSubject
 from ..preprocessing.template_warping import warp_template
 
@@ -27,6 +28,7 @@ def refill_candidates(
     candidates: np.ndarray,
     sampling: Sampling,
     on_progress: Callable[[float], None] | None = None,
+    check: Check | None = None,
 ) -> Inpainted | None:
     """Hide the candidates and inpaint them twice, the second time with a template that was warped without them.
 
@@ -45,6 +47,8 @@ def refill_candidates(
         How holes are filled.
     on_progress
         Called with the share done, in [0, 1), before every network call; may raise to cancel.
+    check
+        Called while the template is warped; may raise to cancel.
 
     Returns
     -------
@@ -57,7 +61,7 @@ def refill_candidates(
     passes, template = [pass_from_mask(hole)], prepared.grid.template
     guess = inpaint_passes(inpainter, prepared.fa, passes, sampling, _half(on_progress, 0), priors=prepared.grid.priors)
     healthy = np.where(hole, guess.mean, prepared.fa)
-    priors = warp_template(template.priors, healthy, prepared.grid.spacing_mm)
+    priors = warp_template(template.priors, healthy, prepared.grid.spacing_mm, check)
     refilled = inpaint_passes(inpainter, prepared.fa, passes, sampling, _half(on_progress, 1), priors=priors)
     refilled.evaluations += guess.evaluations
     return refilled

@@ -53,7 +53,7 @@ and would rule its surroundings; a change of this size in every voxel is still f
 MAX_DEVIATION = 0.15
 """The same for residuals of the template, which misses more edges."""
 MIN_PAIRED = 0.7
-"""Share of the analysed voxels that must have an analysed partner in the other hemisphere (real whole brains: 0.87 and
+"""Share of the analysed voxels that must have an analysed partner in the other hemisphere (real whole brains: 0.94 and
 more). With fewer the deviation stands alone where there is none."""
 MIN_SUPPORT = 0.1
 """Added to the summed weights, as a share of a full kernel of average precision. In a thin sheet of white matter only

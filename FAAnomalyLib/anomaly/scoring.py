@@ -10,6 +10,7 @@ import numpy as np
 from ..inpainting.fusion import Inpainted
 from ..inpainting.sampling import Sampling
 from ..inpainting.volume_inpainter import VolumeInpainter
+from ..preprocessing.interruptible_itk import Check
 from ..preprocessing.model_grid import PreparedSubject
 from .calibration import Calibration
 from .candidates import candidate_mask
@@ -47,6 +48,7 @@ def score_brain(
     calibration: Calibration,
     sampling: Sampling,
     on_progress: Callable[[float], None] | None = None,
+    check: Check | None = None,
 ) -> Scores:
     """Score a whole brain from its inpainting passes.
 
@@ -67,19 +69,28 @@ def score_brain(
         Statistics of healthy people.
     sampling
         How the candidates are filled.
-    on_progress
+    on_progress, check
         As in :func:`~.refinement.refill_candidates`.
     """
+    check = check or _go_on
     screening = screen(prepared, by_size)
+    check()
     analysed = screening.analysed
-    statistic = calibration.strongest(calibration.combined(screening.maps, analysed, screening.subject_scale))
+    combined = calibration.combined(screening.maps, analysed, screening.subject_scale)
+    check()
+    statistic = calibration.strongest(combined)
     z = calibration.z_of(statistic, analysed)
+    check()
     candidates = candidate_mask(statistic, prepared.grid.spacing_mm, analysed)
-    refilled = refill_candidates(inpainter, prepared, candidates, sampling, on_progress)
+    refilled = refill_candidates(inpainter, prepared, candidates, sampling, on_progress, check)
     if refilled is None:
         return Scores(screening.inpainted, z, analysed)
     share = float((refilled.covered & analysed).sum() / analysed.sum())
     return Scores(_replaced(screening.inpainted, refilled), z, analysed, share)
+
+
+def _go_on() -> None:
+    """Stands for a check where nobody can cancel."""
 
 
 def _replaced(inpainted: Inpainted, refilled: Inpainted) -> Inpainted:

@@ -9,6 +9,7 @@ import os
 import sys
 import traceback
 import warnings
+from pathlib import Path
 from types import ModuleType
 from typing import NoReturn
 
@@ -16,6 +17,8 @@ from .._version import __version__
 from ..errors import EXIT_STATUS, FAError
 from ..runtime.error_translation import as_fa_error
 from .commands import COMMANDS
+from .paths import expand_home
+from .streams import discard, open_standard_streams, say
 
 PROGRAM = "faanomaly"
 
@@ -78,26 +81,42 @@ def main(argv: list[str] | None = None) -> int:
         Exit status, see :data:`FAAnomalyLib.errors.EXIT_STATUS`. An error is one line on standard error.
     """
     argv = sys.argv[1:] if argv is None else argv
+    open_standard_streams()
+    # Slicer's plug-ins for ITK, built for another ITK, would be loaded into SimpleITK.
+    os.environ.pop("ITK_AUTOLOAD_PATH", None)
     debug = "--debug" in argv
     if not debug:
         _silence_libraries()
     try:
         args = build_parser(next((word for word in argv if not word.startswith("-")), None)).parse_args(argv)
+        expand_home(args)
         status = args.run(args)
         sys.stdout.flush()
         return status
     except SystemExit as leaving:  # argparse after --help and --version
         return leaving.code if isinstance(leaving.code, int) else EXIT_STATUS["bug"]
     except BrokenPipeError:
-        # The reader of a pipe left early (| head); Python would complain once more while it closes.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader of a pipe left early (| head).
+        discard("stdout")
         return 0
     except BaseException as error:
         if debug:
-            traceback.print_exc()
-        failure = as_fa_error(error)
-        print(f"{PROGRAM}: {failure}", file=sys.stderr)
+            say(traceback.format_exc())
+        failure = _stdout_failure(error) or as_fa_error(error)
+        say(f"{PROGRAM}: {failure}")
         return failure.exit_status
+
+
+def _stdout_failure(error: BaseException) -> FAError | None:
+    """The error for a standard output that takes nothing any more; None where *error* has another cause."""
+    if not isinstance(error, OSError) or error.filename is not None:
+        return None
+    # Only printing raises it in a command itself: files are written on the floors below.
+    innermost = traceback.extract_tb(error.__traceback__)[-1].filename
+    if Path(__file__).parent not in Path(innermost).parents:
+        return None
+    discard("stdout")
+    return FAError("bad-input", "Cannot write to standard output", error.strerror or "", "Send it elsewhere")
 
 
 def _load(module: str) -> ModuleType:

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from typing import TextIO
 
+from .streams import discard
+
 REDRAW_SECONDS = 0.1
 
 
@@ -44,19 +46,26 @@ class ProgressBar:
         last_stage, last_ten = self._last
         if percent and (stage != last_stage or percent // 10 > last_ten):
             self._last = (stage, percent // 10)
-            print(text, file=self._stream, flush=True)
+            self._write(text + "\n")
 
     def close(self) -> None:
         """Clear the line, so that the next output starts on an empty one."""
         if self._width:
             self._draw("", self._clock())
-            self._stream.write("\r")
-            self._stream.flush()
+            self._write("\r")
 
     def _draw(self, text: str, now: float) -> None:
-        self._stream.write("\r" + text.ljust(self._width))
-        self._stream.flush()
+        self._write("\r" + text.ljust(self._width))
         self._width, self._drawn = len(text), now
+
+    def _write(self, text: str) -> None:
+        """Write to the stream, or nothing once it takes nothing: a run of minutes does not end for its progress."""
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except (OSError, ValueError):
+            if self._stream is sys.stderr:
+                discard("stderr")
 
 
 def format_duration(seconds: float) -> str:

@@ -97,6 +97,7 @@ def _add_hole_options(parser: argparse.ArgumentParser, default: DetectRequest, r
     region = parser.add_mutually_exclusive_group(required=region_needed)
     verb = "fill" if region_needed else "analyse"
     region.add_argument("--region", metavar="MASK", help=f"{verb} only the voxels of this mask, as one hole")
+    parser.add_argument("--segment", metavar="NAME|NUMBER", help="which segment of the mask, where it holds several")
     region.add_argument("--roi", metavar="ROI.mrk.json", help=f"{verb} only this box, drawn in 3D Slicer")
 
 

@@ -31,3 +31,25 @@ def cancel_on_signals() -> Iterator[CancelToken]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def stopped_at_once(token: CancelToken) -> Iterator[None]:
+    """Context manager in which a signal cancels *token* and raises ``KeyboardInterrupt``.
+
+    For imports, which take seconds and look at no token.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        token.cancel()
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, stop) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -6,7 +6,6 @@ held-out data are made by person.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +17,8 @@ from ..errors import FAError
 from ..io.volumes import load_volume
 from ..preprocessing.fa_validation import validate_brain_mask, validate_fa
 from ..volume import Volume
+from .file_names import fa_maps, mask_of, person_name, subject_name
+from .tables import read_table
 
 PEOPLE_SHOWN = 20
 """At most so many names of people are listed in an error message."""
@@ -30,13 +31,13 @@ class CohortSubject:
     Attributes
     ----------
     name
-        File name without its ending and without ``_FA``.
+        File name without its ending and without ``_FA``, see :func:`~.file_names.subject_name`.
     person
         Who the map is of.
     path
         The FA map.
     mask
-        Its brain mask ``NAME_mask.nii.gz``, or None when there is none.
+        Its brain mask, for instance ``NAME_mask.nii.gz``, or None when there is none.
     """
 
     name: str
@@ -46,7 +47,7 @@ class CohortSubject:
 
     @classmethod
     def from_file(cls, path: Path, person: str | None = None) -> CohortSubject:
-        """The subject of an FA map, with the mask that lies beside it; a *person* of its own by default.
+        """The subject of an FA map, with the mask that lies beside it; its *person* from the name by default.
 
         Examples
         --------
@@ -54,7 +55,7 @@ class CohortSubject:
         'ann1'
         """
         name, mask = subject_name(path), mask_of(path)
-        return cls(name, name if person is None else person, path, mask if mask.is_file() else None)
+        return cls(name, person_name(name) if person is None else person, path, mask if mask.is_file() else None)
 
 
 def find_subjects(folder: Path, people: Path | None = None) -> list[CohortSubject]:
@@ -63,11 +64,11 @@ def find_subjects(folder: Path, people: Path | None = None) -> list[CohortSubjec
     Parameters
     ----------
     folder
-        FA maps are its files that end in ``_FA.nii.gz`` or ``_fa.nii.gz``; when there is none, all NIfTI files whose
-        name does not contain ``mask``.
+        What FA maps are is told by their names, see :func:`~.file_names.fa_maps`.
     people
-        CSV file with the columns ``file`` (a subject's name or file name) and ``person``. A map that it does not name
-        is left out. Without it, every map is of a person of its own.
+        CSV file, separated by commas, semicolons or tabs, with the columns ``file`` (a subject's name or file name)
+        and ``person``. A map that it does not name is left out. Without it, every map is of a person of its own,
+        except that maps named by BIDS are of the person that ``sub-`` names.
 
     Returns
     -------
@@ -77,16 +78,14 @@ def find_subjects(folder: Path, people: Path | None = None) -> list[CohortSubjec
     Raises
     ------
     FAError
-        ``bad-input`` when there is no such folder, no FA map in it, or *people* cannot be used.
+        ``bad-input`` when there is no such folder, no FA map in it, two of one name, or *people* cannot be used.
     """
     if not folder.is_dir():
         raise FAError("bad-input", f"There is no folder {folder}", "", "Name the folder of FA maps")
-    # Other programs leave hidden files, whose names begin with a dot.
-    paths = [p for p in sorted(folder.glob("[!.]*.nii.gz")) if p.name.lower().endswith("_fa.nii.gz")]
-    if not paths:
-        paths = [p for p in sorted(folder.glob("[!.]*.nii*")) if "mask" not in p.name.lower()]
+    paths = fa_maps(folder)
     if not paths:
         raise FAError("bad-input", f"No FA map found in {folder}", "", "Name files like subject_FA.nii.gz")
+    _check_names(paths)
     if people is None:
         return [CohortSubject.from_file(path) for path in paths]
     person_of = _read_people(people)
@@ -168,29 +167,6 @@ def load_subject(subject: CohortSubject) -> tuple[Volume, np.ndarray | None]:
         return volume, validate_brain_mask(load_volume(subject.mask)[0], volume)
 
 
-def subject_name(path: Path) -> str:
-    """File name without its ending and without ``_FA``.
-
-    Examples
-    --------
-    >>> subject_name(Path("data/ann1_FA.nii.gz"))
-    'ann1'
-    """
-    name = path.name.split(".nii")[0]
-    return name[:-3] if name.lower().endswith("_fa") else name
-
-
-def mask_of(path: Path) -> Path:
-    """Where the brain mask of an FA map is, if there is one.
-
-    Examples
-    --------
-    >>> mask_of(Path("ann1_FA.nii.gz")).name
-    'ann1_mask.nii.gz'
-    """
-    return path.with_name(f"{subject_name(path)}_mask.nii.gz")
-
-
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
     """Context manager that puts a file's name in front of any ``FAError`` that does not contain it.
@@ -210,19 +186,21 @@ def naming(path: Path) -> Iterator[None]:
         raise FAError(error.code, f"{path.name}: {error.what}", error.why, error.fix) from error
 
 
+def _check_names(paths: list[Path]) -> None:
+    known: dict[str, Path] = {}
+    for path in paths:
+        other = known.setdefault(subject_name(path), path)
+        if other is not path:
+            raise FAError(
+                "bad-input",
+                f"{other.name} and {path.name} are both called {subject_name(path)}",
+                "one map would count twice",
+                "Keep one of them in the folder",
+            )
+
+
 def _read_people(table: Path) -> dict[str, str]:
     """Subject's name -> person."""
-    fix = "Give a CSV with the columns file,person"
-    try:
-        # Spreadsheet programs put a byte order mark in front.
-        with open(table, newline="", encoding="utf-8-sig") as handle:
-            rows = list(csv.DictReader(handle))
-    except (OSError, ValueError, csv.Error) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise FAError("bad-input", f"{table} cannot be read", reason, fix) from error
-    if not all(row.get("file") and row.get("person") for row in rows):
-        raise FAError(
-            "bad-input", f"{table} does not say whose the files are", "a line lacks its file or its person", fix
-        )
+    rows = read_table(table, ("file", "person"))
     # A name without ending is a subject's name already: "a_fa" may belong to a_fa_FA.nii.gz.
     return {subject_name(Path(row["file"])) if ".nii" in row["file"] else row["file"]: row["person"] for row in rows}

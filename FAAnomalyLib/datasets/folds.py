@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
-from ..errors import FAError
+from .tables import read_table
 
 
 def read_folds(table: Path) -> dict[str, Path]:
@@ -14,8 +13,8 @@ def read_folds(table: Path) -> dict[str, Path]:
     Parameters
     ----------
     table
-        CSV file with the columns ``person`` and ``model``, a model folder; a relative path starts at the table's own
-        folder.
+        CSV file, separated by commas, semicolons or tabs, with the columns ``person`` and ``model``, a model folder;
+        a relative path starts at the table's own folder.
 
     Returns
     -------
@@ -27,15 +26,5 @@ def read_folds(table: Path) -> dict[str, Path]:
     FAError
         ``bad-input`` when the table cannot be used.
     """
-    try:
-        # Spreadsheet programs put a byte order mark in front.
-        with open(table, newline="", encoding="utf-8-sig") as handle:
-            rows = list(csv.DictReader(handle))
-        return {row["person"]: (table.parent / row["model"]).resolve() for row in rows}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise FAError(
-            "bad-input",
-            f"{table} cannot be used",
-            getattr(error, "strerror", None) or str(error),
-            "Give a CSV with the columns person,model",
-        ) from error
+    rows = read_table(table, ("person", "model"))
+    return {row["person"]: (table.parent / row["model"]).resolve() for row in rows}

@@ -41,7 +41,7 @@ class Roi:
 
 
 def read_markups_roi(path: str | os.PathLike) -> Roi:
-    """Read the first markup of a Slicer markups file, which must be a ROI.
+    """Read the one ROI of a Slicer markups file.
 
     The fields are those of Slicer's markups schema 1.0: ``center`` and ``size`` (3 numbers, mm), ``orientation``
     (9 numbers row by row, the columns are the box's axes; upright when absent), ``coordinateSystem`` (``LPS`` when
@@ -61,26 +61,11 @@ def read_markups_roi(path: str | os.PathLike) -> Roi:
     Raises
     ------
     FAError
-        ``bad-input`` when the file is absent or damaged, holds another kind of markup, or its box has no usable
-        place, size or orientation.
+        ``bad-input`` when the file is absent or damaged, holds no ROI or several, or its box has no usable place, size
+        or orientation.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FAError("bad-input", f"There is no file {path}", "", "Check the path of the ROI")
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise FAError(
-            "bad-input", f"{path.name} cannot be read", error.strerror or "", "Check its permissions"
-        ) from error
-    except (ValueError, RecursionError) as error:
-        raise _unusable(path, "it is damaged or not a JSON file") from error
-    markups = content.get("markups") if isinstance(content, dict) else None
-    if not isinstance(markups, list) or not markups or not isinstance(markups[0], dict):
-        raise _unusable(path, "there is no markup in it")
-    markup = markups[0]
-    if markup.get("type") != "ROI":
-        raise _unusable(path, f"its markup is of the type {markup.get('type')!r}, not 'ROI'")
+    markup = _only_roi(path)
     unit = markup.get("coordinateUnits", "mm")
     if (unit[:1] if isinstance(unit, list) else [unit]) != ["mm"]:
         raise _unusable(path, f"its unit is {unit!r}, not 'mm'")
@@ -102,6 +87,34 @@ def read_markups_roi(path: str | os.PathLike) -> Roi:
         to_ras = LPS_TO_RAS[:3, :3]
         center, axes = to_ras @ center, to_ras @ axes
     return Roi(center, axes, size, inside_out)
+
+
+def _only_roi(path: Path) -> dict:
+    """The one markup of a file that is a ROI, as the file holds it."""
+    if not path.is_file():
+        raise FAError("bad-input", f"There is no file {path}", "", "Check the path of the ROI")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise FAError(
+            "bad-input", f"{path.name} cannot be read", error.strerror or "", "Check its permissions"
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise _unusable(path, "it is damaged or not a JSON file") from error
+    markups = content.get("markups") if isinstance(content, dict) else None
+    if not isinstance(markups, list) or not markups or not isinstance(markups[0], dict):
+        raise _unusable(path, "there is no markup in it")
+    rois = [markup for markup in markups if isinstance(markup, dict) and markup.get("type") == "ROI"]
+    if not rois:
+        raise _unusable(path, f"its markup is of the type {markups[0].get('type')!r}, not 'ROI'")
+    if len(rois) > 1:
+        raise FAError(
+            "bad-input",
+            f"{path.name} holds {len(rois)} ROIs",
+            "one box is analysed at a time",
+            "Save each ROI in a file of its own, or draw one mask and give it as the region",
+        )
+    return rois[0]
 
 
 def box_mask(roi: Roi, volume_shape: tuple[int, int, int], affine_ras: np.ndarray) -> np.ndarray:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +32,7 @@ class PassCache:
 
     def __init__(self, folder: Path, identity: str, resume: bool) -> None:
         root = folder / FOLDER
-        self.folder = root / hashlib.sha256(identity.encode()).hexdigest()[:16]
+        self.folder = root / hashlib.sha256(identity.encode(errors="surrogatepass")).hexdigest()[:16]
         self._root = root
         if not resume:
             self.remove()
@@ -64,3 +66,29 @@ class PassCache:
     def remove(self) -> None:
         """Delete all passes, those of other identities too."""
         shutil.rmtree(self._root, ignore_errors=True)
+
+
+@contextmanager
+def told_what_is_kept(cache: PassCache | None, total: int) -> Iterator[None]:
+    """Context manager in which a cancelled run tells how many of its *total* passes it has left in *cache*."""
+    try:
+        yield
+    except FAError as error:
+        if error.code != "cancelled" or not cache:
+            raise
+        raise _cancelled(f"{len(cache)} of {total} passes are kept in {cache.folder.parent}") from error
+
+
+@contextmanager
+def told_all_is_kept(folder: Path) -> Iterator[None]:
+    """Context manager in which a run that is cancelled after its last pass tells that its passes are kept."""
+    try:
+        yield
+    except FAError as error:
+        if error.code != "cancelled" or not (folder / FOLDER).is_dir():
+            raise
+        raise _cancelled(f"all passes are kept in {folder / FOLDER}") from error
+
+
+def _cancelled(kept: str) -> FAError:
+    return FAError("cancelled", "Cancelled", kept, "Run again with --resume to go on")

@@ -8,23 +8,28 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import io
 import os
+import re
 import tempfile
 import warnings
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import FAError
 from ..geometry.orientation import LPS_TO_RAS
+from ..volume import NiftiForms, Volume, check_affine
+from .nifti_header import forms_of, forms_remark, has_magic, header_size, mended, millimetres, voxel_bytes
 
 if TYPE_CHECKING:
     import SimpleITK
 
 NIFTI_ENDINGS = (".nii.gz", ".nii")
+MGH_ENDINGS = (".mgz", ".mgh")
 ITK_ENDINGS = (".nrrd", ".mha", ".nhdr", ".mhd")
 WRITABLE_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha")
 """Single files only: a header that names a second file would still name the temporary one after the rename."""
@@ -34,8 +39,11 @@ MAX_VOXELS = 2**28
 
 DAMAGED = "The file is damaged or not what its ending says; copy or convert it again"
 NOT_PERMITTED = "Ask for the right to read it, or copy it to a folder of yours"
-MILLIMETRES = {1: 1000.0, 3: 0.001}
-"""NIfTI code of a spatial unit (metre, micrometre) -> millimetres; every other code counts as millimetres."""
+MAX_HEADER = 2**16
+"""Bytes within which a NRRD or MetaImage has said how it is oriented."""
+SAME_PLACE_MM = 0.1
+"""Two forms of a file that lie closer are the same, but for rounding."""
+GZIP = b"\x1f\x8b"
 
 
 def unreadable(path: Path, reason: object, fix: str = DAMAGED) -> FAError:
@@ -46,17 +54,13 @@ def unreadable(path: Path, reason: object, fix: str = DAMAGED) -> FAError:
     return FAError("bad-input", f"{path.name} cannot be read", words.strip().rstrip(".")[:200], fix)
 
 
-def read_nifti(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, list[str]]:
+def read_nifti(path: Path) -> tuple[Volume, list[str]]:
     """Read NIfTI-1 or NIfTI-2, gzipped or not.
 
     Returns
     -------
-    data : numpy.ndarray
-        float32, (X, Y, Z), slope and intercept applied.
-    affine : numpy.ndarray
-        4x4, voxel indices to RAS mm.
-    qform : numpy.ndarray or None
-        4x4, in mm, when both the qform and the sform are set and the qform is usable.
+    volume : Volume
+        float32, slope and intercept applied, with both forms of the file; its affine is the sform where that is set.
     remarks : list of str
         For the user.
 
@@ -68,10 +72,13 @@ def read_nifti(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, l
     import nibabel
 
     raw = _plain_bytes(path)
-    size = {raw[:4] == n.to_bytes(4, order): n for n in (348, 540) for order in ("little", "big")}.get(True)
+    size = header_size(raw)
     if size is None:
         kind = "it is a text file" if raw[:200].isascii() and b"\0" not in raw[:200] else "it is something else"
         raise unreadable(path, f"{kind}, not NIfTI")
+    raw, remarks = mended(raw, size, path.name)
+    if len(raw) >= size and not has_magic(raw, size):
+        raise unreadable(path, "its header lacks the mark of NIfTI, so its orientation cannot be trusted")
     try:
         with _silence(nibabel.imageglobals.logger):
             image = (nibabel.Nifti1Image if size == 348 else nibabel.Nifti2Image).from_bytes(raw)
@@ -81,28 +88,59 @@ def read_nifti(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, l
                 raise _not_scalar(path, "colours" if kind.names else str(kind))
             data = np.asarray(image.dataobj, dtype=np.float32).reshape(shape)
             affine, header = np.array(image.affine, dtype=np.float64), image.header
-            both = header["qform_code"] > 0 and header["sform_code"] > 0
-            qform = _qform(header) if both else None
     except FAError:
         raise
     except Exception as error:
-        truncated = "memory" not in type(error).__name__.lower() and len(raw) < _expected_bytes(raw, size)
+        truncated = "memory" not in type(error).__name__.lower() and len(raw) < size + voxel_bytes(raw, size)
         raise unreadable(path, "it ends before its last voxel" if truncated else error) from None
-    affine, qform, remarks = _in_millimetres(path, header, affine, qform)
-    if header["qform_code"] <= 0 and header["sform_code"] <= 0:
-        remarks.insert(0, f"{path.name} does not say how it is oriented; left and right may be exchanged")
-    return data, affine, qform, remarks
+    volume, more = _placed(path, data, affine, header)
+    return volume, remarks + more
 
 
-def _in_millimetres(
-    path: Path, header: Any, affine: np.ndarray, qform: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray | None, list[str]]:
-    unit = MILLIMETRES.get(int(header["xyzt_units"]) & 7)
-    if unit is None:
-        return affine, qform, []
-    scale = np.array([[unit], [unit], [unit], [1.0]])
-    remark = f"{path.name} gives its lengths in {'metres' if unit > 1 else 'micrometres'}; converted to millimetres"
-    return affine * scale, None if qform is None else qform * scale, [remark]
+def _placed(path: Path, data: np.ndarray, affine: np.ndarray, header: Any) -> tuple[Volume, list[str]]:
+    factor, remarks = millimetres(header, affine, path.name)
+    affine = affine * np.array([[factor], [factor], [factor], [1.0]])
+    check_affine(affine)
+    forms = forms_of(header, factor)
+    if forms.silent:
+        remarks.insert(0, no_orientation(path))
+    volume = Volume(data, affine, forms, not forms.silent and not forms.contradictory)
+    if forms.qform_code > 0 < forms.sform_code:
+        distance = volume.distance_mm(Volume(data, forms.qform)) if _usable(forms.qform) else 0.0
+        if distance > SAME_PLACE_MM:
+            remarks.append(forms_remark(forms, distance, path.name))
+    return volume, remarks
+
+
+def read_mgh(path: Path) -> tuple[Volume, list[str]]:
+    """Read a FreeSurfer volume, gzipped or not; result and errors as of :func:`read_nifti`."""
+    import nibabel
+
+    raw = _plain_bytes(path)
+    try:
+        with _silence(nibabel.imageglobals.logger):
+            image = nibabel.MGHImage.from_bytes(raw)
+            shape = _three(path, image.shape)
+            data = np.asarray(image.dataobj, dtype=np.float32).reshape(shape)
+            known = raw[28:30] != b"\0\0"  # the flag of a good orientation, which nibabel sets in any case
+    except FAError:
+        raise
+    except Exception as error:
+        raise unreadable(path, error) from None
+    return Volume(data, image.affine, None, known), [] if known else [no_orientation(path)]
+
+
+def no_orientation(path: Path) -> str:
+    """The remark on a file that does not say how its axes lie in the patient."""
+    return f"{path.name} does not say how it is oriented; left and right may be exchanged, so the side is unknown"
+
+
+def _usable(affine: np.ndarray) -> bool:
+    try:
+        check_affine(affine)
+    except FAError:
+        return False
+    return True
 
 
 def _plain_bytes(path: Path) -> bytes:
@@ -110,9 +148,11 @@ def _plain_bytes(path: Path) -> bytes:
     limit = MAX_VOXELS * 16
     try:
         with open(path, "rb") as file:
-            packed = file.read(2) == b"\x1f\x8b"
+            packed = file.read(2) == GZIP
             file.seek(0)
             raw = (gzip.GzipFile(fileobj=file) if packed else file).read(limit + 1)
+        if packed and raw[:2] == GZIP:  # compressed twice, as downloads sometimes are
+            raw = gzip.GzipFile(fileobj=io.BytesIO(raw)).read(limit + 1)
     except EOFError:
         raise unreadable(path, "it ends too early") from None
     except (gzip.BadGzipFile, zlib.error) as error:
@@ -128,27 +168,29 @@ def _plain_bytes(path: Path) -> bytes:
     return raw
 
 
-def _expected_bytes(raw: bytes, size: int) -> int:
-    if len(raw) < size:
-        return size
-    order: Literal["little", "big"] = "little" if raw[0] in (92, 28) else "big"
-    begin, step, width = (40, 72, 2) if size == 348 else (16, 14, 8)
-    sizes = [int.from_bytes(raw[begin + width * i : begin + width * (i + 1)], order) for i in range(8)]
-    bits = int.from_bytes(raw[step : step + 2], order)
-    return size + int(np.prod([float(n) for n in sizes[1 : 1 + min(sizes[0], 7)]])) * bits // 8
+def read_itk(path: Path, most_layers: int = 1) -> tuple[np.ndarray, np.ndarray, dict[str, str]]:
+    """Read NRRD or MetaImage.
 
+    Parameters
+    ----------
+    path
+        The file.
+    most_layers
+        Most numbers per voxel that are accepted: a segmentation of 3D Slicer keeps overlapping segments in layers.
 
-def _qform(header: Any) -> np.ndarray | None:
-    try:
-        return np.asarray(header.get_qform(), dtype=np.float64)
-    except Exception:  # an unusable quaternion does no harm beside a good sform
-        return None
+    Returns
+    -------
+    data : numpy.ndarray
+        float32, (X, Y, Z), or (X, Y, Z, layers) where there are several.
+    affine : numpy.ndarray
+        4x4, voxel indices to RAS mm.
+    texts : dict of str to str
+        What the header says besides, such as the names of segments.
 
-
-def read_itk(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Read NRRD or MetaImage: float32 data (X, Y, Z), and the 4x4 affine from voxel indices to RAS mm.
-
-    Raises ``FAError('bad-input')``, or ``'out-of-memory'``.
+    Raises
+    ------
+    FAError
+        ``bad-input``, or ``out-of-memory``.
     """
     import SimpleITK
 
@@ -159,13 +201,15 @@ def read_itk(path: Path) -> tuple[np.ndarray, np.ndarray]:
             reader.SetFileName(str(path))
             reader.ReadImageInformation()
             # Checked before the voxels are read, which may be many.
-            if reader.GetNumberOfComponents() != 1 or "complex" in _pixel_name(reader):
+            if not 1 <= reader.GetNumberOfComponents() <= most_layers or "complex" in _pixel_name(reader):
                 raise _not_scalar(path, f"{reader.GetNumberOfComponents()} components")
             _three(path, reader.GetSize())
             image = reader.Execute()
             if image.GetDimension() == 4:
                 image = image[:, :, :, 0]
-            data = SimpleITK.GetArrayFromImage(image).transpose(2, 1, 0).astype(np.float32)
+            array = SimpleITK.GetArrayFromImage(image)
+            data = array.transpose(2, 1, 0, *range(3, array.ndim)).astype(np.float32)
+            texts = {key: reader.GetMetaData(key) for key in reader.GetMetaDataKeys()}
     except FAError:
         raise
     except Exception as error:
@@ -176,7 +220,18 @@ def read_itk(path: Path) -> tuple[np.ndarray, np.ndarray]:
         elif "Unable to determine ImageIO reader" in str(error):
             reason = f"its content is not {path.suffix}"
         raise unreadable(path, reason) from None
-    return data, itk_affine(image)
+    return data, itk_affine(image), texts
+
+
+def says_orientation(path: Path) -> bool:
+    """Whether the header of a readable NRRD or MetaImage names the world that its axes run in."""
+    with open(path, "rb") as file:
+        head = file.read(MAX_HEADER)
+    if path.suffix.lower() in (".nrrd", ".nhdr"):
+        space = re.search(rb"^space:[ \t]*(\S+)", re.split(rb"\r?\n\r?\n", head)[0], re.MULTILINE)
+        return bool(space and re.match(rb"(?i)(left|right)-|[LR][AP][SI]", space[1]))
+    fields = head.partition(b"ElementDataFile")[0]
+    return re.search(rb"^\s*(TransformMatrix|Orientation|Rotation)\s*=", fields, re.MULTILINE) is not None
 
 
 def _pixel_name(reader: SimpleITK.ImageFileReader) -> str:
@@ -198,24 +253,28 @@ def _check_openable(path: Path) -> None:
         raise unreadable(path, "it is empty")
 
 
-def write_nifti(data: np.ndarray, affine: np.ndarray, path: str) -> None:
-    """Write *data* (X, Y, Z) with its *affine* to RAS mm as sform and qform (both with the code "scanner")."""
+def write_nifti(volume: Volume, path: str) -> None:
+    """Write *volume* with both forms and codes of the file that it came from.
+
+    Without such a file its affine is written as sform and qform, both with the code "scanner".
+    """
     import nibabel
 
-    image = nibabel.Nifti1Image(data, affine)
-    image.set_sform(affine, code=1)
-    image.set_qform(affine, code=1)
+    image = nibabel.Nifti1Image(volume.data, volume.affine)
+    forms = volume.forms or NiftiForms(volume.affine, 1, volume.affine, 1)
+    image.set_sform(forms.sform if forms.sform_code > 0 else None, code=forms.sform_code)
+    image.set_qform(forms.qform if forms.qform_code > 0 else None, code=forms.qform_code)
     image.header.set_xyzt_units("mm")
     with _silence(nibabel.imageglobals.logger):
         nibabel.save(image, path)
 
 
-def write_itk(data: np.ndarray, affine: np.ndarray, path: str) -> None:
-    """Write *data* (X, Y, Z) with its *affine* to RAS mm as compressed NRRD or MetaImage."""
+def write_itk(volume: Volume, path: str) -> None:
+    """Write *volume* as compressed NRRD or MetaImage."""
     import SimpleITK
 
     with _silence():
-        SimpleITK.WriteImage(itk_image(data, affine), path, useCompression=True)
+        SimpleITK.WriteImage(itk_image(volume.data, volume.affine), path, useCompression=True)
 
 
 def itk_affine(image: SimpleITK.Image) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Volume files <-> :class:`~FAAnomalyLib.volume.Volume`: NIfTI, NRRD and MetaImage."""
+"""Volume files <-> :class:`~FAAnomalyLib.volume.Volume`: NIfTI, NRRD and MetaImage; FreeSurfer's are read alone."""
 
 from __future__ import annotations
 
@@ -10,15 +10,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import FAError
-from ..volume import Volume, check_affine
+from ..volume import Volume
 from .atomic import atomic_write, cannot_write
 from .volume_codecs import (
     ITK_ENDINGS,
+    MGH_ENDINGS,
     NIFTI_ENDINGS,
     WRITABLE_ENDINGS,
     itk_image,
+    no_orientation,
     read_itk,
+    read_mgh,
     read_nifti,
+    says_orientation,
     write_itk,
     write_nifti,
 )
@@ -35,7 +39,7 @@ def load_volume(path: str | os.PathLike) -> tuple[Volume, list[str]]:
     Parameters
     ----------
     path
-        A ``.nii``, ``.nii.gz``, ``.nrrd``, ``.nhdr``, ``.mha`` or ``.mhd`` file.
+        A ``.nii``, ``.nii.gz``, ``.nrrd``, ``.nhdr``, ``.mha``, ``.mhd``, ``.mgz`` or ``.mgh`` file.
 
     Returns
     -------
@@ -52,33 +56,33 @@ def load_volume(path: str | os.PathLike) -> tuple[Volume, list[str]]:
     """
     path = Path(path)
     name = path.name.lower()
-    _check_file(path)
-    if name.endswith(NIFTI_ENDINGS):
-        data, affine, qform, remarks = read_nifti(path)
-    elif name.endswith(ITK_ENDINGS):
-        data, affine = read_itk(path)
-        qform, remarks = None, []
-    elif name.endswith((".img", ".hdr", ".img.gz", ".hdr.gz")):
-        raise FAError(
-            "bad-input",
-            f"{path.name} is half of a pair of files",
-            "such a pair may not know left from right",
-            "Convert it to one .nii.gz file",
-        )
-    else:
-        raise FAError("bad-input", f"{path.name} has an unknown ending", "", "Use .nii, .nii.gz, .nrrd or .mha")
+    check_file(path)
     try:
-        volume = Volume(data, affine)
+        if name.endswith(NIFTI_ENDINGS):
+            return read_nifti(path)
+        if name.endswith(MGH_ENDINGS):
+            return read_mgh(path)
+        if name.endswith(ITK_ENDINGS):
+            data, affine, _ = read_itk(path)
+            known = says_orientation(path)
+            return Volume(data, affine, None, known), [] if known else [no_orientation(path)]
     except FAError as error:
+        if path.name in error.what:
+            raise
         raise FAError(
             error.code,
             f"{path.name} cannot be used",
             f"{error.what[0].lower()}{error.what[1:]}, {error.why}",
             error.fix,
         ) from None
-    if qform is not None and _usable(qform) and not volume.same_geometry(Volume(data, qform), 0.1):
-        remarks.append(f"qform and sform of {path.name} disagree; the sform is used (3D Slicer uses the qform)")
-    return volume, remarks
+    if name.endswith((".img", ".hdr", ".img.gz", ".hdr.gz")):
+        raise FAError(
+            "bad-input",
+            f"{path.name} is half of a pair of files",
+            "such a pair may not know left from right",
+            "Convert it to one .nii.gz file",
+        )
+    raise FAError("bad-input", f"{path.name} has an unknown ending", "", "Use .nii, .nii.gz, .nrrd, .mha or .mgz")
 
 
 def save_volume(volume: Volume, path: str | os.PathLike) -> None:
@@ -89,7 +93,8 @@ def save_volume(volume: Volume, path: str | os.PathLike) -> None:
     volume
         (X, Y, Z) with its affine to RAS mm. ``uint8`` and ``bool`` are written as uint8, everything else as float32.
     path
-        A ``.nii``, ``.nii.gz``, ``.nrrd`` or ``.mha`` file. NIfTI gets the same affine as sform and qform.
+        A ``.nii``, ``.nii.gz``, ``.nrrd`` or ``.mha`` file. NIfTI gets both forms and codes of the file that the
+        volume came from; of any other volume the same affine as sform and qform.
 
     Raises
     ------
@@ -104,7 +109,7 @@ def save_volume(volume: Volume, path: str | os.PathLike) -> None:
     write = write_nifti if ending in NIFTI_ENDINGS else write_itk
     try:
         with atomic_write(path, unique_suffix=ending) as temporary:
-            write(data, volume.affine, str(temporary))
+            write(volume.with_data(data), str(temporary))
     except (OSError, RuntimeError, ValueError) as error:
         raise cannot_write(path, error) from None
 
@@ -114,7 +119,8 @@ def to_itk(volume: Volume) -> SimpleITK.Image:
     return itk_image(volume.data, volume.affine)
 
 
-def _check_file(path: Path) -> None:
+def check_file(path: Path) -> None:
+    """Raise ``FAError('bad-input')`` unless *path* is an ordinary file that may be looked at."""
     try:
         mode = os.stat(path).st_mode
     except (OSError, ValueError) as error:
@@ -132,11 +138,3 @@ def _check_file(path: Path) -> None:
         )
     if not stat.S_ISREG(mode):
         raise FAError("bad-input", f"{path} is not a file", "", "Name a .nii, .nii.gz, .nrrd or .mha file")
-
-
-def _usable(affine: np.ndarray) -> bool:
-    try:
-        check_affine(affine)
-    except FAError:
-        return False
-    return True

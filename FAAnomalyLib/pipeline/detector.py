@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,11 +16,13 @@ from ..anomaly.scoring import Scores, score_brain, score_region
 from ..errors import FAError
 from ..geometry.bounding_box import bounding_box
 from ..inpainting.fusion import Inpainted
+from ..inpainting.interruptible_network import interruptible_network
 from ..inpainting.masks import Pass, pass_from_mask
 from ..inpainting.pass_planning import passes_identity, whole_brain_passes
 from ..inpainting.pass_runner import inpaint_passes_by_size
 from ..inpainting.sampling import Sampling
-from ..io.pass_cache import PassCache
+from ..io.pass_cache import PassCache, told_what_is_kept
+from ..preprocessing.missing_data import clump_remarks
 from ..preprocessing.model_grid import PreparedSubject, prepare
 from ..preprocessing.template import WHITE_MATTER_PROBABILITY
 from ..request import DetectRequest
@@ -117,7 +120,7 @@ class Detector:
         volume
             The FA map as it came from a file or from Slicer.
         progress, cancel
-            See :mod:`FAAnomalyLib.runtime.progress`; cancelling takes effect before the next network call.
+            See :mod:`FAAnomalyLib.runtime.progress`; cancelling takes effect before the next iteration or layer.
 
         Raises
         ------
@@ -145,11 +148,12 @@ class Detector:
     ) -> Result:
         run = self._open(request, volume, hole, progress)
         passes = _planned_passes(run)
-        by_size = _inpainted(run, passes)
-        scores = _scored(run, by_size)
-        progress.step("scoring")
-        threshold = _threshold(run)
-        result = _on_native_grid(run, scores, restrict_to_signs(threshold, request.signs))
+        cache = _cache(run)
+        with told_what_is_kept(cache, len(passes)), _interruptible(run):
+            scores = _scored(run, _inpainted(run, passes, cache))
+            progress.step("scoring")
+            threshold = _threshold(run)
+            result = _on_native_grid(run, scores, restrict_to_signs(threshold, request.signs))
         progress.finish()
         result.provenance = _provenance(run, scores, threshold, len(passes)).as_dict()
         return result
@@ -165,8 +169,9 @@ class Detector:
             volume, remarks = known.subject.grid.native, known.remarks
         else:
             volume, remarks = read_fa(request, volume)
-            brain = read_brain_mask(request, volume)
-        region = read_region(request, volume) if hole is None else np.asarray(hole, bool)
+            brain, more = read_brain_mask(request, volume)
+            remarks = remarks + more
+        region, about_region = read_region(request, volume) if hole is None else (np.asarray(hole, bool), [])
         progress.step("loading the model")
         loaded = self._model(request)
         loaded.inpainter.check(sampling)
@@ -174,13 +179,13 @@ class Detector:
         if known is not None:
             subject = known.subject
         else:
-            subject = prepare(volume, loaded.template, brain)
-            remarks = remarks + subject.remarks
+            subject = prepare(volume, loaded.template, brain, progress.check)
+            remarks = remarks + subject.remarks + clump_remarks(volume, subject.native_brain)
             self._registered = None if key is None else _Registered(key, subject, remarks)
         if not loaded.calibration.people:
             uncalibrated = f"the model {loaded.model.name} is not calibrated: its z and threshold are a guess"
             remarks = [*remarks, uncalibrated]
-        return _Run(request, sampling, loaded, subject, region, list(remarks), progress)
+        return _Run(request, sampling, loaded, subject, region, [*remarks, *about_region], progress)
 
     def _model(self, request: DetectRequest) -> LoadedModel:
         key = (request.model, request.device)
@@ -210,27 +215,29 @@ def _region_pass(subject: PreparedSubject, region: np.ndarray, mask_type: str) -
     return pass_from_mask(hole & white_matter if mask_type == "wm" else hole)
 
 
-def _inpainted(run: _Run, passes: list[Pass]) -> dict[int, Inpainted]:
-    """Mask size -> healthy content. With an output folder, the finished passes of a whole brain are kept there."""
-    cache = None
-    if run.request.output and run.region is None:
-        identity = passes_identity(run.subject, run.request, run.loaded.model.manifest["sha256"])
-        cache = PassCache(Path(run.request.output), identity, run.request.resume)
-    try:
-        return inpaint_passes_by_size(
-            run.loaded.inpainter,
-            run.subject.fa,
-            passes,
-            run.sampling,
-            lambda share: run.progress.step("filling holes", share),
-            cache,
-            run.subject.grid.priors,
-        )
-    except FAError as error:
-        if error.code == "cancelled" and cache:
-            kept = f"{len(cache)} of {len(passes)} passes are kept in {cache.folder.parent}"
-            raise FAError("cancelled", "Cancelled", kept, "Run again with --resume to go on") from error
-        raise
+def _cache(run: _Run) -> PassCache | None:
+    """With an output folder, the finished passes of a whole brain are kept there."""
+    if not run.request.output or run.region is not None:
+        return None
+    identity = passes_identity(run.subject, run.request, run.loaded.model.manifest["sha256"])
+    return PassCache(Path(run.request.output), identity, run.request.resume)
+
+
+def _interruptible(run: _Run) -> AbstractContextManager[None]:
+    return interruptible_network(run.loaded.inpainter.network, run.progress.check)
+
+
+def _inpainted(run: _Run, passes: list[Pass], cache: PassCache | None) -> dict[int, Inpainted]:
+    """Mask size -> healthy content."""
+    return inpaint_passes_by_size(
+        run.loaded.inpainter,
+        run.subject.fa,
+        passes,
+        run.sampling,
+        lambda share: run.progress.step("filling holes", share),
+        cache,
+        run.subject.grid.priors,
+    )
 
 
 def _scored(run: _Run, by_size: dict[int, Inpainted]) -> Scores:
@@ -244,6 +251,7 @@ def _scored(run: _Run, by_size: dict[int, Inpainted]) -> Scores:
         run.loaded.calibration,
         run.sampling,
         lambda share: run.progress.step("second look", share),
+        run.progress.check,
     )
 
 
@@ -267,8 +275,10 @@ def _on_native_grid(run: _Run, scores: Scores, threshold: Limits) -> Result:
     if run.region is not None:
         replaced &= run.region
     mean = _mean_on_native_grid(subject, scores.inpainted, replaced)
+    run.progress.check()
     healthy = np.where(replaced, mean, volume.data).astype(np.float32)
     difference, z_map = volume.with_data(volume.data - healthy), subject.z_on_native(scores.z, replaced)
+    run.progress.check()
     segmentation, regions = find_regions(z_map, difference, threshold)
     return Result(volume, volume.with_data(healthy), difference, z_map, segmentation, regions)
 

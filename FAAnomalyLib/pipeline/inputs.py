@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import numpy as np
 
 from ..errors import FAError
+from ..geometry.same_voxels import onto_grid
 from ..io.markups_roi import box_mask, read_markups_roi
+from ..io.masks import read_mask_file
 from ..io.volumes import load_volume
 from ..preprocessing.fa_validation import validate_brain_mask, validate_fa
+from ..preprocessing.missing_data import clumps
 from ..request import DetectRequest
 from ..volume import Volume
 
@@ -33,25 +35,44 @@ def read_fa(request: DetectRequest, volume: Volume | None) -> tuple[Volume, list
     return volume, remarks + more
 
 
-def read_brain_mask(request: DetectRequest, volume: Volume) -> np.ndarray | None:
-    """The request's brain mask, bool on the grid of *volume*; None where it names none."""
+def read_brain_mask(request: DetectRequest, volume: Volume) -> tuple[np.ndarray | None, list[str]]:
+    """The request's brain mask, bool on the grid of *volume*, and remarks; None where it names none."""
     if not request.brain_mask:
-        return None
-    return validate_brain_mask(load_volume(request.brain_mask)[0], volume)
+        return None, []
+    file = read_mask_file(request.brain_mask)
+    mask = np.any([file.mask(segment).data for segment in file.segments], axis=0)
+    remarks = []
+    if len(file.segments) > 1:
+        remarks.append(f"all {len(file.segments)} segments of {file.name} count as brain")
+    brain = validate_brain_mask(file.volume.with_data(mask), volume)
+    unmeasured = clumps(brain & (volume.data == 0), volume.spacing)
+    if unmeasured.any():
+        share = unmeasured.sum() * volume.voxel_ml
+        remarks.append(f"{share:.1f} ml of the brain mask hold no data in the FA map and do not count as brain")
+    return brain & ~unmeasured, remarks
 
 
-def read_region(request: DetectRequest, volume: Volume) -> np.ndarray | None:
-    """The request's region or ROI, bool on the grid of *volume*; None where it names none."""
+def read_region(request: DetectRequest, volume: Volume) -> tuple[np.ndarray | None, list[str]]:
+    """The request's region or ROI, bool on the grid of *volume*, and remarks; None where it names none."""
     if request.region:
-        mask = load_volume(request.region)[0]
-        if not mask.same_geometry(volume):
-            raise FAError(
-                "bad-input",
-                f"The region {Path(request.region).name} does not lie on the volume's grid",
-                f"its shape is {mask.shape}, the volume's {volume.shape}",
-                "Resample the mask to the volume first",
-            )
-        return mask.data > 0.5
+        return _drawn_mask(request.region, request.segment, volume)
     if request.roi:
-        return box_mask(read_markups_roi(request.roi), volume.shape, volume.affine)
-    return None
+        return box_mask(read_markups_roi(request.roi), volume.shape, volume.itk_affine), []
+    return None, []
+
+
+def _drawn_mask(path: str, wanted: str | None, volume: Volume) -> tuple[np.ndarray, list[str]]:
+    file = read_mask_file(path)
+    segment = file.choose(wanted)
+    mask = file.mask(segment)
+    if not mask.data.any():
+        raise FAError(
+            "bad-input",
+            f"The region {file.name} is empty"
+            if len(file.segments) == 1
+            else f"Segment {segment} of {file.name} is empty",
+            "it has no voxel",
+            "Draw it again, or choose another",
+        )
+    region, lost = onto_grid(mask, volume, f"The region {file.name}")
+    return region, [f"{lost} voxels of {file.name} lie beside the FA map and were left out"] if lost else []

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from ..errors import FAError
 from ..io.pass_cache import FOLDER as PASSES
-from ..reporting.result_files import check_folder, write_result
+from ..io.pass_cache import told_all_is_kept
+from ..io.run_lock import only_run_in
+from ..reporting.result_files import check_folder, check_place, finish_interrupted, write_result
 from ..request import DetectRequest
 from ..result import Result
 from ..runtime.progress import CancelToken, ProgressCallback
@@ -74,17 +77,33 @@ def run_job(
     """
     _check(method, request, volume, hole)
     cancel = cancel or CancelToken()
-    detector = make_detector()
-    if method == "inpaint":
-        result = detector.inpaint(request, volume=volume, hole=hole, progress=progress, cancel=cancel)
-    else:
-        result = detector.detect(request, volume=volume, progress=progress, cancel=cancel)
-    cancel.check()
-    if request.output:
-        write_result(result, request.output, None if request.report else _no_report)
+
+    def run() -> Result:
+        detector = make_detector()
+        if method == "inpaint":
+            return detector.inpaint(request, volume=volume, hole=hole, progress=progress, cancel=cancel)
+        return detector.detect(request, volume=volume, progress=progress, cancel=cancel)
+
+    if not request.output:
+        result = run()
+        cancel.check()
+        return result
+    folder = Path(request.output)
+    whole = hole is None and not (request.region or request.roi)
+    with only_run_in(folder):
+        finish_interrupted(folder)
+        check_folder(folder, _paths_read(request))
+        result = run()
+        with told_all_is_kept(folder) if whole else nullcontext():
+            write_result(result, folder, None if request.report else _no_report, cancel.check)
         # Not before the results are written: until then --resume goes on from the finished passes.
-        shutil.rmtree(Path(request.output) / PASSES, ignore_errors=True)
+        if whole:
+            shutil.rmtree(folder / PASSES, ignore_errors=True)
     return result
+
+
+def _paths_read(request: DetectRequest) -> list[str]:
+    return [path for path in (request.input, request.region, request.roi, request.brain_mask) if path]
 
 
 def _check(method: str, request: DetectRequest, volume: Volume | None, hole: np.ndarray | None) -> None:
@@ -105,7 +124,7 @@ def _check(method: str, request: DetectRequest, volume: Volume | None, hole: np.
             "Give a mask on the volume's grid",
         )
     if request.output:
-        check_folder(request.output)
+        check_place(request.output)
 
 
 def _no_report(result: Result) -> str:

@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..request import PATHS
+
 if TYPE_CHECKING:
     from ..anomaly.calibration import Limits
     from ..preprocessing.affine_registration import Alignment
     from ..request import DetectRequest
     from .loaded_model import LoadedModel
 
-PATHS = ("input", "output", "region", "roi", "brain_mask")
 PACKAGES = ("torch", "numpy", "scipy", "nibabel", "scikit-image", "SimpleITK")
 
 

@@ -14,6 +14,7 @@ from ..volume import Volume
 from .alignment_check import MAX_GREY_TO_WHITE, UNSEEN, Comparison, is_head_like, rotation_degrees
 from .fa_limits import cut_faces
 from .inside_registration import core_of, register_by_the_inside
+from .interruptible_itk import Check
 from .itk_optimisation import ImagePair, optimise, ras_matrix, rigid_then_affine
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class Alignment:
         return self.method != BY_THE_INSIDE
 
 
-def register_affine(fixed: Volume, moving: Volume, fixed_brain: np.ndarray) -> Alignment:
+def register_affine(fixed: Volume, moving: Volume, fixed_brain: np.ndarray, check: Check | None = None) -> Alignment:
     """Register an FA map to the template with SimpleITK: centre of mass, rigid, then three scales on top.
 
     Nine parameters. With shears, several head poses of the same person were aligned less consistently (up to 6 % of
@@ -82,6 +83,8 @@ def register_affine(fixed: Volume, moving: Volume, fixed_brain: np.ndarray) -> A
         The subject: FA in [0, 1], any grid, background 0.
     fixed_brain
         bool (X, Y, Z) on the grid of *fixed*.
+    check
+        Called before every iteration; may raise to cancel.
 
     Returns
     -------
@@ -96,11 +99,11 @@ def register_affine(fixed: Volume, moving: Volume, fixed_brain: np.ndarray) -> A
     """
     canonical = _field_of_view(nearest_canonical(moving))
     whole = Comparison(fixed, canonical, fixed_brain)
-    best = _best_alignment(whole)
+    best = _best_alignment(whole, check)
     fits = whole.fits(best.matrix)
     core = Comparison(fixed, canonical, core_of(fixed_brain, fixed.spacing))
     if not fits or best.correlation < GOOD_CORRELATION:
-        inside = _by_the_inside(core, best if fits else None)
+        inside = _by_the_inside(core, best if fits else None, check)
         fits, best = (fits, best) if inside is None else (True, inside)
     if not fits:
         raise _not_aligned(best, whole)
@@ -137,9 +140,9 @@ def _check_contrast(grey_to_white: float) -> None:
         )
 
 
-def _by_the_inside(core: Comparison, fitting: Alignment | None) -> Alignment | None:
+def _by_the_inside(core: Comparison, fitting: Alignment | None, check: Check | None) -> Alignment | None:
     """The alignment by the core of the brain where it fits, and clearly better than the *fitting* one if there is."""
-    matrix = register_by_the_inside(core.fixed, core.moving, core.where)
+    matrix = register_by_the_inside(core.fixed, core.moving, core.where, check)
     if matrix is None:
         return None
     plausible = is_head_like(matrix) and rotation_degrees(matrix) <= MAX_ROTATION_DEGREES
@@ -158,9 +161,10 @@ def _by_the_inside(core: Comparison, fitting: Alignment | None) -> Alignment | N
     return Alignment(matrix, correlation, BY_THE_INSIDE, [remark])
 
 
-def _best_alignment(whole: Comparison) -> Alignment:
+def _best_alignment(whole: Comparison, check: Check | None) -> Alignment:
     """The alignment from the centres of mass, or from another head pose where that one is poor."""
-    pair = ImagePair(*(to_itk(v.with_data(v.data.astype(np.float32))) for v in (whole.fixed, whole.moving)))
+    fixed, moving = (to_itk(v.with_data(v.data.astype(np.float32))) for v in (whole.fixed, whole.moving))
+    pair = ImagePair(fixed, moving, check=check)
 
     def refined(start: SimpleITK.Euler3DTransform, method: str) -> Alignment:
         rigid, affine = rigid_then_affine(pair, start)

@@ -31,8 +31,16 @@ MAX_SHARE_NEGATIVE = 0.01
 """Share of the non-zero voxels that may lie below -0.05 (interpolation overshoots a little)."""
 MAX_SHARE_BROKEN = 0.05
 """Share of the brain that may be NaN, infinite or out of range."""
+LEAST_TOP = 0.25
+"""Least 99th percentile of FA in a brain: 0.65 to 1.0 in grown people, over 0.3 even before birth."""
+ROUND_SCALES = (
+    0.001, 0.01, 0.1, 3**0.5, 10.0, 50.0, 100.0, 200.0, 225.0, 250.0, 255.0, 256.0, 500.0, 512.0, 1000.0, 1024.0,
+    2000.0, 2048.0, 4000.0, 4095.0, 4096.0, 5000.0, 8192.0, 10000.0, 16384.0, 20000.0, 32767.0, 32768.0, 65535.0,
+    65536.0,
+)  # fmt: skip
+"""What programs multiply FA by. Maps are often cut off at FA 1, and then the largest value is the scale itself."""
 SCALES = (100.0, 255.0, 1000.0, 4095.0, 10000.0, 32767.0, 65535.0)
-"""Values that mean FA 1 in files of other programs."""
+"""Values that mean FA 1 in files of other programs, far enough apart for a guess from the bulk of the values."""
 MAX_LABELS = 8
 """A volume with so few distinct values is a mask or a segmentation."""
 MAX_SHARE_FLAT = 0.6
@@ -107,34 +115,54 @@ def looks_like_labels(data: np.ndarray, block: np.ndarray) -> bool:
     return flat > MAX_SHARE_FLAT * pairs
 
 
-def fa_scale(data: np.ndarray) -> float | None:
-    """The value that means FA 1, as the 99th percentile of the positive values tells it.
+def fa_scale(data: np.ndarray, largest: float | None = None) -> float | None:
+    """The value that probably means FA 1. It is a guess: FA of a brain has no sharp upper end.
 
-    99 % of a brain's voxels lie below FA 0.65 to 1.0, so neighbouring :data:`SCALES` cannot be confused.
+    Where the largest value is one of :data:`ROUND_SCALES`, it is that. Otherwise the 99th percentile of the positive
+    values tells: 99 % of a brain's voxels lie below FA 0.65 to 1.0, so neighbouring :data:`SCALES` are not confused.
 
     Parameters
     ----------
     data
         Finite values, any shape.
+    largest
+        Of the whole volume where *data* are a sample.
 
     Returns
     -------
     float or None
-        1 or one of :data:`SCALES`; None when the values are FA at no scale.
+        1 or one of :data:`ROUND_SCALES` or :data:`SCALES`; None when the values are FA at no scale.
 
     Examples
     --------
     >>> fa = np.linspace(0.0, 0.8, 100)
-    >>> fa_scale(fa), fa_scale(1000 * fa), fa_scale(5 * fa)
-    (1.0, 1000.0, None)
+    >>> fa_scale(fa), fa_scale(1000 * fa), fa_scale(5 * fa), fa_scale(200 * np.sqrt(fa / 0.8))
+    (1.0, 1000.0, None, 200.0)
     """
     positive = data[data > 0]
     top = float(np.percentile(positive, 99)) if positive.size else 0.0
-    if top <= MAX_FA:
+    if largest is None:
+        largest = float(positive.max()) if positive.size else 0.0
+    exact = min(ROUND_SCALES, key=lambda scale: abs(np.log(max(largest, 1e-12) / scale)))
+    is_exact = abs(exact - largest) <= 0.002 * exact and not LEAST_TOP <= top <= 1.02
+    if top <= MAX_FA and not is_exact:
         return 1.0
     if (data < 0).mean() > 0.01:
-        return None
+        return None if top > MAX_FA else 1.0
+    if is_exact and top >= 0.35 * exact:
+        return exact
     return next((scale for scale in SCALES if 0.35 * scale <= top <= 1.02 * scale), None)
+
+
+def is_too_low(data: np.ndarray) -> bool:
+    """Whether the values are too small for FA in a brain: another unit, a diffusivity, or a scale given by mistake.
+
+    >>> fa = np.linspace(0.0, 0.8, 100)
+    >>> is_too_low(0.1 * fa), is_too_low(fa), is_too_low(np.zeros(3))
+    (True, False, False)
+    """
+    percentiles = median_and_top(data)
+    return percentiles is not None and bool(percentiles[1] < LEAST_TOP)
 
 
 def out_of_range(data: np.ndarray) -> np.ndarray:

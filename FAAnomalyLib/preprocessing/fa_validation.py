@@ -14,6 +14,7 @@ from scipy import ndimage
 
 from ..errors import FAError
 from ..geometry.bounding_box import bounding_box
+from ..geometry.same_voxels import onto_grid
 from ..volume import Volume
 from .background import clear_negative_background
 from .fa_limits import (
@@ -26,14 +27,18 @@ from .fa_limits import (
     has_too_many_high_values,
     has_too_many_negative_values,
     is_too_broken,
+    is_too_low,
     is_too_small,
     is_usual,
     looks_like_labels,
     median_and_top,
     out_of_range,
 )
+from .missing_data import clumps, enclosed, fill_from_neighbours
 
 OTHER_FILE = "Choose the fractional anisotropy map"
+AFTER_SCALING = "where nothing is replaced, results repeat the quotient, not the number in the file"
+"""What holds with a scale instead of "identical bit by bit"."""
 
 
 def validate_fa(volume: Volume, scale: None | str | float = None) -> tuple[Volume, list[str]]:
@@ -66,9 +71,7 @@ def validate_fa(volume: Volume, scale: None | str | float = None) -> tuple[Volum
     >>> clean, remarks = validate_fa(Volume(1000 * fa, np.diag([4.0, 4.0, 4.0, 1.0])), "auto")
     >>> bool(clean.data.max() < 0.8)
     True
-    >>> for remark in remarks:
-    ...     print(remark)
-    values look like FA times 1000 and were divided by it
+    >>> print(remarks[1])
     1 voxels inside the brain held no usable number and were filled from their neighbours
     """
     _check_grid(volume)
@@ -81,9 +84,10 @@ def validate_fa(volume: Volume, scale: None | str | float = None) -> tuple[Volum
     _check_content(data, finite, volume)
     remarks: list[str] = []
     data /= np.float32(_scale(data, scale, remarks))
+    _check_units(data, scale)
     broken = ~finite | _check_range(data)
     data[broken] = 0.0
-    _fill_broken(data, broken, remarks)
+    _mend(data, broken, volume.spacing, remarks)
     _clip(data, remarks)
     remarks += _doubts(data)
     return volume.with_data(data), remarks
@@ -95,7 +99,8 @@ def validate_brain_mask(mask: Volume, volume: Volume) -> np.ndarray:
     Parameters
     ----------
     mask
-        (X, Y, Z); a voxel belongs to the brain when it is above 0.5.
+        (X, Y, Z); a voxel belongs to the brain when it is above 0.5. It may hold the map's voxels in another order,
+        cropped or padded (:func:`~FAAnomalyLib.geometry.same_voxels.onto_grid`).
     volume
         The FA map.
 
@@ -107,7 +112,7 @@ def validate_brain_mask(mask: Volume, volume: Volume) -> np.ndarray:
     Raises
     ------
     FAError
-        ``bad-input`` when the mask has another shape or place, is empty or misses the data.
+        ``bad-input`` when the mask has other voxels or another place, is empty or misses the data.
 
     Examples
     --------
@@ -115,24 +120,10 @@ def validate_brain_mask(mask: Volume, volume: Volume) -> np.ndarray:
     >>> int(validate_brain_mask(fa.with_data(np.ones((16, 16, 16))), fa).sum())
     4096
     """
-    fix = "Give a mask in the FA map's own grid"
-    if mask.shape != volume.shape:
-        raise FAError(
-            "bad-input",
-            "The brain mask does not fit the FA map",
-            f"it has {_by(mask.shape)} voxels, the map {_by(volume.shape)}",
-            fix,
-        )
-    if not mask.same_geometry(volume, tolerance_mm=0.1 * float(volume.spacing.min())):
-        raise FAError(
-            "bad-input",
-            "The brain mask does not fit the FA map",
-            "it lies in another place or is turned or mirrored",
-            fix,
-        )
-    brain = np.nan_to_num(mask.data.astype(np.float32), nan=0.0) > 0.5
-    if not brain.any():
+    inside = mask.with_data(np.nan_to_num(mask.data.astype(np.float32), nan=0.0) > 0.5)
+    if not inside.data.any():
         raise FAError("bad-input", "The brain mask is empty", "no voxel is above 0.5", "Give another mask")
+    brain, _ = onto_grid(inside, volume, "The brain mask")
     if not np.any(volume.data[brain]):
         raise FAError(
             "bad-input",
@@ -199,7 +190,7 @@ def _scale(data: np.ndarray, scale: None | str | float, remarks: list[str]) -> f
                 "",
                 "Give the value that means FA 1, for instance 1000",
             )
-        remarks.append(f"values were divided by {scale:g}")
+        remarks.append(f"values were divided by {scale:g}; {AFTER_SCALING}")
         return float(scale)
     likely = fa_scale(data)
     if likely is None:
@@ -210,11 +201,31 @@ def _scale(data: np.ndarray, scale: None | str | float, remarks: list[str]) -> f
         raise FAError(
             "bad-input",
             "The values are not FA from 0 to 1",
-            f"it looks like FA times {likely:g}",
-            f"Run again with --scale {likely:g}",
+            f"{_range(data)}; this may be FA times {likely:.6g}, which is a guess",
+            f"If it is, run again with --scale {likely:.6g}, else with the value that means FA 1",
         )
-    remarks.append(f"values look like FA times {likely:g} and were divided by it")
+    remarks.append(f"values were taken for FA times {likely:.6g} and divided by it, which is a guess; {AFTER_SCALING}")
     return likely
+
+
+def _check_units(data: np.ndarray, scale: None | str | float) -> None:
+    """Raise when the values are too small for FA in a brain, however they came to be so."""
+    if not is_too_low(data):
+        return
+    if scale in (None, "auto"):
+        raise _not_fa(data, "If it is FA in other units, say with --scale which value means 1")
+    raise FAError(
+        "bad-input",
+        f"Scale {scale:g} does not fit the values",
+        f"divided by it, {_range(data)}; FA reaches 0.5 to 1",
+        "Leave --scale out for FA from 0 to 1, or give the value that means FA 1",
+    )
+
+
+def _range(data: np.ndarray) -> str:
+    percentiles = median_and_top(data)
+    most = "" if percentiles is None else f", 99 % of those above 0 lie below {percentiles[1]:.4g}"
+    return f"the values run from {data.min():.5g} to {data.max():.5g}{most}"
 
 
 def _check_range(data: np.ndarray) -> np.ndarray:
@@ -226,32 +237,30 @@ def _check_range(data: np.ndarray) -> np.ndarray:
     return out_of_range(data)
 
 
-def _fill_broken(data: np.ndarray, broken: np.ndarray, remarks: list[str]) -> None:
-    """Fill broken voxels of the brain from their neighbours, in place; outside they stay 0."""
-    if not broken.any():
-        return
-    solid = np.pad((data != 0) & ~broken, 2)
-    solid = ndimage.binary_fill_holes(ndimage.binary_closing(solid, iterations=2) | solid)[2:-2, 2:-2, 2:-2]
-    inside, outside = broken & solid, int((broken & ~solid).sum())
-    count = int(inside.sum())
-    if is_too_broken(count, solid.sum()):
+def _mend(data: np.ndarray, broken: np.ndarray, spacing: np.ndarray, remarks: list[str]) -> None:
+    """Fill single voxels of the brain without a measurement, in place; clumps and what lies outside stay 0."""
+    zeros = enclosed((data != 0) | broken)
+    inside, outside = zeros, 0
+    if broken.any():
+        solid = np.pad((data != 0) & ~broken, 2)
+        solid = ndimage.binary_fill_holes(ndimage.binary_closing(solid, iterations=2) | solid)[2:-2, 2:-2, 2:-2]
+        inside, outside = zeros | (broken & solid), int((broken & ~solid).sum())
+    inside = inside & ~clumps(inside, spacing)
+    count, brain = int((inside & broken).sum()), int(np.count_nonzero(data))
+    if is_too_broken(count, brain):
         raise FAError(
             "bad-input",
             "Too much of the brain is missing",
-            f"{count} voxels ({count / solid.sum():.0%} of it) are NaN or infinite",
+            f"{count} voxels ({count / brain:.0%} of it) are NaN or infinite",
             "Fit the tensors again, or choose another FA map",
         )
     if outside:
         remarks.append(f"{outside} voxels outside the brain held no usable number and were set to 0")
     if count:
         remarks.append(f"{count} voxels inside the brain held no usable number and were filled from their neighbours")
-    known = ~inside
-    while not known.all():
-        weight = ndimage.uniform_filter(known.astype(np.float32), 3)
-        mean = ndimage.uniform_filter(np.where(known, data, 0.0), 3) / np.maximum(weight, 1e-6)
-        reach = ~known & (weight > 1e-3)
-        data[reach] = mean[reach]
-        known |= reach
+    if zero := int(inside.sum()) - count:
+        remarks.append(f"{zero} single voxels inside the brain held 0 and were filled from their neighbours")
+    fill_from_neighbours(data, inside)
 
 
 def _clip(data: np.ndarray, remarks: list[str]) -> None:
@@ -272,12 +281,7 @@ def _doubts(data: np.ndarray) -> list[str]:
 
 
 def _not_fa(data: np.ndarray, fix: str) -> FAError:
-    return FAError(
-        "bad-input",
-        "This does not look like an FA map",
-        f"its values run from {data.min():.4g} to {data.max():.4g}, FA lies between 0 and 1",
-        fix,
-    )
+    return FAError("bad-input", "This does not look like an FA map", f"{_range(data)}; FA lies between 0 and 1", fix)
 
 
 def _by(numbers: Iterable[float]) -> str:

@@ -18,6 +18,7 @@ from ..geometry.bounding_box import bounding_box
 from ..geometry.orientation import LPS_TO_RAS
 from ..io.volumes import to_itk
 from ..volume import Volume
+from .interruptible_itk import Check
 from .itk_optimisation import ImagePair, ras_matrix, rigid_then_affine
 
 if TYPE_CHECKING:
@@ -53,7 +54,9 @@ def core_of(brain: np.ndarray, spacing_mm: np.ndarray) -> np.ndarray:
     return depth > CORE_MM
 
 
-def register_by_the_inside(fixed: Volume, moving: Volume, core: np.ndarray) -> np.ndarray | None:
+def register_by_the_inside(
+    fixed: Volume, moving: Volume, core: np.ndarray, check: Check | None = None
+) -> np.ndarray | None:
     """Register an FA map to the template by the core of the template's brain.
 
     Parameters
@@ -64,6 +67,8 @@ def register_by_the_inside(fixed: Volume, moving: Volume, core: np.ndarray) -> n
         The subject: FA in [0, 1], in RAS order, 0 where nothing was measured.
     core
         bool (X, Y, Z), of :func:`core_of`.
+    check
+        Called for every pose of the search and before every iteration; may raise to cancel.
 
     Returns
     -------
@@ -74,7 +79,7 @@ def register_by_the_inside(fixed: Volume, moving: Volume, core: np.ndarray) -> n
     measured = moving.data > 0
     # The outermost voxel is the least reliable of all.
     solid = ndimage.binary_erosion(measured)
-    start = _start(fixed, moving, core, solid)
+    start = _start(fixed, moving, core, solid, check)
     if start is None:
         return None
     pair = ImagePair(
@@ -82,17 +87,22 @@ def register_by_the_inside(fixed: Volume, moving: Volume, core: np.ndarray) -> n
         to_itk(moving.with_data(moving.data.astype(np.float32))),
         to_itk(fixed.with_data(core.astype(np.uint8))),
         to_itk(moving.with_data(solid.astype(np.uint8))),
+        check,
     )
     return rigid_then_affine(pair, start)[1]
 
 
-def _start(fixed: Volume, moving: Volume, core: np.ndarray, solid: np.ndarray) -> SimpleITK.Euler3DTransform | None:
+def _start(
+    fixed: Volume, moving: Volume, core: np.ndarray, solid: np.ndarray, check: Check | None
+) -> SimpleITK.Euler3DTransform | None:
     """The pose and place of the search at which the core correlates best."""
     centre = _world(fixed.affine, np.argwhere(core).mean(axis=0))
     subject = _sampled_in_world(moving, solid)
     template = fixed.with_data(ndimage.gaussian_filter(fixed.data.astype(np.float32), SEARCH_SIGMA_MM / fixed.spacing))
     best, start = 0.0, None
     for pose in POSES:
+        if check is not None:
+            check()
         rigid = _turned(centre, pose)
         for size in SIZES:
             turned = _template_turned(template, core, ras_matrix(rigid)[:3, :3] * size, centre)

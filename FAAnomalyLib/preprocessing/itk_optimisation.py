@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..geometry.orientation import LPS_TO_RAS
+from .interruptible_itk import Check, interruptible
 
 if TYPE_CHECKING:
     import SimpleITK
@@ -29,12 +30,15 @@ class ImagePair:
         FA in [0, 1], float32.
     fixed_mask, moving_mask
         uint8, 1 where voxels count; None for everywhere.
+    check
+        Called before every iteration; may raise to cancel.
     """
 
     fixed: SimpleITK.Image
     moving: SimpleITK.Image
     fixed_mask: SimpleITK.Image | None = None
     moving_mask: SimpleITK.Image | None = None
+    check: Check | None = None
 
 
 def rigid_then_affine(pair: ImagePair, start: SimpleITK.Euler3DTransform) -> tuple[np.ndarray, np.ndarray]:
@@ -77,7 +81,7 @@ def optimise(
     method.SetSmoothingSigmasPerLevel(list(smoothing_mm))
     method.SmoothingSigmasAreSpecifiedInPhysicalUnitsOn()
     method.SetInitialTransform(transform, inPlace=False)
-    optimised = method.Execute(pair.fixed, pair.moving)
+    optimised = interruptible(method, lambda: method.Execute(pair.fixed, pair.moving), pair.check)
     if isinstance(optimised, sitk.CompositeTransform):
         optimised = optimised.GetNthTransform(0)
     return optimised

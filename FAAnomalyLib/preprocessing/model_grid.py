@@ -16,6 +16,8 @@ from ..volume import Volume
 from .affine_registration import Alignment, register_affine
 from .background import measured_voxels
 from .calibrated_range import calibration_remarks
+from .interruptible_itk import Check
+from .missing_data import fill_small_gaps
 from .template import BRAIN_PROBABILITY, Template, TemplatePriors
 from .template_warping import warp_template
 
@@ -200,7 +202,9 @@ class PreparedSubject:
         return self.grid.native.with_data(np.where(shown, self.grid.to_native(z, box=bounding_box(shown)), 0.0))
 
 
-def prepare(volume: Volume, template: Template, brain: np.ndarray | None = None) -> PreparedSubject:
+def prepare(
+    volume: Volume, template: Template, brain: np.ndarray | None = None, check: Check | None = None
+) -> PreparedSubject:
     """Bring a clean FA map onto the model grid: affine registration, brain mask, resampling, warping of the priors.
 
     Parameters
@@ -211,6 +215,8 @@ def prepare(volume: Volume, template: Template, brain: np.ndarray | None = None)
         Grid and priors.
     brain
         Brain mask, bool (X, Y, Z), on the native grid; None to compute it (:func:`find_brain_mask`).
+    check
+        Called before every iteration of the registrations and between their parts; may raise to cancel.
 
     Returns
     -------
@@ -222,22 +228,30 @@ def prepare(volume: Volume, template: Template, brain: np.ndarray | None = None)
     FAError
         ``bad-input`` when the volume cannot be aligned with the template.
     """
+    check = check or _go_on
     remarks: list[str] = []
     support = measured_voxels(volume.data) if brain is None else brain
     masked = volume.with_data(np.where(support, volume.data, 0.0).astype(np.float32))
-    alignment = register_affine(template.fa, masked, template.priors.brain > BRAIN_PROBABILITY)
+    alignment = register_affine(template.fa, masked, template.priors.brain > BRAIN_PROBABILITY, check)
     remarks += alignment.remarks
     grid = ModelGrid(volume, template, alignment)
+    check()
     if brain is None:
         brain = find_brain_mask(volume, grid)
         remarks += _outline_remarks(support, brain, alignment)
+        check()
         masked = volume.with_data(np.where(brain, volume.data, 0.0).astype(np.float32))
     fa = np.clip(grid.to_model(masked.data), 0.0, 1.0)
+    check()
     on_grid = grid.to_model(brain, order=1) > 0.5
     fa = np.where(on_grid, fa, 0.0)
     remarks += calibration_remarks(volume, fa, on_grid, template, alignment)
-    warped = warp_template(template.priors, fa, grid.spacing_mm)
+    warped = warp_template(template.priors, fa, grid.spacing_mm, check)
     return PreparedSubject(replace(grid, warped=warped), fa, on_grid, brain, remarks)
+
+
+def _go_on() -> None:
+    """Stands for a check where nobody can cancel."""
 
 
 def find_brain_mask(volume: Volume, grid: ModelGrid) -> np.ndarray:
@@ -257,7 +271,7 @@ def find_brain_mask(volume: Volume, grid: ModelGrid) -> np.ndarray:
     Returns
     -------
     numpy.ndarray
-        bool, (X, Y, Z) on the native grid: one connected component without holes.
+        bool, (X, Y, Z) on the native grid: one connected component, whose only holes are clumps of missing data.
     """
     outside = grid.template.priors.brain <= BRAIN_PROBABILITY
     distance_mm = ndimage.distance_transform_edt(outside, sampling=grid.spacing_mm)
@@ -266,7 +280,7 @@ def find_brain_mask(volume: Volume, grid: ModelGrid) -> np.ndarray:
     labels, count = ndimage.label(brain)
     if count > 1:
         brain = labels == 1 + np.argmax(ndimage.sum_labels(brain, labels, np.arange(1, count + 1)))
-    return ndimage.binary_fill_holes(brain)
+    return fill_small_gaps(brain, volume.spacing)
 
 
 def _outline_remarks(measured: np.ndarray, brain: np.ndarray, alignment: Alignment) -> list[str]:

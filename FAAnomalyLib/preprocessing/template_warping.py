@@ -7,10 +7,12 @@ planted change reached the warped template), a coarser one misses the tracts.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .interruptible_itk import Check, interruptible
 from .template import TemplatePriors
 
 if TYPE_CHECKING:
@@ -26,7 +28,9 @@ HISTOGRAM_LEVELS, HISTOGRAM_POINTS = 256, 15
 """Of the histogram matching that brings the template to the intensities of the brain."""
 
 
-def warp_template(priors: TemplatePriors, fa: np.ndarray, spacing_mm: float) -> TemplatePriors:
+def warp_template(
+    priors: TemplatePriors, fa: np.ndarray, spacing_mm: float, check: Check | None = None
+) -> TemplatePriors:
     """Warp the priors of the template to one brain.
 
     Parameters
@@ -37,6 +41,8 @@ def warp_template(priors: TemplatePriors, fa: np.ndarray, spacing_mm: float) -> 
         FA of the brain in [0, 1], (X, Y, Z), on the same grid, 0 outside the brain.
     spacing_mm
         Edge of the isotropic voxels.
+    check
+        Called before every iteration; may raise to cancel.
 
     Returns
     -------
@@ -55,7 +61,7 @@ def warp_template(priors: TemplatePriors, fa: np.ndarray, spacing_mm: float) -> 
 
     target, source = _image(fa, spacing_mm), _image(priors.fa, spacing_mm)
     matched = sitk.HistogramMatching(source, target, HISTOGRAM_LEVELS, HISTOGRAM_POINTS, True)
-    field = _displacement_field(target, matched, spacing_mm)
+    field = _displacement_field(target, matched, spacing_mm, check)
     displacement = sitk.GetArrayFromImage(field).transpose(3, 2, 1, 0) / spacing_mm
     # The transform takes the field over and leaves the caller's image empty.
     transform = sitk.DisplacementFieldTransform(sitk.Cast(field, sitk.sitkVectorFloat64))
@@ -69,7 +75,9 @@ def warp_template(priors: TemplatePriors, fa: np.ndarray, spacing_mm: float) -> 
     return TemplatePriors(warped_fa, white_matter, brain, np.ascontiguousarray(displacement, dtype=np.float32))
 
 
-def _displacement_field(target: SimpleITK.Image, matched: SimpleITK.Image, spacing_mm: float) -> SimpleITK.Image:
+def _displacement_field(
+    target: SimpleITK.Image, matched: SimpleITK.Image, spacing_mm: float, check: Check | None
+) -> SimpleITK.Image:
     """Displacement in mm on the grid of *target*, which leads from there into *matched*."""
     import SimpleITK as sitk
 
@@ -86,7 +94,7 @@ def _displacement_field(target: SimpleITK.Image, matched: SimpleITK.Image, spaci
         demons.SetSmoothUpdateField(True)
         demons.SetUpdateFieldStandardDeviations(UPDATE_SMOOTHING_VOXELS)
         start = [] if field is None else [sitk.Resample(field, fixed, sitk.Transform(), sitk.sitkLinear)]
-        field = demons.Execute(fixed, moving, *start)
+        field = interruptible(demons, partial(demons.Execute, fixed, moving, *start), check)
     assert field is not None, "LEVELS is empty"
     return sitk.Resample(field, target, sitk.Transform(), sitk.sitkLinear)
 

@@ -32,6 +32,8 @@ SAGITTAL, CORONAL, AXIAL = 0, 1, 2
 PLANES = {AXIAL: "axial", CORONAL: "coronal", SAGITTAL: "sagittal"}
 EDGES = {AXIAL: tuple("RLAP"), CORONAL: tuple("RLSI"), SAGITTAL: tuple("APSI")}
 """Letters at the left, right, upper and lower edge of a picture."""
+UNKNOWN_SIDE = "?"
+"""Stands for L and R where the file does not say them."""
 COLUMNS = ("input", "pseudo-healthy", "z-map")
 
 WARM = np.array([(0.65, 0.06, 0.08), (0.95, 0.25, 0.10), (1.0, 0.62, 0.15), (1.0, 0.93, 0.55)])
@@ -92,7 +94,7 @@ class Scene:
         ]
         self.affine, self.spacing = volumes[0].affine, volumes[0].spacing
         self.fa, self.healthy, self.z = (np.nan_to_num(v.data.astype(np.float32)) for v in volumes[:3])
-        self.labels = volumes[3].data
+        self.labels, self.sides_known = volumes[3].data, result.input.sides_known
         x, y, z = (int(np.ceil(MARGIN_MM / s)) for s in self.spacing)
         self.box = bounding_box(self.fa > 0, (x, y, z))
         self.size_mm = np.array([s.stop - s.start for s in self.box]) * self.spacing
@@ -169,7 +171,9 @@ class Scene:
     def _letters(self, picture: Image.Image, axis: int, at: Voxel, zoom: float) -> None:
         draw, size = ImageDraw.Draw(picture), max(11, min(18, int(self.size_mm[:2].max() * zoom / 20)))
         w, h = picture.size
-        left, right, up, down = EDGES[axis]
+        left, right, up, down = (
+            letter if self.sides_known or letter not in "LR" else UNKNOWN_SIDE for letter in EDGES[axis]
+        )
         for letter, place, anchor in (
             (left, (4, h / 2), "lm"),
             (right, (w - 4, h / 2), "rm"),
@@ -179,6 +183,8 @@ class Scene:
             write(draw, place, letter, size, anchor)
         position = round(float((self.affine @ [*at, 1.0])[axis]))
         letter = ("RAS" if position >= 0 else "LPI")[axis]
+        if axis == SAGITTAL and not self.sides_known:
+            letter = "L or R"
         write(draw, (5, h - 5), f"{letter} {abs(position)} mm", max(11, size - 3), "lb")
 
 

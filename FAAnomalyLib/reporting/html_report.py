@@ -111,7 +111,7 @@ def _series(scene: Scene, result: Result) -> list[str]:
         _figure(
             lightbox(scene),
             "Twelve axial slices with the z-map",
-            "z-map on the input from below to above, radiological display.",
+            f"z-map on the input from below to above{', radiological display' if result.input.sides_known else ''}.",
         ),
     ]
 
@@ -121,10 +121,10 @@ def _display(result: Result) -> str:
     turn = nearest_canonical(result.input)
     tilt = np.degrees(np.arccos(np.clip(np.diag(turn.affine[:3, :3]) / turn.spacing, -1, 1))).max()
     oblique = f" The scan is tilted by {tilt:.0f} degrees; slices follow its own planes." if tilt > 3 else ""
-    return (
-        f"Radiological display: the patient's right (R) is on the left. FA window {low:g} to {high:g}. "
-        f"Positions in mm of scanner space.{oblique}"
-    )
+    sides = "Radiological display: the patient's right (R) is on the left."
+    if not result.input.sides_known:
+        sides = "The file does not say left from right: the side is unknown, and a picture may be mirrored."
+    return f"{sides} FA window {low:g} to {high:g}. Positions in mm of scanner space.{oblique}"
 
 
 def _reading(scene: Scene) -> str:
@@ -165,7 +165,9 @@ def _regions(scene: Scene, result: Result) -> list[str]:
 
 
 def _table(regions: list[Region]) -> str:
-    head = ("", "FA", "Volume, ml", "Peak z", "Mean z", "Mean FA change", "Centre R, A, S, mm", "Peak R, A, S, mm")
+    right = "R" if all(region.side_known for region in regions) else "L or R"
+    axes = f"{right}, A, S, mm"
+    head = ("", "FA", "Volume, ml", "Peak z", "Mean z", "Mean FA change", f"Centre {axes}", f"Peak {axes}")
     rows = []
     for r in regions:
         cells = (

@@ -64,3 +64,13 @@ def devices() -> list[str]:
     if torch.backends.mps.is_available():
         names.append("mps")
     return [*names, "cpu"]
+
+
+def check_numpy_bridge() -> None:
+    """Send an array to torch and back; raises what torch raises where it was built for another NumPy."""
+    import numpy as np
+    import torch
+
+    sent = np.arange(3, dtype=np.float32)
+    if not np.array_equal(torch.from_numpy(sent).numpy(), sent):
+        raise RuntimeError("an array comes back changed")

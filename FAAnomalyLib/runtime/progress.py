@@ -118,6 +118,10 @@ class Progress:
         if self._callback is not None:
             self._callback(fraction, stage, self._time_left(now, done, end))
 
+    def check(self) -> None:
+        """Raise ``FAError('cancelled')`` once the token is cancelled; reports nothing."""
+        self._cancel.check()
+
     def finish(self) -> None:
         """End the last stage and report completion."""
         self._close(time.monotonic())

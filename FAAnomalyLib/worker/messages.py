@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .._version import __version__
 from ..errors import FAError
 
 if TYPE_CHECKING:
@@ -29,6 +31,12 @@ def encode(message: dict[str, Any]) -> str:
     '{"type": "result", "id": 2, "cancelled": true}'
     """
     return json.dumps(message, allow_nan=False)
+
+
+def hello_fields() -> dict[str, Any]:
+    """The fields of the first message: who speaks, and from which folder, so that another copy is not taken for it."""
+    folder = Path(__file__).resolve().parents[1]
+    return {"version": __version__, "protocol": PROTOCOL, "pid": os.getpid(), "folder": str(folder)}
 
 
 def parse_request(line: str) -> dict[str, Any]:

@@ -6,20 +6,19 @@ it the loaded model, is kept from job to job.
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from .._version import __version__
 from ..errors import FAError
 from ..request import DetectRequest
 from ..runtime.error_translation import as_fa_error
 from ..runtime.progress import CancelToken, ProgressCallback
-from .messages import JOB_METHODS, PROTOCOL, QUOTED_CHARACTERS, encode, job_fields, parse_request
+from .messages import JOB_METHODS, QUOTED_CHARACTERS, encode, hello_fields, job_fields, parse_request
 
 if TYPE_CHECKING:
     from ..pipeline.jobs import DetectorProtocol
@@ -53,7 +52,7 @@ class WorkerServer:
 
     def serve(self, lines: Iterable[str]) -> None:
         """Send ``hello``, then answer *lines* until they end or one asks for ``shutdown``."""
-        self._reply("hello", None, version=__version__, protocol=PROTOCOL, pid=os.getpid())
+        self._reply("hello", None, **hello_fields())
         for line in lines:
             if line.strip() and not self._answer(line):
                 return
@@ -169,5 +168,6 @@ class WorkerServer:
     def _reply_error(self, request_id: RequestId, error: BaseException) -> None:
         failure = as_fa_error(error)
         if failure.code == "bug":
-            traceback.print_exception(type(error), error, error.__traceback__, file=sys.stderr)
+            with suppress(OSError, ValueError):  # standard error may be closed or full; the answer is sent all the same
+                traceback.print_exception(type(error), error, error.__traceback__, file=sys.stderr)
         self._reply("error", request_id, **failure.as_dict())

@@ -26,8 +26,8 @@ import numpy as np
 
 from FAAnomalySlicer.scene.input_check import check_values
 from slicer_harness.fixtures import ModuleOpener
-from support.mrml_volumes import add_volume, brainlike, grid, turn
-from support.panel_bench import LONGEST, PanelBench, Responsiveness, results_of
+from support.drivers.panel_bench import LONGEST, PanelBench, Responsiveness, results_of
+from support.phantoms.mrml_volumes import add_volume, brainlike, grid, turn
 
 THRESHOLDS = (6.0, 4.0, 3.0, 2.0, 1.0)
 ASKED_MS, ASKED_SLIDER_MS = 50, 200

@@ -32,6 +32,10 @@ Fixtures
     Yellow slice widgets with real slice nodes, composite nodes and displayable managers.
 ``settings``
     An empty ``qt.QSettings`` of this test's own.
+``leaking_wrapper``
+    ``slicer.parameterNodeWrapper`` behaves like that of Slicer 5.10: ``connectGui`` returns no tag, ``disconnectGui``
+    leaves an observer at the node, and a wrapper that is collected before its node fails the test, where Slicer
+    crashes. ``SLICER_HARNESS_WRAPPER=5.10`` in the environment does the same to every test.
 ``pip``
     The stand-in for ``slicer.packaging``: ``pip.requests`` lists what was asked for; nothing is ever installed.
 ``pytorch_extension``
@@ -192,6 +196,13 @@ def settings(scene):
     stored.clear()
     yield stored
     stored.clear()
+
+
+@pytest.fixture
+def leaking_wrapper(scene, monkeypatch):
+    from slicer.parameterNodeWrapper import wrapper
+
+    monkeypatch.setattr(wrapper, "LEAKING", True)
 
 
 @pytest.fixture

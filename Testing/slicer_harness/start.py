@@ -118,11 +118,22 @@ def install() -> None:
     _running = Running(folder, mrml, raw)
 
 
+NOT_IN_SLICER = ("vtkITK", "vtkTeem")
+"""Modules of the top level whose classes the wheel shows in ``slicer`` as well, where Slicer has none of them."""
+
+
 def _tidy_namespace(slicer) -> None:
-    """The wheel puts everything of slicer.util into slicer itself; Slicer does not."""
+    """The wheel puts everything of slicer.util and of all its libraries into slicer itself; Slicer does not."""
     for name in vars(slicer.util):
         if not name.startswith("_") and getattr(slicer, name, None) is getattr(slicer.util, name):
             delattr(slicer, name)
+    for library in NOT_IN_SLICER:
+        module = importlib.import_module(f"slicer_core.{library}")
+        for name in [name for name in vars(module) if name.startswith("vtk")]:
+            if getattr(slicer, name, None) is getattr(module, name):
+                delattr(slicer, name)
+        if hasattr(slicer, library):
+            delattr(slicer, library)
     import slicer.util  # noqa: F401  the module itself stays
 
 

@@ -112,7 +112,9 @@ class AdvancedSection:
             return
         self._ui.environmentText.setPlainText(_("Looking…"))
         self._ui.checkEnvironmentButton.enabled = False
-        self._check = EnvironmentCheck(QtProcess, engine_command("doctor", "--json"), engine_environment(), QtTimer())
+        self._check = EnvironmentCheck(
+            lambda: QtProcess(slicer.app), engine_command("doctor", "--json"), engine_environment(), QtTimer()
+        )
         self._check.finished.connect(self._on_checked)
         self._check.start()
 

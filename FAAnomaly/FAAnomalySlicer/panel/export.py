@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import slicer
@@ -11,6 +12,7 @@ from slicer.i18n import tr as _
 
 from FAAnomalyLib.errors import FAError
 
+from ..scene.node_attributes import INPUT
 from ..scene.report_text import report_of
 from ..scene.result_nodes import ResultNodes
 from .panel_context import PanelContext, show_text
@@ -21,7 +23,7 @@ VOLUMES = {
     "zMap": "z_map.nii.gz",
     "segmentation": "segmentation.seg.nrrd",
 }
-"""Result -> file name, as the engine's own where it has one."""
+"""Result -> file name after the volume's, as the engine's own where it has one."""
 
 
 class Exporter:
@@ -56,22 +58,24 @@ class Exporter:
         import qt
 
         folder = qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), _("Folder for the volumes"))
-        if folder:
-            present = self._present_nodes().nodes()
+        if not folder:
+            return
+        present = self._present_nodes().nodes()
+        paths = {role: Path(folder) / self._named(name) for role, name in VOLUMES.items() if role in present}
+        if self._may_write(paths.values()):
             with slicer.util.WaitCursor():
-                for role, name in VOLUMES.items():
-                    if role in present:
-                        _write(present[role], Path(folder) / name)
+                for role, path in paths.items():
+                    _write(present[role], path)
             self._show_saved(folder)
 
     def _table(self) -> None:
-        path = self._ask(_("Table of regions"), "regions.csv", _("Table (*.csv *.tsv)"))
+        path = self._ask(_("Table of regions"), self._named("regions.csv"), _("Table (*.csv *.tsv)"))
         if path:
             _write(self._present_nodes().table, path)
             self._show_saved(path)
 
     def _report(self) -> None:
-        path = self._ask(_("Report"), "report.html", _("Page (*.html)"))
+        path = self._ask(_("Report"), self._named("report.html"), _("Page (*.html)"))
         if path:
             try:
                 path.write_text(self._report_node().GetText(), encoding="utf-8")
@@ -84,7 +88,7 @@ class Exporter:
 
     def _report_node(self):
         nodes = self._nodes()
-        volume = nodes.zMap.GetNodeReference("FAAnomaly.input") if nodes and nodes.zMap else None
+        volume = nodes.zMap.GetNodeReference(INPUT) if nodes and nodes.zMap else None
         return report_of(volume)
 
     def _ask(self, title: str, name: str, pattern: str) -> Path | None:
@@ -94,7 +98,25 @@ class Exporter:
         if not chosen:
             return None
         path = Path(chosen)
-        return path if path.suffix else path.with_suffix(Path(name).suffix)
+        if path.suffix:
+            return path  # the dialog has asked before it gives an existing file
+        path = path.with_suffix(Path(name).suffix)
+        return path if self._may_write([path]) else None
+
+    def _named(self, name: str) -> str:
+        """*name* after that of the analysed volume, so that the files of several people fit into one folder."""
+        nodes = self._present_nodes()
+        node = next(iter(nodes.nodes().values()), None)
+        source = node.GetNodeReference(INPUT) if node is not None else None
+        person = re.sub(r"[^\w.-]+", "_", (source or node).GetName() if node is not None else "").strip("._")
+        return f"{person or 'FA'}_{name}"
+
+    @staticmethod
+    def _may_write(paths: Iterable[Path]) -> bool:
+        """Whether the files are new, or the user agrees to replace those that exist."""
+        present = [path for path in paths if path.exists()]
+        text = _("Replace what is there already?") + "\n\n" + "\n".join(path.name for path in present)
+        return not present or slicer.util.confirmOkCancelDisplay(text, windowTitle=_("Export"))
 
     def _show_saved(self, path) -> None:
         show_text(self._context.ui.summaryLabel, _("Saved to {path}.").format(path=path))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 import slicer
 import slicer.util
 import vtk
@@ -9,8 +12,12 @@ from slicer.i18n import tr as _
 
 from ..events.debounce import Debouncer
 from ..scene.input_check import check_fa
+from ..scene.node_attributes import result_problem
 from ..scene.sample_data import NODE_NAME, load_sample
+from ..scene.tensor_fa import is_tensor_volume
 from .panel_context import Observer, PanelContext, show_text
+
+_FA_NAME = re.compile(r"(?<![a-z])fa(?![a-z])", re.IGNORECASE)
 
 
 class InputSection:
@@ -21,6 +28,8 @@ class InputSection:
         self._checked: tuple | None = None
         self.problem = ""
         self._check = Debouncer(self._do_check)
+        self._candidates: list[Any] = []
+        self._try = Debouncer(self._try_next)
         self._watch = Observer(
             [
                 slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent,
@@ -39,10 +48,33 @@ class InputSection:
             self._checked = None
             self._check.trigger()
 
+    def preselect(self) -> None:
+        """Choose, soon, the FA map of the scene where nothing is chosen; one volume is looked at in each turn."""
+        parameters = self._context.parameters
+        if parameters is not None and parameters.inputVolume is None:
+            self._candidates = _candidates()
+            self._try.trigger()
+
+    def sceneCloses(self) -> None:
+        """Look for no FA map any more."""
+        self._candidates = []
+        self._try.stop()
+
     def close(self) -> None:
         """Observe no volume any more."""
+        self.sceneCloses()
         self._watch.watch(None)
         self._check.stop()
+
+    def _try_next(self) -> None:
+        parameters = self._context.parameters
+        if parameters is None or parameters.inputVolume is not None or not self._candidates:
+            return
+        volume = self._candidates.pop(0)
+        if volume.GetScene() is not None and (is_tensor_volume(volume) or check_fa(volume).kind == "fa"):
+            parameters.inputVolume = volume
+        else:
+            self._try.trigger()
 
     def _load_sample(self) -> None:
         loaded = slicer.mrmlScene.GetNodesByClassByName("vtkMRMLScalarVolumeNode", NODE_NAME)
@@ -63,7 +95,7 @@ class InputSection:
             return
         self._checked = state
         self.problem, text = "", ""
-        if volume is not None and volume.IsA("vtkMRMLDiffusionTensorVolumeNode"):
+        if is_tensor_volume(volume):
             text = _("✔ Diffusion tensors: their FA is computed first.")
         elif volume is not None:
             verdict = check_fa(volume)
@@ -71,6 +103,18 @@ class InputSection:
             self.problem = "" if verdict.ok else verdict.sentence
         show_text(self._ui.inputCheckLabel, text)
         self._context.problems_changed.emit()
+
+
+def _candidates() -> list[Any]:
+    """Volumes that may be an FA map: those called so first, tensors last, results never."""
+    volumes = [
+        node
+        for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+        if (node.GetClassName() == "vtkMRMLScalarVolumeNode" or is_tensor_volume(node))
+        and node.GetImageData() is not None
+        and not (node.GetHideFromEditors() or result_problem(node))
+    ]
+    return sorted(volumes, key=lambda node: (is_tensor_volume(node), not _FA_NAME.search(node.GetName())))
 
 
 def _state(volume) -> tuple:

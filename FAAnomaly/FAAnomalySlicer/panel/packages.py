@@ -38,11 +38,18 @@ class Packages:
         if self._installing:
             raise FAError("bad-request", self.problem, _("it was asked for already"), _("Wait for its end"))
         installer = self._context.logic.installer()
-        self._set_installing(bool(installer.missing()))
+        missing = installer.missing()
+        self._set_installing(bool(missing))
+        if missing:
+            self._context.ui.statusLabel.text = _("Installing {packages}; Slicer waits for some minutes…").format(
+                packages=", ".join(requirement.name for requirement in missing)
+            )
         try:
             installer.ensure()
         finally:
             self._set_installing(False)
+            if missing:
+                self._context.ui.statusLabel.text = ""
 
     def resume(self) -> None:
         """Continue, soon, an installation that the user agreed to before Slicer was restarted.

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 import vtk
 
+from ..events.debounce import Debouncer
 from ..scene.choices import PanelParameters, Shown
 from .advanced import AdvancedSection
 from .input import InputSection
@@ -38,6 +39,7 @@ class Panel:
 
     def __init__(self, ui, logic) -> None:
         context = self._context = PanelContext(ui, logic)
+        self._connected: PanelParameters | None = None
         self._gui_tag: Any = None
         self.input, self.region = InputSection(context), RegionSection(context)
         self._packages = Packages(context)
@@ -53,6 +55,7 @@ class Panel:
             self.preview,
             self.advanced,
         ]
+        self._again = Debouncer(self._show_again)
         self._watch = Observer([vtk.vtkCommand.ModifiedEvent], self._on_parameters_changed)
 
     @property
@@ -61,15 +64,31 @@ class Panel:
         return self._context.message
 
     def setParameterNode(self, parameters: PanelParameters | None) -> None:
-        """Show *parameters*, a ``FAAnomalyParameterNode``; None while there is none."""
-        context = self._context
-        if context.parameters is not None and self._gui_tag is not None:
-            context.parameters.disconnectGui(self._gui_tag)
-        context.parameters, self._gui_tag = parameters, None
+        """Show *parameters*, a ``FAAnomalyParameterNode``; None while there is none.
+
+        The widgets stay tied to the last one meanwhile: in Slicer 5.10 each new tie leaves an observer behind.
+        """
+        self._context.parameters = parameters
         self._watch.watch(parameters.parameterNode if parameters is not None else None)
-        if parameters is not None:
-            self._gui_tag = parameters.connectGui(context.ui)
+        if parameters is not None and parameters is not self._connected:
+            self._disconnect()
+            self._connected = parameters
+            # Not `connectGui`, which in Slicer 5.10 returns no tag.
+            self._gui_tag = parameters.connectParametersToGui(_widgets_by_parameter(self._context.ui))
+        elif parameters is not None:
+            self._show_again()
+            self._again.trigger()  # the selectors list the nodes of a scene that was read only after this turn
         self.update()
+
+    def _show_again(self) -> None:
+        """Read the parameter node anew: references of a scene that was read are known only at its end."""
+        if self._context.parameters is not None:
+            self._context.parameters.parameterNode.Modified()
+
+    def _disconnect(self) -> None:
+        if self._connected is not None:
+            self._connected.disconnectGui(self._gui_tag)
+        self._connected = self._gui_tag = None
 
     def update(self) -> None:
         """Every section follows the parameter node."""
@@ -81,6 +100,7 @@ class Panel:
         self.run.cancel()
         self.preview.turn_off()
         self.setParameterNode(None)
+        self.input.sceneCloses()
         self.region.sceneCloses()
         self.results.sceneCloses()
         self._context.message.clear()
@@ -89,6 +109,7 @@ class Panel:
         """The module is opened, perhaps for the first time since a restart that an installation needed."""
         self._context.problems_changed.emit()
         self._packages.resume()
+        self.input.preselect()
 
     def exit(self) -> None:
         """Another module is opened: the preview must not follow a box that is used there."""
@@ -98,9 +119,11 @@ class Panel:
     def close(self) -> None:
         """Cancel, observe nothing any more."""
         self._packages.stop()
+        self._again.stop()
         self.run.cancel()
         self.preview.turn_off()
         self.setParameterNode(None)
+        self._disconnect()
         for section in (self.input, self.region, self.results, self.advanced, self.log):
             section.close()
 
@@ -112,3 +135,9 @@ class Panel:
 
     def _on_parameters_changed(self, caller, event) -> None:
         self.update()
+
+
+def _widgets_by_parameter(ui) -> dict[str, Any]:
+    """Parameter -> the widget whose property ``SlicerParameterName`` is its name."""
+    named = ((widget.property("SlicerParameterName"), widget) for widget in vars(ui).values())
+    return {str(name): widget for name, widget in named if name}

@@ -7,11 +7,12 @@ import math
 import slicer
 from slicer.i18n import tr as _
 
+from FAAnomalyLib.anomaly.regions import restrict_to_signs
 from FAAnomalyLib.errors import FAError
 
 from ..events.debounce import Debouncer
 from ..runs.threshold_updater import ThresholdUpdater
-from ..scene import geometry
+from ..scene import color_tables, geometry
 from ..scene.choices import PanelParameters, Shown, Signs, ThresholdMode
 from ..scene.region_table import regions_of
 from ..scene.result_nodes import ResultNodes, find_results
@@ -29,6 +30,8 @@ THRESHOLD_MS = 10
 SURFACE_MS = 400
 MIN_THRESHOLD, MAX_THRESHOLD = 2.0, 15.0
 """Ends of the slider; the upper one grows with the largest value of the map."""
+BELOW_THRESHOLD = 0.5
+"""Where the colours begin, as a share of the threshold, with "show below the threshold"."""
 THRESHOLD_FORMATS = {"both": "+{0:.1f}, −{1:.1f}", "increased": "+{0:.1f}", "decreased": "−{1:.1f}"}
 """Signs -> text of their thresholds (increased, decreased)."""
 
@@ -44,6 +47,7 @@ class ResultsSection:
         self._slider_limit = 0
         self._extreme_key: tuple = ()
         self._extreme_z = 0.0
+        self._colored: tuple = ()
         self._table = RegionTable(self._ui.regionsTable)
         self._table.chosen.connect(self._jump)
         self._comparison = Comparison()
@@ -69,6 +73,7 @@ class ResultsSection:
         key = _identity(nodes)
         if key != self._key:
             self._key, self._nodes = key, nodes
+            self._ui.resultsSection.collapsed = nodes is None
             self._show_regions(regions_of(nodes.table) if nodes and nodes.table else [])
             self._export.update()
             self._update_comparison()
@@ -80,6 +85,7 @@ class ResultsSection:
             self._ui.signsSelector,
             self._ui.opacitySlider,
             self._ui.surfacesCheckBox,
+            self._ui.belowThresholdCheckBox,
         ):
             widget.enabled = ready
         if not ready and not slicer.mrmlScene.IsImporting():  # a scene brings its layout before its results
@@ -100,9 +106,9 @@ class ResultsSection:
     def show_new(self, detection, shown: Shown) -> None:
         """A run has ended: list its regions and show *shown*."""
         self._key = ()
-        self._ui.resultsSection.collapsed = False
         self.update()
         if self._nodes is None:  # its input was removed meanwhile
+            self._ui.resultsSection.collapsed = False
             self._show_regions(detection.regions)
             return
         self._show(shown)
@@ -119,7 +125,7 @@ class ResultsSection:
         self._surfaces.stop()
         self._context.views.forget()
         self._comparison.end()
-        self._key, self._nodes = (), None
+        self._key, self._nodes, self._colored = (), None, ()
         self._table.show([], None)
 
     def close(self) -> None:
@@ -193,6 +199,20 @@ class ResultsSection:
             self._ui.thresholdSelector.setItemText(number, f"{mode.label()}: {text}")
         if wanted != _applied_threshold(nodes):
             self._threshold.trigger()
+        self._follow_colors(nodes, parameters)
+
+    def _follow_colors(self, nodes: ResultNodes, parameters: PanelParameters) -> None:
+        """Let the z-map's colours begin where the present segments do, or at half of it if that is wanted."""
+        applied = _applied_threshold(nodes)
+        state = (nodes.zMap.GetID(), applied, parameters.belowThreshold)
+        if applied is None or state == self._colored or not color_tables.is_signed(nodes.zMap):
+            return
+        self._colored = state
+        up, down, signs = applied
+        ends = restrict_to_signs((up, down), signs)
+        limit = color_tables.WINDOW_FACTOR * max(end for end in ends if end < math.inf)
+        share = BELOW_THRESHOLD if parameters.belowThreshold else 1.0
+        color_tables.show_beyond(nodes.zMap, share * ends[0], share * ends[1], limit)
 
     def _on_slider(self, value: float) -> None:
         parameters = self._context.parameters
@@ -213,6 +233,8 @@ class ResultsSection:
     def _on_threshold_applied(self, regions: list) -> None:
         if self._context.parameters is not None:
             self._show_regions(regions)
+            if self._nodes is not None and self._nodes.zMap is not None:
+                self._follow_colors(self._nodes, self._context.parameters)
             if self._context.parameters.surfaces:
                 self._surfaces.trigger()
 
@@ -221,16 +243,10 @@ class ResultsSection:
 
     def _show_regions(self, regions: list) -> None:
         self._table.show(regions, self._nodes.zMap if self._nodes else None)
-        counts = {sign: sum(region.sign == sign for region in regions) for sign in ("increased", "decreased")}
         self._slider_limit = 0
         if self._nodes is not None and self._nodes.zMap is not None:
             self._slider_limit = math.ceil(self._largest_z(self._nodes.zMap))
-        show_text(
-            self._ui.summaryLabel,
-            ""
-            if self._nodes is None
-            else _("{increased} with increased, {decreased} with decreased FA.").format(**counts),
-        )
+        show_text(self._ui.summaryLabel, _summary(regions) if self._nodes is not None else "")
 
     def _largest_z(self, zMap) -> float:
         """The largest |z|, computed again only when the voxels have changed."""
@@ -251,6 +267,13 @@ class ResultsSection:
         parameters = self._context.parameters
         if self._nodes is not None and self._nodes.segmentation is not None and parameters is not None:
             show_surface(self._nodes.segmentation, parameters.surfaces)
+
+
+def _summary(regions: list) -> str:
+    if not regions:
+        return _("No region beyond the threshold.")
+    counts = {sign: sum(region.sign == sign for region in regions) for sign in ("increased", "decreased")}
+    return _("{increased} with increased, {decreased} with decreased FA.").format(**counts)
 
 
 def _identity(nodes: ResultNodes | None) -> tuple:

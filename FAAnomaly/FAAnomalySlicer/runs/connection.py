@@ -27,7 +27,7 @@ class EngineConnection:
     """
 
     def __init__(self, event_loop: bool) -> None:
-        self.client = connect_engine(event_loop)
+        self.client = connect_engine(event_loop, slicer.app)
         self.timer: Timer = QtTimer() if event_loop else PollTimer()
         self.workspace = Workspace(slicer.app.temporaryPath)
         self.inputs = InputExport(self.workspace, self.timer)

@@ -15,6 +15,7 @@ from FAAnomalyLib.request import SIGNS, THRESHOLDS, DetectRequest
 from ..events.scheduling import Steps, Stopped, in_background, next_emission, run_in_steps
 from ..events.signal import Signal
 from ..scene.geometry import InputRecord, check_transforms, describe_change, record_input, write_roi, write_segment
+from ..scene.node_attributes import result_problem
 from ..scene.result_nodes import ResultArrays, ResultNodes, import_steps, read_result
 from ..scene.tensor_fa import ROLE as FA_OF_TENSORS
 from ..scene.tensor_fa import fa_steps, is_tensor_volume
@@ -72,6 +73,7 @@ class RunOptions:
         request = DetectRequest.from_dict({**self.options, "input": INPUT_PLACEHOLDER if self.volumeNode else ""})
         problems = request.problems()
         if self.volumeNode is not None:
+            problems += filter(None, [result_problem(self.volumeNode)])
             try:
                 check_transforms(self.volumeNode)
             except FAError as error:

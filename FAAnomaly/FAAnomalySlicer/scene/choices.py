@@ -23,7 +23,7 @@ class RegionMode(Enum):
 
     def label(self) -> str:
         """The text on the panel."""
-        return {"whole brain": _("Whole brain"), "box": _("Box (ROI)"), "segment": _("Segment")}[self.value]
+        return {"whole brain": _("Whole brain"), "box": _("ROI (a box)"), "segment": _("Segment")}[self.value]
 
 
 class MaskType(Enum):
@@ -155,6 +155,7 @@ class PanelParameters(Protocol):
     threshold: float
     signs: Signs
     surfaces: bool
+    belowThreshold: bool
 
     def StartModify(self) -> int:
         """Hold back the modified event; returns the state for :meth:`EndModify`."""
@@ -162,11 +163,11 @@ class PanelParameters(Protocol):
     def EndModify(self, was_modifying: int) -> None:
         """Send the modified event if anything changed."""
 
-    def connectGui(self, ui: Any) -> Any:
-        """Bind the fields to widgets; returns a tag for :meth:`disconnectGui`."""
+    def connectParametersToGui(self, widgets: dict[str, Any]) -> Any:
+        """Tie the fields to widgets, by the fields' names; returns a tag for :meth:`disconnectGui`."""
 
     def disconnectGui(self, tag: Any) -> None:
-        """Undo :meth:`connectGui`."""
+        """Undo :meth:`connectParametersToGui`."""
 
 
 def request_options(parameters: PanelParameters) -> dict:

@@ -1,7 +1,7 @@
 """Colours of a signed map: blue for decreased, red for increased, transparent in the middle.
 
 The foreground of a slice view has no half transparent colours: alpha 0 hides, any other alpha shows. So the map is
-hidden where |z| is small, and the colour shows its strength, from a pale tint to a full one. Colour-blind readers can
+hidden up to the threshold, and the colour shows its strength, from a pale tint to a full one. Colour-blind readers can
 distinguish blue and orange red too, and neither is a grey.
 """
 
@@ -15,10 +15,8 @@ import slicer.util
 from slicer.i18n import tr as _
 
 ENTRIES = 256
-HIDDEN_SHARE = 0.25
-"""Share of the window, to both sides of 0, that is transparent."""
 WINDOW_FACTOR = 2.0
-"""The window's limit divided by the threshold, so that the map begins to show at half the threshold."""
+"""The window's limit divided by the larger threshold: a tint is full at twice the threshold."""
 
 # Light and full tint, sRGB in 0..1. The light ones are coloured enough to stand out from white matter.
 INCREASED = np.array([[1.00, 0.80, 0.30], [0.78, 0.04, 0.10]])
@@ -27,21 +25,68 @@ DECREASED = np.array([[0.55, 0.92, 1.00], [0.05, 0.20, 0.80]])
 ROLE = "FAAnomaly.colours"
 
 
-def color_table() -> np.ndarray:
-    """float64 (256, 4): red, green, blue and alpha from the most negative to the most positive value."""
+def color_table(up: float, down: float) -> np.ndarray:
+    """float64 (256, 4): red, green, blue and alpha from the most negative to the most positive value.
+
+    Parameters
+    ----------
+    up, down
+        Where the colours of either sign begin, as a share of the window's limit, from 0 to 1; infinity for none.
+    """
     place = (np.arange(ENTRIES) + 0.5) / ENTRIES * 2.0 - 1.0
-    strength = np.clip((np.abs(place) - HIDDEN_SHARE) / (1.0 - HIDDEN_SHARE), 0.0, 1.0)[:, None]
+    begin = np.where(place > 0, up, down)
+    # An entry covers values from its inner to its outer edge: none of them may lie before the beginning.
+    shown = np.abs(place) - 1.0 / ENTRIES >= begin - 1e-9
+    with np.errstate(invalid="ignore"):
+        strength = np.where(shown, (np.abs(place) - begin) / (1.0 - begin), 0.0)[:, None]
     tints = np.where((place > 0)[:, None, None], INCREASED, DECREASED)
     colours = (1.0 - strength) * tints[:, 0] + strength * tints[:, 1]
     # Black too, not only transparent: a legend has no transparency.
-    return np.hstack([colours, np.ones((ENTRIES, 1))]) * (np.abs(place) > HIDDEN_SHARE)[:, None]
+    return np.hstack([colours, np.ones((ENTRIES, 1))]) * shown[:, None]
 
 
-def color_node(scene):
-    """The scene's own table of these colours, made on the first call."""
-    for node in slicer.util.getNodesByClass("vtkMRMLColorTableNode", scene):
-        if node.GetAttribute(ROLE):
-            return node
+def is_signed(volumeNode) -> bool:
+    """Whether *volumeNode* is displayed in these colours, and not in some that the user has chosen."""
+    display = volumeNode.GetDisplayNode()
+    node = display.GetColorNode() if display is not None else None
+    return node is not None and bool(node.GetAttribute(ROLE))
+
+
+def show_beyond(volumeNode, up: float, down: float, limit: float | None = None) -> None:
+    """Display *volumeNode* in these colours, beginning where its values reach *up* and minus *down*.
+
+    Parameters
+    ----------
+    up, down
+        Positive; infinity for no colour of that sign.
+    limit
+        The window reaches from minus this value to it; by default twice the larger finite one of *up* and *down*.
+    """
+    limit = limit or WINDOW_FACTOR * max(value for value in (up, down) if value < np.inf)
+    display = volumeNode.GetDisplayNode()
+    node = _own_node(volumeNode)
+    _fill(node, color_table(up / limit, down / limit))
+    display.SetAndObserveColorNodeID(node.GetID())
+    display.SetAutoWindowLevel(False)
+    display.SetApplyThreshold(False)
+    display.SetWindowLevelMinMax(-limit, limit)
+
+
+def _own_node(volumeNode):
+    """The table of this volume alone; one that no volume uses any more, or a new one."""
+    scene, display = volumeNode.GetScene(), volumeNode.GetDisplayNode()
+    used = {
+        other.GetColorNodeID()
+        for other in slicer.util.getNodesByClass("vtkMRMLVolumeDisplayNode", scene)
+        if other is not display
+    }
+    tables = [node for node in slicer.util.getNodesByClass("vtkMRMLColorTableNode", scene) if node.GetAttribute(ROLE)]
+    free = [node for node in tables if node.GetID() not in used]
+    mine = display.GetColorNode()
+    return mine if any(node is mine for node in free) else (free[0] if free else _new_node(scene))
+
+
+def _new_node(scene):
     node = slicer.vtkMRMLColorTableNode()
     node.SetTypeToUser()
     node.SetName(scene.GenerateUniqueName(_("FA z-map")))
@@ -49,18 +94,14 @@ def color_node(scene):
     node.SetAttribute(ROLE, "z")
     node.SetAttribute("Category", "FAAnomaly")
     node.SetNumberOfColors(ENTRIES)
-    for number, (red, green, blue, alpha) in enumerate(color_table()):
-        node.SetColor(number, f"{(number + 0.5) / ENTRIES * 2 - 1:+.3f}", red, green, blue, alpha)
     return scene.AddNode(node)
 
 
-def show_signed(volumeNode, limit: float) -> None:
-    """Display *volumeNode* in these colours with the symmetric window -*limit* to *limit*."""
-    display = volumeNode.GetDisplayNode()
-    display.SetAndObserveColorNodeID(color_node(volumeNode.GetScene()).GetID())
-    display.SetAutoWindowLevel(False)
-    display.SetApplyThreshold(False)
-    display.SetWindowLevelMinMax(-limit, limit)
+def _fill(node, table: np.ndarray) -> None:
+    was = node.StartModify()
+    for number, (red, green, blue, alpha) in enumerate(table):
+        node.SetColor(number, f"{(number + 0.5) / ENTRIES * 2 - 1:+.3f}", red, green, blue, alpha)
+    node.EndModify(was)
 
 
 def add_legend(volumeNode, title: str) -> None:

@@ -28,6 +28,7 @@ from FAAnomalyLib.preprocessing.fa_limits import (
     has_too_many_negative_values,
     is_spread_like_t1,
     is_too_broken,
+    is_too_low,
     is_too_small,
     is_usual,
     looks_like_labels,
@@ -37,6 +38,7 @@ from FAAnomalyLib.preprocessing.fa_limits import (
 from FAAnomalyLib.volume import check_affine
 
 from . import geometry
+from .node_attributes import result_problem
 
 SAMPLE = 64**3
 """Number of voxels that are checked."""
@@ -65,6 +67,9 @@ class FACheck:
 
 def check_fa(volumeNode: Any) -> FACheck:
     """Check a volume node (``vtkMRMLVolumeNode`` or None); never raises and never changes it."""
+    problem = result_problem(volumeNode)
+    if problem:
+        return FACheck(False, "refused", f"{problem}.")
     try:
         array = geometry.voxels(volumeNode)
         affine = geometry.ijk_to_ras(volumeNode)
@@ -159,8 +164,8 @@ def _check_extent(sample: np.ndarray, spacing: np.ndarray) -> None:
 
 
 def _scale(sample: np.ndarray, low: float, high: float) -> float:
-    scale = fa_scale(sample)
-    if scale is None:
+    scale = fa_scale(sample, high)
+    if scale is None or is_too_low(sample / np.float32(scale)):
         raise _not_fa(low, high)
     return scale
 

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from slicer.i18n import tr as _
+
 from .threshold import ONE_SIDED, SENSITIVE, THRESHOLD, as_text
 
 PREFIX = "FAAnomaly."
+SCOPE = PREFIX + "scope"
+"""Attribute that every result has: what was analysed."""
+INPUT = PREFIX + "input"
+"""Reference of a result to its input."""
 REQUEST_ATTRIBUTES = {
     "mask_type": "maskType",
     "mask_size": "maskSize",
@@ -15,6 +23,18 @@ REQUEST_ATTRIBUTES = {
     "scale": "scale",
 }
 """Fields of the request that are kept; none of them is a path."""
+
+
+def result_problem(node: Any) -> str:
+    """Why *node* cannot be analysed if it is a result of this module; else empty."""
+    if node is None or not node.GetAttribute(SCOPE):
+        return ""
+    source = node.GetNodeReference(INPUT)
+    if source is None or source is node:
+        return _("{name} is a result of FA Anomaly; choose the FA map that was measured").format(name=node.GetName())
+    return _("{name} is a result of FA Anomaly; choose {source}, of which it was made").format(
+        name=node.GetName(), source=source.GetName()
+    )
 
 
 def attributes(provenance: dict) -> dict[str, str]:

@@ -27,7 +27,7 @@ from . import color_tables, geometry, node_attributes, segments, subject_hierarc
 from .report_text import report_of, store_report
 from .result_files import ResultArrays, read_result, read_volume
 from .rollback import Rollback
-from .threshold import Selection, both_tails, select, show_selection
+from .threshold import Selection, limits, select, show_selection
 
 __all__ = [
     "ResultArrays",
@@ -190,8 +190,7 @@ def _commit(prepared: PreparedResult, scene, inputNode, previous: ResultNodes) -
     nodes = {role: getattr(previous, role) or _new_node(scene, role, name) for role in CLASSES}
     parent = inputNode.GetTransformNodeID() if inputNode is not None else None
     attributes = node_attributes.attributes(arrays.provenance)
-    threshold = arrays.provenance.get("threshold_z")
-    _show(nodes, inputNode, scale, threshold)  # before there are images, so that Slicer computes no window
+    _show(nodes, inputNode, scale, prepared.selection)  # before there are images, so that Slicer computes no window
     for role, node in nodes.items():
         if role in images:
             _place(node, images[role], arrays.ijk_to_ras)
@@ -236,7 +235,7 @@ def _place(node, image, ijk_to_ras: np.ndarray) -> None:
         node.StorableModified()
 
 
-def _show(nodes: dict, inputNode, scale: float, threshold) -> None:
+def _show(nodes: dict, inputNode, scale: float, selection: Selection) -> None:
     """Give a display to nodes without one; the user's choices for the others stay."""
     new = [role for role, node in nodes.items() if role != "table" and not _displayed(node)]
     for role in new:
@@ -255,8 +254,7 @@ def _show(nodes: dict, inputNode, scale: float, threshold) -> None:
     if "difference" in new:
         nodes["difference"].GetDisplayNode().SetWindowLevelMinMax(-DIFFERENCE_LIMIT, DIFFERENCE_LIMIT)
     if "zMap" in new or nodes["zMap"].GetDisplayNode().GetColorNode() is None:
-        limit = color_tables.WINDOW_FACTOR * (max(both_tails(threshold)) if threshold is not None else 5.0)
-        color_tables.show_signed(nodes["zMap"], limit)
+        color_tables.show_beyond(nodes["zMap"], *limits(selection.threshold, selection.signs))
         color_tables.add_legend(nodes["zMap"], _("FA, z"))
     if "segmentation" in new:
         segments.show_outlines(nodes["segmentation"])

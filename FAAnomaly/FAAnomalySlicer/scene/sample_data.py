@@ -13,7 +13,7 @@ from FAAnomalyLib.errors import FAError
 
 from ..worker_client.paths import resources_folder
 
-SAMPLE_NAME = "FAAnomalySample"
+SAMPLE_NAME = "FA with an anomaly"
 NODE_NAME = "FA sample (synthetic)"
 
 

@@ -38,6 +38,8 @@ def labelmap(labels_kji: np.ndarray, ijk_to_ras: np.ndarray, corner_ijk=(0, 0, 0
     box = bounding_box(labels_kji)
     if box is None:
         image.SetExtent(0, -1, 0, -1, 0, -1)
+        # Without it the empty labelmap counts as one of floats, which has no surface and is warned of when it is read.
+        image.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
     else:
         corner = [int(c) + s.start for c, s in zip(corner_ijk, box[::-1], strict=True)]
         part = labels_kji[box]

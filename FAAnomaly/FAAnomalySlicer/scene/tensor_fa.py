@@ -38,6 +38,8 @@ def fa_steps(tensorNode) -> Steps[Any]:
     FAError
         ``bad-input`` when there are no tensors, or the tensor volume is removed meanwhile.
     """
+    import vtkTeem  # a module of its own: ``slicer`` has none of its classes
+
     image = tensorNode.GetImageData()
     if image is None or image.GetPointData().GetTensors() is None:
         raise FAError(
@@ -47,7 +49,7 @@ def fa_steps(tensorNode) -> Steps[Any]:
             _("Choose a diffusion tensor volume or an FA map"),
         )
     geometry.check_transforms(tensorNode)
-    mathematics = slicer.vtkDiffusionTensorMathematics()
+    mathematics = vtkTeem.vtkDiffusionTensorMathematics()
     mathematics.SetInputData(image)
     mathematics.SetOperationToFractionalAnisotropy()
     extent = list(image.GetExtent())

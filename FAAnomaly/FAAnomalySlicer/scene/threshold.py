@@ -114,7 +114,7 @@ def select(arrays, threshold, signs: str) -> Selection:
         k, j, i = bounding_box(arrays.segmentation) or (slice(0, 0),) * 3
         corner = i.start, j.start, k.start
         return Selection(FoundRegions(arrays.segmentation[k, j, i], corner, arrays.regions), threshold, signs)
-    found = search_regions(arrays.z_map, arrays.difference, arrays.ijk_to_ras, *_limits(threshold, signs))
+    found = search_regions(arrays.z_map, arrays.difference, arrays.ijk_to_ras, *limits(threshold, signs))
     return Selection(found, threshold, signs)
 
 
@@ -123,7 +123,7 @@ def prepare_search(nodes, threshold, signs: str = "both") -> Callable[[], Select
 
     It reads the voxels in the memory of the nodes' images, which it keeps. Raises as :func:`apply_threshold`.
     """
-    limits = _limits(threshold, signs)
+    up, down = limits(threshold, signs)
     if nodes.zMap is None or nodes.difference is None:
         raise FAError(
             "bad-request", _("The z-map or the difference is gone"), _("it was removed from the scene"), _("Run again")
@@ -137,7 +137,7 @@ def prepare_search(nodes, threshold, signs: str = "both") -> Callable[[], Select
             _("Run again"),
         )
     affine = geometry.ijk_to_ras(nodes.zMap)
-    return lambda: Selection(search_regions(z, difference, affine, *limits), threshold, signs)
+    return lambda: Selection(search_regions(z, difference, affine, up, down), threshold, signs)
 
 
 def show_selection(nodes, selection: Selection) -> list[Region]:
@@ -153,5 +153,6 @@ def show_selection(nodes, selection: Selection) -> list[Region]:
     return found.regions
 
 
-def _limits(threshold, signs: str) -> tuple[float, float]:
+def limits(threshold, signs: str) -> tuple[float, float]:
+    """The threshold of increases and of decreases; infinity where *signs* leaves one out."""
     return restrict_to_signs(both_tails(threshold), signs)

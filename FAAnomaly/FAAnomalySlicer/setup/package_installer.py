@@ -176,9 +176,17 @@ def consent_text(missing: Sequence[Requirement]) -> str:
         "",
     ]
     if TORCH in missing:
-        lines.append(_("PyTorch is 0.2 to 3 GB, depending on the graphics card, and takes some minutes."))
+        lines.append(
+            _(
+                "PyTorch (torch, and torchvision, which its extension adds) is 0.2 to 3 GB to download, depending on "
+                "the graphics card; the other packages are below 0.1 GB."
+            )
+        )
     lines += [
-        _("They are downloaded from the internet into this Slicer only. Slicer may have to be restarted."),
+        _(
+            "They are downloaded from the internet into this Slicer only. That takes some minutes, in which Slicer "
+            "waits and may look as if it hangs. Slicer may have to be restarted afterwards."
+        ),
         "",
         _("Install them now?"),
     ]

@@ -10,6 +10,8 @@ from .slice_views import COMPARED, INPUT, PSEUDO_HEALTHY, Z_MAP, fit_slices, mat
 
 LAYOUT_ID = 4137
 """Numbers of Slicer's own layouts are below 1000."""
+VIEW_GROUP = 4137
+"""Linked views follow each other within their group: these three, and none of another layout."""
 
 
 def register_layout() -> None:
@@ -96,6 +98,7 @@ def _description() -> str:
     views = "".join(
         f'<item><view class="vtkMRMLSliceNode" singletontag="{name}">'
         f'<property name="orientation" action="default">Axial</property>'
+        f'<property name="viewgroup" action="default">{VIEW_GROUP}</property>'
         f'<property name="viewlabel" action="default">{titles[content]}</property>'
         f'<property name="viewcolor" action="default">#F34A33</property></view></item>'
         for name, content in COMPARED.items()

@@ -6,7 +6,7 @@ import itertools
 import json
 import os
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from slicer.i18n import tr as _
 
@@ -34,11 +34,13 @@ class EngineClient:
     make_process
         Makes an unstarted :class:`~.process.Process`.
     command, environment
-        The worker's command line, and variables added to the environment of this process.
+        The worker's command line, and the variables that differ from this process' own; None removes one.
     timer
         Calls back later: ``QtTimer`` or ``PollTimer``, as fits the process.
     timeouts
         How long the worker may take before its process is ended.
+    refuse
+        Called with the worker's ``hello``; an error that it returns ends the worker.
 
     Attributes
     ----------
@@ -56,15 +58,16 @@ class EngineClient:
         self,
         make_process: Callable[[], Process],
         command: list[str],
-        environment: dict[str, str],
+        environment: Mapping[str, str | None],
         timer: Timer,
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
+        refuse: Callable[[dict], FAError | None] = lambda hello: None,
     ) -> None:
         self.log, self.state = Signal(), Signal()
         self.status = "stopped"
         self.recent_log: deque[str] = deque(maxlen=LOG_LINES)
         self._make_process, self._command, self._environment = make_process, command, environment
-        self._timer, self._timeouts = timer, timeouts
+        self._timer, self._timeouts, self._refuse = timer, timeouts, refuse
         self._numbers = itertools.count(1)
         self._session: WorkerSession | None = None
         self._closing: list[WorkerSession] = []
@@ -148,7 +151,7 @@ class EngineClient:
         return self._session or self._open_session()
 
     def _open_session(self) -> WorkerSession:
-        session = self._session = WorkerSession(self._make_process(), self._timer, self._timeouts)
+        session = self._session = WorkerSession(self._make_process(), self._timer, self._timeouts, self._refuse)
         session.log.connect(self._on_log)
         session.greeted.connect(lambda: self._on_greeted(session))
         session.message.connect(lambda message: self._on_message(session, message))

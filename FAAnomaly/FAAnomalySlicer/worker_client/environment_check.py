@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from slicer.i18n import tr as _
 
@@ -39,7 +39,7 @@ class EnvironmentCheck:
         self,
         make_process: Callable[[], Process],
         command: list[str],
-        environment: dict[str, str],
+        environment: Mapping[str, str | None],
         timer: Timer,
         max_ms: int = MAX_MS,
     ) -> None:

@@ -89,6 +89,18 @@ def error_of_protocol(theirs: object, version: object, ours: int) -> FAError:
     )
 
 
+def error_of_other_engine(version: object, folder: object, our_version: str, our_folder: object) -> FAError:
+    """The error of a job whose engine is another one than the panel's, as one that pip has installed."""
+    return FAError(
+        "missing",
+        _("Another FAAnomaly was started than the one of this panel"),
+        _("it is {version} in {folder}, the panel's is {our_version} in {our_folder}").format(
+            version=version, folder=folder, our_version=our_version, our_folder=our_folder
+        ),
+        _("In Slicer's Python console: slicer.util.pip_uninstall('faanomaly'); then restart Slicer"),
+    )
+
+
 def _signal_number(process_exit: ProcessExit, text: str) -> int | None:
     code = process_exit.code
     if code is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol, TypeGuard
 
@@ -47,8 +48,8 @@ class Process(Protocol):
     log: Signal
     ended: Signal
 
-    def start(self, command: list[str], environment: dict[str, str]) -> None:
-        """Start *command*; *environment* is added to this process' own."""
+    def start(self, command: list[str], environment: Mapping[str, str | None]) -> None:
+        """Start *command* with this process' variables and those of *environment*; None removes one."""
 
     def write(self, line: str) -> None:
         """Send *line* and a line feed to standard input; without effect after its end."""

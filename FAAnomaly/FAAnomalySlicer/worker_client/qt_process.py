@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -22,9 +22,16 @@ CHUNK_BYTES = 4096
 
 
 class QtProcess:
-    """A :class:`~.process.Process` over ``qt.QProcess``."""
+    """A :class:`~.process.Process` over ``qt.QProcess``.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    application
+        ``slicer.app``, whose end the process does not outlive; by default Qt's own view of the application.
+    """
+
+    def __init__(self, application: Any = None) -> None:
+        self._application = application
         self.line, self.log, self.ended = Signal(), Signal(), Signal()
         self._process: Any = None  # a QProcess; held here because Qt kills the process of a deleted one
         self._out, self._err = LineBuffer(), LineBuffer()
@@ -40,7 +47,7 @@ class QtProcess:
         """See :class:`~.process.Process`."""
         return self._running
 
-    def start(self, command: list[str], environment: dict[str, str]) -> None:
+    def start(self, command: list[str], environment: Mapping[str, str | None]) -> None:
         """See :class:`~.process.Process`."""
         import qt
 
@@ -48,13 +55,17 @@ class QtProcess:
         process = self._process = qt.QProcess()
         variables = qt.QProcessEnvironment.systemEnvironment()
         for name, value in environment.items():
-            variables.insert(name, value)
+            if value is None:
+                variables.remove(name)
+            else:
+                variables.insert(name, value)
         process.setProcessEnvironment(variables)
         process.connect("readyReadStandardOutput()", self._on_output)
         process.connect("readyReadStandardError()", self._on_error_output)
         process.connect("finished(int,QProcess::ExitStatus)", self._on_finished)
         process.connect("errorOccurred(QProcess::ProcessError)", self._on_error)
-        qt.QCoreApplication.instance().connect("aboutToQuit()", self._block_signals)
+        self._application = self._application or qt.QCoreApplication.instance()
+        self._application.connect("aboutToQuit()", self._block_signals)
         process.start(command[0], command[1:])
 
     def write(self, line: str) -> None:
@@ -164,10 +175,8 @@ class QtProcess:
         return True
 
     def _release(self) -> None:
-        import qt
-
         self._running = False
-        qt.QCoreApplication.instance().disconnect("aboutToQuit()", self._block_signals)
+        self._application.disconnect("aboutToQuit()", self._block_signals)
         self._process.deleteLater()
         self._process = None
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 from collections import deque
+from collections.abc import Callable, Mapping
 
 from slicer.i18n import tr as _
+
+from FAAnomalyLib.errors import FAError
 
 from ..events.signal import Signal
 from ..events.timer import Timer
@@ -42,13 +45,15 @@ class WorkerSession:
         The last lines of its log since the last job was begun.
     """
 
-    def __init__(self, process: Process, timer: Timer, timeouts: Timeouts) -> None:
+    def __init__(
+        self, process: Process, timer: Timer, timeouts: Timeouts, refuse: Callable[[dict], FAError | None]
+    ) -> None:
         self.greeted, self.message, self.unusable = Signal(), Signal(), Signal()
         self.log, self.ended = Signal(), Signal()
         self.hello: dict | None = None
         self.closing = False
         self.last_log_lines: deque[str] = deque(maxlen=MAX_LOG_LINES)
-        self._process, self._timer, self._timeouts = process, timer, timeouts
+        self._process, self._timer, self._timeouts, self._refuse = process, timer, timeouts, refuse
         self._termination = Termination(process, timer, timeouts)
         self._termination.given_up.connect(self._on_given_up)
         self._over = False
@@ -56,7 +61,7 @@ class WorkerSession:
         process.log.connect(self._on_log)
         process.ended.connect(self._on_ended)
 
-    def start(self, command: list[str], environment: dict[str, str]) -> None:
+    def start(self, command: list[str], environment: Mapping[str, str | None]) -> None:
         """Start the process; ``greeted``, ``unusable`` or ``ended`` follows."""
         self._process.start(command, environment)
         self._timer.after(self._timeouts.start, self._on_start_timeout)
@@ -98,8 +103,11 @@ class WorkerSession:
             self.message.emit(message)
 
     def _on_hello(self, message: dict) -> None:
+        error = self._refuse(message)
         if message.get("protocol") != PROTOCOL:
-            self.unusable.emit(error_of_protocol(message.get("protocol"), message.get("version"), PROTOCOL))
+            error = error or error_of_protocol(message.get("protocol"), message.get("version"), PROTOCOL)
+        if error is not None:
+            self.unusable.emit(error)
             self.close()
             return
         self.hello = message

@@ -10,7 +10,7 @@ import queue
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import IO
 
 from ..events.signal import Signal
@@ -38,7 +38,7 @@ class SubprocessProcess:
         """See :class:`~.process.Process`."""
         return self._running
 
-    def start(self, command: list[str], environment: dict[str, str]) -> None:
+    def start(self, command: list[str], environment: Mapping[str, str | None]) -> None:
         """See :class:`~.process.Process`."""
         self._running = True
         try:
@@ -47,7 +47,7 @@ class SubprocessProcess:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                env={**os.environ, **environment},
+                env={name: value for name, value in {**os.environ, **environment}.items() if value is not None},
                 creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
             )
         except (OSError, ValueError) as error:

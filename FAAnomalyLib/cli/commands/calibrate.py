@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import csv
 import shutil
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...request import DEVICES
+from ..streams import say
 
 if TYPE_CHECKING:
     from ...training.healthy_maps import HealthySubject
@@ -53,10 +53,10 @@ def run(args: argparse.Namespace) -> int:
     folds = read_folds(args.folds)
     subjects = [subject for subject in find_subjects(args.data, args.people) if subject.person in folds]
     work = args.work or args.model.parent / "calibration-passes"
-    people = screen_cohort(subjects, folds, work, args.device, _print_to_stderr)
+    people = screen_cohort(subjects, folds, work, args.device, say)
     if args.cross is not None:
         _write_cross_models(people, folds, args.cross)
-    calibration = fit(people, _print_to_stderr)
+    calibration = fit(people, say)
     install(calibration, args.model, people)
     values = "auto +{:.2f} and -{:.2f}, sensitive +{:.2f} and -{:.2f}, for one sign only +{:.2f} or -{:.2f}".format(
         *calibration.threshold, *calibration.sensitive, *calibration.one_sided
@@ -73,12 +73,8 @@ def _write_cross_models(people: list[HealthySubject], folds: dict[str, Path], fo
     names = sorted({one.person for one in people})
     for name in names:
         shutil.copytree(folds[name], folder / name, dirs_exist_ok=True)
-        _print_to_stderr(f"without {name}")
+        say(f"without {name}")
         others = [one for one in people if one.person != name]
-        install(fit(others, _print_to_stderr), folder / name, others)
+        install(fit(others, say), folder / name, others)
     with open(folder / "folds.csv", "w", newline="", encoding="utf-8") as handle:
         csv.writer(handle).writerows([("person", "model"), *((name, name) for name in names)])
-
-
-def _print_to_stderr(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

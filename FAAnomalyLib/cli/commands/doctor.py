@@ -107,6 +107,7 @@ def examine() -> Findings:
         if version is None or not new_enough(version, requirement):
             findings.missing.append(module)
     _examine_devices(findings)
+    _examine_numpy_bridge(findings)
     _examine_models(findings)
     _examine_temporary_folder(findings)
     return findings
@@ -161,6 +162,19 @@ def _examine_devices(findings: Findings) -> None:
     except Exception as error:  # a broken torch fails in many ways: missing libraries, illegal instructions
         reason = f": {str(error).splitlines()[0][:150]}" if str(error) else ""
         findings.problems.append(f"torch cannot be loaded ({type(error).__name__}{reason})")
+
+
+def _examine_numpy_bridge(findings: Findings) -> None:
+    if not findings.devices or "numpy" in findings.missing:
+        return
+    try:
+        hardware.check_numpy_bridge()
+    except Exception as error:
+        torch, numpy = findings.packages["torch"], findings.packages["numpy"]
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:150]
+        findings.problems.append(
+            f"torch {torch} cannot exchange arrays with NumPy {numpy} ({reason}); torch before 2.3 needs numpy<2"
+        )
 
 
 def _examine_models(findings: Findings) -> None:

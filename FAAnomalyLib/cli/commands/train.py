@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 from ...errors import FAError
 from ...request import DEVICES
 from ...training.recipes import RECIPES, Recipe
+from ..streams import say
 
 if TYPE_CHECKING:
     from ...datasets.cohort import CohortSubject
@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
         raise cannot_write(args.output, error) from error
     device = training_device(args.device)
     distributed = join_processes(device)
-    report = _print_to_stderr if distributed.writes else _print_nothing
+    report = say if distributed.writes else _print_nothing
     prepared = _prepare_run(args, recipe, training, held_out, distributed)
     torch.manual_seed(args.seed)
     # PyTorch's type stubs lack this overload of Module.to.
@@ -119,7 +119,7 @@ def _prepare_run(
     from ...training.cohort_cache import prepare_subjects
     from ...training.training_run import TrainingRun
 
-    report = _print_to_stderr if distributed.writes else _print_nothing
+    report = say if distributed.writes else _print_nothing
     stored = load_template(args.template or resources_dir() / "Template")
     template = on_grid(stored, tuple(recipe.grid["shape"]), recipe.grid["spacing_mm"])
     cache = args.output / "prepared"
@@ -134,10 +134,6 @@ def _prepare_run(
         args.output,
         args.seed,
     )
-
-
-def _print_to_stderr(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 def _print_nothing(text: str) -> None:

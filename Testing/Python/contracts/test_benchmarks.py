@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import runpy
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,8 +18,9 @@ from FAAnomalyLib.evaluation.rows import FAANOMALY, ONE_SIDED
 from FAAnomalyLib.evaluation.tables.summary import summarise
 from FAAnomalyLib.io.volumes import save_volume
 from FAAnomalyLib.volume import Volume
+from support.paths import TESTING
 
-FOLDER = Path(__file__).resolve().parents[2] / "Benchmarks"
+FOLDER = TESTING / "Benchmarks"
 CHART = runpy.run_path(str(FOLDER / "chart.py"))
 SIZE, MARGIN, BACK, COLOURS = (CHART[name] for name in ("SIZE", "MARGIN", "BACK", "COLOURS"))
 SCRIPTS = sorted(path for path in FOLDER.glob("*.py") if path.name != "chart.py")

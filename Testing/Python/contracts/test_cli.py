@@ -21,9 +21,9 @@ from FAAnomalyLib.reporting.result_files import RESULT_FILES
 from FAAnomalyLib.request import SIGNS
 from FAAnomalyLib.runtime.error_translation import as_fa_error
 from FAAnomalyLib.runtime.requirements import REQUIRED
-from support import fake_engine, fake_model
+from support.fakes import fake_engine, fake_model
+from support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[3]
 ENTRY = Path(fake_engine.__file__)
 
 

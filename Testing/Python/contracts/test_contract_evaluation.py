@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from support.public_faces import DATA, MODEL, PEOPLE, assert_as_stored, evaluation_shape, shell_in_this_process
+from support.drivers.public_faces import DATA, MODEL, PEOPLE, assert_as_stored, evaluation_shape, shell_in_this_process
+
+pytestmark = pytest.mark.slow
 
 WORDS = [
     "evaluate",

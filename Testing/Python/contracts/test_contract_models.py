@@ -12,11 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from support.public_faces import (
+from support.drivers.public_faces import (
     DATA,
     MODEL,
     PEOPLE,
-    REPOSITORY,
     THESIS_MODEL,
     assert_same,
     environment,
@@ -24,8 +23,11 @@ from support.public_faces import (
     shell,
     shell_in_this_process,
 )
+from support.paths import ROOT
 
-BUNDLED = REPOSITORY / "Resources" / "Models" / "inpainter"
+pytestmark = pytest.mark.slow
+
+BUNDLED = ROOT / "Resources" / "Models" / "inpainter"
 MAPS = [
     ["inpainted in 20 mm holes", 3.0],
     ["bent template, borne out by the other side", 3.0],
@@ -241,7 +243,7 @@ def test_the_engine_reads_no_other_variable_of_its_own():
     found = {
         word
         for folder in ("FAAnomaly", "FAAnomalyLib")
-        for path in (REPOSITORY / folder).rglob("*.py")
+        for path in (ROOT / folder).rglob("*.py")
         for word in re.findall(r"[\"'](FAANOMALY_[A-Z_]+)[\"']", path.read_text(encoding="utf-8"))
     }
     assert found == {"FAANOMALY_RESOURCES"}

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import FAAnomalyLib as fa
-from support.public_faces import HEAD, MODEL, THESIS_MODEL, assert_same, stored
+from support.drivers.public_faces import HEAD, MODEL, THESIS_MODEL, assert_same, stored
 
 REQUEST = {
     "input": "",
@@ -19,6 +19,7 @@ REQUEST = {
     "mask_type": "cubic",
     "mask_size": 0,
     "region": None,
+    "segment": None,
     "roi": None,
     "brain_mask": None,
     "sampler": "mean",
@@ -44,6 +45,7 @@ REGION = [
     "mean_difference_sd",
     "centroid_ras",
     "peak_ras",
+    "side_known",
 ]
 STATUS = {"bug": 1, "bad-request": 2, "bad-input": 2, "out-of-memory": 3, "cancelled": 4, "missing": 5}
 HOLE = (slice(13, 18), slice(10, 15), slice(12, 17))

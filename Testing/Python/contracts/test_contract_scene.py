@@ -19,8 +19,10 @@ import pytest
 import slicer
 import slicer.util
 
-from support.public_faces import MODEL, SCENE, assert_as_stored, assert_same, stored
-from support.scene_faces import PREFIX, scene_contents
+from support.drivers.public_faces import MODEL, SCENE, assert_as_stored, assert_same, stored
+from support.drivers.scene_faces import PREFIX, scene_contents
+
+pytestmark = pytest.mark.slow
 
 PARAMETERS = {
     "regionMode": "BOX",
@@ -38,6 +40,7 @@ PARAMETERS = {
     "threshold": 4.0,
     "signs": "DECREASED",
     "surfaces": False,
+    "belowThreshold": False,
     "roiVisible": False,
     "segmentID": "suspect",
     "inputVolume": "FA of A",
@@ -290,4 +293,4 @@ def test_a_scene_that_was_saved_in_the_comparison_finds_its_layout(scene, open_m
 
 
 def test_the_sample_has_its_name_in_sample_data(widget):
-    assert [source.sampleName for source in slicer.modules.sampleDataSources[PREFIX]] == ["FAAnomalySample"]
+    assert [source.sampleName for source in slicer.modules.sampleDataSources[PREFIX]] == ["FA with an anomaly"]

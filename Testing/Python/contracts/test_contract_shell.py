@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from support.public_faces import (
+from support.drivers.public_faces import (
     DATA,
     HEAD,
     MODEL,
@@ -200,6 +200,7 @@ def test_the_table_of_regions_has_the_columns_that_it_had(runs, name):
     assert list(before[0]) == COLUMNS and rows[0]["sign"] == before[0]["sign"] == "decreased"
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_keeps_its_passes_and_goes_on(tmp_path, one_thread, capfd):
     words = [
         "detect",

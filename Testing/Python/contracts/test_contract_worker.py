@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from support.public_faces import assert_as_stored, worker_shapes, worker_transcript
+from support.drivers.public_faces import assert_as_stored, worker_shapes, worker_transcript
 
 RESULT_FILES = {
     "pseudo_healthy": "pseudo_healthy.nii.gz",
@@ -30,6 +30,7 @@ def heard(conversation, number, kind: str) -> list[dict]:
     return [message for message in conversation[0] if message["id"] == number and message["type"] == kind]
 
 
+@pytest.mark.slow
 def test_every_message_has_the_keys_that_it_had(conversation):
     assert_as_stored("worker", worker_shapes(conversation[0]))
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from support.extension_build import ROOT
+from support.paths import ROOT
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -11,7 +13,8 @@ import pytest
 from PIL import Image
 
 from FAAnomalyLib.runtime.requirements import REQUIRED
-from support.extension_build import ROOT, configure, described
+from support.drivers.extension_build import configure, described
+from support.paths import ROOT, TESTING
 
 REPOSITORY = "https://github.com/faanomaly/SlicerFAAnomaly"
 RAW = "https://raw.githubusercontent.com/faanomaly/SlicerFAAnomaly/main/"
@@ -145,3 +148,9 @@ def test_the_requirements_are_what_the_engine_needs_beyond_slicer():
     lines = (ROOT / "FAAnomaly" / "Resources" / "requirements.txt").read_text(encoding="utf-8").splitlines()
     listed = sorted(line for line in lines if line and not line.startswith("#"))
     assert listed == sorted(pip for name, pip in REQUIRED.items() if name not in IN_EVERY_SLICER | {"torch"})
+
+
+def test_the_file_lists_are_what_the_script_writes():
+    script = TESTING / "CMake" / "update_file_lists.py"
+    done = subprocess.run([sys.executable, str(script), "--check"], capture_output=True, text=True)
+    assert done.returncode == 0, f"{done.stdout}run {script.relative_to(ROOT)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from support.extension_build import cmake, configure
+from support.drivers.extension_build import cmake, configure
 
 METADATA = """
 cmake_minimum_required(VERSION 3.16.3...3.28.0 FATAL_ERROR)

@@ -7,7 +7,6 @@ slicer_harness.require()
 import os
 import re
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,12 +14,15 @@ import slicer
 import slicer.util
 
 from FAAnomalyLib.errors import FAError
-from support import panel_engine
-from support.engine_bench import is_running
-from support.mrml_volumes import GRIDS, add_volume, brainlike
-from support.panel_bench import node_ids, results_of
+from support.drivers.engine_bench import is_running
+from support.drivers.panel_bench import node_ids, results_of
+from support.fakes import panel_engine
+from support.paths import ROOT
+from support.phantoms.mrml_volumes import GRIDS, add_volume, brainlike
 
-PAGE = Path(__file__).resolve().parents[3] / "docs" / "slicer.md"
+pytestmark = pytest.mark.slow
+
+PAGE = ROOT / "docs" / "slicer.md"
 SECTION = "## From the Python console"
 
 
@@ -57,6 +59,7 @@ def close(logic):
         assert connection.client.status == "stopped"
 
 
+@pytest.mark.fast
 def test_run_waits_and_returns_nodes(logic_on):
     logic, volume, seen = logic_on(), add_volume(brainlike(), GRIDS["oblique"]), []
     nodes = logic.run(volume, seed=5, mask_size=8, progress=lambda *report: seen.append(report))

@@ -23,9 +23,9 @@ from FAAnomalyLib.reporting.result_files import RESULT_FILES
 from FAAnomalyLib.request import DetectRequest
 from FAAnomalyLib.result import Region
 from FAAnomalyLib.worker.messages import PROTOCOL
-from support import fake_engine
+from support.fakes import fake_engine
+from support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[3]
 TIMEOUT = 60
 """Long, because it is only waited for in full when the worker hangs."""
 

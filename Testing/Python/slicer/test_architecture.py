@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ast
 from functools import cache
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[3] / "FAAnomaly"
+from support.paths import MODULE as ROOT
+
 PACKAGE = "FAAnomalySlicer"
 
 FLOORS = [

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import ast
-from pathlib import Path
 
 import pytest
 
-from support import slicer_idioms as rules
+from support.drivers import slicer_idioms as rules
+from support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[3]
 TREES = {
     path.relative_to(ROOT / "FAAnomaly").as_posix(): ast.parse(path.read_text(encoding="utf-8"))
     for path in sorted((ROOT / "FAAnomaly").rglob("*.py"))

@@ -6,6 +6,7 @@ import slicer_harness
 
 slicer_harness.require()
 
+import gc
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -207,7 +208,8 @@ def test_widgets_show_the_parameters(parameters, panel):
     assert (parts["box.width"].value, parts["box.name"].text) == (3, "box")
 
 
-def test_widgets_and_parameters_follow_each_other(parameters, panel, scene):
+def test_widgets_and_parameters_follow_each_other(parameters, panel, scene, monkeypatch):
+    monkeypatch.setattr("slicer.parameterNodeWrapper.wrapper.LEAKING", False)  # whose connectGui returns no tag
     widget, parts = panel
     tag = parameters.connectGui(widget)
     volume = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode")
@@ -260,3 +262,16 @@ def test_an_unknown_parameter_is_refused(parameters):
         parameters.connectParametersToGui({"thresold": qt.QSpinBox()})
     with pytest.raises(ValueError, match="no member|Cannot find"):
         parameters.setValue("box.height", 3)
+
+
+def test_a_leaking_wrapper_must_not_be_collected_before_its_node(leaking_wrapper, node, panel, slot_errors):
+    _, parts = panel
+    parameters = Parameters(node)
+    tag = parameters.connectParametersToGui({"steps": parts["steps"]})
+    parameters.disconnectGui(tag)
+    parameters.threshold = 2.0
+    del parameters
+    gc.collect()
+    assert "collected" in str(slot_errors.take(RuntimeError))
+    while len(slot_errors):
+        slot_errors.take(RuntimeError)

@@ -137,6 +137,10 @@ def test_segments_can_be_read_through_slicer_util(scene):
 def test_module_names_of_slicers_libraries_exist(scene):
     import vtkITK
     import vtkSegmentationCorePython
+    import vtkTeem
 
     assert vtkITK.vtkITKLabelShapeStatistics
+    assert vtkTeem.vtkDiffusionTensorMathematics
+    for absent in ("vtkITK", "vtkITKLabelShapeStatistics", "vtkTeem", "vtkDiffusionTensorMathematics"):
+        assert not hasattr(slicer, absent), "Slicer's own namespace has no class of these libraries"
     assert vtkSegmentationCorePython.vtkSegment is slicer.vtkSegment

@@ -151,6 +151,19 @@ def test_a_collapsed_button_hides_its_contents():
     assert (shown.visible, hidden.visible, button.collapsed, seen) == (True, False, False, [True, False])
 
 
+def test_a_button_that_is_collapsed_from_the_start_can_be_opened():
+    """As where a form names it collapsed: its contents come afterwards."""
+    button = ctk.ctkCollapsibleButton()
+    button.collapsed = True
+    layout, inside = qt.QVBoxLayout(button), qt.QLabel("a")
+    layout.addWidget(inside)
+    button.show()
+    slicer_harness.pump(0.05)
+    assert not inside.visible
+    button.collapsed = False
+    assert inside.visible
+
+
 def test_a_range_widget_keeps_its_order():
     widget, seen = ctk.ctkRangeWidget(), []
     widget.setRange(-5, 5)

@@ -74,7 +74,7 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton):
         if event.type() == QtCore.QEvent.ChildPolished and self._collapsed:
             child = event.child()
             if isinstance(child, QtWidgets.QWidget) and not child.isHidden():
-                self._hidden_by_us.add(child)
+                self._hidden_by_us.add(_address(child))
                 child.setVisible(False)
 
     def _heading_height(self) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,9 +20,9 @@ from FAAnomalyLib.anomaly.calibration_file import CALIBRATION_FILE, load_calibra
 from FAAnomalyLib.anomaly.residual_maps import REFERENCE_KEYS, REGION_KEYS, SCREENING_KEYS
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.models.manifest import read_manifest
-from support import tiny_brain as tb
+from support.paths import BUNDLED_MODELS
+from support.phantoms import tiny_brain as tb
 
-BUNDLED = Path(__file__).resolve().parents[4] / "Resources" / "Models"
 SHAPE = (6, 5, 4)
 EVERYWHERE = np.ones(SHAPE, bool)
 PLAIN = {key: (0.0, 1.0) for key in SCREENING_KEYS}
@@ -202,7 +201,7 @@ def test_a_calibration_that_is_not_the_models_is_refused(stored, how, words):
 def test_every_bundled_calibration_fits_this_version():
     """Another set of maps loses every calibration that was made before."""
     names = {*COMBINATIONS, *(drawn_name(sigma) for _, sigma in REGION_KEYS)}
-    for folder in sorted(path.parent for path in BUNDLED.glob(f"*/{CALIBRATION_FILE}")):
+    for folder in sorted(path.parent for path in BUNDLED_MODELS.glob(f"*/{CALIBRATION_FILE}")):
         manifest = read_manifest(folder)
         found = load_calibration(folder, manifest)
         assert found.people == manifest["calibration"]["people"] > 0 and set(found.limits) == names

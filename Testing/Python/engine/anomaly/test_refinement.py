@@ -16,7 +16,7 @@ from FAAnomalyLib.anomaly.screening import screen
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.inpainting.fusion import Inpainted, fuse_passes
 from FAAnomalyLib.inpainting.sampling import Sampling
-from support import tiny_brain as tb
+from support.phantoms import tiny_brain as tb
 
 CHANGE = 0.25
 UNCALIBRATED = Calibration()
@@ -99,8 +99,8 @@ def warps(monkeypatch) -> list:
     """What the template was warped to: (priors, FA, result)."""
     made, warp_template = [], refinement.warp_template
 
-    def watched(priors, fa, spacing_mm):
-        made.append((priors, fa, warp_template(priors, fa, spacing_mm)))
+    def watched(priors, fa, spacing_mm, check):
+        made.append((priors, fa, warp_template(priors, fa, spacing_mm, check)))
         return made[-1][2]
 
     monkeypatch.setattr(refinement, "warp_template", watched)
@@ -184,6 +184,7 @@ def test_the_template_is_warped_to_what_fills_a_candidate_not_to_the_candidate(i
     assert fa[lesion].mean() < ill.prepared.fa[lesion].mean() - 0.6 * CHANGE
 
 
+@pytest.mark.slow
 def test_it_leaks_less_than_the_first_look(ill, well, refilled):
     """A change that is its own surroundings is partly repeated by the first look, hardly by the refinement."""
     plain = well.refilled(candidates=ill.candidates())
@@ -206,6 +207,7 @@ def test_without_candidates_nothing_is_asked(well, fills, warps):
 # ---- progress and cancelling
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampling", [Sampling(), Sampling("ddim", 3, 1, 0)], ids=["mean", "ddim"])
 def test_every_network_call_is_announced_and_can_be_the_one_before_which_it_stops(ill, fills, sampling):
     shares: list[float] = []

@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from FAAnomalyLib.anomaly.regions import MIN_REGION_ML, find_regions, restrict_to_signs
 from FAAnomalyLib.volume import Volume
-from support import synthetic_brain as sb
+from support.phantoms import synthetic_brain as sb
 
 SHAPE = (40, 48, 40)
 AFFINES = {
@@ -221,6 +221,7 @@ def test_nothing_is_no_region():
     assert not segmentation.data.any() and regions == [] and segmentation.data.dtype == np.uint8
 
 
+@pytest.mark.slow
 def test_hundreds_of_clusters_in_a_large_volume_take_a_moment():
     """A threshold that a person drags down must not freeze what they look at."""
     z = np.random.default_rng(0).standard_normal((256, 256, 160), np.float32)

@@ -15,7 +15,7 @@ from FAAnomalyLib.inpainting.fusion import Inpainted, fuse_passes
 from FAAnomalyLib.inpainting.masks import pass_from_mask
 from FAAnomalyLib.inpainting.pass_runner import inpaint_passes
 from FAAnomalyLib.inpainting.sampling import Sampling
-from support import tiny_brain as tb
+from support.phantoms import tiny_brain as tb
 
 CHANGE = -0.25
 
@@ -61,6 +61,7 @@ def test_what_it_took_is_told(ill, healthy):
     assert ill.inpainted.evaluations == healthy.inpainted.evaluations + 2
 
 
+@pytest.mark.slow
 def test_the_refinements_content_stands_where_it_hid_something(inpainter, monkeypatch):
     looks = []
     refill_candidates = scoring.refill_candidates
@@ -84,6 +85,7 @@ def test_the_refinements_content_stands_where_it_hid_something(inpainter, monkey
     assert abs((found.inpainted.mean - truth)[lesion].mean()) < 0.25 * abs(CHANGE)
 
 
+@pytest.mark.slow
 def test_the_refinement_has_no_say_in_z(inpainter, ill, monkeypatch):
     """What it fills is shown; whether there is a change was decided before."""
     wild = Inpainted(np.full(tb.SHAPE, 0.9, np.float32), np.full(tb.SHAPE, 9.0, np.float32), tb.ball(), 5)
@@ -96,6 +98,7 @@ def test_the_refinement_has_no_say_in_z(inpainter, ill, monkeypatch):
     assert found.hidden_share == (tb.ball() & ill.analysed).sum() / ill.analysed.sum()
 
 
+@pytest.mark.slow
 def test_z_is_the_first_looks_strongest_map_on_the_normal_scale(inpainter, monkeypatch):
     firsts = []
     screen = scoring.screen
@@ -113,6 +116,7 @@ def test_z_is_the_first_looks_strongest_map_on_the_normal_scale(inpainter, monke
     assert not found.z[~found.analysed].any(), "0 stands for 'not analysed', whatever the table says of 0"
 
 
+@pytest.mark.slow
 def test_the_populations_limits_decide_which_clusters_are_candidates(inpainter):
     many = scored(inpainter, CHANGE, tb.calibration(limit=6.0))
     few = scored(inpainter, CHANGE, tb.calibration(limit=600.0))
@@ -120,6 +124,7 @@ def test_the_populations_limits_decide_which_clusters_are_candidates(inpainter):
     assert many.inpainted.evaluations == few.inpainted.evaluations + 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [16, 32])
 def test_one_size_of_holes_is_enough(inpainter, size):
     found = scored(inpainter, CHANGE, sizes=(size,))
@@ -145,6 +150,7 @@ def test_small_and_large_are_told_apart():
     assert residual_and_variance(fa, by_size[16])[0].dtype == np.float32
 
 
+@pytest.mark.slow
 def test_nothing_analysed_is_nothing_found(inpainter):
     prepared = tb.prepared(*tb.head(1, CHANGE))
     grey = replace(prepared.grid.priors, white_matter=np.zeros(tb.SHAPE, np.float32))

@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -16,9 +15,9 @@ from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.runtime import hardware
 from FAAnomalyLib.runtime.requirements import REQUIRED
 from FAAnomalyLib.runtime.resources import OVERRIDE, resources_dir
-from support import fake_model
+from support.fakes import fake_model
+from support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[4]
 BLOCKER = """
 import sys
 BLOCKED = set(sys.argv.pop(1).split(","))
@@ -189,3 +188,17 @@ def test_resources_are_found_or_missing(monkeypatch, tmp_path):
         resources_dir()
     monkeypatch.setenv(OVERRIDE, str(tmp_path))
     assert resources_dir() == tmp_path
+
+
+def test_a_torch_that_was_built_for_another_numpy_is_named(monkeypatch):
+    """The wheels of torch 2.2 for macOS on Intel, beside NumPy 2."""
+
+    def broken(array):
+        raise RuntimeError("Numpy is not available\nmore")
+
+    torch = pytest.importorskip("torch")
+    monkeypatch.setattr(torch, "from_numpy", broken)
+    findings = doctor.examine()
+    assert not findings.can_run
+    problem = next(text for text in findings.problems if "cannot exchange arrays with NumPy" in text)
+    assert "(Numpy is not available)" in problem and "numpy<2" in problem and "\n" not in problem

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from FAAnomalyLib.diffusion.registry import Sampler, register, samplers
 from FAAnomalyLib.request import DEFAULT_STEPS, SAMPLERS
-
-ROOT = Path(__file__).resolve().parents[4]
+from support.paths import ROOT
 
 
 def test_a_request_offers_every_sampler_with_its_default_steps():

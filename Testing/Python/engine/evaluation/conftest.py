@@ -8,8 +8,8 @@ import pytest
 from FAAnomalyLib.preprocessing import model_grid
 from FAAnomalyLib.preprocessing.affine_registration import Alignment
 from FAAnomalyLib.preprocessing.template import on_grid
-from support import evaluation_bench
-from support import synthetic_brain as sb
+from support.drivers import evaluation_bench
+from support.phantoms import synthetic_brain as sb
 
 
 @pytest.fixture(scope="session")
@@ -27,6 +27,7 @@ def subjects(tmp_path_factory):
 def aligned():
     """Registration is tested elsewhere; these brains lie in the template's world."""
     patch = pytest.MonkeyPatch()
-    patch.setattr(model_grid, "register_affine", lambda fixed, moving, brain: Alignment(np.eye(4), 0.9, "affine"))
+    known = Alignment(np.eye(4), 0.9, "affine")
+    patch.setattr(model_grid, "register_affine", lambda fixed, moving, brain, check: known)
     yield
     patch.undo()

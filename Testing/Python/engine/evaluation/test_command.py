@@ -22,8 +22,8 @@ from FAAnomalyLib.io.volumes import save_volume
 from FAAnomalyLib.preprocessing.template import on_grid
 from FAAnomalyLib.result import Result
 from FAAnomalyLib.volume import Volume
-from support import fake_model
-from support import synthetic_brain as sb
+from support.fakes import fake_model
+from support.phantoms import synthetic_brain as sb
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +62,7 @@ def silent(aligned, monkeypatch):
     monkeypatch.setattr(methods_module, "DetectorMethods", Silent)
 
 
+@pytest.mark.slow
 def test_the_table_is_printed_and_written(silent, data, tmp_path, capsys):
     people = tmp_path / "people.csv"
     people.write_text("file,person\none,A\ntwo,A\n")
@@ -106,7 +107,7 @@ def test_the_table_is_printed_and_written(silent, data, tmp_path, capsys):
         (["DATA", "-o", "OUT", "--diameters", "0"], "diameter"),
         (["DATA", "-o", "OUT", "--subjects", "three"], "There is no subject three"),
         (["DATA", "-o", "OUT", "--folds", "f.csv", "--model", "m"], "Give one of them"),
-        (["DATA", "-o", "OUT", "--folds", "absent.csv"], "absent.csv cannot be used"),
+        (["DATA", "-o", "OUT", "--folds", "absent.csv"], "absent.csv cannot be read"),
         (["DATA", "-o", "OUT", "--lesions", "absent"], "no lesion shapes in absent"),
         (["ABSENT", "-o", "OUT"], "There is no folder"),
         (["DATA"], "--output"),

@@ -25,11 +25,11 @@ from FAAnomalyLib.evaluation.tables.summary import summarise, summarise_healthy
 from FAAnomalyLib.result import Result
 from FAAnomalyLib.runtime.progress import CancelToken
 from FAAnomalyLib.volume import Volume
-from support import synthetic_brain as sb
-from support.evaluation_bench import PROTOCOL, Knowing, of, run
+from support.drivers.evaluation_bench import PROTOCOL, Knowing, of, run
+from support.phantoms import synthetic_brain as sb
 
 COMPARATORS = TEMPLATE_ZMAP.name, HARMONIC_ZMAP.name
-pytestmark = pytest.mark.usefixtures("aligned")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("aligned")]
 
 
 class Cautious(Knowing):
@@ -137,6 +137,7 @@ def test_progress_runs_forward(perfect):
     assert fractions == sorted(fractions) and fractions[-1] == 1.0
 
 
+@pytest.mark.fast
 def test_a_method_that_repeats_its_input_leaks_one(tmp_path, subjects, template):
     rows = run(tmp_path, subjects[:1], template, Repeating)
     assert [row["leak"] for row in of(rows.planted, FAANOMALY)] == [pytest.approx(1.0, abs=1e-5)] * 2

@@ -18,7 +18,9 @@ from FAAnomalyLib.evaluation.tables.formats import csv_text, markdown
 from FAAnomalyLib.evaluation.tables.summary import method_order, summarise, summarise_healthy
 from FAAnomalyLib.result import Result
 from FAAnomalyLib.volume import Volume
-from support.evaluation_bench import Knowing, of, run
+from support.drivers.evaluation_bench import Knowing, of, run
+
+pytestmark = pytest.mark.slow
 
 
 class FlatExpectation:

@@ -12,7 +12,7 @@ from FAAnomalyLib.evaluation.planting.lesions import plant_relative, sphere
 from FAAnomalyLib.evaluation.planting.shapes import LesionShape, find_shapes, resample_to_subject
 from FAAnomalyLib.io.volumes import save_volume
 from FAAnomalyLib.volume import Volume
-from support import synthetic_brain as sb
+from support.phantoms import synthetic_brain as sb
 
 TEMPLATE_PLACE = np.array([26.0, -24.0, 28.0])
 # MNI masks are often stored from right to left.

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import importlib.util
-from pathlib import Path
 
 import pytest
 import torch
 
 from FAAnomalyLib.networks.conditional_unet import ConditionalUNet
 from FAAnomalyLib.networks.conditioning import CONDITION_CHANNELS
+from support.paths import TESTING
 
 CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
 def speed():
-    path = Path(__file__).resolve().parents[3] / "Benchmarks" / "speed.py"
+    path = TESTING / "Benchmarks" / "speed.py"
     spec = importlib.util.spec_from_file_location("speed", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

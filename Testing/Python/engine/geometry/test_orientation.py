@@ -10,7 +10,7 @@ import pytest
 
 from FAAnomalyLib.geometry.orientation import LPS_TO_RAS, nearest_canonical
 from FAAnomalyLib.volume import Volume
-from support import synthetic_brain as sb
+from support.phantoms import synthetic_brain as sb
 
 CODES = ["".join(c) for order in permutations(("RL", "AP", "SI")) for c in product(*order)]
 

@@ -17,7 +17,7 @@ from FAAnomalyLib.networks import registry as network_registry
 from FAAnomalyLib.networks.registry import NetworkKind, build_network, network_kind
 from FAAnomalyLib.networks.thesis.unet import ThesisUNet
 from FAAnomalyLib.request import DetectRequest
-from support.small_inpainter import SHAPE, inpainter_of
+from support.fakes.small_inpainter import SHAPE, inpainter_of
 
 
 def look_twice(denoise, schedule, noise, generator=None, *, steps=2, on_step=None):

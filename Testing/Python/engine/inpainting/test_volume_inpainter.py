@@ -19,8 +19,8 @@ from FAAnomalyLib.networks.conditional_unet import POSTERIOR_SPREAD, Conditional
 from FAAnomalyLib.networks.registry import network_kind
 from FAAnomalyLib.networks.thesis.unet import ThesisUNet
 from FAAnomalyLib.preprocessing.template import TemplatePriors
-from support.random_nets import randomise
-from support.small_inpainter import SHAPE, inpainter_of, network_calls, small_template
+from support.fakes.random_nets import randomise
+from support.fakes.small_inpainter import SHAPE, inpainter_of, network_calls, small_template
 
 FITTING_SAMPLERS = {kind: fitting_samplers(network_kind(kind)) for kind in ("inpainter", "thesis")}
 
@@ -63,6 +63,7 @@ def test_what_lies_in_the_hole_is_never_used(trained, fa, hole, sampler):
     assert np.abs(trained.fill(outside, hole, sampling)[0] - one[0]).max() > 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", FITTING_SAMPLERS["thesis"])
 def test_the_thesis_networks_never_see_the_hole_either(thesis, fa, hole, sampler):
     other = np.where(hole, 1.0 - fa, fa).astype(np.float32)
@@ -96,6 +97,7 @@ def test_every_network_call_is_counted_and_announced(trained, fa, hole, monkeypa
     assert (variance > 0).all() and mean.min() >= 0 and mean.max() <= 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", FITTING_SAMPLERS["thesis"])
 def test_thesis_calls_are_counted(thesis, fa, hole, monkeypatch, sampler):
     calls = network_calls(thesis, monkeypatch)
@@ -125,6 +127,7 @@ def test_cancelling_before_any_call_stops_there(trained, fa, hole, monkeypatch):
     assert len(calls) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", FITTING_SAMPLERS["inpainter"])
 def test_a_seed_decides_every_draw(trained, fa, hole, sampler):
     steps = 1 if sampler == "mean" else 3

@@ -159,6 +159,18 @@ def test_a_box_without_voxels_is_refused():
         box_mask(Roi(np.full(3, 2.5), np.eye(3), np.full(3, 99.0), inside_out=True), (6, 6, 6), affine)
 
 
+def test_several_rois_in_one_file_are_refused_with_their_number(tmp_path):
+    path = write(tmp_path / "two.mrk.json", np.zeros(3), np.eye(3), (1, 2, 3))
+    content = json.loads(path.read_text())
+    line = {"type": "Line", "controlPoints": []}
+    path.write_text(json.dumps({"markups": [line, *content["markups"]]}))
+    np.testing.assert_array_equal(read_markups_roi(path).size, (1, 2, 3))
+    path.write_text(json.dumps({"markups": content["markups"] * 2}))
+    with pytest.raises(FAError, match=r"two\.mrk\.json holds 2 ROIs") as caught:
+        read_markups_roi(path)
+    assert caught.value.code == "bad-input"
+
+
 @pytest.mark.parametrize(
     "content, words",
     [

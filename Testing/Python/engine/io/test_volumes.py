@@ -15,8 +15,8 @@ from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.io import volume_codecs as formats
 from FAAnomalyLib.io.volumes import load_volume, save_volume
 from FAAnomalyLib.volume import Volume
+from support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[4]
 SHAPE = (7, 9, 11)
 LPS = np.array([-1.0, -1.0, 1.0])
 
@@ -149,7 +149,7 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch,
     save_volume(Volume(some_data(), np.eye(4)), path)
     before = path.read_bytes()
 
-    def fails(data, matrix, where):
+    def fails(volume, where):
         Path(where).write_bytes(b"half")
         raise error
 

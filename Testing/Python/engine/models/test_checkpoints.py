@@ -23,9 +23,9 @@ from FAAnomalyLib.networks.thesis.unet import ThesisUNet
 from FAAnomalyLib.preprocessing.template import TEMPLATE_FILES, Template, TemplatePriors, load_template, on_grid
 from FAAnomalyLib.training.template_building import save_template
 from FAAnomalyLib.volume import Volume
-from support.random_nets import random, randomise
+from support.fakes.random_nets import random, randomise
+from support.paths import BUNDLED_MODELS
 
-BUNDLED = Path(__file__).resolve().parents[4] / "Resources" / "Models"
 REST = {"schedule": {"kind": "cosine"}, "grid": {"shape": [8, 8, 8], "spacing_mm": 2.0}, "training": {"people": 3}}
 
 
@@ -301,7 +301,7 @@ def test_a_model_that_cannot_be_deleted(model, monkeypatch):
 
 def test_every_bundled_model_loads():
     # A change of a network's layers loses every set of weights that was trained for it.
-    bundled = sorted(p.parent for p in BUNDLED.glob("*/manifest.json"))
+    bundled = sorted(p.parent for p in BUNDLED_MODELS.glob("*/manifest.json"))
     for folder in bundled:
         load_model(folder)
     if not bundled:

@@ -22,7 +22,7 @@ from FAAnomalyLib.networks.thesis.blocks import (
     conv,
     group_norm,
 )
-from support.random_nets import random, randomise
+from support.fakes.random_nets import random, randomise
 
 
 def arrays(module):

@@ -8,7 +8,7 @@ import torch
 from FAAnomalyLib.networks.thesis.attention import AttentionBlock, SpatialTransformer
 from FAAnomalyLib.networks.thesis.blocks import DownSample, ResidualBlock, UpSample
 from FAAnomalyLib.networks.thesis.unet import ThesisUNet
-from support.random_nets import random, randomise
+from support.fakes.random_nets import random, randomise
 
 UNCONDITIONAL, CONDITIONAL = 41_245_217, 49_223_329
 
@@ -70,6 +70,7 @@ def shuffle_blocks(mask):
     return blocks.permute(0, 3, 1, 4, 2, 5).reshape(mask.shape)
 
 
+@pytest.mark.slow
 def test_condition_is_blind_to_where_the_white_matter_is(lively):
     x, t, mask = batch()[0][:1], torch.tensor([400]), uneven_mask()
     moved = {"flipped": mask.flip(2, 4), "blocks shuffled": shuffle_blocks(mask)}
@@ -98,6 +99,7 @@ def test_gradient_reaches_every_parameter(conditional):
     assert min(live.values()) > 1e-9, min(live, key=live.get)
 
 
+@pytest.mark.slow
 def test_time_and_batch_items_are_kept_apart(lively):
     x, t, mask = batch()
     with torch.no_grad():

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from FAAnomalyLib.cli import application as cli
-from support import stand_in
-from support import synthetic_brain as sb
+from support.fakes import stand_in
+from support.phantoms import synthetic_brain as sb
 
 
 @pytest.fixture(scope="module")
@@ -110,8 +110,8 @@ WORDS = {
     tiny: "8 x 8 x 8",
     sheared: "sheared",
     singular: "singular",
-    other_mask: "20 x 20 x 20",
-    other_region: "(20, 20, 20)",
+    other_mask: "The brain mask does not lie on the voxels",
+    other_region: "The region mask.nii.gz does not lie on the voxels",
     text: "text file",
     truncated: "ends too early",
     truncated_inside: "before its last voxel",

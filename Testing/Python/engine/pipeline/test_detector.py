@@ -23,8 +23,10 @@ from FAAnomalyLib.request import DetectRequest
 from FAAnomalyLib.result import Result
 from FAAnomalyLib.runtime.progress import CancelToken
 from FAAnomalyLib.volume import Volume
-from support import stand_in
-from support import synthetic_brain as sb
+from support.fakes import stand_in
+from support.phantoms import synthetic_brain as sb
+
+pytestmark = pytest.mark.slow
 
 POSE = sb.head((1.0, 1.0, 1.0), (3.0, -5.0, 4.0), x=6.0)
 LESION = sb.Lesion(radius_mm=9.0, change=0.3)
@@ -32,7 +34,7 @@ LESION = sb.Lesion(radius_mm=9.0, change=0.3)
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory) -> Path:
-    return stand_in.make(tmp_path_factory.mktemp("model") / "stand-in", spread=0.02)
+    return stand_in.make(tmp_path_factory.mktemp("model") / "stand-in", spread=0.02, spacing=3.0)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +55,7 @@ def aligned_once(brain) -> None:
     """Registration is tested elsewhere and takes most of the time: the same map is aligned once."""
     known: dict[bytes, object] = {}
 
-    def remembered(volume, template, mask=None):
+    def remembered(volume, template, mask, check):
         assert mask is None
         key = volume.data.tobytes() + volume.affine.tobytes() + bytes(template.fa.shape)
         if key not in known:
@@ -214,10 +216,15 @@ def test_cancelling_at_any_stage_leaves_no_result(run, coarse, tmp_path, stage):
     assert caught.value.code == "cancelled" and "\n" not in str(caught.value)
     left = {p.name for p in (tmp_path / "out").iterdir()} if (tmp_path / "out").exists() else set()
     assert left <= {".passes"}
+    # What is kept is said: from the second look on, these are all passes.
+    kept = len(list((tmp_path / "out" / ".passes").glob("*/*.npy")))
+    assert ("--resume" in str(caught.value)) == bool(kept)
+    if stage in ("second look", "scoring"):
+        assert kept and f"{kept} of {kept} passes are kept" in str(caught.value)
 
 
 def test_a_cancelled_run_goes_on_and_ends_with_the_same_bits(run, coarse, tmp_path):
-    options = {"model": coarse, "sampler": "ddpm", "steps": 2}
+    options = {"model": coarse, "sampler": "ddpm", "steps": 1}
     straight, cancel = run(**options), CancelToken()
     options["output"] = str(tmp_path)
 
@@ -231,7 +238,7 @@ def test_a_cancelled_run_goes_on_and_ends_with_the_same_bits(run, coarse, tmp_pa
     kept = len(list((tmp_path / ".passes").glob("*/*.npy")))
     resumed = run(resume=True, **options)
     assert kept > 0
-    assert resumed.provenance["network_evaluations"] == straight.provenance["network_evaluations"] - 3 * kept
+    assert resumed.provenance["network_evaluations"] == straight.provenance["network_evaluations"] - 2 * kept
     np.testing.assert_array_equal(resumed.z_map.data, straight.z_map.data)
     np.testing.assert_array_equal(resumed.pseudo_healthy.data, straight.pseudo_healthy.data)
     assert not (tmp_path / ".passes").exists()
@@ -246,6 +253,7 @@ def drawn(brain) -> np.ndarray:
     return inside
 
 
+@pytest.mark.fast
 def test_a_drawn_region_changes_nothing_outside_it(run, brain, drawn, tmp_path):
     save_volume(brain.with_data(drawn), tmp_path / "drawn.nii.gz")
     result = run(region=str(tmp_path / "drawn.nii.gz"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import fields
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,8 +22,9 @@ from FAAnomalyLib.pipeline.provenance import (
 )
 from FAAnomalyLib.request import DetectRequest
 from FAAnomalyLib.result import Region
+from support.paths import ROOT
 
-PAGE = Path(__file__).resolve().parents[4] / "docs" / "result-json.md"
+PAGE = ROOT / "docs" / "result-json.md"
 LIMITS = BySign.of((4.29949, 4.3))
 
 KEYS = """faanomaly input_sha256 request threshold_z model registration calibration drawn_ml passes hidden_share

@@ -14,7 +14,7 @@ from FAAnomalyLib.inpainting.pass_runner import inpaint_passes
 from FAAnomalyLib.inpainting.sampling import Sampling
 from FAAnomalyLib.io.pass_cache import PassCache
 from FAAnomalyLib.networks.conditional_unet import ConditionalUNet
-from support.small_inpainter import SHAPE, inpainter_of, network_calls
+from support.fakes.small_inpainter import SHAPE, inpainter_of, network_calls
 
 SAMPLING = Sampling("ddpm", 2, 1, 5)
 CALLS = 3
@@ -23,7 +23,7 @@ CALLS = 3
 
 @pytest.fixture(scope="module")
 def inpainter():
-    from support.random_nets import randomise
+    from support.fakes.random_nets import randomise
 
     return inpainter_of(randomise(ConditionalUNet((8, 16), (1, 1)), spread=0.5), cosine_schedule())
 

@@ -14,7 +14,9 @@ from FAAnomalyLib.preprocessing.affine_registration import register_affine
 from FAAnomalyLib.preprocessing.model_grid import PreparedSubject, prepare
 from FAAnomalyLib.preprocessing.template import Template, on_grid
 from FAAnomalyLib.volume import Volume
-from support import synthetic_brain as sb
+from support.phantoms import synthetic_brain as sb
+
+pytestmark = pytest.mark.slow
 
 POSES = {
     "nodding": sb.head((1.08, 0.94, 1.05), (12.0, -20.0, 15.0), x=18.0),
@@ -38,8 +40,7 @@ def coarse(shape: tuple[int, int, int] = (40, 48, 40), spacing_mm: float = 4.0) 
     return on_grid(sb.template(), shape, spacing_mm)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("pose", POSES)
+@pytest.mark.parametrize("pose", [pytest.param("nodding", marks=pytest.mark.fast), "all at once"])
 def test_a_known_pose_is_found(pose):
     matrix = POSES[pose]
     template = sb.template() if pose == "all at once" else coarse()
@@ -49,7 +50,6 @@ def test_a_known_pose_is_found(pose):
     assert found.correlation > 0.95 and found.method == "affine" and not found.remarks
 
 
-@pytest.mark.slow
 def test_an_individual_is_found_within_a_millimetre():
     matrix = sb.head(x=8.0, y=-12.0)
     off = sb.misplacement_mm(aligned(subject(matrix, seed=5), sb.template()).matrix, matrix)

@@ -11,7 +11,7 @@ from FAAnomalyLib.preprocessing.affine_registration import Alignment
 from FAAnomalyLib.preprocessing.calibrated_range import calibration_remarks
 from FAAnomalyLib.preprocessing.template import on_grid
 from FAAnomalyLib.volume import Volume
-from support import synthetic_brain as sb
+from support.phantoms import synthetic_brain as sb
 
 TEMPLATE = on_grid(sb.template(), (40, 48, 40), 4.0)
 BRAIN = TEMPLATE.priors.brain > 0.5

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from FAAnomalyLib.preprocessing import fa_limits
-
-ROOT = Path(__file__).resolve().parents[4]
+from support.paths import ROOT
 
 
 @pytest.mark.parametrize("scale", fa_limits.SCALES)

@@ -82,14 +82,19 @@ def test_scattered_holes_in_the_brain_are_filled_from_their_neighbours():
         np.testing.assert_array_equal(clean.data[untouched], smooth.data[untouched])
 
 
-def test_a_clump_of_holes_is_filled_to_its_middle():
+@pytest.mark.parametrize("nothing", [np.nan, 0.0])
+def test_a_clump_without_a_measurement_is_not_filled_in(nothing):
+    clump = (slice(18, 23), slice(20, 25), slice(16, 21))
+
     def change(data):
         data[data > 0] = 0.3 + 0.01 * data[data > 0]
-        data[18:23, 20:25, 16:21] = np.nan
+        data[clump] = nothing
+        data[10, 20, 18] = nothing
 
     clean, remarks = validate_fa(changed(change))
-    assert any("125 voxels inside the brain" in r for r in remarks)
-    np.testing.assert_allclose(clean.data[18:23, 20:25, 16:21], 0.303, atol=0.01)
+    assert not clean.data[clump].any()
+    assert clean.data[10, 20, 18] == pytest.approx(0.303, abs=0.01)
+    assert len(remarks) == 2 and remarks[0].startswith("1 ") and "filled from their neighbours" in remarks[0]
 
 
 def test_a_background_of_nan_becomes_zero():
@@ -138,10 +143,13 @@ def test_other_scales_are_named_found_and_undone(scale, whole_numbers):
     data = brain().data * scale
     volume = brain().with_data(np.round(data) if whole_numbers else data)
     line = refused(volume)
-    assert f"FA times {scale}" in line and f"--scale {scale}" in line
+    assert f"FA times {scale}, which is a guess" in line and f"--scale {scale}" in line
     given, _ = validate_fa(volume, float(scale))
     found, remarks = validate_fa(volume, "auto")
-    np.testing.assert_allclose(found.data, brain().data, atol=0.51 / scale if whole_numbers else 1e-6)
+    measured = volume.data != 0
+    np.testing.assert_allclose(
+        found.data[measured], brain().data[measured], atol=0.51 / scale if whole_numbers else 1e-6
+    )
     np.testing.assert_array_equal(given.data, found.data)
     assert any(f"FA times {scale}" in r for r in remarks)
 
@@ -198,7 +206,6 @@ def test_colours_and_complex_numbers_are_refused():
 @pytest.mark.parametrize(
     "change",
     [
-        lambda d: d * 0.003,  # a mean diffusivity
         lambda d: np.where(d > 0, np.clip(0.55 + 0.5 * d, 0, 1), 0),  # a T1 brought to 0..1
     ],
 )
@@ -207,11 +214,41 @@ def test_doubtful_maps_pass_with_a_remark(change):
     assert any("may not be an FA map" in r for r in remarks)
 
 
+@pytest.mark.parametrize("scale", [0.001, 0.1, 3**0.5, 10, 50, 200, 225, 255, 256, 512, 2000, 4095, 4096, 16384, 32768])
+def test_a_map_that_is_cut_off_at_one_tells_its_scale(scale):
+    whole = brain()
+    whole.data[whole.data > 0.65] = 1.0
+    line = refused(whole.with_data((whole.data * scale).astype(np.float32)))
+    assert "the values run from 0 to" in line
+    assert f"FA times {scale:.6g}, which is a guess" in line and f"--scale {scale:.6g}" in line
+
+
+@pytest.mark.parametrize("factor", [0.003, 0.2])
+def test_values_too_small_for_fa_are_refused_with_their_range(factor):
+    line = refused(brain().with_data((brain().data * factor).astype(np.float32)))
+    assert "run from 0 to" in line and "guess" not in line
+
+
+def test_a_scale_for_a_map_that_needs_none_is_refused():
+    line = refused(brain(), 1000.0)
+    assert "Scale 1000 does not fit" in line and "Leave --scale out" in line
+
+
+@pytest.mark.parametrize("scale", [1000.0, "auto"])
+def test_with_a_scale_the_quotient_is_repeated_bit_by_bit(scale):
+    stored = brain().with_data(np.round(brain().data * 1000).astype(np.int16))
+    clean, remarks = validate_fa(stored, scale)
+    measured = stored.data != 0
+    np.testing.assert_array_equal(clean.data[measured], (stored.data.astype(np.float32) / np.float32(1000))[measured])
+    assert "repeat the quotient" in remarks[0]
+
+
 def test_real_maps_pass(shared):
     from FAAnomalyLib.io.volumes import load_volume
 
     clean, remarks = validate_fa(load_volume(shared / "fa" / "btc_con02_FA.nii.gz")[0])
-    assert remarks == [] and clean.data.max() == 1.0
+    assert remarks == ["3 single voxels inside the brain held 0 and were filled from their neighbours"]
+    assert clean.data.max() == 1.0
 
 
 def test_a_brain_mask_counts_above_one_half():
@@ -228,11 +265,11 @@ def test_brain_masks_that_do_not_fit_are_refused():
     inside = (volume.data > 0).astype(np.uint8)
     mirrored, moved = SPACING.copy(), SPACING.copy()
     mirrored[0] *= -1
-    moved[1, 3] = 4.0
+    moved[1, 3] = 1.5
     cases = {
-        "39 x 44 x 36": Volume(inside[1:], SPACING),
-        "mirrored": Volume(inside, mirrored),
-        "another place": Volume(inside, moved),
+        "5 mm, the map's 4 x 4 x 4": Volume(inside, np.diag([5.0, 5.0, 5.0, 1.0])),
+        "middles of both are 156": Volume(inside, mirrored),
+        "up to 1.5 mm from": Volume(inside, moved),
         "empty": Volume(inside * 0, SPACING),
         "misses": Volume(1 - inside, SPACING),
     }

@@ -16,7 +16,7 @@ from FAAnomalyLib.preprocessing.affine_registration import Alignment
 from FAAnomalyLib.preprocessing.model_grid import ModelGrid, find_brain_mask
 from FAAnomalyLib.preprocessing.template import on_grid, symmetric_grid
 from FAAnomalyLib.volume import Volume
-from support import synthetic_brain as sb
+from support.phantoms import synthetic_brain as sb
 
 TILTED = sb.head(x=8, y=-5, z=12)
 
@@ -72,6 +72,7 @@ def test_every_model_voxel_shows_its_own_place(grid):
             assert np.abs(grid.to_model(ramp, order)[deep] - expected[axis][deep]).max() < 0.05
 
 
+@pytest.mark.slow
 @any_grid
 def test_every_native_voxel_gets_what_lies_at_its_own_place(grid):
     shape, affine = grid

@@ -302,6 +302,7 @@ def test_a_tilted_scan_is_said():
     assert "tilted" not in report_html(result_of(box()))
 
 
+@pytest.mark.slow
 def test_size_of_a_full_page():
     x = np.stack(np.meshgrid(*[np.linspace(-1.2, 1.2, n) for n in (145, 174, 145)], indexing="ij"))
     rng = np.random.default_rng(0)

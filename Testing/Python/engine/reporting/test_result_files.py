@@ -12,8 +12,8 @@ import pytest
 import FAAnomalyLib.reporting.result_files as output
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.io.volumes import load_volume
-from FAAnomalyLib.reporting.result_files import RESULT_FILES, check_folder, write_result
-from support import fake_engine
+from FAAnomalyLib.reporting.result_files import RESULT_FILES, check_folder, finish_interrupted, write_result
+from support.fakes import fake_engine
 
 
 def report(result):
@@ -136,3 +136,79 @@ def test_a_closed_folder_is_refused_whoever_asks(tmp_path, monkeypatch):
 def test_checking_creates_nothing(tmp_path):
     check_folder(tmp_path / "a" / "b")
     assert names(tmp_path) == []
+
+
+# ---- nothing of the user's is lost
+
+
+@pytest.mark.parametrize("link", [None, os.symlink, os.link])
+def test_a_file_that_is_read_is_never_replaced(tmp_path, link):
+    """Also beside a result of ours, where the input is that run's own pseudo-healthy map."""
+    write_result(fake_engine.fake_result(), tmp_path, report)
+    source = tmp_path / "pseudo_healthy.nii.gz"
+    if link is not None:
+        source = tmp_path / "input.nii.gz"
+        link(tmp_path / "pseudo_healthy.nii.gz", source)
+    with pytest.raises(FAError, match="would replace the file .* which is read") as caught:
+        check_folder(tmp_path, ["absent.nii.gz", str(source)])
+    assert caught.value.exit_status == 2
+    assert check_folder(tmp_path, [str(tmp_path / "absent.nii.gz"), "(in memory)"]) == tmp_path
+
+
+@pytest.mark.parametrize("name", RESULT_FILES)
+def test_files_that_no_run_has_made_are_not_replaced(tmp_path, name):
+    (tmp_path / name).write_text("[1, 2]")
+    with pytest.raises(FAError, match=f"{name} in .* would be replaced: there is no result.json of FAAnomaly"):
+        write_result(fake_engine.fake_result(), tmp_path, report)
+    assert names(tmp_path) == [name] and (tmp_path / name).read_text() == "[1, 2]"
+
+
+def test_other_files_stay_beside_a_result(tmp_path):
+    (tmp_path / "mine.nii.gz").write_text("mine")
+    write_result(fake_engine.fake_result(), tmp_path, report)
+    write_result(fake_engine.fake_result(2), tmp_path, report)
+    assert names(tmp_path) == sorted([*RESULT_FILES, "mine.nii.gz"])
+
+
+@pytest.mark.parametrize("moved", range(len(RESULT_FILES)))
+def test_a_run_that_was_killed_while_it_wrote_is_brought_to_an_end(tmp_path, moved):
+    """Killed after so many renames over an earlier result: it stays before the first one, else the new one is whole."""
+    write_result(fake_engine.fake_result(1), tmp_path, report)
+    write_result(fake_engine.fake_result(2), tmp_path / ".writing-x", report)
+    if moved:
+        (tmp_path / "result.json").unlink()
+    for name in RESULT_FILES[:moved]:
+        os.replace(tmp_path / ".writing-x" / name, tmp_path / name)
+    finish_interrupted(tmp_path)
+    assert names(tmp_path) == sorted(RESULT_FILES)
+    assert len(json.loads((tmp_path / "result.json").read_text())["regions"]) == (2 if moved else 1)
+    assert (tmp_path / "regions.csv").read_text().count("decreased") == (2 if moved else 1)
+    check_folder(tmp_path)
+
+
+def test_a_half_written_result_is_cleared(tmp_path):
+    (tmp_path / ".writing-x").mkdir()
+    (tmp_path / ".writing-x" / "z_map.nii.gz").write_bytes(b"half")
+    (tmp_path / "mine.txt").touch()
+    finish_interrupted(tmp_path)
+    assert names(tmp_path) == ["mine.txt"]
+
+
+@pytest.mark.parametrize("look", range(1, 7))
+def test_a_cancel_while_writing_leaves_nothing(tmp_path, look):
+    looks = []
+
+    def check() -> None:
+        looks.append(1)
+        if len(looks) == look:
+            raise FAError("cancelled", "Cancelled", "", "Start again")
+
+    with pytest.raises(FAError) as caught:
+        write_result(fake_engine.fake_result(), tmp_path / "out", report, check)
+    assert str(caught.value) == "Cancelled. Start again"
+    assert names(tmp_path) == []
+
+
+def test_a_name_that_is_no_utf8_is_written_with_its_number(tmp_path):
+    write_result(fake_engine.fake_result(), tmp_path, lambda result: os.fsdecode(b"Mus\xe9e_FA.nii"))
+    assert (tmp_path / "report.html").read_text() == "Mus\\udce9e_FA.nii"

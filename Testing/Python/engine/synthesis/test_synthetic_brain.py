@@ -14,7 +14,9 @@ from FAAnomalyLib.pipeline.loaded_model import open_model
 from FAAnomalyLib.preprocessing.model_grid import prepare
 from FAAnomalyLib.synthesis.synthetic_brain import sample_brain
 from FAAnomalyLib.volume import Volume
-from support import stand_in
+from support.fakes import stand_in
+
+pytestmark = pytest.mark.slow
 
 CHANGE, DIAMETER = -0.2, 24.0
 

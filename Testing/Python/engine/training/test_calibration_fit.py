@@ -15,7 +15,8 @@ from FAAnomalyLib.anomaly.regions import find_regions, restrict_to_signs
 from FAAnomalyLib.anomaly.residual_maps import REFERENCE_KEYS, REGION_KEYS, SCREENING_KEYS
 from FAAnomalyLib.anomaly.screening import subject_scale_of
 from FAAnomalyLib.cli import application as cli
-from FAAnomalyLib.datasets.cohort import CohortSubject, mask_of
+from FAAnomalyLib.datasets.cohort import CohortSubject
+from FAAnomalyLib.datasets.file_names import mask_of
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.models.manifest import calibrated_on, read_manifest, sha256_of
 from FAAnomalyLib.pipeline.detector import Detector
@@ -28,8 +29,10 @@ from FAAnomalyLib.training.healthy_limits import FINEST_STEP, TAIL
 from FAAnomalyLib.training.healthy_maps import HealthySubject, screen_cohort
 from FAAnomalyLib.training.place_statistics import PRIOR_PEOPLE
 from FAAnomalyLib.volume import Volume
-from support import tiny_brain as tb
-from support import tiny_training
+from support.phantoms import tiny_brain as tb
+from support.phantoms import tiny_training
+
+pytestmark = pytest.mark.slow
 
 ANALYSED = tb.ball((12, 14, 12), 30.0)
 PLACE = (12, 14, 12)

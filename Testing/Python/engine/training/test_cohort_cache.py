@@ -11,7 +11,7 @@ from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.io.volumes import load_volume, save_volume
 from FAAnomalyLib.training import cohort_cache as data
 from FAAnomalyLib.training.cohort_cache import prepare_subjects
-from support import tiny_training
+from support.phantoms import tiny_training
 
 
 def test_volumes_are_prepared_once_until_something_changes(tmp_path, monkeypatch):

@@ -12,9 +12,9 @@ from FAAnomalyLib.cli import application as cli
 from FAAnomalyLib.models import checkpoints
 from FAAnomalyLib.training.recipes import RECIPES
 from FAAnomalyLib.training.template_building import save_template
-from support import tiny_training
+from support.phantoms import tiny_training
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
 
 
 @pytest.fixture(scope="module")

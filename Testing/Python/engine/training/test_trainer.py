@@ -11,9 +11,9 @@ import torch
 
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.preprocessing.template import on_grid
-from support import tiny_training
+from support.phantoms import tiny_training
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
 
 
 def assert_same(one, other):
@@ -121,6 +121,7 @@ def test_every_step_example_and_process_sees_something_else(tmp_path):
         assert len({example.numpy().tobytes() for example in drawn}) == len(drawn)
 
 
+@pytest.mark.fast
 def test_every_person_has_the_same_share(tmp_path):
     one = tiny_training.trainer(tmp_path, people=("A", "B", "B", "B", "C"))
     assert one.run.sampling_weights().tolist() == pytest.approx([1.0, 1 / 3, 1 / 3, 1 / 3, 1.0])

@@ -18,7 +18,7 @@ from FAAnomalyLib.training.mask_sampling import random_hole
 from FAAnomalyLib.training.objective import HoleObjective, ThesisObjective, objective_of
 from FAAnomalyLib.training.recipes import COSINE, LINEAR, RECIPES, learning_rate
 from FAAnomalyLib.training.validation import held_out_errors
-from support import tiny_training
+from support.phantoms import tiny_training
 
 SHAPE = (16, 24, 16)
 AFFINE = np.array([[5.0, 0, 0, -37.5], [0, 5.0, 0, -73.5], [0, 0, 5.0, -29.5], [0, 0, 0, 1]])

@@ -10,7 +10,7 @@ import pytest
 
 from FAAnomalySlicer.events.scheduling import Future, Stopped, in_background, next_emission, run_in_steps, run_to_end
 from FAAnomalySlicer.events.signal import Signal
-from support.fake_process import FakeTimer
+from support.fakes.fake_process import FakeTimer
 
 
 def outcome_of(future):

@@ -9,8 +9,10 @@ import slicer
 import slicer.util
 
 from FAAnomalySlicer.views.comparison_layout import LAYOUT_ID
-from support.mrml_volumes import GRIDS, add_volume, brainlike
-from support.panel_bench import node_ids, results_of
+from support.drivers.panel_bench import node_ids, results_of
+from support.phantoms.mrml_volumes import GRIDS, add_volume, brainlike
+
+pytestmark = pytest.mark.slow
 
 USERS = slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
 

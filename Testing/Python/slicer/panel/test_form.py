@@ -14,7 +14,7 @@ import slicer.util
 
 from FAAnomalyLib.models.registry import DEFAULT_MODEL
 from FAAnomalyLib.request import DEVICES, MASK_SIZES, MASK_TYPES, SAMPLERS, DetectRequest
-from support.mrml_volumes import GRIDS, add_volume, brainlike, put_under
+from support.phantoms.mrml_volumes import GRIDS, add_volume, brainlike, put_under
 
 
 def test_a_disabled_apply_says_every_reason(bench):
@@ -91,8 +91,33 @@ def test_the_sample_is_known_to_slicers_sample_data(open_module):
     import SampleData
 
     open_module.module("FAAnomaly")
-    node = SampleData.SampleDataLogic().downloadSample("FAAnomalySample")
+    node = SampleData.SampleDataLogic().downloadSample("FA with an anomaly")
     assert min(node.GetImageData().GetDimensions()) > 50 and node.GetName() == "FA sample (synthetic)"
+
+
+def test_the_help_leads_to_the_readme(open_module):
+    module = open_module.module("FAAnomaly")
+    assert "SlicerFAAnomaly#readme" in module.helpText and "readthedocs" not in module.helpText
+
+
+def test_the_fa_map_of_the_scene_is_chosen_when_the_panel_opens(bench):
+    add_volume((brainlike() * 3000 + 50).astype(np.int16), GRIDS["ras"], "T1")
+    other = add_volume(brainlike(seed=1), GRIDS["ras"], "a map")
+    named = add_volume(brainlike(seed=2), GRIDS["ras"], "sub-01_FA")
+    panel = bench()
+    panel.until(lambda: panel.parameters.inputVolume is not None, 5)
+    assert panel.parameters.inputVolume is named
+    panel.choose(other)
+    panel.widget.exit()
+    panel.widget.enter()
+    panel.settle()
+    assert panel.parameters.inputVolume is other, "a choice stays"
+    panel.choose(None)
+    slicer.mrmlScene.RemoveNode(named)
+    slicer.mrmlScene.RemoveNode(other)
+    panel.widget.enter()
+    panel.settle()
+    assert panel.parameters.inputVolume is None, "no other kind of map is guessed"
 
 
 def test_every_choice_of_the_engine_is_on_the_panel(bench):
@@ -123,7 +148,7 @@ def test_everything_on_the_panel_is_saved_in_the_scene(bench, tmp_path):
         selector.setCurrentIndex(index)
     ui.stepsSpinBox.value, ui.samplesSpinBox.value, ui.seedSpinBox.value = 15, 4, 99
     ui.opacitySlider.value = 0.25
-    for box in (ui.roiVisibleCheckBox, ui.surfacesCheckBox):
+    for box in (ui.roiVisibleCheckBox, ui.surfacesCheckBox, ui.belowThresholdCheckBox):
         box.checked = not box.checked
     names = [name for name in type(panel.parameters).allParameters]
     chosen = {name: panel.parameters.getValue(name) for name in names}

@@ -7,13 +7,11 @@ slicer_harness.require()
 import json
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
-from support.mrml_volumes import GRIDS, add_volume, brainlike
-
-REQUIREMENTS = Path(__file__).resolve().parents[4] / "FAAnomaly" / "Resources" / "requirements.txt"
+from support.paths import REQUIREMENTS
+from support.phantoms.mrml_volumes import GRIDS, add_volume, brainlike
 
 
 class Python:
@@ -52,6 +50,7 @@ def python(monkeypatch, pytorch_extension, settings):
     return Python(monkeypatch, pytorch_extension, settings)
 
 
+@pytest.mark.slow
 def test_an_installation_goes_on_when_the_module_is_opened_after_the_restart(bench, python, main_window, dialogs):
     """No dialog is announced: a question would fail the test."""
     python.agreed()

@@ -7,11 +7,14 @@ slicer_harness.require()
 import time
 
 import numpy as np
+import pytest
 import slicer.util
 
 from FAAnomalyLib.io.volumes import load_volume
-from support.mrml_volumes import PARENT, put_under
-from support.panel_bench import Responsiveness, gone, results_of
+from support.drivers.panel_bench import Responsiveness, gone, results_of
+from support.phantoms.mrml_volumes import PARENT, put_under
+
+pytestmark = pytest.mark.slow
 
 LONGEST = 900.0
 """Seconds, on a slow and busy machine; half a minute is usual."""

@@ -9,8 +9,10 @@ import pytest
 import slicer
 import slicer.util
 
-from support.mrml_volumes import GRIDS, PARENT, add_volume, brainlike, put_under, turn, world_of
-from support.panel_bench import results_of
+from support.drivers.panel_bench import results_of
+from support.phantoms.mrml_volumes import GRIDS, PARENT, add_volume, brainlike, put_under, turn, world_of
+
+pytestmark = pytest.mark.slow
 
 
 def add_roi(center, size, matrix=None):

@@ -1,10 +1,9 @@
-"""Results on the panel: threshold, table, what the views show, export, and after saving and reading the scene."""
+"""Results on the panel: threshold, table, what the views show, and after saving and reading the scene."""
 
 import slicer_harness
 
 slicer_harness.require()
 
-import csv
 import time
 
 import numpy as np
@@ -12,23 +11,16 @@ import pytest
 import qt
 import slicer
 import slicer.util
+import vtk
 
-from FAAnomalyLib.io.volumes import load_volume
-from support.mrml_volumes import GRIDS, PARENT, add_volume, brainlike, put_under, world_of
-from support.panel_bench import node_ids, results_of
+from FAAnomalyLib.errors import FAError
+from support.drivers.panel_bench import node_ids, results_of
+from support.phantoms.mrml_volumes import GRIDS, PARENT, add_volume, brainlike, put_under, world_of
+
+pytestmark = pytest.mark.slow
 
 AUTOMATIC, SENSITIVE, BY_HAND = range(3)
 """Rows of the threshold's selector."""
-
-
-@pytest.fixture
-def analysed(bench):
-    """The panel after a run; its volume."""
-    volume = add_volume(brainlike((30, 34, 28)), GRIDS["oblique"], "FA of somebody")
-    panel = bench()
-    panel.choose(volume)
-    panel.run()
-    return panel, volume
 
 
 def segment_sizes(volume):
@@ -227,37 +219,76 @@ def test_surfaces_on_demand(analysed):
     panel.until(lambda: not segmentation.GetDisplayNode().GetVisibility3D())
 
 
-def test_export(analysed, tmp_path, dialogs, main_window):
+def test_a_result_is_no_input_and_the_reason_is_told(analysed):
     panel, volume = analysed
-    nodes = results_of(volume)
-    dialogs.answer("Folder for the volumes", str(tmp_path))
-    panel.ui.exportVolumesButton.click()
-    written, _ = load_volume(tmp_path / "z_map.nii.gz")
-    np.testing.assert_allclose(written.data, slicer.util.arrayFromVolume(nodes.zMap).T, atol=1e-6)
-    np.testing.assert_allclose(written.affine, GRIDS["oblique"], atol=1e-4)
-    assert {path.name for path in tmp_path.iterdir()} == {
-        "pseudo_healthy.nii.gz",
-        "difference.nii.gz",
-        "z_map.nii.gz",
-        "segmentation.seg.nrrd",
-    }
-    assert nodes.zMap.GetStorageNode() is None, "the node itself is saved where it was"
-
-    dialogs.answer("Table of regions", str(tmp_path / "found.csv"))
-    panel.ui.exportTableButton.click()
-    with open(tmp_path / "found.csv", newline="") as file:
-        assert len(list(csv.reader(file))) == 3
-    dialogs.answer("Report", str(tmp_path / "page"))
-    panel.ui.exportReportButton.click()
-    assert (tmp_path / "page.html").read_text() == "<html>report</html>"
-    assert "page.html" in panel.ui.summaryLabel.text
+    for node in (results_of(volume).pseudoHealthy, results_of(volume).difference):
+        panel.choose(node)
+        assert "is a result of FA Anomaly; choose FA of somebody" in panel.ui.inputCheckLabel.text
+        assert not panel.ui.applyButton.enabled and "is a result" in panel.ui.applyButton.toolTip
+        with pytest.raises(FAError, match="is a result of FA Anomaly"):
+            panel.logic.start(node)
 
 
-def test_export_says_why_it_failed(analysed, tmp_path, dialogs, main_window):
-    panel, _ = analysed
-    dialogs.answer("Report", str(tmp_path / "no folder" / "page.html"))
-    panel.ui.exportReportButton.click()
-    assert "Cannot write" in panel.ui.messageLabel.text
+def test_the_colours_begin_where_the_regions_do(analysed):
+    panel, volume = analysed
+
+    def begins() -> tuple[float, float]:
+        """The smallest value above, and the largest below 0, that has a colour."""
+        display = results_of(volume).zMap.GetDisplayNode()
+        table = display.GetColorNode().GetLookupTable()
+        low, high = display.GetWindowLevelMin(), display.GetWindowLevelMax()
+        shown = [n for n in range(256) if table.GetTableValue(n)[3] > 0]
+        edges = [low + n * (high - low) / 256 for n in range(257)]
+        return (
+            min((edges[n] for n in shown if n > 127), default=np.inf),
+            max((edges[n + 1] for n in shown if n < 128), default=-np.inf),
+        )
+
+    assert begins() == (5.0, -5.0)
+    panel.ui.thresholdSlider.value = 8.0
+    panel.until(lambda: begins() == (8.0, -8.0), 5)
+    panel.ui.belowThresholdCheckBox.checked = True
+    panel.until(lambda: begins() == (4.0, -4.0), 5)
+    panel.ui.signsSelector.setCurrentIndex(2)
+    panel.until(lambda: begins() == (np.inf, -4.0), 5)
+    panel.ui.belowThresholdCheckBox.checked = False
+    panel.until(lambda: begins() == (np.inf, -8.0), 5)
+    display = results_of(volume).zMap.GetDisplayNode()
+    display.SetWindowLevelMinMax(-20, 20)
+    panel.ui.opacitySlider.value = 0.3
+    panel.settle()
+    assert display.GetWindowLevelMax() == 20, "the user's window stays until the threshold moves"
+
+
+def test_nothing_found_is_said_and_has_no_errors_in_3d(analysed, tmp_path):
+    panel, volume = analysed
+    window, before = vtk.vtkStringOutputWindow(), vtk.vtkOutputWindow.GetInstance()
+    vtk.vtkOutputWindow.SetInstance(window)
+    try:
+        panel.ui.thresholdSlider.maximum = 40
+        panel.ui.thresholdSlider.value = 40
+        panel.until(lambda: not rows(panel))
+        assert panel.ui.summaryLabel.text == "No region beyond the threshold."
+        panel.ui.surfacesCheckBox.checked = True
+        panel.settle(0.6)
+        assert slicer.mrmlScene.WriteToMRB(str(tmp_path / "scene.mrb"))
+        slicer.mrmlScene.Clear(0)
+        slicer.mrmlScene.ReadFromMRB(str(tmp_path / "scene.mrb"))
+        panel.settle(0.6)
+    finally:
+        vtk.vtkOutputWindow.SetInstance(before)
+    assert "egmentation" not in window.GetOutput() and "Convert" not in window.GetOutput(), window.GetOutput()
+
+
+def test_the_results_section_opens_with_results(bench):
+    volume = add_volume(brainlike((30, 34, 28)), GRIDS["ras"])
+    panel = bench()
+    panel.choose(volume)
+    assert panel.ui.resultsSection.collapsed
+    panel.run()
+    assert not panel.ui.resultsSection.collapsed
+    panel.choose(None)
+    assert panel.ui.resultsSection.collapsed
 
 
 def test_saved_and_read_again_the_panel_is_as_it_was(analysed, tmp_path):

@@ -14,9 +14,11 @@ import slicer.util
 
 from FAAnomalyLib.io.volumes import save_volume
 from FAAnomalyLib.volume import Volume
-from support.mrml_volumes import GRIDS, PARENT, add_volume, brainlike, put_under, world_of
-from support.panel_bench import Responsiveness, gone, node_ids, results_of
-from support.scene_state import everything
+from support.drivers.panel_bench import Responsiveness, gone, node_ids, results_of
+from support.drivers.scene_state import everything
+from support.phantoms.mrml_volumes import GRIDS, PARENT, add_volume, brainlike, put_under, world_of
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("under", [None, PARENT], ids=["free", "rotated parent"])
@@ -87,6 +89,7 @@ def test_the_event_loop_never_waits_for_a_run(bench, layout):
     assert min(longest) <= slicer_harness.HELD_UP
 
 
+@pytest.mark.fast
 def test_two_runs_use_the_same_nodes(bench):
     volume = add_volume(brainlike(), GRIDS["oblique"])
     panel = bench()

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import ast
-from pathlib import Path
 
 import pytest
 
-from support import form as forms
+from support.drivers import form as forms
+from support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[4]
 MODULE = ROOT / "FAAnomaly"
 PATH = MODULE / "Resources" / "UI" / "FAAnomaly.ui"
 

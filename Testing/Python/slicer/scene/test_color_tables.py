@@ -12,7 +12,7 @@ import slicer
 import vtk
 
 from FAAnomalySlicer.scene import color_tables, terminology
-from support.mrml_volumes import GRIDS, add_volume, brainlike
+from support.phantoms.mrml_volumes import GRIDS, add_volume, brainlike
 
 TRANSPOSED = {
     "protan": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
@@ -42,17 +42,27 @@ def seen_by(kind, rgb):
 
 
 def test_transparent_in_the_middle_only_and_symmetric():
-    table = color_tables.color_table()
+    table = color_tables.color_table(0.25, 0.25)
     assert table.shape == (256, 4) and ((table >= 0) & (table <= 1)).all()
     shown = table[:, 3] > 0
     assert set(np.unique(table[:, 3])) == {0.0, 1.0}
     np.testing.assert_array_equal(shown, shown[::-1])
-    assert shown.mean() == pytest.approx(1 - color_tables.HIDDEN_SHARE, abs=0.01) and not shown[128] and not shown[127]
+    assert shown.sum() == 256 - 64 and not shown[128] and not shown[127]
+
+
+def test_each_sign_begins_where_it_is_told_to_and_never_before():
+    for up, down in ((0.5, 0.5), (0.5, 0.4), (0.333, 0.5), (0.5, np.inf), (np.inf, 0.5)):
+        shown = color_tables.color_table(up, down)[:, 3] > 0
+        edges = np.linspace(-1, 1, 257)
+        first = edges[:-1][128:][shown[128:]].min(initial=np.inf)
+        last = edges[1:][:128][shown[:128]].max(initial=-np.inf)
+        assert (up <= first + 1e-9 < up + 1 / 128 + 1e-8) if up < np.inf else first == np.inf
+        assert (down <= -last + 1e-9 < down + 1 / 128 + 1e-8) if down < np.inf else last == -np.inf
 
 
 @pytest.mark.parametrize("kind", ["normal", *TRANSPOSED])
 def test_the_two_signs_are_told_apart_by_every_eye(kind):
-    table = color_tables.color_table()
+    table = color_tables.color_table(0.25, 0.25)
     up, down = seen_by(kind, table[table[:, 3] > 0][::-1, :3][:96]), seen_by(kind, table[table[:, 3] > 0][:96, :3])
     apart = np.linalg.norm(up[:, None] - down[None], axis=-1)
     assert apart.min() > 15
@@ -60,28 +70,38 @@ def test_the_two_signs_are_told_apart_by_every_eye(kind):
 
 @pytest.mark.parametrize("kind", ["normal", *TRANSPOSED])
 def test_strength_is_told_by_lightness_and_never_by_grey(kind):
-    table = color_tables.color_table()[:, :3]
+    table = color_tables.color_table(0.25, 0.25)[:, :3]
     for half in (table[160:], table[:96][::-1]):
         seen = seen_by(kind, half)
         assert (np.diff(seen[:, 0]) < 0).all()  # the stronger, the darker
         assert np.linalg.norm(seen[:, 1:], axis=-1).min() > (25 if kind == "normal" else 8)
 
 
-def test_the_scene_gets_one_table(scene):
-    first = color_tables.color_node(scene)
-    assert color_tables.color_node(scene) is first
+def shown_map(name="z", up=3.5, down=3.5):
+    volume = add_volume(brainlike(), GRIDS["ras"], name)
+    volume.CreateDefaultDisplayNodes()
+    color_tables.show_beyond(volume, up, down)
+    return volume
+
+
+def test_each_map_has_a_table_of_its_own_and_uses_it_again(scene):
+    first, second = shown_map("one"), shown_map("two", 5.0, 2.5)
+    tables = [volume.GetDisplayNode().GetColorNode() for volume in (first, second)]
+    assert tables[0] is not tables[1] and color_tables.is_signed(first)
+    color_tables.show_beyond(first, 6.0, 4.0)
+    assert first.GetDisplayNode().GetColorNode() is tables[0]
     rgba = [0.0] * 4
     for entry in (0, 100, 128, 200, 255):
-        first.GetColor(entry, rgba)
-        np.testing.assert_allclose(rgba, color_tables.color_table()[entry], atol=0.003)
+        tables[1].GetColor(entry, rgba)
+        np.testing.assert_allclose(rgba, color_tables.color_table(0.5, 0.25)[entry], atol=0.003)
     scene.RemoveNode(first)
-    assert color_tables.color_node(scene) is not first
+    assert shown_map("three").GetDisplayNode().GetColorNode() is tables[0], "one that nobody uses is taken again"
+    second.GetDisplayNode().SetAndObserveColorNodeID("vtkMRMLColorTableNodeGrey")
+    assert not color_tables.is_signed(second), "colours that the user has chosen"
 
 
 def test_a_value_gets_its_colour(scene):
-    volume = add_volume(brainlike(), GRIDS["ras"])
-    volume.CreateDefaultDisplayNodes()
-    color_tables.show_signed(volume, 14.0)
+    volume = shown_map()
     display = volume.GetDisplayNode()
     look_up = vtk.vtkLookupTable()
     look_up.DeepCopy(display.GetColorNode().GetLookupTable())
@@ -95,20 +115,18 @@ def test_a_value_gets_its_colour(scene):
 
 
 def test_the_table_survives_saving(scene, tmp_path):
-    volume = add_volume(brainlike(), GRIDS["ras"], "z")
-    volume.CreateDefaultDisplayNodes()
-    color_tables.show_signed(volume, 14.0)
+    shown_map()
     assert scene.WriteToMRB(str(tmp_path / "a.mrb"))
     scene.Clear(0)
     scene.ReadFromMRB(str(tmp_path / "a.mrb"))
     node = scene.GetFirstNodeByName("z").GetDisplayNode().GetColorNode()
-    assert node is color_tables.color_node(scene)
+    assert color_tables.is_signed(scene.GetFirstNodeByName("z"))
     rgba = [0.0] * 4
     found = []
     for entry in range(256):
         node.GetColor(entry, rgba)
         found.append(list(rgba))
-    np.testing.assert_allclose(found, color_tables.color_table(), atol=0.003)
+    np.testing.assert_allclose(found, color_tables.color_table(0.5, 0.5), atol=0.003)
 
 
 def test_a_slicer_without_legends_is_tolerated(scene, monkeypatch):

@@ -18,7 +18,7 @@ from FAAnomalyLib.io.volumes import load_volume, save_volume
 from FAAnomalyLib.volume import Volume
 from FAAnomalySlicer.scene import geometry
 from FAAnomalySlicer.scene.nrrd_writer import write_nrrd
-from support.mrml_volumes import GRIDS, PARENT, SHAPE, add_volume, brainlike, put_under, turn, world_of
+from support.phantoms.mrml_volumes import GRIDS, PARENT, SHAPE, add_volume, brainlike, put_under, turn, world_of
 
 pytestmark = pytest.mark.usefixtures("scene")
 

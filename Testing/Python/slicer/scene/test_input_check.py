@@ -18,7 +18,7 @@ from FAAnomalyLib.preprocessing import fa_limits, fa_validation
 from FAAnomalyLib.preprocessing.fa_validation import validate_fa
 from FAAnomalyLib.volume import Volume
 from FAAnomalySlicer.scene import input_check
-from support.mrml_volumes import add_volume, put_under
+from support.phantoms.mrml_volumes import add_volume, put_under
 
 SPACING = np.diag([2.0, 2.0, 2.2, 1.0])
 
@@ -82,7 +82,7 @@ VOLUMES = {
     "T1": (t1(), "remark.*like those of a T1"),
     "T1 with other units": (30 * t1().astype(np.float32), "remark.*like those of a T1"),
     "T1 over 1": ((0.003 * t1()).astype(np.float32), "refused.*does not look like"),
-    "mean diffusivity": (0.003 * ball(), "remark.*may not be an FA map"),
+    "mean diffusivity": (0.003 * ball(), "refused.*does not look like an FA map"),
     "CT": (np.where(ball() > 0, 1500 * ball() - 200, -1000).astype(np.int16), "refused.*does not look like"),
     "empty": (np.zeros((80, 88, 72), np.float32), "refused.*empty"),
     "constant": (np.full((80, 88, 72), 0.4, np.float32), "refused.*constant"),

@@ -15,7 +15,7 @@ from FAAnomalySlicer.scene.geometry import record_input
 from FAAnomalySlicer.scene.input_export import InputExport
 from FAAnomalySlicer.worker_client.qt_process import QtTimer
 from FAAnomalySlicer.worker_client.workspace import Workspace
-from support.mrml_volumes import GRIDS, add_volume, brainlike
+from support.phantoms.mrml_volumes import GRIDS, add_volume, brainlike
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from FAAnomalySlicer.runs.threshold_updater import ThresholdUpdater
 from FAAnomalySlicer.scene.region_search import parts_to_search, search_regions
 from FAAnomalySlicer.scene.result_nodes import _image
 from FAAnomalySlicer.worker_client.qt_process import QtTimer
-from support.mrml_volumes import add_map
+from support.phantoms.mrml_volumes import add_map
 
 AFFINE = np.array([[0, -2.0, 0, 40], [1.5, 0, 0, -30], [0, 0, 2.5, 7], [0, 0, 0, 1]])
 

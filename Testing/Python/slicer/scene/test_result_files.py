@@ -18,7 +18,7 @@ from FAAnomalyLib.io.volumes import save_volume
 from FAAnomalyLib.volume import Volume
 from FAAnomalySlicer.scene.geometry import InputRecord
 from FAAnomalySlicer.scene.result_files import read_nifti, read_result, read_volume
-from support.mrml_volumes import GRIDS, SHAPE, answer_of, brainlike, made_result
+from support.phantoms.mrml_volumes import GRIDS, SHAPE, answer_of, brainlike, made_result
 
 
 def record(affine, shape=SHAPE):

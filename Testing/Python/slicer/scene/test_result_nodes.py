@@ -12,7 +12,16 @@ import slicer
 
 from FAAnomalySlicer.scene import segments
 from FAAnomalySlicer.scene.result_nodes import ResultNodes, find_results, import_result, import_steps, read_result
-from support.mrml_volumes import GRIDS, PARENT, add_volume, answer_of, brainlike, made_result, put_under, world_of
+from support.phantoms.mrml_volumes import (
+    GRIDS,
+    PARENT,
+    add_volume,
+    answer_of,
+    brainlike,
+    made_result,
+    put_under,
+    world_of,
+)
 
 VOLUMES = {"pseudoHealthy": "pseudo_healthy", "difference": "difference", "zMap": "z_map"}
 ROLES = (*VOLUMES, "segmentation", "table")

@@ -18,8 +18,10 @@ from FAAnomalySlicer.scene import result_nodes as results
 from FAAnomalySlicer.scene import threshold
 from FAAnomalySlicer.scene.report_text import report_of
 from FAAnomalySlicer.scene.result_nodes import find_results, import_steps, read_result
-from support.mrml_volumes import GRIDS, PARENT, add_volume, answer_of, brainlike, made_result, put_under
-from support.scene_state import everything
+from support.drivers.scene_state import everything
+from support.phantoms.mrml_volumes import GRIDS, PARENT, add_volume, answer_of, brainlike, made_result, put_under
+
+pytestmark = pytest.mark.slow
 
 ROOM = Path(results.__file__).parent
 NO_STEP = {"StartModify", "EndModify", "EndState", "RegisterNodeModify"}

@@ -15,7 +15,7 @@ from vtk.util.numpy_support import numpy_to_vtk
 from FAAnomalyLib.errors import FAError
 from FAAnomalySlicer.events.scheduling import run_to_end
 from FAAnomalySlicer.scene.tensor_fa import ROLE, fa_steps, is_tensor_volume
-from support.mrml_volumes import GRIDS, PARENT, SHAPE, put_under, world_of
+from support.phantoms.mrml_volumes import GRIDS, PARENT, SHAPE, put_under, world_of
 
 
 def fa_volume(node):
@@ -108,6 +108,7 @@ def test_tensors_removed_on_the_way_leave_no_node(scene):
     assert scene.GetNumberOfNodes() == count - 1
 
 
+@pytest.mark.slow
 def test_no_step_keeps_the_event_loop_waiting(scene):
     node, _ = add_tensors((128, 128, 40))
     steps, longest = fa_steps(node), 0.0

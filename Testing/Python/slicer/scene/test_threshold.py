@@ -16,7 +16,16 @@ from FAAnomalySlicer.scene import segments
 from FAAnomalySlicer.scene.region_table import regions_of
 from FAAnomalySlicer.scene.result_nodes import ResultNodes, import_result, read_result
 from FAAnomalySlicer.scene.threshold import apply_threshold, as_text, both_tails
-from support.mrml_volumes import GRIDS, PARENT, add_map, add_volume, answer_of, brainlike, made_result, put_under
+from support.phantoms.mrml_volumes import (
+    GRIDS,
+    PARENT,
+    add_map,
+    add_volume,
+    answer_of,
+    brainlike,
+    made_result,
+    put_under,
+)
 
 
 @pytest.fixture
@@ -182,6 +191,7 @@ def test_an_unknown_sign_is_a_mistake(made):
         apply_threshold(made[1], 5.0, "up")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("shape", "spacing", "thresholds", "limit"),
     [

@@ -44,6 +44,7 @@ def test_what_is_in_it():
     assert lines[-200:] == [f"  line {number}" for number in range(300, 500)]
 
 
+@pytest.mark.slow
 def test_it_works_without_slicer_and_loads_nothing():
     import subprocess
 

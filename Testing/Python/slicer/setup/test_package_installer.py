@@ -10,7 +10,6 @@ import sys
 import threading
 import time
 import types
-from pathlib import Path
 
 import pytest
 
@@ -24,8 +23,8 @@ from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.runtime.requirements import REQUIRED
 from FAAnomalySlicer.setup import package_installer as install
 from FAAnomalySlicer.setup.package_installer import CONSENT_KEY, TORCH, Installer, installed_version, is_met
+from support.paths import REQUIREMENTS
 
-SHIPPED = Path(__file__).resolve().parents[4] / "FAAnomaly" / "Resources" / "requirements.txt"
 BUNDLED = {"numpy", "SimpleITK"}
 """Brought by every Slicer from 5.10 and not listed: their versions are Slicer's own affair."""
 
@@ -125,20 +124,21 @@ def world(monkeypatch, tmp_path):
 
 
 def test_the_file_lists_what_the_engine_needs_and_slicer_lacks():
-    listed = {str(requirement) for requirement in install.read_requirements(SHIPPED)}
+    listed = {str(requirement) for requirement in install.read_requirements(REQUIREMENTS)}
     assert listed | BUNDLED | {str(TORCH)} == set(REQUIRED.values())
     for module, requirement in REQUIRED.items():
         name = Requirement(requirement).name
         assert install.MODULES.get(name, name) == module
 
 
+@pytest.mark.slow
 def test_versions_are_told_without_loading_anything():
     code = f"""
 import sys; sys.path[:0] = {sys.path!r}
 import slicer_harness; slicer_harness.require()
 from FAAnomalySlicer.setup.package_installer import Installer
 before = set(sys.modules)
-print([str(r) for r in Installer({str(SHIPPED)!r}, None, None).missing()])
+print([str(r) for r in Installer({str(REQUIREMENTS)!r}, None, None).missing()])
 print(sorted({{"torch", "nibabel", "skimage"}} & set(sys.modules)))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
@@ -294,7 +294,7 @@ def test_never_on_another_thread(world):
 
 
 def test_the_check_is_fast():
-    installer = Installer(SHIPPED, None, None)
+    installer = Installer(REQUIREMENTS, None, None)
     installer.missing()
     started = time.process_time()
     installer.missing()

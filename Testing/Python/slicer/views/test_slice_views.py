@@ -11,7 +11,7 @@ import slicer
 from FAAnomalyLib.errors import FAError
 from FAAnomalySlicer.scene.result_nodes import import_result, read_result
 from FAAnomalySlicer.views.slice_views import INPUT, PSEUDO_HEALTHY, Z_MAP, Layers, SliceViews, jump_to
-from support.mrml_volumes import GRIDS, PARENT, add_volume, answer_of, brainlike, made_result, put_under
+from support.phantoms.mrml_volumes import GRIDS, PARENT, add_volume, answer_of, brainlike, made_result, put_under
 
 
 @pytest.fixture

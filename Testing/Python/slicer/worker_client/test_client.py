@@ -13,7 +13,7 @@ import slicer_harness
 slicer_harness.require()
 
 from FAAnomalyLib.errors import FAError
-from support.engine_bench import PATIENT, QUICK, Bench, ask, children_of, is_running
+from support.drivers.engine_bench import PATIENT, QUICK, Bench, ask, children_of, is_running
 
 
 @pytest.fixture(params=["subprocess", "qt"])

@@ -8,10 +8,11 @@ import slicer_harness
 
 slicer_harness.require()
 
+from FAAnomalyLib.errors import FAError
 from FAAnomalySlicer.worker_client.client import EngineClient
 from FAAnomalySlicer.worker_client.failure_messages import error_of_answer, error_of_exit
 from FAAnomalySlicer.worker_client.process import ProcessExit
-from support.fake_process import FakeProcess, FakeTimer
+from support.fakes.fake_process import FakeProcess, FakeTimer
 
 
 class Stage:
@@ -212,3 +213,12 @@ def test_what_is_made_of_an_ending(ending, log, code, says):
 def test_an_error_without_words_still_says_something():
     error = error_of_answer({"type": "error", "code": None})
     assert error.code == "bug" and error.what
+
+
+def test_an_engine_that_is_refused_fails_the_job_and_is_ended():
+    stage, other = Stage(), FAError("missing", "Another FAAnomaly was started")
+    stage.client = EngineClient(stage._make, ["worker"], {}, stage.timer, refuse=lambda hello: other)
+    job = stage.client.submit("detect", {"input": "a", "output": "b"})
+    stage.processes[0].greet(folder="/elsewhere")
+    assert job.state == "failed" and job.error is other and stage.client.status == "stopped"
+    assert [message["method"] for message in stage.processes[0].sent] == ["shutdown"]

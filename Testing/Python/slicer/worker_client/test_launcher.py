@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -23,7 +24,7 @@ from FAAnomalySlicer.worker_client.environment_check import EnvironmentCheck
 from FAAnomalySlicer.worker_client.qt_process import QtProcess, QtTimer
 from FAAnomalySlicer.worker_client.subprocess_process import PollTimer, SubprocessProcess
 from FAAnomalySlicer.worker_client.termination import Timeouts
-from support.engine_bench import LONGEST, Bench, is_running
+from support.drivers.engine_bench import LONGEST, Bench, is_running
 
 SLOW = Timeouts(start=60_000, cancel=20_000, kill=5_000)
 
@@ -77,6 +78,52 @@ def test_the_environment_of_the_engine(monkeypatch, tmp_path):
     assert all(environment[name] == "1" for name in ("PYTHONUTF8", "PYTHONUNBUFFERED", "PYTHONNOUSERSITE"))
     monkeypatch.delenv("PYTHONPATH")
     assert engine.engine_environment()["PYTHONPATH"] == folder
+
+
+def test_plugins_of_slicers_itk_are_not_loaded_by_the_engine(monkeypatch):
+    assert engine.engine_environment()["ITK_AUTOLOAD_PATH"] is None
+    # Slicer's launcher sets it for the program that it starts, whatever the environment was.
+    code = (
+        "import runpy, os, sys; sys.argv = ['x', '--version']\n"
+        "try: runpy.run_module('FAAnomalyLib', run_name='__main__')\n"
+        "except SystemExit: print(os.environ.get('ITK_AUTOLOAD_PATH'))"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "ITK_AUTOLOAD_PATH": "/plugins", "PYTHONPATH": str(engine.engine_root())},
+        capture_output=True,
+        text=True,
+    )
+    assert said.stdout.splitlines()[-1] == "None", said.stderr
+
+
+@pytest.mark.parametrize("place", ["", "FAAnomalyLib"])
+def test_an_engine_that_pip_installed_is_not_taken_for_this_one(place, tmp_path):
+    here, version = engine.engine_root(), FAAnomalyLib.__version__
+    assert engine.refuse_other_engine({"version": version, "folder": str(here / place)}) is None
+    assert engine.refuse_other_engine({"version": version}) is None, "an engine that does not tell its folder"
+    for hello in ({"version": version, "folder": str(tmp_path / place)}, {"version": "0.0.1", "folder": str(here)}):
+        error = engine.refuse_other_engine(hello)
+        assert error.code == "missing" and "pip_uninstall" in error.fix and str(here) in error.why
+
+
+def test_the_panels_side_imports_the_engine_beside_it(tmp_path):
+    """Not one that pip has installed into Slicer, which comes first on the path."""
+    (tmp_path / "FAAnomalyLib").mkdir()
+    (tmp_path / "FAAnomalyLib" / "__init__.py").touch()
+    code = (
+        "import slicer_harness; slicer_harness.install()\n"
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r}); before = list(sys.path)\n"
+        "import FAAnomaly, FAAnomalyLib; print(FAAnomalyLib.__file__)\n"
+        "assert sys.path[: len(before)] == before"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(Path(slicer_harness.__file__).parents[1])},
+        capture_output=True,
+        text=True,
+    )
+    assert said.stdout.splitlines()[-1:] == [FAAnomalyLib.__file__], said.stderr
 
 
 def test_both_sides_speak_the_same_protocol():
@@ -147,6 +194,7 @@ def wait(pollable, event_loop):
         time.sleep(0.005)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("event_loop", [False, True])
 def test_the_examination(event_loop):
     process, timer = (QtProcess, QtTimer()) if event_loop else (SubprocessProcess, PollTimer())

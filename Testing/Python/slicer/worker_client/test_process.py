@@ -17,7 +17,7 @@ slicer_harness.require()
 from FAAnomalySlicer.worker_client.process import ProcessExit, is_other_process
 from FAAnomalySlicer.worker_client.qt_process import QtProcess, QtTimer
 from FAAnomalySlicer.worker_client.subprocess_process import PollTimer, SubprocessProcess
-from support.engine_bench import LONGEST, is_running
+from support.drivers.engine_bench import LONGEST, is_running
 
 KINDS = {"subprocess": (SubprocessProcess, PollTimer), "qt": (QtProcess, QtTimer)}
 
@@ -38,7 +38,7 @@ class Runner:
         self.heard.append((name, value))
         self.threads.add(threading.current_thread())
 
-    def start(self, code: str, *arguments: str, **environment: str) -> None:
+    def start(self, code: str, *arguments: str, **environment: str | None) -> None:
         self.process.start([sys.executable, "-u", "-c", code, *arguments], {"PYTHONUTF8": "1", **environment})
 
     def all(self, name: str) -> list:
@@ -142,6 +142,13 @@ def test_a_signal_from_outside_is_a_crash_with_its_number(runner, number):
     os.kill(int(runner.all("line")[0]), number)
     ending = runner.ending()
     assert (ending.kind, ending.code) == ("crash", -number)
+
+
+def test_a_variable_can_be_kept_from_the_program(runner, monkeypatch):
+    monkeypatch.setenv("ITK_AUTOLOAD_PATH", "/plugins")
+    runner.start("import os; print('ITK_AUTOLOAD_PATH' in os.environ, 'PATH' in os.environ)", ITK_AUTOLOAD_PATH=None)
+    runner.ending()
+    assert runner.all("line") == ["False True"]
 
 
 def test_the_environment_is_added(runner):

@@ -77,6 +77,7 @@ def test_it_is_made_anew_when_somebody_cleaned_up(workspace, parent):
     assert workspace.new_folder().is_dir()
 
 
+@pytest.mark.slow
 def test_everything_goes_when_python_ends(parent):
     code = (
         "from FAAnomalySlicer.worker_client.workspace import Workspace; import sys; "

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import weakref
 
 import qt
 import slicer.util
 import vtk
 
+from slicer_harness.pythonqt.errors import slot_errors
+
 from .connectors import GuiConnector, createGuiConnector
 from .packs import data_type
 from .storage import Parameter, parameters, split_name
 
 SlicerParameterNamePropertyName = "SlicerParameterName"
+
+LEAKING = os.environ.get("SLICER_HARNESS_WRAPPER") == "5.10"
+"""Whether it behaves like Slicer 5.10's: see the fixture ``leaking_wrapper``."""
 
 
 class _Stored:
@@ -82,13 +88,14 @@ class _Wrapper:
         else:
             getattr(self, top).setValue(rest, value)
 
-    def connectGui(self, gui) -> int:
+    def connectGui(self, gui) -> int | None:
         """Tie every widget with the property SlicerParameterName to its parameter; the tag disconnects them."""
         widgets = (
             gui.findChildren(qt.QWidget) if getattr(gui, "isWidgetType", lambda: False)() else gui.__dict__.values()
         )
         named = {widget.property(SlicerParameterNamePropertyName): widget for widget in widgets}
-        return self.connectParametersToGui({name: widget for name, widget in named.items() if name})
+        tag = self.connectParametersToGui({name: widget for name, widget in named.items() if name})
+        return None if LEAKING else tag
 
     def connectParametersToGui(self, mapping: dict) -> int:
         connectors = {
@@ -100,7 +107,7 @@ class _Wrapper:
         for name, connector in connectors.items():
             connector.write(self.getValue(name))
             connector.onChanged(self._from_gui(name, connector))
-        observer = self.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda caller, event: self._to_gui())
+        observer = self.AddObserver(vtk.vtkCommand.ModifiedEvent, _gui_updater(self))
         tag, self._next_tag = self._next_tag, self._next_tag + 1
         self._guis[tag] = (connectors, observer)
         return tag
@@ -109,7 +116,7 @@ class _Wrapper:
         connectors, observer = self._guis.pop(tag, ({}, None))
         for connector in connectors.values():
             connector.onChanged(None)
-        if observer is not None:
+        if observer is not None and not LEAKING:
             self.RemoveObserver(observer)
 
     def _from_gui(self, name: str, connector: GuiConnector):
@@ -146,6 +153,30 @@ class _Wrapper:
 
     def Modified(self):
         return self.parameterNode.Modified()
+
+
+def _gui_updater(wrapper: _Wrapper):
+    """The observer that updates the widgets.
+
+    A leaking one lives as long as the node. Slicer crashes when it is called after its wrapper was collected; here
+    the collection itself is an error, while the node is in a scene.
+    """
+    if not LEAKING:
+        return lambda caller, event: wrapper._to_gui()
+    me = weakref.ref(wrapper)
+    weakref.finalize(wrapper, _report_collection, wrapper.parameterNode).atexit = False
+
+    def update(caller, event):
+        living = me()
+        if living is not None:
+            living._to_gui()
+
+    return update
+
+
+def _report_collection(node) -> None:
+    if node.GetScene() is not None:
+        slot_errors.record(RuntimeError("a wrapper was collected whose observer its node still calls"))
 
 
 def parameterNodeWrapper(classtype=None):

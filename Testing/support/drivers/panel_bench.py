@@ -10,8 +10,8 @@ from pathlib import Path
 import slicer
 
 import slicer_harness
-from support import panel_engine
-from support.engine_bench import is_running
+from support.drivers.engine_bench import is_running
+from support.fakes import panel_engine
 
 LONGEST = 120.0
 """Seconds; only waited for when something hangs."""
@@ -62,7 +62,7 @@ class PanelBench:
         self.ui.inputSelector.setCurrentNode(volume)
         self.settle()
 
-    def settle(self, seconds: float = 0.3) -> None:
+    def settle(self, seconds: float = 0.2) -> None:
         """Let everything that was postponed happen."""
         slicer_harness.pump(seconds)
 

@@ -20,8 +20,9 @@ import warnings
 from pathlib import Path
 from unittest import mock
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-DATA = REPOSITORY / "Testing" / "Python" / "contracts" / "data"
+from support.paths import ROOT, TESTING
+
+DATA = TESTING / "Python" / "contracts" / "data"
 MODEL, THESIS_MODEL = DATA / "tiny_model", DATA / "tiny_thesis_model"
 PEOPLE = DATA / "people"
 """Four small heads, ``A_FA.nii.gz`` with a change of FA."""
@@ -34,7 +35,7 @@ def environment(**more: str) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("FAANOMALY")}
     return {
         **inherited,
-        "PYTHONPATH": str(REPOSITORY),
+        "PYTHONPATH": str(ROOT),
         "OMP_NUM_THREADS": "1",
         "PYTHON_COLORS": "0",
         "COLUMNS": "200",

@@ -8,8 +8,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-STAND_IN = ROOT / "Testing" / "CMake"
+from support.paths import ROOT, TESTING
+
+STAND_IN = TESTING / "CMake"
 SOURCES = ["CMakeLists.txt", "README.md", "LICENSE", "FAAnomaly", "FAAnomalyLib", "Resources"]
 """What the package is made from."""
 

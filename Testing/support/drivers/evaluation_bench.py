@@ -14,7 +14,7 @@ from FAAnomalyLib.evaluation.records import RecordStore
 from FAAnomalyLib.io.volumes import save_volume
 from FAAnomalyLib.result import Result
 from FAAnomalyLib.volume import Volume
-from support import synthetic_brain as sb
+from support.phantoms import synthetic_brain as sb
 
 PROTOCOL = EvaluationProtocol(diameters=(16,), changes=(0.2, -0.2), places=1, seed=3)
 

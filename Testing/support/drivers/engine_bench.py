@@ -11,7 +11,7 @@ from FAAnomalySlicer.worker_client.client import EngineClient
 from FAAnomalySlicer.worker_client.qt_process import QtProcess, QtTimer
 from FAAnomalySlicer.worker_client.subprocess_process import PollTimer, SubprocessProcess
 from FAAnomalySlicer.worker_client.termination import Timeouts
-from support import fake_worker
+from support.fakes import fake_worker
 
 LONGEST = 120.0
 """Seconds; only waited for when something hangs."""

@@ -9,7 +9,10 @@ import torch
 from FAAnomalyLib.diffusion.noise_schedule import cosine_schedule
 from FAAnomalyLib.models.checkpoints import save_model
 from FAAnomalyLib.networks.conditional_unet import ConditionalUNet
-from support import synthetic_brain as sb
+from support.phantoms import synthetic_brain as sb
+
+DIVISOR = 4
+"""The network takes multiples of it."""
 
 
 def make(folder: Path, spread: float = 0.0, spacing: float = 2.0) -> Path:
@@ -22,7 +25,7 @@ def make(folder: Path, spread: float = 0.0, spacing: float = 2.0) -> Path:
     network = ConditionalUNet((8, 16), (1, 1))
     if spread:
         torch.nn.init.normal_(network.fine.out.weight, std=spread)
-    shape = [round(n * 2.0 / spacing) for n in sb.template().fa.shape]
+    shape = [-(-n * 2.0 / spacing // DIVISOR) * DIVISOR for n in sb.template().fa.shape]
     save_model(
         folder,
         network.state_dict(),
@@ -30,7 +33,7 @@ def make(folder: Path, spread: float = 0.0, spacing: float = 2.0) -> Path:
             "network": network.config(),
             "schedule": cosine_schedule().to_dict(),
             "template_sha256": sb.template().sha256,
-            "grid": {"shape": shape, "spacing_mm": spacing},
+            "grid": {"shape": list(map(int, shape)), "spacing_mm": spacing},
             "training": {},
             "calibration": {},
         },

@@ -1,4 +1,4 @@
-"""Loads an installed FAAnomaly.py in the fake Slicer and judges a box of the sample: ``installed_run.py MODULES TOLD``.
+"""Loads an installed FAAnomaly.py in the harness and analyses a box of the sample: ``installed_run.py MODULES TOLD``.
 
 A process of its own, because the one that runs the tests has the checkout's modules in memory. Writes to TOLD, as
 JSON, which files the modules came from and what was found. MODULES has to be the first of PYTHONPATH.

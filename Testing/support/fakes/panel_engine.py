@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # the panel starts the engine with PYTHONSAFEPATH
+sys.path.insert(0, str(Path(__file__).parents[2]))  # the panel starts the engine with PYTHONSAFEPATH
 from FAAnomalyLib.anomaly.regions import find_regions
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.io.markups_roi import box_mask, read_markups_roi
@@ -32,7 +32,7 @@ from FAAnomalyLib.request import DetectRequest
 from FAAnomalyLib.result import Result
 from FAAnomalyLib.runtime.progress import Progress
 from FAAnomalyLib.volume import Volume
-from support.fake_engine import install
+from support.fakes.fake_engine import install
 
 STAGES = {"reading": 1.0, "loading the model": 1.0, "registration": 4.0, "filling holes": 10.0, "scoring": 2.0}
 THRESHOLD = 5.0

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from FAAnomalyLib.cli import application as cli
-from FAAnomalyLib.datasets.cohort import mask_of
+from FAAnomalyLib.datasets.file_names import mask_of
 from FAAnomalyLib.io.volumes import load_volume, save_volume
 from FAAnomalyLib.networks.registry import build_network
 from FAAnomalyLib.preprocessing.template import Template, TemplatePriors, symmetric_grid
@@ -26,6 +26,7 @@ from FAAnomalyLib.training.recipes import COSINE, RECIPES, Recipe
 from FAAnomalyLib.training.trainer import Trainer
 from FAAnomalyLib.training.training_run import TrainingRun
 from FAAnomalyLib.volume import Volume
+from support.paths import ROOT, TESTING
 
 SHAPE, SPACING_MM, CENTRE = (24, 28, 24), 4.0, (0.0, -16.0, 8.0)
 GRID = {"shape": list(SHAPE), "spacing_mm": SPACING_MM}
@@ -48,12 +49,11 @@ TINY_THESIS = replace(
 
 
 PROGRAM = [sys.executable, __file__]
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def environment(**more: str) -> dict[str, str]:
     """Environment of a process of :data:`PROGRAM`."""
-    return {**os.environ, "PYTHONPATH": str(ROOT), **more}
+    return {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{TESTING}", **more}
 
 
 def head(shape, affine, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

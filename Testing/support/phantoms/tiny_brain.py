@@ -29,7 +29,7 @@ from FAAnomalyLib.preprocessing.template_warping import warp_template
 from FAAnomalyLib.request import BOTH_SIZES
 from FAAnomalyLib.training.template_building import save_template
 from FAAnomalyLib.volume import Volume
-from support import tiny_training
+from support.phantoms import tiny_training
 
 SHAPE, MM = tiny_training.SHAPE, tiny_training.SPACING_MM
 LESION = (15, 12, 14)

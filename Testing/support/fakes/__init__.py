@@ -1,0 +1,1 @@
+"""Engines, models, processes and workers that do only what a test says."""

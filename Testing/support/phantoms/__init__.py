@@ -1,0 +1,1 @@
+"""Brains, heads and volumes whose content is known."""
