@@ -4,6 +4,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+unset PYTHONDONTWRITEBYTECODE
 bash Testing/environment.sh test
 rm -rf .venv/coverage
 mkdir -p .venv/coverage

@@ -6,6 +6,8 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+# Compiled files are kept: without them each process compiles the project and all test files anew.
+unset PYTHONDONTWRITEBYTECODE
 bash Testing/environment.sh test
 .venv/bin/ruff check .
 .venv/bin/ruff format --check --quiet .
