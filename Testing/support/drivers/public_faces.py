@@ -265,6 +265,10 @@ def key_paths(value: object, path: str = "") -> dict[str, str]:
     return {path: names[type(value)]}
 
 
+EMPTY = "nothing"
+"""Kind of the elements of a list that had none."""
+
+
 def differences(before: object, now: object, path: str = "") -> list[str]:
     """One line for each place where two nested values differ."""
     if isinstance(before, dict) and isinstance(now, dict):
@@ -279,7 +283,8 @@ def differences(before: object, now: object, path: str = "") -> list[str]:
             for number, pair in enumerate(zip(before, now, strict=True))
             for line in differences(*pair, f"{path}/{number}")
         ]
-    return [] if before == now else [f"{path}: was {before!r}, is {now!r}"]
+    # An empty list says nothing about what may stand in it.
+    return [] if before in (now, EMPTY) else [f"{path}: was {before!r}, is {now!r}"]
 
 
 def stored(name: str) -> object:

@@ -57,7 +57,7 @@ def thousandfold(folder, good):
 
 
 def tiny(folder, good):
-    return nifti(folder / "a.nii.gz", np.random.default_rng(0).random((8, 8, 8)))
+    return nifti(folder / "a.nii.gz", np.random.default_rng(0).random((7, 7, 7)))
 
 
 def sheared(folder, good):
@@ -107,7 +107,7 @@ WORDS = {
     all_zero: "empty",
     nan_only: "no numbers",
     thousandfold: "--scale 1000",
-    tiny: "8 x 8 x 8",
+    tiny: "7 x 7 x 7",
     sheared: "sheared",
     singular: "singular",
     other_mask: "The brain mask does not lie on the voxels",

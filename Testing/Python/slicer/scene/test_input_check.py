@@ -124,7 +124,7 @@ def test_the_limits_are_the_engines():
 def test_a_matrix_that_lost_digits_in_a_file_changes_no_verdict():
     data = ball((40, 40, 40))
     span = np.ptp(np.argwhere(data.any(axis=(1, 2)))) + 1
-    for millimetres, ok in ((60.0, True), (60.0 - 1e-5, True), (58.0, False)):
+    for millimetres, ok in ((48.0, True), (48.0 - 1e-5, True), (46.0, False)):
         spacing = np.full(3, millimetres / span)
         assert input_check.check_values(data.T, spacing).ok == ok
         if ok:
@@ -132,7 +132,7 @@ def test_a_matrix_that_lost_digits_in_a_file_changes_no_verdict():
 
 
 def test_large_voxels_are_refused(scene):
-    assert "too large" in input_check.check_fa(add_volume(ball(), np.diag([6.0, 2, 2, 1]))).sentence
+    assert "too large" in input_check.check_fa(add_volume(ball(), np.diag([8.0, 2, 2, 1]))).sentence
 
 
 def test_nodes_without_one_number_a_voxel_are_refused(scene):
