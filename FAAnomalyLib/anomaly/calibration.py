@@ -55,7 +55,7 @@ UNCALIBRATED = dict(zip(COMBINATIONS, (11.5, 11.4, 12.4), strict=True))
 where the bias of each place is not subtracted, as ``Testing/Benchmarks/held_out_health.py`` measures them."""
 MIN_SHARE_OF_SCALE = 0.3
 """Smallest scale of a subject's map that is used as a divisor, in scales of healthy people (maps of real
-brains: 0.78 to 1.5, the smooth synthetic sample: 0.46)."""
+brains: about 0.7 to 1.7, the smooth synthetic sample: 0.46)."""
 UNCALIBRATED_OTHER = 1.5 * UNIT
 """Limit of every other map without a calibration."""
 
@@ -139,9 +139,9 @@ class Calibration:
 
         A map that is 0 nearly everywhere, as where the other side is missing, has next to no spread of its own.
 
-        >>> known = Calibration(population_scale={("a", 3.0): 0.02})
-        >>> known.plausible_scale(("a", 3.0), (0.0, 1e-6)).scale, known.plausible_scale(("a", 3.0), (0.0, 0.03)).scale
-        (0.01, 0.03)
+        >>> known = Calibration(population_scale={("a", 3.0): 0.5})
+        >>> known.plausible_scale(("a", 3.0), (0.0, 1e-6)).scale, known.plausible_scale(("a", 3.0), (0.0, 0.6)).scale
+        (0.15, 0.6)
         """
         location, scale = subject_scale
         return LocationScale(location, max(scale, MIN_SHARE_OF_SCALE * self.population_scale.get(key, 0.0)))

@@ -17,7 +17,7 @@ slicer_harness.require()
 
 import FAAnomalyLib
 from FAAnomalyLib.errors import FAError
-from FAAnomalyLib.worker import server as worker
+from FAAnomalyLib.worker import messages as worker
 from FAAnomalySlicer.worker_client import launcher as engine
 from FAAnomalySlicer.worker_client import session as worker_session
 from FAAnomalySlicer.worker_client.environment_check import EnvironmentCheck
