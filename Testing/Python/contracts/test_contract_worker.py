@@ -10,6 +10,8 @@ import pytest
 
 from support.drivers.public_faces import assert_as_stored, worker_shapes, worker_transcript
 
+pytestmark = pytest.mark.slow
+
 RESULT_FILES = {
     "pseudo_healthy": "pseudo_healthy.nii.gz",
     "difference": "difference.nii.gz",

@@ -6,6 +6,8 @@ import pytest
 
 from support.drivers.extension_build import cmake, configure
 
+pytestmark = pytest.mark.slow
+
 METADATA = """
 cmake_minimum_required(VERSION 3.16.3...3.28.0 FATAL_ERROR)
 project(Small)

@@ -26,6 +26,8 @@ from FAAnomalyLib.worker.messages import PROTOCOL
 from support.fakes import fake_engine
 from support.paths import ROOT
 
+pytestmark = pytest.mark.slow
+
 TIMEOUT = 60
 """Long, because it is only waited for in full when the worker hangs."""
 

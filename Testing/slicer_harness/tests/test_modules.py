@@ -17,6 +17,8 @@ import qt
 import slicer
 from slicer.i18n import getContext, tr, translate
 
+pytestmark = pytest.mark.slow
+
 MODULE = """
 import qt, slicer
 from slicer.ScriptedLoadableModule import *

@@ -17,6 +17,8 @@ import slicer
 
 from slicer_harness import start
 
+pytestmark = pytest.mark.slow
+
 START = "import slicer_harness; slicer_harness.install(); slicer_harness.install(); import qt, ctk, slicer"
 
 

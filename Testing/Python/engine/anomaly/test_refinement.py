@@ -18,6 +18,8 @@ from FAAnomalyLib.inpainting.fusion import Inpainted, fuse_passes
 from FAAnomalyLib.inpainting.sampling import Sampling
 from support.phantoms import tiny_brain as tb
 
+pytestmark = pytest.mark.slow
+
 CHANGE = 0.25
 UNCALIBRATED = Calibration()
 

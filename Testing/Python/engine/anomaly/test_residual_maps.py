@@ -29,6 +29,8 @@ from FAAnomalyLib.anomaly.residual_maps import (
 from FAAnomalyLib.anomaly.screening import subject_scale_of
 from FAAnomalyLib.preprocessing.template import TemplatePriors
 
+pytestmark = pytest.mark.slow
+
 SHAPE = (40, 48, 44)
 MM = 2.0
 SD = 0.05

@@ -10,6 +10,8 @@ from FAAnomalyLib.networks.thesis.blocks import DownSample, ResidualBlock, UpSam
 from FAAnomalyLib.networks.thesis.unet import ThesisUNet
 from support.fakes.random_nets import random, randomise
 
+pytestmark = pytest.mark.slow
+
 UNCONDITIONAL, CONDITIONAL = 41_245_217, 49_223_329
 
 

@@ -16,6 +16,8 @@ from FAAnomalyLib.io.pass_cache import PassCache
 from FAAnomalyLib.networks.conditional_unet import ConditionalUNet
 from support.fakes.small_inpainter import SHAPE, inpainter_of, network_calls
 
+pytestmark = pytest.mark.slow
+
 SAMPLING = Sampling("ddpm", 2, 1, 5)
 CALLS = 3
 """Network calls of one pass: two steps and one for the variance."""

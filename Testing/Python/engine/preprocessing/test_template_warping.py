@@ -10,6 +10,8 @@ from FAAnomalyLib.preprocessing.template import TemplatePriors, on_grid
 from FAAnomalyLib.preprocessing.template_warping import warp_template
 from support.phantoms import synthetic_brain as sb
 
+pytestmark = pytest.mark.slow
+
 SHAPE, MM = (40, 52, 44), 4.0
 """No two axes alike: one that is taken for another does not go unseen."""
 

@@ -27,6 +27,8 @@ from FAAnomalyLib.reporting.html_report import report_html
 from FAAnomalyLib.result import Region, Result
 from FAAnomalyLib.volume import Volume
 
+pytestmark = pytest.mark.slow
+
 TURNS = [(order, signs) for order in itertools.permutations(range(3)) for signs in itertools.product((1, -1), repeat=3)]
 PIECE = re.compile(r"data:image/png;base64,([A-Za-z0-9+/=]+)")
 

@@ -16,6 +16,8 @@ from FAAnomalyLib.models.registry import DEFAULT_MODEL
 from FAAnomalyLib.request import DEVICES, MASK_SIZES, MASK_TYPES, SAMPLERS, DetectRequest
 from support.phantoms.mrml_volumes import GRIDS, add_volume, brainlike, put_under
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_disabled_apply_says_every_reason(bench):
     panel = bench()

@@ -13,6 +13,8 @@ import pytest
 from support.paths import REQUIREMENTS
 from support.phantoms.mrml_volumes import GRIDS, add_volume, brainlike
 
+pytestmark = pytest.mark.slow
+
 
 class Python:
     """Which packages Slicer's Python has: all but torch. Installing is pretended.

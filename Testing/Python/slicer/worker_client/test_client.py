@@ -15,6 +15,8 @@ slicer_harness.require()
 from FAAnomalyLib.errors import FAError
 from support.drivers.engine_bench import PATIENT, QUICK, Bench, ask, children_of, is_running
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(params=["subprocess", "qt"])
 def bench(request):

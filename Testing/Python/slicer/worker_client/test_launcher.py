@@ -26,6 +26,8 @@ from FAAnomalySlicer.worker_client.subprocess_process import PollTimer, Subproce
 from FAAnomalySlicer.worker_client.termination import Timeouts
 from support.drivers.engine_bench import LONGEST, Bench, is_running
 
+pytestmark = pytest.mark.slow
+
 SLOW = Timeouts(start=60_000, cancel=20_000, kill=5_000)
 
 

@@ -19,6 +19,8 @@ from FAAnomalySlicer.worker_client.qt_process import QtProcess, QtTimer
 from FAAnomalySlicer.worker_client.subprocess_process import PollTimer, SubprocessProcess
 from support.drivers.engine_bench import LONGEST, is_running
 
+pytestmark = pytest.mark.slow
+
 KINDS = {"subprocess": (SubprocessProcess, PollTimer), "qt": (QtProcess, QtTimer)}
 
 
