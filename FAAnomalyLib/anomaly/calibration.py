@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..preprocessing.robust_statistics import LocationScale, robust_location_and_scale
 from .residual_maps import (
     INPAINTED_LARGE,
     INPAINTED_SMALL,
@@ -20,7 +21,6 @@ from .residual_maps import (
     TEMPLATE_MINMOD_IN_TRACTS,
     MapKey,
 )
-from .robust_statistics import LocationScale, robust_location_and_scale
 
 Limits = tuple[float, float]
 """Positive heights above and below 0, for increases and for decreases."""

@@ -16,9 +16,9 @@ import numpy as np
 from scipy import ndimage
 
 from ..geometry.bounding_box import bounding_box
+from ..preprocessing.robust_statistics import fit_gain_and_offset
 from ..preprocessing.template import TemplatePriors
 from .contralateral import contralateral_coordinates, contralateral_difference, paired_voxels
-from .robust_statistics import fit_gain_and_offset
 
 # These strings are stored in calibration.npz and never change.
 INPAINTED_SMALL, INPAINTED_LARGE = "inpainted in 20 mm holes", "inpainted in 40 mm holes"

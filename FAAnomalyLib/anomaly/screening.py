@@ -14,9 +14,9 @@ from scipy import ndimage
 from ..geometry.bounding_box import bounding_box
 from ..inpainting.fusion import Inpainted, fuse_passes
 from ..preprocessing.model_grid import PreparedSubject
+from ..preprocessing.robust_statistics import LocationScale, robust_location_and_scale
 from ..preprocessing.template import EDGE_MM, WHITE_MATTER_PROBABILITY
 from .residual_maps import SCREENING_KEYS, MapKey, Residual, screening_maps
-from .robust_statistics import LocationScale, robust_location_and_scale
 
 
 @dataclass(frozen=True)

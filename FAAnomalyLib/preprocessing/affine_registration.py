@@ -9,7 +9,6 @@ import numpy as np
 
 from ..errors import FAError
 from ..geometry.orientation import nearest_canonical
-from ..io.volumes import to_itk
 from ..volume import Volume
 from .alignment_check import MAX_GREY_TO_WHITE, UNSEEN, Comparison, is_head_like, rotation_degrees
 from .fa_limits import cut_faces
@@ -163,8 +162,7 @@ def _by_the_inside(core: Comparison, fitting: Alignment | None, check: Check | N
 
 def _best_alignment(whole: Comparison, check: Check | None) -> Alignment:
     """The alignment from the centres of mass, or from another head pose where that one is poor."""
-    fixed, moving = (to_itk(v.with_data(v.data.astype(np.float32))) for v in (whole.fixed, whole.moving))
-    pair = ImagePair(fixed, moving, check=check)
+    pair = ImagePair(*whole.images, check=check)
 
     def refined(start: SimpleITK.Euler3DTransform, method: str) -> Alignment:
         rigid, affine = rigid_then_affine(pair, start)

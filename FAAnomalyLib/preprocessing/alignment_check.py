@@ -73,10 +73,6 @@ class Comparison:
 
         return float(np.corrcoef(*(mean(x, wide / 5.0) - mean(x, wide) for x in (moved, template)))[0, 1])
 
-    def seen_share(self, matrix: np.ndarray) -> float:
-        """Share of :attr:`where` in which the subject has data, 0..1."""
-        return float(self._overlaid(matrix)[2].sum() / max(self.where.sum(), 1))
-
     def grey_to_white(self, matrix: np.ndarray) -> float:
         """Median FA where the template is grey over that where it is white; 0 where either is unseen."""
         moved, template, seen = self._overlaid(matrix)
@@ -91,7 +87,8 @@ class Comparison:
         return self.correlation(matrix) >= min_correlation and self.detail(matrix) >= min_detail
 
     @cached_property
-    def _images(self) -> tuple[SimpleITK.Image, SimpleITK.Image]:
+    def images(self) -> tuple[SimpleITK.Image, SimpleITK.Image]:
+        """Template and subject for SimpleITK, float32."""
         fixed, moving = (to_itk(v.with_data(v.data.astype(np.float32))) for v in (self.fixed, self.moving))
         return fixed, moving
 
@@ -99,7 +96,7 @@ class Comparison:
         """Subject and template, (Z, Y, X), and a mask of where the subject has data (a slab shows a part)."""
         import SimpleITK as sitk
 
-        target, source = self._images
+        target, source = self.images
         lps = LPS_TO_RAS @ matrix @ LPS_TO_RAS
         transform = sitk.AffineTransform(lps[:3, :3].ravel().tolist(), lps[:3, 3].tolist())
         moved = sitk.GetArrayFromImage(sitk.Resample(source, target, transform, sitk.sitkLinear, 0.0))

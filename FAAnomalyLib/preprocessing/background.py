@@ -51,7 +51,7 @@ def background_value(data: np.ndarray) -> float:
     >>> background_value(data), background_value(np.random.default_rng(0).random((5, 5, 5)))
     (-1.0, 0.0)
     """
-    faces = np.concatenate([np.take(data, end, axis).ravel() for axis in range(3) for end in (0, -1)])
+    faces = _faces(data)
     values, counts = np.unique(faces, return_counts=True)
     most = int(np.argmax(counts))
     return float(values[most]) if counts[most] > MIN_BORDER_SHARE * faces.size else 0.0
@@ -74,6 +74,10 @@ def clear_negative_background(data: np.ndarray) -> None:
 def _reaching_the_faces(where: np.ndarray) -> np.ndarray:
     """The connected parts of a mask that touch a face of the volume."""
     labels, _ = ndimage.label(where)
-    faces = [np.take(labels, end, axis).ravel() for axis in range(3) for end in (0, -1)]
-    touching = np.unique(np.concatenate(faces))
+    touching = np.unique(_faces(labels))
     return where & np.isin(labels, touching[touching > 0])
+
+
+def _faces(array: np.ndarray) -> np.ndarray:
+    """The values on the six faces of an array, (N,); those of an edge once for each of its faces."""
+    return np.concatenate([np.take(array, end, axis).ravel() for axis in range(3) for end in (0, -1)])

@@ -12,6 +12,7 @@ from scipy import ndimage
 from ..volume import Volume
 from .affine_registration import Alignment
 from .fa_limits import THICK_SLICE_MM
+from .robust_statistics import fit_gain_and_offset
 from .template import BRAIN_PROBABILITY, EDGE_MM, Template
 
 USUAL_SIZE = (0.92, 1.12)
@@ -70,10 +71,10 @@ def _contrast(fa: np.ndarray, brain: np.ndarray, template: Template) -> float | 
     """Slope of FA over the template's inside the brain; None where too little of it is seen."""
     inside = brain & (template.priors.brain > BRAIN_PROBABILITY)
     inside &= ndimage.distance_transform_edt(inside, sampling=template.fa.spacing) > EDGE_MM
-    reference = template.priors.fa[inside].astype(np.float64)
+    reference = template.priors.fa[inside]
     if reference.size < 2 or reference.var() == 0:
         return None
-    return float(np.polyfit(reference, fa[inside].astype(np.float64), 1)[0])
+    return fit_gain_and_offset(reference, fa[inside])[0]
 
 
 def _range(limits: tuple[float, float]) -> str:

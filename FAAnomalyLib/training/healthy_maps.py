@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from ..anomaly.residual_maps import MapKey
-from ..anomaly.robust_statistics import LocationScale
 from ..anomaly.screening import Screening, residual_and_variance, screen
 from ..datasets.cohort import CohortSubject, load_subject, naming
 from ..errors import FAError
@@ -21,6 +20,7 @@ from ..io.pass_cache import PassCache
 from ..models.manifest import trained_on
 from ..pipeline.loaded_model import LoadedModel, open_model
 from ..preprocessing.model_grid import PreparedSubject, prepare
+from ..preprocessing.robust_statistics import LocationScale
 from ..request import DetectRequest
 from ..volume import Volume
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...anomaly.robust_statistics import fit_gain_and_offset
+from ...preprocessing.robust_statistics import fit_gain_and_offset
 from ...preprocessing.template import TemplatePriors
 from .baseline_fill import check_shapes, context_white_matter, with_hole_filled
 

@@ -12,9 +12,9 @@ import numpy as np
 from scipy import ndimage
 
 from ...anomaly.regions import find_regions
-from ...anomaly.robust_statistics import robust_location_and_scale
 from ...anomaly.screening import analysis_mask
 from ...preprocessing.model_grid import PreparedSubject
+from ...preprocessing.robust_statistics import robust_location_and_scale
 from ...preprocessing.template import EDGE_MM
 from ...result import Result
 from ...volume import Volume

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...anomaly.robust_statistics import fit_gain_and_offset
 from ...preprocessing.model_grid import PreparedSubject
+from ...preprocessing.robust_statistics import fit_gain_and_offset
 from .residual_zmap import register_residual_zmap
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from FAAnomalyLib.anomaly.robust_statistics import fit_gain_and_offset, robust_location_and_scale
+from FAAnomalyLib.preprocessing.robust_statistics import fit_gain_and_offset, robust_location_and_scale
 
 
 def test_location_and_scale_are_robust():
