@@ -7,12 +7,11 @@ may import it when it is imported; :mod:`.stepping` has what a sampler needs of 
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING
+
+from .._discovery import import_all
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -76,14 +75,6 @@ def samplers() -> dict[str, Sampler]:
     >>> samplers()["ddim"].default_steps
     25
     """
-    _import_all()
+    import_all(f"{__package__}.samplers")
     ordered = sorted(_registered.values(), key=lambda one: (one.needs_known, one.default_steps, one.name))
     return {sampler.name: sampler for sampler in ordered}
-
-
-@cache
-def _import_all() -> None:
-    from . import samplers as package
-
-    for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
-        importlib.import_module(module.name)

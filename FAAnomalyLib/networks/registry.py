@@ -7,13 +7,11 @@ formats, passes) follows from what it says it can do. This file needs no PyTorch
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
+from .._discovery import import_all
 from ..errors import FAError
 
 if TYPE_CHECKING:
@@ -102,7 +100,7 @@ def register(kind: NetworkKind) -> None:
 
 def network_kind(name: str | None) -> NetworkKind:
     """The kind of that name; raises ``FAError('missing')`` when there is none."""
-    _import_all()
+    import_all(__package__)
     if name not in _registered:
         raise FAError("missing", f"Unknown network kind {name!r}", "", "Install a newer FAAnomaly")
     return _registered[name]
@@ -123,10 +121,3 @@ def build_network(config: dict[str, Any]) -> nn.Module:
             f"{type(error).__name__} {str(error).splitlines()[0]}",
             "Install the model again",
         ) from error
-
-
-@cache
-def _import_all() -> None:
-    package = importlib.import_module(__package__)
-    for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
-        importlib.import_module(module.name)

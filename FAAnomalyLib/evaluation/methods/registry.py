@@ -6,12 +6,10 @@ imported before the registry is read.
 
 from __future__ import annotations
 
-import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
-from pathlib import Path
 
+from ..._discovery import import_all
 from ...datasets.cohort import CohortSubject
 from ...preprocessing.model_grid import PreparedSubject
 from ...volume import Volume
@@ -88,6 +86,5 @@ def register(method: RegisteredMethod) -> RegisteredMethod:
 
 def registered_methods() -> tuple[RegisteredMethod, ...]:
     """All registered methods in the order of the tables."""
-    for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
-        import_module(f"{__package__}.{module.name}")
+    import_all(__package__)
     return tuple(sorted(_METHODS.values(), key=lambda method: (method.position, method.name)))

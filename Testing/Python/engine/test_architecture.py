@@ -15,7 +15,8 @@ from support.paths import ENGINE, MODULE, ROOT, TESTING
 PACKAGE = ENGINE.name
 
 FLOORS = [
-    {"_version", "errors", "diffusion"},
+    {"_discovery", "_version", "errors"},
+    {"diffusion"},
     {"volume", "request"},
     {"result"},
     {"geometry", "runtime"},
