@@ -11,6 +11,7 @@ COMMANDS = {
     "template": ("FAAnomalyLib.cli.commands.template", "make an FA template from healthy FA maps"),
     "calibrate": ("FAAnomalyLib.cli.commands.calibrate", "measure how healthy people deviate, for a model's z"),
     "evaluate": ("FAAnomalyLib.cli.commands.evaluate", "measure how well planted anomalies are found"),
+    "figures": ("FAAnomalyLib.cli.commands.figures", "draw the thesis' figures from the results of its experiments"),
     "sample": ("FAAnomalyLib.cli.commands.sample", "draw a synthetic FA brain from a model"),
     "models": ("FAAnomalyLib.cli.commands.models", "list, verify or delete the models on this machine"),
     "doctor": ("FAAnomalyLib.cli.commands.doctor", "say what is installed and whether it can run here"),
