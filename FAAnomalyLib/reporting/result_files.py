@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from ..errors import FAError
+from ..geometry.subject_to_atlas import save_mapping
 from ..io.atomic import cannot_write
 from ..io.run_lock import create_folder
 from ..io.volumes import save_volume
 from ..result import Result
+from ..tracts import profiles_csv, tracts_csv
 
 RESULT_FILES = (
     "pseudo_healthy.nii.gz",
@@ -21,6 +23,9 @@ RESULT_FILES = (
     "z_map.nii.gz",
     "segmentation.nii.gz",
     "regions.csv",
+    "tracts.csv",
+    "tract_profiles.csv",
+    "anatomy.npz",
     "report.html",
     "result.json",
 )
@@ -158,7 +163,13 @@ def write_result(
         from .html_report import report_html
 
         report = report_html
-    texts = {"regions.csv": result.regions_csv(), "report.html": report(result), "result.json": result.result_json()}
+    texts = {
+        "regions.csv": result.regions_csv(),
+        "tracts.csv": tracts_csv(result.tracts),
+        "tract_profiles.csv": profiles_csv(result.tracts),
+        "report.html": report(result),
+        "result.json": result.result_json(),
+    }
     created: list[Path] = []
     try:
         create_folder(folder, created)
@@ -167,6 +178,7 @@ def write_result(
             for stem, volume in result.volumes().items():
                 check()
                 save_volume(volume, staging / f"{stem}.nii.gz")
+            save_mapping(result.to_atlas, staging / "anatomy.npz")
             for name, text in texts.items():
                 # A file name may hold bytes that are no UTF-8.
                 (staging / name).write_text(text, encoding="utf-8", errors="backslashreplace", newline="")
