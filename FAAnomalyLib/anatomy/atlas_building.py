@@ -134,7 +134,8 @@ def _tract(bundle: Bundle, lines: list[np.ndarray], template: Template) -> Tract
     place = along.ravel()[voxels] / np.maximum(count.ravel()[voxels], 1)
     node = np.minimum(place * NODES, NODES - 1).astype(np.uint8)
     words = (bundle.name, bundle.abbreviation, bundle.side, bundle.group)
-    return Tract(*words, len(lines), voxels, *(a.ravel()[voxels].astype(np.float32) for a in (share, membership)), node)
+    kept_share, kept_membership = (a.ravel()[voxels].astype(np.float32) for a in (share, membership))
+    return Tract(*words, len(lines), voxels, kept_share, kept_membership, node)
 
 
 def _membership(share: np.ndarray, spacing: np.ndarray) -> np.ndarray:

@@ -159,17 +159,7 @@ def write_result(
     folder = check_folder(folder)
     check = check or _go_on
     check()
-    if report is None:
-        from .html_report import report_html
-
-        report = report_html
-    texts = {
-        "regions.csv": result.regions_csv(),
-        "tracts.csv": tracts_csv(result.tracts),
-        "tract_profiles.csv": profiles_csv(result.tracts),
-        "report.html": report(result),
-        "result.json": result.result_json(),
-    }
+    texts = _texts(result, report)
     created: list[Path] = []
     try:
         create_folder(folder, created)
@@ -195,6 +185,21 @@ def write_result(
             # save_volume names its temporary path, which tells a user nothing.
             raise FAError(error.code, f"Cannot write {folder}", error.why, error.fix) from error
         raise
+
+
+def _texts(result: Result, report: Callable[[Result], str] | None) -> dict[str, str]:
+    """File name -> text."""
+    if report is None:
+        from .html_report import report_html
+
+        report = report_html
+    return {
+        "regions.csv": result.regions_csv(),
+        "tracts.csv": tracts_csv(result.tracts),
+        "tract_profiles.csv": profiles_csv(result.tracts),
+        "report.html": report(result),
+        "result.json": result.result_json(),
+    }
 
 
 def _publish(staging: Path, folder: Path) -> None:
