@@ -167,6 +167,7 @@ def _picture(arrays: Mapping[str, np.ndarray], name: str, zoomed: bool) -> Image
         grey = np.clip((data - low) / (high - low), 0.0, 1.0)
     box = (slice(0, data.shape[0]), slice(0, data.shape[1]))
     if zoomed:
+        # The anomaly's surroundings.
         middle = (x + edge // 2, y + edge // 2)
         half = max(edge // 2 + MARGIN // 2, 20)
         box = tuple(  # type: ignore[assignment]
