@@ -20,27 +20,7 @@ SUBJECTS_SHOWN = 10
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
-    parser.add_argument(
-        "data",
-        type=Path,
-        nargs="?",
-        metavar="DATA",
-        help="folder of healthy FA maps (NAME_FA.nii.gz, NAME_mask.nii.gz)",
-    )
-    parser.add_argument("--data", dest="data_option", type=Path, metavar="DATA", help="the same folder, as an option")
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        metavar="OUT",
-        help=f"folder for the results (with --experiment {OUTPUT} by default)",
-    )
-    parser.add_argument(
-        "--methods",
-        metavar="A,B",
-        help="comparators beside the detector: names with hyphens, NAME=FOLDER for one that was fitted with train "
-        "--method, NAME=folds.csv (person,model) for several; default: all that need no training",
-    )
+    _add_folders_and_methods(parser)
     parser.add_argument("--model", metavar="NAME|DIR", default="default", help="bundled model, or a model folder")
     parser.add_argument(
         "--folds",
@@ -74,6 +54,10 @@ def run(args: argparse.Namespace) -> int:
     _check(args)
     if args.experiment:
         return run_experiment(args)
+    return _evaluate(args)
+
+
+def _evaluate(args: argparse.Namespace) -> int:
     from ...datasets.cohort import find_subjects
     from ...evaluation.cases import EvaluationDesign, EvaluationProtocol
     from ...evaluation.experiment import evaluate
@@ -112,6 +96,31 @@ def run(args: argparse.Namespace) -> int:
     write_report(report, args.output)
     print(report_text(report))
     return 0
+
+
+def _add_folders_and_methods(parser: argparse.ArgumentParser) -> None:
+    """Where the maps are and the results go, and what is compared."""
+    parser.add_argument(
+        "data",
+        type=Path,
+        nargs="?",
+        metavar="DATA",
+        help="folder of healthy FA maps (NAME_FA.nii.gz, NAME_mask.nii.gz)",
+    )
+    parser.add_argument("--data", dest="data_option", type=Path, metavar="DATA", help="the same folder, as an option")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="OUT",
+        help=f"folder for the results (with --experiment {OUTPUT} by default)",
+    )
+    parser.add_argument(
+        "--methods",
+        metavar="A,B",
+        help="comparators beside the detector: names with hyphens, NAME=FOLDER for one that was fitted with train "
+        "--method, NAME=folds.csv (person,model) for several; default: all that need no training",
+    )
 
 
 def _add_protocol_options(parser: argparse.ArgumentParser) -> None:
@@ -155,7 +164,7 @@ def _check(args: argparse.Namespace) -> None:
     if args.data is None:
         raise FAError("bad-request", "No folder of healthy FA maps is named", "", "Name it: faanomaly evaluate DATA")
     if args.output is None and not args.experiment:
-        raise FAError("bad-request", "No folder for the results is named", "", "Name it with -o OUT")
+        raise FAError("bad-request", "No folder for the results is named", "", "Name it with --output OUT")
     if args.experiment is None and (args.quick or args.thesis_model):
         raise FAError("bad-request", "--quick and --thesis-model belong to --experiment", "", "Add --experiment thesis")
     if args.experiment and args.folds:
