@@ -220,9 +220,11 @@ class FAAnomalyLogic(ScriptedLoadableModuleLogic):
 
     def installer(self) -> Installer:
         """Installs the packages of the engine, after one question."""
+        from FAAnomalySlicer.setup.busy_dialog import busy_dialog
         from FAAnomalySlicer.setup.package_installer import Installer
 
-        return Installer(RESOURCES / "requirements.txt", slicer.util.confirmOkCancelDisplay, slicer.app.userSettings())
+        ask, settings = slicer.util.confirmOkCancelDisplay, slicer.app.userSettings()
+        return Installer(RESOURCES / "requirements.txt", ask, settings, busy_dialog)
 
     def run(self, volumeNode, **options):
         """Detect, wait for the end and return the result nodes; see :meth:`FAAnomalySlicer.logic.RunManager.run`."""

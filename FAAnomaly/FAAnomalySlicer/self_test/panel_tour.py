@@ -13,6 +13,7 @@ import slicer
 import slicer.util
 
 from FAAnomalyLib.errors import FAError
+from FAAnomalyLib.result import Region
 
 from ..panel.export import VOLUMES
 from ..runs.detection_run import CANCELLED, DONE, RUNNING, DetectionRun
@@ -44,7 +45,7 @@ class PanelTour:
 
     def __init__(self, widget, say: Callable[[str], None]) -> None:
         self._widget, self._ui, self._logic, self._say = widget, widget.ui, widget.logic, say
-        self._found: DetectionRun | None = None
+        self._regions: list[Region] = []
 
     def take(self) -> str:
         """Take every step that can be taken here; returns what could not be done and why, or an empty text."""
@@ -59,9 +60,9 @@ class PanelTour:
         for number, step in enumerate(steps):
             problem = "" if number == 0 else self._missing_packages()
             if problem:
-                left_out = " ".join(step.__doc__ for step in steps[number:])
+                left_out = " ".join(step.__doc__ or "" for step in steps[number:])
                 return f"{problem} Not tested therefore: {left_out}"
-            self._say(step.__doc__)
+            self._say(step.__doc__ or "")
             step()
         return ""
 
@@ -82,12 +83,12 @@ class PanelTour:
         assert strongest is not None, "no region of decreased FA was found"
         distance = float(np.linalg.norm(np.subtract(strongest.centroid_ras, planted_centre())))
         assert distance <= MAX_DISTANCE_MM, f"the region is {distance:.0f} mm from the planted anomaly"
-        self._found = detection
+        self._regions = detection.regions
 
     def move_threshold(self) -> None:
         """The threshold is moved, and table and segments follow."""
         slider, parameters = self._ui.thresholdSlider, self._parameters
-        regions, lowest = len(self._found.regions), slider.minimum
+        regions, lowest = len(self._regions), slider.minimum
         slider.value = slider.maximum
         self._until(lambda: self._rows == 0, "no region beyond the largest z")
         slider.value = lowest
@@ -99,7 +100,7 @@ class PanelTour:
         """A box is analysed alone, and nothing outside it changes."""
         roi = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsROINode", "self-test box")
         roi.CreateDefaultDisplayNodes()
-        roi.SetCenter(*self._found.regions[0].centroid_ras)
+        roi.SetCenter(*self._regions[0].centroid_ras)
         roi.SetSize(BOX_MM, BOX_MM, BOX_MM)
         parameters = self._parameters
         parameters.roi, parameters.regionMode = roi, RegionMode.BOX

@@ -154,3 +154,23 @@ def test_a_failure_is_told_and_not_tried_again_unasked(bench, python, main_windo
     panel.widget.enter()
     panel.settle()
     assert len(python.extension.calls) == 1
+
+
+def test_a_window_says_what_slicer_waits_for(bench, python, main_window):
+    """Slicer shows nothing of its own while the PyTorch extension installs."""
+    import qt
+
+    shown = []
+
+    def look():
+        slicer_harness.pump(0.05)
+        (window,) = (one for one in main_window.findChildren(qt.QProgressDialog) if one.visible)
+        shown.append((window.labelText, [b.text for b in window.findChildren(qt.QPushButton)]))
+
+    python.agreed()
+    python.during = look
+    panel = bench()
+    panel.settle()
+    ((text, buttons),) = shown
+    assert "PyTorch" in text and "minutes" in text and not buttons
+    assert not [window for window in main_window.findChildren(qt.QProgressDialog) if window.visible]
