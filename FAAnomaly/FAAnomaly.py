@@ -79,6 +79,11 @@ class FAAnomaly(ScriptedLoadableModule):
         slicer.app.connect("startupCompleted()", register_layout)
 
 
+def may_install(text: str) -> bool:
+    """Ask the user; no while Slicer tests itself, because the question then answers itself with yes."""
+    return not slicer.app.testingEnabled() and slicer.util.confirmOkCancelDisplay(text)
+
+
 def register_layout() -> None:
     """Register the comparison layout with Slicer."""
     from FAAnomalySlicer.views.comparison_layout import register_layout as register
@@ -223,8 +228,7 @@ class FAAnomalyLogic(ScriptedLoadableModuleLogic):
         from FAAnomalySlicer.setup.busy_dialog import busy_dialog
         from FAAnomalySlicer.setup.package_installer import Installer
 
-        ask, settings = slicer.util.confirmOkCancelDisplay, slicer.app.userSettings()
-        return Installer(RESOURCES / "requirements.txt", ask, settings, busy_dialog)
+        return Installer(RESOURCES / "requirements.txt", may_install, slicer.app.userSettings(), busy_dialog)
 
     def run(self, volumeNode, **options):
         """Detect, wait for the end and return the result nodes; see :meth:`FAAnomalySlicer.logic.RunManager.run`."""
@@ -274,7 +278,8 @@ class FAAnomalyTest(ScriptedLoadableModuleTest):
         """The panel, driven from the sample to the export."""
         from FAAnomalySlicer.self_test.panel_tour import PanelTour
 
-        widget = slicer.modules.faanomaly.widgetRepresentation().self()
+        slicer.modules.faanomaly.widgetRepresentation()  # makes the widget when nobody has opened the module yet
+        widget = slicer.modules.FAAnomalyWidget  # the present one, also after a reload
         if slicer.util.mainWindow() is not None:
             slicer.util.selectModule("FAAnomaly")
         widget.enter()

@@ -117,6 +117,15 @@ def test_slicer_that_tests_itself_installs_nothing(bench, python, main_window, t
     assert not python.extension.calls and python.settings.value(python.key)
 
 
+def test_slicer_that_tests_itself_is_not_asked_and_agrees_to_nothing(bench, python, main_window, testing_mode, pip):
+    panel = bench()
+    panel.choose(add_volume(brainlike(), GRIDS["ras"]))
+    panel.apply()
+    panel.settle()
+    assert "torch" in panel.ui.messageLabel.text and panel.logic.detections.running is None
+    assert not python.extension.calls and not pip.requests
+
+
 def test_meanwhile_no_run_and_no_second_installation_can_start(bench, python, main_window):
     python.agreed()
     panel = bench()
