@@ -32,9 +32,9 @@ def test_everything_passes_from_the_sample_to_the_closing_of_the_scene(bench, la
 
 
 def test_without_packages_it_says_what_it_could_not_do(bench, testing_mode, monkeypatch, pip):
-    bench("planted").widget.onReload()  # as "Reload and Test" does
     from FAAnomalySlicer.setup.package_installer import Installer
 
+    bench("planted")
     monkeypatch.setattr(Installer, "missing", lambda self: [Requirement("torch>=2.2")])
     result = as_slicer_does()
     assert result.wasSuccessful()
