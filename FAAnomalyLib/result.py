@@ -135,7 +135,7 @@ class Result:
         }
 
     def regions_csv(self) -> str:
-        """The table of regions as CSV text; positions in RAS mm."""
+        """The table of regions as CSV text; positions in RAS mm, whose first number has no side unless it is known."""
         out = io.StringIO()
         rows = csv.writer(out, lineterminator="\n")
         rows.writerow(
@@ -154,6 +154,7 @@ class Result:
                 "peak_r",
                 "peak_a",
                 "peak_s",
+                "side_known",
             ]
         )
         for r in self.regions:
@@ -166,7 +167,8 @@ class Result:
                 *r.centroid_ras,
                 *r.peak_ras,
             ]
-            rows.writerow([r.label, r.sign, r.voxels, *(f"{n:.4f}" for n in numbers)])
+            known = "true" if r.side_known else "false"
+            rows.writerow([r.label, r.sign, r.voxels, *(f"{n:.4f}" for n in numbers), known])
         return out.getvalue()
 
     def result_json(self) -> str:
