@@ -72,7 +72,7 @@ def test_a_given_brain_mask_does_not_make_data_of_a_clump(tmp_path):
     assert len(remarks) == 1 and f"{where.sum() * volume.voxel_ml:.1f} ml of the brain mask" in remarks[0]
 
 
-def opened(depth_mm: float, affine: np.ndarray = np.eye(4)) -> list[str]:
+def opened(depth_mm: float, mirrored: bool = False) -> list[str]:
     """Remarks on a brain of the template's shape without the block of the left cortex that reaches *depth_mm* deep."""
     known = sb.template()
     expected = known.priors.brain > EXPECTED_PROBABILITY
@@ -80,7 +80,7 @@ def opened(depth_mm: float, affine: np.ndarray = np.eye(4)) -> list[str]:
     x, y, z = np.moveaxis(world, -1, 0)
     left = x[expected & (np.abs(y) < 15) & (z > 25) & (z < 55)].min()
     cavity = (x < left + depth_mm) & (np.abs(y) < 15) & (z > 25) & (z < 55)
-    place = Volume(expected, affine @ known.fa.affine)
+    place = Volume(expected, np.diag([-1.0 if mirrored else 1.0, 1.0, 1.0, 1.0]) @ known.fa.affine)
     return cavity_remarks(place, place, expected & ~cavity, np.ones_like(expected))
 
 
@@ -88,7 +88,7 @@ def test_a_resection_that_opens_to_the_outside_is_named():
     (said,) = opened(30.0)
     volume, side = re.search(r"expected in (\d+) ml at (L \d+, [AP] \d+, S \d+) mm; not judged there", said).groups()
     assert 15 < int(volume) < 30 and re.match(r"L [3456]\d, [AP] \d, S [34]\d", side), said
-    assert "at R" in opened(30.0, np.diag([-1.0, 1.0, 1.0, 1.0]))[0], "placed by the alignment"
+    assert "at R" in opened(30.0, mirrored=True)[0], "placed by the alignment"
 
 
 def test_no_two_outlines_are_the_same():

@@ -11,6 +11,7 @@ import torch
 
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.preprocessing.template import on_grid
+from FAAnomalyLib.runtime.progress import CancelToken
 from support.phantoms import tiny_training
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
@@ -90,6 +91,33 @@ def test_every_step_can_be_the_one_to_resume_at(tmp_path, undisturbed, recipe):
     assert all(
         torch.equal(whole.state.average[name], value) for name, value in whole.state.network.state_dict().items()
     )
+
+
+@pytest.mark.parametrize("look", [0, 3, 40])
+def test_a_cancelled_run_keeps_its_steps_and_goes_on(tmp_path, undisturbed, look):
+    """Cancelled before anything, within the first step and within a later one."""
+    looks, token = 0, CancelToken()
+
+    def check():
+        nonlocal looks
+        looks += 1
+        if looks > look:
+            token.cancel()
+        token.check()
+
+    one = tiny_training.trainer(tmp_path / "run")
+    with pytest.raises(FAError) as caught:
+        one.train(save_every=100, check=check)
+    kept = one.state.step
+    assert caught.value.code == "cancelled" and "same command again" in str(caught.value)
+    assert (f"{kept} of 5 steps are kept in {tmp_path / 'run' / 'checkpoint.pt'}" in str(caught.value)) == (kept > 0)
+    assert (tmp_path / "run" / "checkpoint.pt").exists() == (kept > 0) == (look == 40)
+    again = tiny_training.trainer(tmp_path / "run")
+    again.resume()
+    assert again.state.step == kept
+    if kept:
+        again.train(save_every=2)
+        assert_same(again, undisturbed)
 
 
 def test_a_finished_run_stays_as_it_is(tmp_path, undisturbed):
