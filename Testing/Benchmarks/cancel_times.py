@@ -1,11 +1,14 @@
 """How long does a run take to end once it is cancelled, at each of its stages, and what does it say?
 
-    python Testing/Benchmarks/cancel_times.py [FA] [--times N] [--model NAME|DIR]
+    python Testing/Benchmarks/cancel_times.py [FA] [--times N] [--model NAME|DIR] [--gaps]
 
 ``faanomaly detect`` is started as a process of its own and gets SIGINT, and a worker is started and gets ``cancel``,
 when the run has come to each moment of :data:`MOMENTS`. FA is the bundled sample by default. Each is done N times
 (default 3) and the median of the seconds is printed, with the load of the machine at that time; a run goes on from the
 passes of the one before. At most 1 s is wanted on an idle machine.
+
+On a machine that is busy, ``--gaps`` tells as much: one run in this process, and for each stage the longest time of the
+processor between two looks at the token, with the function that looks at the end of it.
 """
 
 from __future__ import annotations
@@ -22,12 +25,15 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from FAAnomalyLib.pipeline.detector import STAGES
 from FAAnomalyLib.reporting.result_files import STAGING
+from FAAnomalyLib.request import DetectRequest
+from FAAnomalyLib.runtime.progress import CancelToken
 from FAAnomalyLib.runtime.resources import resources_dir
 
 WANTED_SECONDS = 1.0
@@ -73,7 +79,10 @@ def main() -> int:
     parser.add_argument("--times", type=int, default=3, metavar="N")
     parser.add_argument("--model", default="default", metavar="NAME|DIR")
     parser.add_argument("--faces", nargs="+", choices=("shell", "worker"), default=("worker", "shell"))
+    parser.add_argument("--gaps", action="store_true", help="processor time between looks at the token instead")
     args = parser.parse_args()
+    if args.gaps:
+        return print_gaps(args.fa, args.model)
     print(f"{args.fa}; the median of {args.times} cancels")
     print(f"{'by':8}{'at':24}{'seconds':>9}{'load':>7}  message")
     slow = 0
@@ -88,6 +97,39 @@ def main() -> int:
                 print(f"{face:8}{moment!s:24}{seconds:9.2f}{os.getloadavg()[0]:7.1f}  {message}", flush=True)
     print(f"{slow} over {WANTED_SECONDS:g} s")
     return int(slow > 0)
+
+
+class _Watched(CancelToken):
+    """A token that is never cancelled and keeps the longest times between two looks at it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stage, self.last, self.longest = "reading", time.process_time(), dict[str, tuple[float, str]]()
+
+    def check(self) -> None:
+        """Look, and keep the time since the last look."""
+        gap, self.last = time.process_time() - self.last, time.process_time()
+        if gap > self.longest.get(self.stage, (0.0, ""))[0]:
+            frames = traceback.extract_stack(limit=5)[:-1]
+            self.longest[self.stage] = gap, " < ".join(f"{f.name}:{f.lineno}" for f in reversed(frames))
+
+
+def print_gaps(fa: str, model: str) -> int:
+    """Run once, and print the longest gap of each stage; 1 when one is over a second."""
+    from FAAnomalyLib.pipeline.detector import Detector
+    from FAAnomalyLib.pipeline.jobs import run_job
+
+    watched = _Watched()
+
+    def follow(fraction: float, stage: str, left: float | None) -> None:
+        watched.stage = "writing" if stage == "done" else stage
+
+    with tempfile.TemporaryDirectory() as folder:
+        request = DetectRequest(input=fa, output=str(Path(folder) / "out"), model=model)
+        run_job("detect", request, Detector, progress=follow, cancel=watched)
+    for stage, (gap, where) in watched.longest.items():
+        print(f"{stage:20}{gap:6.2f} s of processor time, until {where}")
+    return int(max(gap for gap, _ in watched.longest.values()) > WANTED_SECONDS)
 
 
 def _by_shell(fa: str, model: str, out: Path, moment: Moment) -> tuple[float, str]:
