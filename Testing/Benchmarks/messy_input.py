@@ -103,7 +103,10 @@ def brain_with_change(path: Path) -> Brain:
     volume = volume.with_data(np.where(prepared.native_brain, volume.data, 0.0).astype(np.float32))
     x, y, z = (float(c) for c in (prepared.grid.alignment.matrix @ [*PLACE, 1.0])[:3])
     where = sphere(volume, (x, y, z), 2 * RADIUS_MM) & (volume.data > 0)
-    return Brain(plant(volume, where, CHANGE), where, np.array([x, y, z]))
+    planted = plant(volume, where, CHANGE)
+    # Exactly 0 would mean that nothing was measured.
+    lowered = planted.with_data(np.where(where, np.maximum(planted.data, 0.01), planted.data))
+    return Brain(lowered, where, np.array([x, y, z]))
 
 
 def ask(worker: Worker, case: Case, folder: Path, more: dict[str, Any]) -> dict[str, Any]:
