@@ -53,7 +53,10 @@ def calibration_remarks(
     inside = template.priors.brain > BRAIN_PROBABILITY
     seen = float((brain & inside).sum() / max(inside.sum(), 1))
     if seen < MIN_SEEN_SHARE:
-        remarks.append(f"{seen:.0%} of a whole brain is in the volume: what is missing is not judged")
+        remarks.append(
+            f"{seen:.0%} of a whole brain is in the volume: what is missing is not judged, and a false region is"
+            " likelier than in a whole brain"
+        )
     return remarks
 
 
