@@ -79,6 +79,7 @@ def main() -> int:
     parser.add_argument("--times", type=int, default=3, metavar="N")
     parser.add_argument("--model", default="default", metavar="NAME|DIR")
     parser.add_argument("--faces", nargs="+", choices=("shell", "worker"), default=("worker", "shell"))
+    parser.add_argument("--at", nargs="+", metavar="STAGE", help="only at these stages")
     parser.add_argument("--gaps", action="store_true", help="processor time between looks at the token instead")
     args = parser.parse_args()
     if args.gaps:
@@ -88,7 +89,7 @@ def main() -> int:
     slow = 0
     for face in args.faces:
         with tempfile.TemporaryDirectory() as folder:
-            for moment in MOMENTS:
+            for moment in [one for one in MOMENTS if not args.at or one.stage in args.at]:
                 once = _by_worker if face == "worker" else _by_shell
                 tries = [once(args.fa, args.model, Path(folder) / "out", moment) for _ in range(args.times)]
                 seconds, message = statistics.median(t for t, _ in tries), tries[-1][1]
