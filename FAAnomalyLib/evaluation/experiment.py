@@ -85,7 +85,8 @@ def evaluate(
     choices = (MethodChoice(_method_under_evaluation(provider)), *comparators)
     seed, cases = design.protocol.seed, design.cases()
     simulators = [
-        LesionSimulator(subject, provider.template_for(subject), seed, design.shapes) for subject in design.subjects
+        LesionSimulator(subject, provider.template_for(subject), seed, design.shapes, cancel.check if cancel else None)
+        for subject in design.subjects
     ]
     runs = [[MethodRun.start(choice, simulator, seed) for choice in choices] for simulator in simulators]
     rows = Rows()

@@ -173,5 +173,3 @@ def _extremes(
     context = MethodContext(subject, simulator.prepare, seed=seed, model=model, device=options.device)
     score = entry.create(context).score(simulator.healthy_volume).z_map.data
     return subject.person, max(float(score.max()), 0.0), min(float(score.min()), 0.0)
-
-

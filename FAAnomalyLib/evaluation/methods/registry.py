@@ -22,7 +22,6 @@ from ...volume import Volume
 from .method import Method
 from .thresholds import UNCALIBRATED, Thresholds
 
-
 Fit = Callable[[Sequence[CohortSubject], Any], None]
 """``fit(people, options)``, see :class:`~.scoring_method.ScoringEntry`; the options are its ``FitOptions``."""
 

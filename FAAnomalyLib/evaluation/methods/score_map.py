@@ -22,7 +22,7 @@ class ScoreMap:
         FA in [0, 1], as it was given to the method.
     score
         float32, of any unit: the farther from 0, the more anomalous; positive where FA is too high, negative where it
-        is too low; 0 where nothing was judged. A method that knows no sign gives ``|score|`` the sign of its difference.
+        is too low; 0 where nothing was judged. A method without signs takes that of its difference.
     expected
         float32 in [0, 1]: FA as it would be in health; the volume's own where nothing was generated.
     generated

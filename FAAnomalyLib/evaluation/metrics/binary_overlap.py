@@ -60,6 +60,4 @@ def binary_overlap(found: np.ndarray, truth: np.ndarray, inside: np.ndarray | No
         return BinaryOverlap(1.0, 1.0, None, None)
     precision = hits / predicted if predicted else None
     recall = hits / positives if positives else None
-    return BinaryOverlap(
-        hits / (predicted + positives - hits), 2 * hits / (predicted + positives), precision, recall
-    )
+    return BinaryOverlap(hits / (predicted + positives - hits), 2 * hits / (predicted + positives), precision, recall)
