@@ -86,10 +86,12 @@ def standardised_residual(residual: np.ndarray, analysed: np.ndarray, sigma: flo
     return np.where(analysed, (mean - location) / scale, 0.0).astype(np.float32)
 
 
-def register_residual_zmap(name: str, predict: Predict, position: int) -> RegisteredMethod:
-    """Register a comparator by its prediction."""
+def register_residual_zmap(
+    name: str, predict: Predict, position: int, by_default: bool = True
+) -> RegisteredMethod:
+    """Register a comparator by its prediction; *by_default* as in :class:`~.registry.RegisteredMethod`."""
 
     def load(context: MethodContext) -> ResidualZMap:
         return ResidualZMap(name, predict, context)
 
-    return register_scoring(ScoringEntry(name, load, position, needs_template=True))
+    return register_scoring(ScoringEntry(name, load, position, needs_template=True, by_default=by_default))

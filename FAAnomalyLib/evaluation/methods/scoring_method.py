@@ -65,7 +65,7 @@ class ScoringEntry:
         beside the common protocol's thresholds. None where the paper has none.
     dimensions
         2 for a method that works slice by slice, else 3.
-    needs_template, needs_network, is_stochastic, fills_holes
+    needs_template, needs_network, is_stochastic, fills_holes, by_default
         See :class:`~.registry.RegisteredMethod`.
     """
 
@@ -79,6 +79,7 @@ class ScoringEntry:
     needs_network: bool = False
     is_stochastic: bool = False
     fills_holes: bool = False
+    by_default: bool = True
 
 
 def register_scoring(entry: ScoringEntry) -> RegisteredMethod:
@@ -100,6 +101,7 @@ def register_scoring(entry: ScoringEntry) -> RegisteredMethod:
             paper_rule=entry.paper_rule,
             dimensions=entry.dimensions,
             fills_holes=entry.fills_holes,
+            by_default=entry.by_default,
         )
     )
 
