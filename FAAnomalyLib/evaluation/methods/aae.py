@@ -78,18 +78,17 @@ def judge(networks: Aae, recipe: AaeRecipe, pictures: Tensor, brain: Tensor, gen
     return Judged(networks.decoder(networks.encoder(pictures)))
 
 
-AAE = register_slice_method(
-    SliceMethod(
-        "AAE",
-        131,
-        "constrained adversarial autoencoder, Chen & Konukoglu 2018, after Makhzani et al. 2016",
-        {
-            "paper": AaeRecipe(60_000, 64, 1e-4, widths=(32, 64, 128, 256), code=128, discriminator=512),
-            "tiny": AaeRecipe(400, 16, 1e-3, widths=(8, 16, 32), code=32, discriminator=64),
-        },
-        Aae,
-        train,
-        judge,
-        evaluations=lambda recipe: 1,
-    )
+AAE = SliceMethod(
+    "AAE",
+    131,
+    "constrained adversarial autoencoder, Chen & Konukoglu 2018, after Makhzani et al. 2016",
+    {
+        "paper": AaeRecipe(60_000, 64, 1e-4, widths=(32, 64, 128, 256), code=128, discriminator=512),
+        "tiny": AaeRecipe(400, 16, 1e-3, widths=(8, 16, 32), code=32, discriminator=64),
+    },
+    Aae,
+    train,
+    judge,
+    evaluations=lambda recipe: 1,
 )
+register_slice_method(AAE)

@@ -79,18 +79,17 @@ def judge(
     return Judged(networks.decoder(networks.encode(pictures)[0]))
 
 
-ANOVAEGAN = register_slice_method(
-    SliceMethod(
-        "AnoVAEGAN",
-        133,
-        "variational autoencoder with a spatial code and a discriminator, Baur et al. 2018",
-        {
-            "paper": AnoVaeGanRecipe(60_000, 32, 1e-4, widths=(32, 64, 128, 256), code=64),
-            "tiny": AnoVaeGanRecipe(400, 16, 1e-3, widths=(8, 16, 32), code=16),
-        },
-        AnoVaeGan,
-        train,
-        judge,
-        evaluations=lambda recipe: 1,
-    )
+ANOVAEGAN = SliceMethod(
+    "AnoVAEGAN",
+    133,
+    "variational autoencoder with a spatial code and a discriminator, Baur et al. 2018",
+    {
+        "paper": AnoVaeGanRecipe(60_000, 32, 1e-4, widths=(32, 64, 128, 256), code=64),
+        "tiny": AnoVaeGanRecipe(400, 16, 1e-3, widths=(8, 16, 32), code=16),
+    },
+    AnoVaeGan,
+    train,
+    judge,
+    evaluations=lambda recipe: 1,
 )
+register_slice_method(ANOVAEGAN)

@@ -103,18 +103,17 @@ def judge(
     return Judged(networks.generator(networks.encoder(pictures)))
 
 
-F_ANOGAN = register_slice_method(
-    SliceMethod(
-        "f-AnoGAN",
-        132,
-        "Wasserstein GAN with gradient penalty and encoder by izi_f, Schlegl et al. 2019",
-        {
-            "paper": FAnoGanRecipe(40_000, 64, 1e-4, encoder_steps=50_000, widths=(64, 128, 256, 512), code=128),
-            "tiny": FAnoGanRecipe(150, 16, 1e-3, encoder_steps=300, widths=(8, 16, 32), code=32),
-        },
-        FAnoGan,
-        train,
-        judge,
-        evaluations=lambda recipe: 2,
-    )
+F_ANOGAN = SliceMethod(
+    "f-AnoGAN",
+    132,
+    "Wasserstein GAN with gradient penalty and encoder by izi_f, Schlegl et al. 2019",
+    {
+        "paper": FAnoGanRecipe(40_000, 64, 1e-4, encoder_steps=50_000, widths=(64, 128, 256, 512), code=128),
+        "tiny": FAnoGanRecipe(150, 16, 1e-3, encoder_steps=300, widths=(8, 16, 32), code=32),
+    },
+    FAnoGan,
+    train,
+    judge,
+    evaluations=lambda recipe: 2,
 )
+register_slice_method(F_ANOGAN)

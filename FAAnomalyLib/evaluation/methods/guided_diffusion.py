@@ -171,35 +171,34 @@ def _times(training: Training[GuidedRecipe], count: int) -> Tensor:
     return torch.randint(training.recipe.timesteps, (count,), generator=training.generator)
 
 
-GUIDED_DIFFUSION = register_slice_method(
-    SliceMethod(
-        "guided diffusion",
-        141,
-        "DDIM encoding and decoding guided by a classifier, Wolleb et al. 2022",
-        {
-            "paper": GuidedRecipe(
-                50_000, 10, 1e-4, classifier_steps=20_000, unet=(128, 128, 256, 256), classifier=(32, 64, 128, 128)
-            ),
-            "tiny": GuidedRecipe(
-                250,
-                16,
-                1e-3,
-                classifier_steps=120,
-                unet=(8, 16, 32),
-                classifier=(8, 16, 32),
-                timesteps=100,
-                noise_level=50,
-                moves=6,
-            ),
-        },
-        GuidedDiffusion,
-        train,
-        judge,
-        evaluations=lambda recipe: 3 * recipe.moves,
-        remarks=(
-            "The classifier and half of the diffusion model's slices are trained on SYNTHETIC anomalies, irregular "
-            "patches of raised or lowered FA in healthy slices, because no patients are at hand; the paper's are "
-            "trained on patients",
+GUIDED_DIFFUSION = SliceMethod(
+    "guided diffusion",
+    141,
+    "DDIM encoding and decoding guided by a classifier, Wolleb et al. 2022",
+    {
+        "paper": GuidedRecipe(
+            50_000, 10, 1e-4, classifier_steps=20_000, unet=(128, 128, 256, 256), classifier=(32, 64, 128, 128)
         ),
-    )
+        "tiny": GuidedRecipe(
+            250,
+            16,
+            1e-3,
+            classifier_steps=120,
+            unet=(8, 16, 32),
+            classifier=(8, 16, 32),
+            timesteps=100,
+            noise_level=50,
+            moves=6,
+        ),
+    },
+    GuidedDiffusion,
+    train,
+    judge,
+    evaluations=lambda recipe: 3 * recipe.moves,
+    remarks=(
+        "The classifier and half of the diffusion model's slices are trained on SYNTHETIC anomalies, irregular "
+        "patches of raised or lowered FA in healthy slices, because no patients are at hand; the paper's are "
+        "trained on patients",
+    ),
 )
+register_slice_method(GUIDED_DIFFUSION)

@@ -218,35 +218,34 @@ def _evaluations(recipe: LatentRecipe) -> int:
     return 2 + recipe.window_steps + recipe.inpainting_steps
 
 
-LATENT_DIFFUSION = register_slice_method(
-    SliceMethod(
-        "latent diffusion",
-        140,
-        "diffusion of VQ-VAE codes, improbable codes inpainted, Pinaya et al. 2022",
-        {
-            "paper": LatentRecipe(
-                50_000, 64, 2e-4, diffusion_steps=100_000, widths=(64, 128), codes=256, size=3, unet=(64, 128, 256)
-            ),
-            "tiny": LatentRecipe(
-                300,
-                16,
-                1e-3,
-                diffusion_steps=300,
-                widths=(8, 16),
-                codes=64,
-                size=4,
-                unet=(16, 32),
-                timesteps=100,
-                window_steps=5,
-                inpainting_steps=10,
-            ),
-        },
-        LatentDiffusion,
-        train,
-        judge,
-        evaluations=_evaluations,
-        is_stochastic=True,
-        standardises=False,
-        remarks=(f"Every {HELD_OUT_EVERY}th person gives the threshold map of the codes and is not learned from",),
-    )
+LATENT_DIFFUSION = SliceMethod(
+    "latent diffusion",
+    140,
+    "diffusion of VQ-VAE codes, improbable codes inpainted, Pinaya et al. 2022",
+    {
+        "paper": LatentRecipe(
+            50_000, 64, 2e-4, diffusion_steps=100_000, widths=(64, 128), codes=256, size=3, unet=(64, 128, 256)
+        ),
+        "tiny": LatentRecipe(
+            300,
+            16,
+            1e-3,
+            diffusion_steps=300,
+            widths=(8, 16),
+            codes=64,
+            size=4,
+            unet=(16, 32),
+            timesteps=100,
+            window_steps=5,
+            inpainting_steps=10,
+        ),
+    },
+    LatentDiffusion,
+    train,
+    judge,
+    evaluations=_evaluations,
+    is_stochastic=True,
+    standardises=False,
+    remarks=(f"Every {HELD_OUT_EVERY}th person gives the threshold map of the codes and is not learned from",),
 )
+register_slice_method(LATENT_DIFFUSION)

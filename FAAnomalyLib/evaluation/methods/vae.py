@@ -55,18 +55,17 @@ def judge(networks: Vae, recipe: VaeRecipe, pictures: Tensor, brain: Tensor, gen
     return Judged(networks.decoder(networks.encode(pictures)[0]))
 
 
-VAE = register_slice_method(
-    SliceMethod(
-        "VAE",
-        130,
-        "variational autoencoder, Chen & Konukoglu 2018, after Kingma & Welling 2014",
-        {
-            "paper": VaeRecipe(60_000, 64, 1e-4, widths=(32, 64, 128, 256), code=128),
-            "tiny": VaeRecipe(400, 16, 1e-3, widths=(8, 16, 32), code=32),
-        },
-        Vae,
-        train,
-        judge,
-        evaluations=lambda recipe: 1,
-    )
+VAE = SliceMethod(
+    "VAE",
+    130,
+    "variational autoencoder, Chen & Konukoglu 2018, after Kingma & Welling 2014",
+    {
+        "paper": VaeRecipe(60_000, 64, 1e-4, widths=(32, 64, 128, 256), code=128),
+        "tiny": VaeRecipe(400, 16, 1e-3, widths=(8, 16, 32), code=32),
+    },
+    Vae,
+    train,
+    judge,
+    evaluations=lambda recipe: 1,
 )
+register_slice_method(VAE)

@@ -181,7 +181,7 @@ class SliceMethod(Generic[R]):
         if record.method != self.name or context.model is None:
             raise FAError("bad-request", f"{context.model} holds {record.method}, not {self.name}", "", "")
         known = next(iter(self.recipes.values()))
-        values = {name: tuple(v) if isinstance(v, list) else v for name, v in record.recipe.items()}
+        values: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in record.recipe.items()}
         if set(values) != {field.name for field in fields(known)}:
             raise FAError("missing", f"The networks in {context.model} do not fit this version", "", "Fit them again")
         recipe = type(known)(**values)

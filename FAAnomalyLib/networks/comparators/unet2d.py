@@ -95,7 +95,7 @@ class Encoder2D(nn.Module):
 
     def __init__(self, channels: int, widths: Sequence[int], blocks: int) -> None:
         super().__init__()
-        self.embedded = 4 * widths[0]
+        self.features, self.embedded = widths[0], 4 * widths[0]
         self.embedding = nn.Sequential(
             nn.Linear(widths[0], self.embedded), nn.SiLU(), nn.Linear(self.embedded, self.embedded)
         )
@@ -114,7 +114,7 @@ class Encoder2D(nn.Module):
 
     def forward(self, x: Tensor, t: Tensor) -> tuple[Tensor, list[Tensor], Tensor]:
         """The middle's output, what goes across (finest first), and the embedding of the timesteps."""
-        embedding = self.embedding(timestep_features(t, self.embedding[0].in_features))
+        embedding = self.embedding(timestep_features(t, self.features).to(x.dtype))
         h, skips = self.first(x), []
         for number, level in enumerate(self.down):
             if number:
