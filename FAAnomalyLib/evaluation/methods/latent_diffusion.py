@@ -165,7 +165,9 @@ def train_autoencoder(autoencoder: VqVae, training: Training[LatentRecipe]) -> N
     optimiser = torch.optim.Adam(
         [p for p in autoencoder.parameters() if p.requires_grad], training.recipe.learning_rate
     )
-    for x, _ in training.batches("VQ-VAE", training.recipe.steps):
+    for step, (x, _) in enumerate(training.batches("VQ-VAE", training.recipe.steps)):
+        if step == 0:
+            autoencoder.quantiser.start_from(autoencoder.encoder(x), training.generator)
         again, quantised = autoencoder(x)
         optimiser.zero_grad()
         (functional.mse_loss(again, x) + quantised.loss).backward()
@@ -230,10 +232,10 @@ LATENT_DIFFUSION = SliceMethod(
             300,
             16,
             1e-3,
-            diffusion_steps=300,
+            diffusion_steps=600,
             widths=(8, 16),
-            codes=64,
-            size=4,
+            codes=32,
+            size=3,
             unet=(16, 32),
             timesteps=100,
             window_steps=5,

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .autoencoder2d import DownLevels, UpLevels
-from .unet2d import normalisation
 
 SMOOTHING = 1e-5
 """Added to the counts of the codes, so that an unused one has no count of 0."""
@@ -65,6 +64,15 @@ class VectorQuantiser(nn.Module):
         return Quantised(values, loss, indices.reshape(vectors.shape[:-1]))
 
     @torch.no_grad()
+    def start_from(self, z: Tensor, generator: torch.Generator) -> None:
+        """Take random vectors of (B, D, X, Y) as codes, so that none begins far from all of them."""
+        vectors = z.movedim(1, -1).reshape(-1, z.shape[1])
+        chosen = torch.randint(len(vectors), (len(self.codes),), generator=generator).to(vectors.device)
+        self.codes.copy_(vectors[chosen])
+        self.sums.copy_(self.codes)
+        self.counts.fill_(1.0)
+
+    @torch.no_grad()
     def _follow(self, vectors: Tensor, indices: Tensor) -> None:
         """N <- gamma N + (1 - gamma) n, m <- gamma m + (1 - gamma) sum of z, e = m / N."""
         decay = self.decay or 0.0
@@ -89,7 +97,7 @@ class VqVae(nn.Module):
 
     def __init__(self, widths: Sequence[int], codes: int, size: int) -> None:
         super().__init__()
-        self.encoder = nn.Sequential(DownLevels(1, widths), nn.Conv2d(widths[-1], size, 1), normalisation(size))
+        self.encoder = nn.Sequential(DownLevels(1, widths), nn.Conv2d(widths[-1], size, 1))
         self.quantiser = VectorQuantiser(codes, size)
         self.decoder = nn.Sequential(nn.Conv2d(size, widths[-1], 3, padding=1), UpLevels(1, widths))
 

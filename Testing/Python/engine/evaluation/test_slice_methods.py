@@ -24,12 +24,18 @@ from FAAnomalyLib.evaluation.slicewise.synthetic_anomalies import CHANGE, SHARE,
 from FAAnomalyLib.preprocessing import model_grid
 
 SMALL = {
-    vae.VAE: {"steps": 60},
-    aae.AAE: {"steps": 60},
-    f_anogan.F_ANOGAN: {"steps": 20, "encoder_steps": 60, "critic_steps": 2},
-    anovaegan.ANOVAEGAN: {"steps": 60},
-    latent_diffusion.LATENT_DIFFUSION: {"steps": 60, "diffusion_steps": 60, "window_steps": 4},
-    guided_diffusion.GUIDED_DIFFUSION: {"steps": 40, "classifier_steps": 30, "unet": (8, 8), "moves": 3},
+    vae.VAE: {"steps": 30},
+    aae.AAE: {"steps": 30},
+    f_anogan.F_ANOGAN: {"steps": 10, "encoder_steps": 30, "critic_steps": 2},
+    anovaegan.ANOVAEGAN: {"steps": 30},
+    latent_diffusion.LATENT_DIFFUSION: {"steps": 150, "diffusion_steps": 250, "batch": 8, "window_steps": 4},
+    guided_diffusion.GUIDED_DIFFUSION: {
+        "steps": 15,
+        "classifier_steps": 15,
+        "unet": (8, 8, 8),
+        "classifier": (8, 8, 8),
+        "moves": 2,
+    },
 }
 """The tiny recipes with fewer steps."""
 
