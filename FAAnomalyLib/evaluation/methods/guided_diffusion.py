@@ -17,7 +17,7 @@ from torch.nn import functional
 from ...diffusion.noise_schedule import NoiseSchedule, linear_schedule
 from ...networks.comparators.unet2d import NoisyClassifier2D, UNet2D
 from ..slicewise.slice_method import Judged, SliceMethod, SliceRecipe, Training, register_slice_method
-from ..slicewise.synthetic_anomalies import with_anomaly
+from ..slicewise.synthetic_anomalies import AnomalyRange, with_anomaly
 
 HEALTHY, ANOMALOUS = 0, 1
 """Classes."""
@@ -44,6 +44,8 @@ class GuidedRecipe(SliceRecipe):
         DDIM steps on the way to L, and as many back; the paper's are L.
     scale
         Weight s of the classifier's gradient; 100 in the paper.
+    share, change
+        Of the synthetic anomalies, see :class:`~..slicewise.synthetic_anomalies.AnomalyRange`.
     """
 
     classifier_steps: int
@@ -53,6 +55,13 @@ class GuidedRecipe(SliceRecipe):
     noise_level: int = 500
     moves: int = 500
     scale: float = 100.0
+    share: tuple[float, float] = (0.01, 0.15)
+    change: tuple[float, float] = (0.1, 0.4)
+
+    @property
+    def anomalies(self) -> AnomalyRange:
+        """What synthetic anomalies are drawn from."""
+        return AnomalyRange(self.share, self.change)
 
 
 class GuidedDiffusion(nn.Module):
@@ -128,32 +137,45 @@ def levels_to(noise_level: int, moves: int) -> list[int]:
 
 
 def train(networks: GuidedDiffusion, training: Training[GuidedRecipe]) -> None:
-    """The DDPM by its simple loss (Ho et al. 2020, eq. 14), then the classifier on noisy slices by cross-entropy."""
-    recipe, schedule = training.recipe, networks.schedule
+    """The DDPM, then the classifier, both at the noise levels that slices are encoded to."""
+    train_diffusion(networks, training)
+    train_classifier(networks, training)
+
+
+def train_diffusion(networks: GuidedDiffusion, training: Training[GuidedRecipe]) -> None:
+    """The simple loss of the noise (Ho et al. 2020, eq. 14) on slices of both classes."""
+    recipe = training.recipe
     optimiser = torch.optim.Adam(networks.unet.parameters(), recipe.learning_rate)
     for x, brain in training.batches("DDPM", recipe.steps):
-        x, _ = mixed(x, brain, training.generator)
+        half = len(x) // 2
+        x = torch.cat([x[half:], with_anomaly(x[:half], brain[:half], recipe.anomalies, training.generator)])
         t, noise = _times(training, len(x)), training.normal_like(x)
         optimiser.zero_grad()
-        predicted = networks.unet(schedule.q_sample(x, t, noise), t.to(x.device))
+        predicted = networks.unet(networks.schedule.q_sample(x, t, noise), t.to(x.device))
         functional.mse_loss(predicted, noise).backward()
         optimiser.step()
+
+
+def train_classifier(networks: GuidedDiffusion, training: Training[GuidedRecipe]) -> None:
+    """Cross-entropy on pairs: a healthy slice and the same one with an anomaly, noise and timestep.
+
+    Pairs let the classifier learn what differs; with other slices in the second class it needs far longer.
+    """
+    recipe = training.recipe
     optimiser = torch.optim.Adam(networks.classifier.parameters(), recipe.learning_rate)
     for x, brain in training.batches("classifier", recipe.classifier_steps):
-        x, labels = mixed(x, brain, training.generator)
-        t = _times(training, len(x))
+        pairs, labels = pairs_of(x, brain, recipe.anomalies, training.generator)
+        t, noise = _times(training, len(x)).repeat(2), training.normal_like(x).repeat(2, 1, 1, 1)
         optimiser.zero_grad()
-        logits = networks.classifier(schedule.q_sample(x, t, training.normal_like(x)), t.to(x.device))
+        logits = networks.classifier(networks.schedule.q_sample(pairs, t, noise), t.to(x.device))
         functional.cross_entropy(logits, labels).backward()
         optimiser.step()
 
 
-def mixed(x: Tensor, brain: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Slices of which every other one got a synthetic anomaly, and their classes (B,)."""
-    x, labels = x.clone(), torch.full((len(x),), HEALTHY, device=x.device)
-    x[1::2] = with_anomaly(x[1::2], brain[1::2], generator)
-    labels[1::2] = ANOMALOUS
-    return x, labels
+def pairs_of(x: Tensor, brain: Tensor, drawn: AnomalyRange, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Healthy slices followed by the same ones with an anomaly, (2B, 1, X, Y), and their classes (2B,)."""
+    classes = torch.tensor([HEALTHY, ANOMALOUS], device=x.device).repeat_interleave(len(x))
+    return torch.cat([x, with_anomaly(x, brain, drawn, generator)]), classes
 
 
 @torch.no_grad()
@@ -167,8 +189,8 @@ def judge(
 
 
 def _times(training: Training[GuidedRecipe], count: int) -> Tensor:
-    """Uniform timesteps (*count*,) on the CPU."""
-    return torch.randint(training.recipe.timesteps, (count,), generator=training.generator)
+    """Uniform timesteps up to the noise level, (*count*,) on the CPU."""
+    return torch.randint(training.recipe.noise_level + 1, (count,), generator=training.generator)
 
 
 GUIDED_DIFFUSION = SliceMethod(
@@ -181,14 +203,16 @@ GUIDED_DIFFUSION = SliceMethod(
         ),
         "tiny": GuidedRecipe(
             250,
-            16,
-            1e-3,
-            classifier_steps=120,
+            8,
+            3e-3,
+            classifier_steps=500,
             unet=(8, 16, 16, 32),
             classifier=(8, 16, 16, 32),
             timesteps=100,
-            noise_level=50,
+            noise_level=25,
             moves=6,
+            share=(0.05, 0.25),
+            change=(0.25, 0.5),
         ),
     },
     GuidedDiffusion,

@@ -82,12 +82,15 @@ class NoisyClassifier2D(nn.Module):
     def __init__(self, channels: int, classes: int, widths: Sequence[int], blocks: int = 1) -> None:
         super().__init__()
         self.encoder = Encoder2D(channels, widths, blocks)
-        self.last = nn.Sequential(normalisation(widths[-1]), nn.SiLU(), nn.Flatten(2))
+        self.last = nn.Sequential(normalisation(widths[-1]), nn.SiLU())
+        self.attended = nn.Conv2d(widths[-1], 1, 1)
         self.logits = nn.Linear(widths[-1], classes)
 
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
         """Logits (B, *classes*) of slices (B, *channels*, X, Y) at timesteps (B,)."""
-        return self.logits(self.last(self.encoder(x, t)[0]).mean(2))
+        h = self.last(self.encoder(x, t)[0])
+        weight = self.attended(h).flatten(2).softmax(2)
+        return self.logits((h.flatten(2) * weight).sum(2))
 
 
 class Encoder2D(nn.Module):
