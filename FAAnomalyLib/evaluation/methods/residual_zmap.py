@@ -60,7 +60,9 @@ class ResidualZMap:
         return ScoreMap(volume, native_z, healthy, predicted)
 
 
-def standardised_residual(residual: np.ndarray, analysed: np.ndarray, sigma: float, standardises: bool = True) -> np.ndarray:
+def standardised_residual(
+    residual: np.ndarray, analysed: np.ndarray, sigma: float, standardises: bool = True
+) -> np.ndarray:
     """Smooth a residual within a mask and standardise it by its median and MAD.
 
     Parameters

@@ -15,7 +15,9 @@ from typing import Protocol
 import numpy as np
 
 from ...datasets.cohort import CohortSubject
+from ...preprocessing.template import Template, load_template
 from ...result import Result
+from ...runtime.resources import resources_dir
 from ...volume import Volume
 from .registry import Fit, MethodContext, PaperRule, RegisteredMethod, register
 from .score_map import ScoreMap
@@ -140,6 +142,8 @@ class FitOptions:
         Of every random draw.
     report
         Called with a line of progress.
+    template
+        What the people are registered to; None for the bundled template.
     """
 
     folder: Path
@@ -147,6 +151,11 @@ class FitOptions:
     device: str = "auto"
     seed: int = 0
     report: Callable[[str], None] = print
+    template: Template | None = None
+
+    def known_template(self) -> Template:
+        """The template, read where it is the bundled one."""
+        return self.template or load_template(resources_dir() / "Template")
 
 
 Cohort = Sequence[CohortSubject]

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from ...anomaly.screening import analysis_mask
 from ...datasets.cohort import CohortSubject
 from ...errors import FAError
-from ...preprocessing.template import EDGE_MM
+from ...preprocessing.template import EDGE_MM, Template
 from ...runtime.device import choose_device
 from ...volume import Volume
 from ..methods.registry import MethodContext, RegisteredMethod
@@ -181,7 +181,7 @@ class SliceMethod(Generic[R]):
         if record.method != self.name or context.model is None:
             raise FAError("bad-request", f"{context.model} holds {record.method}, not {self.name}", "", "")
         known = next(iter(self.recipes.values()))
-        values = {name: tuple(v) if isinstance(v, list) else v for name, v in record.recipe.items()}
+        values: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in record.recipe.items()}
         if set(values) != {field.name for field in fields(known)}:
             raise FAError("missing", f"The networks in {context.model} do not fit this version", "", "Fit them again")
         recipe = type(known)(**values)
@@ -205,7 +205,9 @@ class SliceScoring(Generic[R]):
         """See :meth:`~..methods.scoring_method.ScoringMethod.score`."""
         prepared = self._context.prepare(volume)
         grid = prepared.grid
-        expected, weight, count = self._judge(slices_of(prepared.fa, prepared.brain), prepared.fa.shape)
+        stack = slices_of(prepared.fa, prepared.brain)
+        self._check(stack, grid.template)
+        expected, weight, count = self._judge(stack, prepared.fa.shape)
         analysed = analysis_mask(prepared.brain, grid.priors.white_matter, prepared.brain, grid.spacing_mm)
         residual, sigma = (prepared.fa - expected) * weight, SMOOTHING_MM / grid.spacing_mm
         score = standardised_residual(residual, analysed, sigma, standardises=self._method.standardises)
@@ -215,18 +217,21 @@ class SliceScoring(Generic[R]):
         native = np.where(prepared.native_brain, grid.to_native(score), 0.0).astype(np.float32)
         return ScoreMap(volume, native, healthy, generated, {"network_evaluations": count})
 
+    def _check(self, stack: SliceStack, template: Template) -> None:
+        """Raise ``FAError('bad-request')`` for slices of another template than the networks have learned."""
+        if stack.shape != self._record.shape or template.sha256 != self._record.template_sha256:
+            raise FAError(
+                "bad-request",
+                f"{self._method.name} was trained with another template",
+                f"on slices of {self._record.shape} pixels, here they have {stack.shape}",
+                "Fit it again with this template, train --method has --template",
+            )
+
     def _judge(self, stack: SliceStack, shape: Sequence[int]) -> tuple[np.ndarray, np.ndarray, int]:
         """Expected FA in [0, 1] and the residual's weight, (X, Y, Z), and the network evaluations.
 
         Slices without brain are left out; their expected FA is 0.
         """
-        if stack.shape != self._record.shape:
-            raise FAError(
-                "bad-request",
-                f"{self._method.name} was trained on slices of {self._record.shape} pixels, not {stack.shape}",
-                "its template has another grid",
-                "Fit it again with this template",
-            )
         device = next(self._networks.parameters()).device
         generator = torch.Generator().manual_seed(self._context.seed or 0)
         expected, weight = torch.full_like(stack.pictures, -1.0), torch.ones_like(stack.pictures)

@@ -110,4 +110,3 @@ def healthy_slices(
     if not len(stack):
         raise FAError("bad-input", "The healthy FA maps hold no slice to learn from", "", "Check the maps")
     return stack
-

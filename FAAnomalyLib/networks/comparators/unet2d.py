@@ -82,12 +82,15 @@ class NoisyClassifier2D(nn.Module):
     def __init__(self, channels: int, classes: int, widths: Sequence[int], blocks: int = 1) -> None:
         super().__init__()
         self.encoder = Encoder2D(channels, widths, blocks)
-        self.last = nn.Sequential(normalisation(widths[-1]), nn.SiLU(), nn.Flatten(2))
+        self.last = nn.Sequential(normalisation(widths[-1]), nn.SiLU())
+        self.attended = nn.Conv2d(widths[-1], 1, 1)
         self.logits = nn.Linear(widths[-1], classes)
 
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
         """Logits (B, *classes*) of slices (B, *channels*, X, Y) at timesteps (B,)."""
-        return self.logits(self.last(self.encoder(x, t)[0]).mean(2))
+        h = self.last(self.encoder(x, t)[0])
+        weight = self.attended(h).flatten(2).softmax(2)
+        return self.logits((h.flatten(2) * weight).sum(2))
 
 
 class Encoder2D(nn.Module):
@@ -95,7 +98,7 @@ class Encoder2D(nn.Module):
 
     def __init__(self, channels: int, widths: Sequence[int], blocks: int) -> None:
         super().__init__()
-        self.embedded = 4 * widths[0]
+        self.features, self.embedded = widths[0], 4 * widths[0]
         self.embedding = nn.Sequential(
             nn.Linear(widths[0], self.embedded), nn.SiLU(), nn.Linear(self.embedded, self.embedded)
         )
@@ -114,7 +117,7 @@ class Encoder2D(nn.Module):
 
     def forward(self, x: Tensor, t: Tensor) -> tuple[Tensor, list[Tensor], Tensor]:
         """The middle's output, what goes across (finest first), and the embedding of the timesteps."""
-        embedding = self.embedding(timestep_features(t, self.embedding[0].in_features))
+        embedding = self.embedding(timestep_features(t, self.features).to(x.dtype))
         h, skips = self.first(x), []
         for number, level in enumerate(self.down):
             if number:
