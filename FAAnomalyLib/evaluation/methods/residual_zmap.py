@@ -88,9 +88,7 @@ def standardised_residual(
     return np.where(analysed, (mean - location) / scale, 0.0).astype(np.float32)
 
 
-def register_residual_zmap(
-    name: str, predict: Predict, position: int, by_default: bool = True
-) -> RegisteredMethod:
+def register_residual_zmap(name: str, predict: Predict, position: int, by_default: bool = True) -> RegisteredMethod:
     """Register a comparator by its prediction; *by_default* as in :class:`~.registry.RegisteredMethod`."""
 
     def load(context: MethodContext) -> ResidualZMap:

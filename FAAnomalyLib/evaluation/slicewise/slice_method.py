@@ -21,7 +21,7 @@ from ...errors import FAError
 from ...preprocessing.template import EDGE_MM, Template
 from ...runtime.device import choose_device
 from ...volume import Volume
-from ..methods.registry import MethodContext, RegisteredMethod
+from ..methods.registry import MethodContext, PaperRule, RegisteredMethod
 from ..methods.residual_zmap import SMOOTHING_MM, standardised_residual
 from ..methods.score_map import ScoreMap
 from ..methods.scoring_method import FitOptions, ScoringEntry, register_scoring
@@ -138,6 +138,8 @@ class SliceMethod(Generic[R]):
         Whether the residual is divided by its own spread over the brain. Not for one that is 0 almost everywhere.
     remarks
         For the model card.
+    paper_rule
+        As in :class:`~..methods.scoring_method.ScoringEntry`.
     """
 
     name: str
@@ -151,6 +153,7 @@ class SliceMethod(Generic[R]):
     is_stochastic: bool = False
     standardises: bool = True
     remarks: Sequence[str] = ()
+    paper_rule: PaperRule | None = None
 
     def networks(self, recipe: R, shape: tuple[int, int], seed: int = 0) -> nn.Module:
         """Fresh networks whose weights are those of *seed*; torch's own random state stays as it is."""
@@ -254,6 +257,7 @@ def register_slice_method(method: SliceMethod) -> RegisteredMethod:
             method.load,
             method.position,
             fit=method.fit,
+            paper_rule=method.paper_rule,
             dimensions=2,
             needs_template=True,
             needs_network=True,

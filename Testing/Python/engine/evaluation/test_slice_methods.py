@@ -11,7 +11,20 @@ import torch
 
 from FAAnomalyLib.datasets.cohort import load_subject
 from FAAnomalyLib.errors import FAError
-from FAAnomalyLib.evaluation.methods import aae, anovaegan, f_anogan, guided_diffusion, latent_diffusion, registry, vae
+from FAAnomalyLib.evaluation.methods import (
+    aae,
+    anoddpm,
+    anovaegan,
+    coarse_noise_dae,
+    f_anogan,
+    guided_diffusion,
+    ilvr,
+    latent_diffusion,
+    pddpm,
+    registry,
+    repaint_slices,
+    vae,
+)
 from FAAnomalyLib.evaluation.methods.choices import chosen_methods
 from FAAnomalyLib.evaluation.methods.method_model import fit_method, split_for_thresholds
 from FAAnomalyLib.evaluation.methods.registry import MethodContext, method_by_option
@@ -23,6 +36,7 @@ from FAAnomalyLib.evaluation.slicewise.slices import MULTIPLE, SliceStack, healt
 from FAAnomalyLib.evaluation.slicewise.synthetic_anomalies import AnomalyRange, with_anomaly
 from FAAnomalyLib.preprocessing import model_grid
 
+NARROW = {"widths": (8, 8, 8), "batch": 4}
 SMALL = {
     vae.VAE: {"steps": 30},
     aae.AAE: {"steps": 30},
@@ -36,6 +50,11 @@ SMALL = {
         "classifier": (8, 8, 8),
         "moves": 2,
     },
+    pddpm.PDDPM: {"steps": 20, **NARROW},
+    anoddpm.ANODDPM: {"steps": 10, "evaluations": 2, **NARROW},
+    coarse_noise_dae.DAE: {"steps": 20, **NARROW},
+    repaint_slices.REPAINT: {"steps": 10, "levels": 2, "resamples": 1, **NARROW},
+    ilvr.ILVR: {"steps": 10, "evaluations": 2, **NARROW},
 }
 """The tiny recipes with fewer steps."""
 
@@ -143,7 +162,9 @@ def test_a_method_is_fitted_stored_and_finds_a_planted_change(method, fitted, br
     again = choice.entry.create(context).scoring.score(lesioned)
     assert np.array_equal(again.score, after.score), "the same seed gives the same map"
     card = (tmp_path / CARD).read_text()
-    assert method.source in card and "a1_FA.nii.gz" in card and ("SYNTHETIC" in card) == ("guided" in method.name)
+    assert method.source in card and "a1_FA.nii.gz" in card and ("SYNTHETIC" in card) == (
+        method in (guided_diffusion.GUIDED_DIFFUSION, pddpm.PDDPM)
+    )
 
 
 def discs(count: int, seed: int) -> SliceStack:
