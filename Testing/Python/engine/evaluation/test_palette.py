@@ -29,6 +29,7 @@ def fitted(people, tmp_path, monkeypatch):
     heads = [tiny_training.subject(f"{one.name}_FA.nii.gz", one.person, 1) for one in people]
     monkeypatch.setattr(palette, "prepare_subjects", lambda *_: heads)
     monkeypatch.setattr(palette, "TINY_RECIPE", replace(palette.TINY_RECIPE, steps=5, crop=(16, 16, 16)))
+    monkeypatch.setattr(palette, "TINY", palette.Draws(2, 2))
     folder = tmp_path / "model"
     folder.mkdir()
     palette.fit(people, FitOptions(folder, "tiny", "cpu", 3, lambda line: None, tiny_training.template()))
@@ -53,8 +54,8 @@ def test_palette_finds_a_planted_change_by_the_mean_of_its_draws(fitted, people)
     assert after.score[ball].mean() < after.score[~tiny_brain.ball() & (after.score != 0)].mean() - 1.0
     assert np.array_equal(method.score(volumes[1]).score, after.score)
     assert not np.array_equal(palette.Palette(context(2)).score(volumes[1]).expected, after.expected), "it is stochastic"
-    # Eight passes, two draws of four steps each, and one call for the variance.
-    assert after.provenance["network_evaluations"] == 8 * (2 * 4 + 1)
+    # Eight passes, two draws of two steps each, and one call for the variance.
+    assert after.provenance["network_evaluations"] == 8 * (2 * 2 + 1)
 
 
 def test_what_is_stored_tells_who_it_is_from_and_is_verified(fitted, people):

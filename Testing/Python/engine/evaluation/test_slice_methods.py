@@ -51,7 +51,7 @@ SMALL = {
         "moves": 2,
     },
     pddpm.PDDPM: {"steps": 20, **NARROW},
-    anoddpm.ANODDPM: {"steps": 10, "evaluations": 2, **NARROW},
+    anoddpm.ANODDPM: {"steps": 60, "evaluations": 3, "widths": (16, 16)},
     coarse_noise_dae.DAE: {"steps": 20, **NARROW},
     repaint_slices.REPAINT: {"steps": 10, "levels": 2, "resamples": 1, **NARROW},
     ilvr.ILVR: {"steps": 10, "evaluations": 2, **NARROW},
