@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from os import PathLike, fspath, path
 from typing import Any, TypedDict
 
+from .diffusion.noise import GAUSSIAN, NOISES
 from .diffusion.registry import samplers
 from .errors import FAError
 
@@ -49,6 +50,7 @@ class DetectOptions(TypedDict, total=False):
     signs: str
     device: str
     seed: int
+    noise: str
     resume: bool
     scale: str | float | None
     report: bool
@@ -95,6 +97,8 @@ class DetectRequest:
         ``auto``, ``cpu``, ``cuda`` or ``mps``.
     seed
         Seed of every random draw, 0 to 2**63 - 1.
+    noise
+        What the sampler starts from and adds: ``gaussian``, or ``simplex`` noise, which neighbouring voxels share.
     resume
         Continue an interrupted run in the same output folder.
     scale
@@ -126,6 +130,7 @@ class DetectRequest:
     signs: str = "both"
     device: str = "auto"
     seed: int = 0
+    noise: str = GAUSSIAN
     resume: bool = False
     scale: str | float | None = None
     report: bool = True
@@ -142,6 +147,7 @@ class DetectRequest:
             ("mask_type", MASK_TYPES),
             ("mask_size", MASK_SIZES),
             ("sampler", tuple(samplers())),
+            ("noise", NOISES),
             ("signs", SIGNS),
             ("device", DEVICES),
         ):

@@ -6,9 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..diffusion.noise import GAUSSIAN
+from ..diffusion.noise.octaves import SimplexSource
 from ..diffusion.noise_schedule import NoiseSchedule
 from ..diffusion.registry import Sampler, samplers
-from ..diffusion.stepping import OnStep
+from ..diffusion.stepping import Noise, OnStep, draw_like
 from ..errors import FAError
 from ..models.checkpoints import Model
 from ..networks.registry import network_kind
@@ -106,9 +108,12 @@ class VolumeInpainter:
         x, y, z = bound.window
         pictures = []
         for _ in range(sampling.samples):
+            source = _source(sampling.noise, generator)
             # Drawn for the whole grid, so that a voxel's noise does not depend on the window.
-            noise = torch.randn(bound.grid_shape, generator=generator)[..., x, y, z].to(self.device)
-            own = self._generator(generator) if sampler.stochastic else None
+            noise = draw_like(torch.empty(bound.grid_shape), source)[..., x, y, z].to(self.device)
+            own: Noise = source
+            if sampling.noise == GAUSSIAN:
+                own = self._generator(generator) if sampler.stochastic else None
             pictures.append(bound.draw(sampler, sampling.steps, noise, own, calls))
         return pictures
 
@@ -116,6 +121,13 @@ class VolumeInpainter:
         """Seeded from the run's generator, but on the device where the sampler draws."""
         seed = int(torch.randint(2**62, (), generator=generator))
         return torch.Generator(self.device).manual_seed(seed)
+
+
+def _source(noise: str, generator: torch.Generator) -> Noise:
+    """Where one draw's noise comes from: *generator* itself for Gaussian noise."""
+    if noise == GAUSSIAN:
+        return generator
+    return SimplexSource(int(torch.randint(2**62, (), generator=generator)))
 
 
 class _Calls:
