@@ -25,6 +25,13 @@ THRESHOLDS = ("auto", "sensitive")
 """Thresholds that a model's calibration holds; see :class:`FAAnomalyLib.anomaly.calibration.Calibration`."""
 SIGNS = ("both", "increased", "decreased")
 """Directions of a change of FA that can be searched for."""
+PROCEDURES = ("fast", "thesis")
+"""Ways through a whole brain: interleaved holes and a calibrated z, or the thesis' own, one run for every cube."""
+ORDERS = {"printed": "thesis", "corrected": "ddpm"}
+"""Order of operations in a step of the thesis' procedure -> sampler: as in listing A.20, or with the known voxels
+pasted before the network."""
+CROP_CENTRES = ("auto", "array", "brain")
+"""What the thesis' crop is centred on; ``auto`` is the array for maps of 145 x 174 x 145 voxels, else the brain."""
 MASK_VOXEL_MM = 1.25
 """Mask sizes are counted in voxels of the thesis' 1.25 mm grid."""
 

@@ -96,6 +96,26 @@ class VolumeInpainter:
         moments = _moments(drawn, predicted, sampler.stochastic)
         return (*with_background(hole, bound.window, *moments), calls.done)
 
+    @torch.inference_mode()
+    def draws(
+        self,
+        fa: np.ndarray,
+        hole: np.ndarray,
+        sampling: Sampling,
+        on_step: OnStep | None = None,
+        priors: TemplatePriors | None = None,
+    ) -> np.ndarray:
+        """The draws of one pass kept apart, float32 (K, V) in FA, as the sampler leaves them: not cut to [0, 1].
+
+        For kinds that are run on the whole grid. Parameters as in :meth:`fill`; K is ``sampling.samples``, the
+        ``num_models`` of thesis listing A.19.
+        """
+        bound = self._bind(fa, hole, priors or self.template_priors)
+        calls = _Calls(on_step, sampling.samples, 0)
+        pictures = self._draw(bound, samplers()[sampling.sampler], sampling, calls)
+        drawn = torch.stack([picture[bound.hole] for picture in pictures])
+        return (drawn.float() / 2.0 + 0.5).cpu().numpy()
+
     def _bind(self, fa: np.ndarray, hole: np.ndarray, priors: TemplatePriors) -> BoundNetwork:
         x = torch.from_numpy(np.where(hole, 0.0, 2.0 * fa - 1.0).astype(np.float32))[None, None].to(self.device)
         hidden = torch.from_numpy(hole)[None, None].to(self.device)
