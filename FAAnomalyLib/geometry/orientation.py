@@ -59,7 +59,7 @@ def native_order(data: np.ndarray, volume: Volume) -> np.ndarray:
     """
     order, signs = _nearest_axes(volume.affine[:3, :3] / volume.spacing)
     flipped = [axis for axis, sign in enumerate(signs) if sign < 0]
-    return np.ascontiguousarray(np.flip(data, flipped).transpose(np.argsort(order)))
+    return np.ascontiguousarray(np.flip(data, tuple(flipped)).transpose(np.argsort(order)))
 
 
 def _nearest_axes(directions: np.ndarray) -> tuple[list[int], list[float]]:
