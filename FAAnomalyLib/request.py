@@ -254,6 +254,23 @@ class DetectRequest:
         return cls(**clean)
 
 
+def changed_hole_options(request: DetectRequest | None) -> dict[str, Any]:
+    """Options of *request* that say how holes are filled and are not the defaults.
+
+    Examples
+    --------
+    >>> changed_hole_options(DetectRequest("fa.nii.gz", sampler="ddpm", steps=50, signs="decreased"))
+    {'sampler': 'ddpm', 'steps': 50}
+    """
+    default = DetectRequest()
+    names = ("mask_type", "mask_size", "sampler", "steps", "samples", "noise")
+    return {
+        name: getattr(request, name)
+        for name in names
+        if request is not None and getattr(request, name) != getattr(default, name)
+    }
+
+
 def expand_user(text: str) -> str:
     """*text* with the home folder in place of a ``~`` at its beginning; a file that is called so is left alone.
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ..diffusion.registry import Sampler, samplers
 from ..networks.registry import NetworkKind
+from ..request import DetectRequest
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,11 @@ class Sampling:
     samples: int = 1
     seed: int = 0
     noise: str = "gaussian"
+
+    @classmethod
+    def of_request(cls, request: DetectRequest) -> Sampling:
+        """What a request asks for."""
+        return cls(request.sampler, request.steps_used, request.samples, request.seed, request.noise)
 
 
 def fits(sampler: Sampler, kind: NetworkKind) -> bool:

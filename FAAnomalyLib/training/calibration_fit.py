@@ -18,6 +18,7 @@ from ..anomaly.calibration_file import CALIBRATION_FILE, save_calibration
 from ..anomaly.regions import restrict_to_signs
 from ..anomaly.residual_maps import REFERENCE_KEYS, REGION_KEYS, SCREENING_KEYS
 from ..errors import FAError
+from ..request import DetectRequest, changed_hole_options
 from ..volume import Volume
 from .healthy_limits import automatic_threshold, limits_of, normal_table, one_region_threshold
 from .healthy_maps import HealthySubject
@@ -104,8 +105,13 @@ def volume_weights(people: list[HealthySubject]) -> np.ndarray:
     return np.array([1.0 / sum(other.person == one.person for other in people) for one in people])
 
 
-def install(calibration: Calibration, folder: Path, people: list[HealthySubject]) -> None:
-    """Write a calibration into a model folder, and its SHA-256, people and thresholds into the manifest."""
+def install(
+    calibration: Calibration, folder: Path, people: list[HealthySubject], request: DetectRequest | None = None
+) -> None:
+    """Write a calibration into a model folder, and its SHA-256, people and thresholds into the manifest.
+
+    What *request* changes of how holes are filled is written there, too, as ``options``.
+    """
     digest = save_calibration(calibration, folder / CALIBRATION_FILE)
     path = folder / "manifest.json"
     manifest = json.loads(path.read_text(encoding="utf-8"))
@@ -117,5 +123,6 @@ def install(calibration: Calibration, folder: Path, people: list[HealthySubject]
         "sensitive": [round(z, 3) for z in calibration.sensitive],
         "alone": [round(z, 3) for z in calibration.one_sided],
         "limits": {name: [round(v, 3) for v in limit] for name, limit in calibration.limits.items()},
+        **({"options": options} if (options := changed_hole_options(request)) else {}),
     }
     path.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")

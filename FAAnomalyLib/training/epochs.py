@@ -124,8 +124,8 @@ class History:
     keep: int = 5
 
     def is_due(self, epoch: int) -> bool:
-        """Whether the checkpoint at the end of *epoch* is kept."""
-        return self.every > 0 and epoch % self.every == 0
+        """Whether the checkpoint at the end of *epoch* is kept; never for 0, which stands for none."""
+        return self.every > 0 and epoch > 0 and epoch % self.every == 0
 
     def add(self, folder: Path, epoch: int) -> None:
         """Keep the run's checkpoint as ``checkpoints/epoch-NNNN.pt``, and remove those that are too old.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ from ..models.manifest import trained_on
 from ..pipeline.loaded_model import LoadedModel, open_model
 from ..preprocessing.model_grid import PreparedSubject, prepare
 from ..preprocessing.robust_statistics import LocationScale
-from ..request import DetectRequest
+from ..request import MASK_VOXEL_MM, DetectRequest
 from ..volume import Volume
 
 
@@ -72,9 +72,14 @@ class HealthySubject:
 
 
 def screen_cohort(
-    subjects: list[CohortSubject], folds: dict[str, Path], work: Path, device: str, report: Callable[[str], None]
+    subjects: list[CohortSubject],
+    folds: dict[str, Path],
+    work: Path,
+    device: str,
+    report: Callable[[str], None],
+    holes: DetectRequest | None = None,
 ) -> list[HealthySubject]:
-    """Register and inpaint every subject with its person's model, as a detection with default options does.
+    """Register and inpaint every subject with its person's model, as a detection does.
 
     Parameters
     ----------
@@ -88,20 +93,24 @@ def screen_cohort(
         As in :class:`~FAAnomalyLib.request.DetectRequest`.
     report
         Called with a line of text for every subject.
+    holes
+        How holes are filled; None for the defaults.
 
     Raises
     ------
     FAError
-        ``bad-request`` for a model that was trained on any volume of a person it is to score.
+        ``bad-request`` for a model that was trained on any volume of a person it is to score, or that the
+        sampler does not fit.
     """
-    request = DetectRequest(device=device)
+    request = replace(holes or DetectRequest(), device=device)
     models: dict[Path, LoadedModel] = {}
     screened = []
     for number, subject in enumerate(subjects, 1):
         folder = folds[subject.person]
         if folder not in models:
-            models[folder] = open_model(str(folder), device, calibrated=False)
+            models[folder] = open_model(str(folder), request.device, calibrated=False)
         loaded = models[folder]
+        loaded.inpainter.check(Sampling.of_request(request))
         _check_not_trained_on(loaded, folder, [one for one in subjects if one.person == subject.person])
         volume, brain = load_subject(subject)
         with naming(subject.path):
@@ -109,8 +118,10 @@ def screen_cohort(
         by_size = _inpainted(prepared, loaded, request, work)
         screening = screen(prepared, by_size)
         screened.append(HealthySubject.of(subject, prepared, screening))
-        error = residual_and_variance(prepared.fa, by_size[max(by_size)]).values[screening.analysed].std()
-        report(f"looked at {number}/{len(subjects)} {subject.path.name}: error in 40 mm holes {float(error):.4f} FA")
+        largest = max(by_size)
+        error = residual_and_variance(prepared.fa, by_size[largest]).values[screening.analysed].std()
+        where = f"error in {largest * MASK_VOXEL_MM:g} mm holes {float(error):.4f} FA"
+        report(f"looked at {number}/{len(subjects)} {subject.path.name}: {where}")
     return screened
 
 
@@ -135,7 +146,7 @@ def _inpainted(
         loaded.inpainter,
         prepared.fa,
         whole_brain_passes(prepared, request),
-        Sampling(),
+        Sampling.of_request(request),
         None,
         PassCache(work, identity, True),
         prepared.grid.priors,

@@ -8,7 +8,8 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...request import DEVICES
+from ...request import DEVICES, DetectRequest
+from ..hole_options import add_hole_options, hole_request
 from ..streams import say
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--work", type=Path, help="folder for finished passes (default: beside the model)")
     parser.add_argument("--device", default="auto", choices=DEVICES)
+    add_hole_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -50,14 +52,15 @@ def run(args: argparse.Namespace) -> int:
     from ...training.calibration_fit import fit, install
     from ...training.healthy_maps import screen_cohort
 
+    request = hole_request(args)
     folds = read_folds(args.folds)
     subjects = [subject for subject in find_subjects(args.data, args.people) if subject.person in folds]
     work = args.work or args.model.parent / "calibration-passes"
-    people = screen_cohort(subjects, folds, work, args.device, say)
+    people = screen_cohort(subjects, folds, work, args.device, say, request)
     if args.cross is not None:
-        _write_cross_models(people, folds, args.cross)
+        _write_cross_models(people, folds, args.cross, request)
     calibration = fit(people, say)
-    install(calibration, args.model, people)
+    install(calibration, args.model, people, request)
     values = "auto +{:.2f} and -{:.2f}, sensitive +{:.2f} and -{:.2f}, for one sign only +{:.2f} or -{:.2f}".format(
         *calibration.threshold, *calibration.sensitive, *calibration.one_sided
     )
@@ -65,7 +68,9 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _write_cross_models(people: list[HealthySubject], folds: dict[str, Path], folder: Path) -> None:
+def _write_cross_models(
+    people: list[HealthySubject], folds: dict[str, Path], folder: Path, request: DetectRequest
+) -> None:
     """A copy of each person's model, calibrated on everybody else, and ``folds.csv`` that names them."""
     from ...training.calibration_fit import fit, install
 
@@ -75,6 +80,6 @@ def _write_cross_models(people: list[HealthySubject], folds: dict[str, Path], fo
         shutil.copytree(folds[name], folder / name, dirs_exist_ok=True)
         say(f"without {name}")
         others = [one for one in people if one.person != name]
-        install(fit(others, say), folder / name, others)
+        install(fit(others, say), folder / name, others, request)
     with open(folder / "folds.csv", "w", newline="", encoding="utf-8") as handle:
         csv.writer(handle).writerows([("person", "model"), *((name, name) for name in names)])
