@@ -32,6 +32,8 @@ ORDERS = {"printed": "thesis", "corrected": "ddpm"}
 pasted before the network."""
 CROP_CENTRES = ("auto", "array", "brain")
 """What the thesis' crop is centred on; ``auto`` is the array for maps of 145 x 174 x 145 voxels, else the brain."""
+CROP_FIELD_MM = 160.0
+"""Edge of the thesis' crop: 128 voxels of 1.25 mm."""
 MASK_VOXEL_MM = 1.25
 """Mask sizes are counted in voxels of the thesis' 1.25 mm grid."""
 
@@ -57,10 +59,11 @@ class DetectOptions(TypedDict, total=False):
     signs: str
     device: str
     seed: int
-    noise: str
     resume: bool
     scale: str | float | None
     report: bool
+    atlas: str | PathLike[str]
+    noise: str
 
 
 @dataclass
@@ -104,8 +107,6 @@ class DetectRequest:
         ``auto``, ``cpu``, ``cuda`` or ``mps``.
     seed
         Seed of every random draw, 0 to 2**63 - 1.
-    noise
-        What the sampler starts from and adds: ``gaussian``, or ``simplex`` noise, which neighbouring voxels share.
     resume
         Continue an interrupted run in the same output folder.
     scale
@@ -114,6 +115,8 @@ class DetectRequest:
         Whether ``report.html`` is drawn; otherwise that page says only that it was not asked for.
     atlas
         ``default`` for the bundled tract atlas, ``none``, or the path of the folder of another one.
+    noise
+        What the sampler starts from and adds: ``gaussian``, or ``simplex`` noise, which neighbouring voxels share.
 
     Examples
     --------
@@ -139,11 +142,11 @@ class DetectRequest:
     signs: str = "both"
     device: str = "auto"
     seed: int = 0
-    noise: str = GAUSSIAN
     resume: bool = False
     scale: str | float | None = None
     report: bool = True
     atlas: str = "default"
+    noise: str = GAUSSIAN
 
     def problems(self) -> list[str]:
         """Everything that is wrong with the request, one sentence each; empty when it can run."""

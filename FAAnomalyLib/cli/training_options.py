@@ -7,8 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..errors import FAError
-from ..preprocessing.native_crop import FIELD_MM
-from ..request import CROP_CENTRES
+from ..request import CROP_CENTRES, CROP_FIELD_MM
 from ..training.recipes import (
     DECAYS,
     PRECISIONS,
@@ -132,4 +131,4 @@ def _grid(args: argparse.Namespace, recipe: Recipe) -> dict[str, Any]:
         return recipe.grid
     if recipe.network["kind"] != "thesis":
         raise FAError("bad-request", f"--grid is not for the recipe {args.recipe}", "", "Choose one of the thesis")
-    return {"shape": [args.grid] * 3, "spacing_mm": FIELD_MM / args.grid}
+    return {"shape": [args.grid] * 3, "spacing_mm": CROP_FIELD_MM / args.grid}

@@ -14,11 +14,9 @@ import numpy as np
 
 from ..geometry.bounding_box import bounding_box
 from ..geometry.orientation import native_order, nearest_canonical
-from ..request import CROP_CENTRES
+from ..request import CROP_CENTRES, CROP_FIELD_MM
 from ..volume import Volume
 
-FIELD_MM = 160.0
-"""Edge of the cube: 128 voxels of 1.25 mm."""
 THESIS_VOXELS = 128
 THESIS_SHAPE = (145, 174, 145)
 """Of the maps that the thesis crops, which begin at voxel (8, 23, 8)."""
@@ -125,7 +123,7 @@ def native_crop(volume: Volume, voxels: int = THESIS_VOXELS, centre: str = "auto
     """
     if centre not in CROP_CENTRES:
         raise ValueError(f"centre must be one of {', '.join(CROP_CENTRES)}, not {centre!r}")
-    spacing = FIELD_MM / voxels
+    spacing = CROP_FIELD_MM / voxels
     canonical = nearest_canonical(volume)
     data = canonical.data.astype(np.float32, copy=False)
     if not _same_size(canonical.spacing, spacing):

@@ -52,6 +52,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="begin with weights, optimiser and step of another run's checkpoint (a new run only)",
     )
+    _add_people_options(parser)
+    add_recipe_options(parser)
+    parser.add_argument("--device", default="auto", choices=DEVICES)
+    parser.add_argument("--seed", type=int, default=0)
+    _add_saving_options(parser)
+
+
+def _add_people_options(parser: argparse.ArgumentParser) -> None:
+    """Who is trained on, and who is held out."""
     parser.add_argument("--people", type=Path, help="CSV with the columns file,person")
     parser.add_argument(
         "--split", type=Path, help="CSV with the columns file,set (train or test), in place of --hold-out"
@@ -63,9 +72,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PERSON",
         help="keep a person out of training and report the error on them",
     )
-    add_recipe_options(parser)
-    parser.add_argument("--device", default="auto", choices=DEVICES)
-    parser.add_argument("--seed", type=int, default=0)
+
+
+def _add_saving_options(parser: argparse.ArgumentParser) -> None:
+    """When checkpoints are written and errors measured."""
     parser.add_argument("--save-every", type=int, default=500, help="steps between checkpoints")
     parser.add_argument("--judge-every", type=int, default=500, help="steps between errors on the held-out people")
     parser.add_argument(

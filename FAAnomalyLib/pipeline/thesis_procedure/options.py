@@ -9,8 +9,7 @@ from ...diffusion.registry import samplers
 from ...errors import FAError
 from ...inpainting.roaming_cubes import Origin
 from ...inpainting.sampling import Sampling
-from ...preprocessing.native_crop import FIELD_MM
-from ...request import CROP_CENTRES, MASK_TYPES, MASK_VOXEL_MM, ORDERS, SIGNS
+from ...request import CROP_CENTRES, CROP_FIELD_MM, MASK_TYPES, MASK_VOXEL_MM, ORDERS, SIGNS
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,7 @@ class ThesisOptions:
     @property
     def spacing_mm(self) -> float:
         """Edge of a voxel of the crop; :attr:`grid` must be known."""
-        return FIELD_MM / self.grid
+        return CROP_FIELD_MM / self.grid
 
     @property
     def edge(self) -> int:

@@ -231,7 +231,13 @@ def _assembled(
     if options.threshold is not None:
         difference = volume.data - healthy.data
         segmentation = volume.with_data(thresholded(difference, generated, options.threshold, options.signs))
-    facts = {
+    facts = _facts(volume, crop, options, segmentation) | {"generated_voxels": int(covered.sum())}
+    return ThesisOutcome(volume, healthy, volume.with_data(generated.astype(np.uint8)), draws, segmentation, facts)
+
+
+def _facts(volume: Volume, crop: NativeCrop, options: ThesisOptions, segmentation: Volume | None) -> dict[str, Any]:
+    """What ``result.json`` says of the input, the options and what was found."""
+    return {
         "faanomaly": __version__,
         "procedure": "thesis",
         "input_sha256": voxels_sha256(volume.data),
@@ -244,12 +250,10 @@ def _assembled(
             "resampled": crop.resampled,
             "clipped_ml": round(crop.clipped_ml, 3),
         },
-        "generated_voxels": int(covered.sum()),
         "anomalous_ml": None
         if segmentation is None
         else round(int((segmentation.data > 0).sum()) * volume.voxel_ml, 3),
     }
-    return ThesisOutcome(volume, healthy, volume.with_data(generated.astype(np.uint8)), draws, segmentation, facts)
 
 
 def _identity(model: Model, crop: NativeCrop, options: ThesisOptions) -> dict[str, Any]:
