@@ -136,7 +136,7 @@ def _tiny(conditional: bool) -> Recipe:
     whole = _thesis(conditional)
     network = {**whole.network, "widths": [8, 16, 32], "has_attention": [False, False, True]}
     grid = {"shape": [32, 32, 32], "spacing_mm": 5.0}
-    return replace(whole, network=network, grid=grid, steps=300, learning_rate=1e-3, constant_steps=150)
+    return replace(whole, network=network, grid=grid, steps=220, learning_rate=1e-3, constant_steps=120)
 
 
 RECIPES: dict[str, Recipe] = {
