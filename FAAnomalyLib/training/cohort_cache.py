@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from scipy import ndimage
 from torch import Tensor
 
@@ -21,6 +20,7 @@ from ..networks.thesis.unet import WHITE_MATTER_FA
 from ..preprocessing.model_grid import RESOLUTION_MM, PreparedSubject, prepare
 from ..preprocessing.template import BRAIN_PROBABILITY, Template, TemplatePriors
 from ..preprocessing.template_warping import LEVELS, SMOOTHING_VOXELS, UPDATE_SMOOTHING_VOXELS
+from ..runtime.arrays import as_tensor
 
 RIM_MM = 3.0
 """FA nearer than this to the brain's edge is mostly noise."""
@@ -141,9 +141,7 @@ def _arrays(prepared: PreparedSubject) -> list[np.ndarray]:
 def _training_subject(subject: CohortSubject, arrays: list[np.ndarray], spacing_mm: float) -> TrainingSubject:
     fa, brain, *priors = (array.astype(np.float32) for array in arrays)
     weight = error_weight(brain > BRAIN_PROBABILITY, spacing_mm)
-    return TrainingSubject(
-        subject.path.name, subject.person, torch.from_numpy(fa), torch.from_numpy(weight), TemplatePriors(*priors)
-    )
+    return TrainingSubject(subject.path.name, subject.person, as_tensor(fa), as_tensor(weight), TemplatePriors(*priors))
 
 
 def _key(subject: CohortSubject, template: Template) -> str:

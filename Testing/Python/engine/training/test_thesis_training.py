@@ -100,6 +100,7 @@ def test_every_epoch_has_its_line_and_its_held_out_loss(tmp_path, known):
     assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["epoch-0002.pt"]
 
 
+@pytest.mark.slow
 def test_a_run_that_stops_within_an_epoch_goes_on_to_the_same_line(tmp_path, known):
     whole = trainer(tmp_path / "whole", known)
     whole.train(save_every=100)
@@ -134,6 +135,7 @@ def test_a_checkpoint_of_before_these_settings_counts_as_their_defaults(tmp_path
     tiny_training.trainer(tmp_path).resume()
 
 
+@pytest.mark.slow
 def test_a_run_begins_with_another_runs_checkpoint(tmp_path, known):
     first = trainer(tmp_path / "first", known, recipe=replace(RECIPE, steps=3))
     first.train(save_every=100, history=History(every=1))
