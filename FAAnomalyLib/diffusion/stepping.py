@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal, Protocol, Union
 
 if TYPE_CHECKING:
-    import numpy as np
     import torch
     from torch import Tensor
 
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 class NoiseSource(Protocol):
     """Draws the noise of a sampler where that is not Gaussian; its variance over all draws is 1."""
 
-    def draw(self, shape: tuple[int, ...]) -> np.ndarray:
+    def draw(self, shape: tuple[int, ...]) -> Tensor:
         """The next noise, float32 of *shape*."""
 
 
@@ -170,7 +169,7 @@ def draw_like(x: Tensor, generator: Noise) -> Tensor:
     import torch
 
     if generator is not None and not isinstance(generator, torch.Generator):
-        return torch.from_numpy(generator.draw(tuple(x.shape))).to(dtype=x.dtype, device=x.device)
+        return generator.draw(tuple(x.shape)).to(dtype=x.dtype, device=x.device)
     place = x.device if generator is None else generator.device
     return torch.randn(x.shape, generator=generator, device=place, dtype=x.dtype).to(x.device)
 

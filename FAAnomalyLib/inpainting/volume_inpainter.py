@@ -15,7 +15,7 @@ from ..errors import FAError
 from ..models.checkpoints import Model
 from ..networks.registry import network_kind
 from ..preprocessing.template import Template, TemplatePriors
-from ..runtime.arrays import as_tensor
+from ..runtime.arrays import as_array, as_tensor
 from .bound_network import BoundNetwork, RunnableNetwork
 from .sampling import Sampling, fitting_samplers
 from .window import with_background
@@ -115,7 +115,7 @@ class VolumeInpainter:
         calls = _Calls(on_step, sampling.samples, 0)
         pictures = self._draw(bound, samplers()[sampling.sampler], sampling, calls)
         drawn = torch.stack([picture[bound.hole] for picture in pictures])
-        return (drawn.float() / 2.0 + 0.5).cpu().numpy()
+        return as_array(drawn.float() / 2.0 + 0.5)
 
     def _bind(self, fa: np.ndarray, hole: np.ndarray, priors: TemplatePriors) -> BoundNetwork:
         x = as_tensor(np.where(hole, 0.0, 2.0 * fa - 1.0).astype(np.float32))[None, None].to(self.device)
@@ -148,7 +148,18 @@ def _source(noise: str, generator: torch.Generator) -> Noise:
     """Where one draw's noise comes from: *generator* itself for Gaussian noise."""
     if noise == GAUSSIAN:
         return generator
-    return SimplexSource(int(torch.randint(2**62, (), generator=generator)))
+    return TensorNoise(SimplexSource(int(torch.randint(2**62, (), generator=generator))))
+
+
+class TensorNoise:
+    """Noise of a source that draws arrays, as the samplers take it."""
+
+    def __init__(self, source: SimplexSource) -> None:
+        self._source = source
+
+    def draw(self, shape: tuple[int, ...]) -> Tensor:
+        """The next noise, float32 of *shape* on the CPU."""
+        return as_tensor(self._source.draw(shape))
 
 
 class _Calls:

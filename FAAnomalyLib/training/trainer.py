@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -16,13 +17,16 @@ import torch
 from torch import Generator, Tensor, nn
 
 from ..errors import FAError
+from ..inpainting.interruptible_network import interruptible_network
 from ..models.checkpoints import load_model
+from ..preprocessing.interruptible_itk import Check
+from ..runtime.progress import told_what_is_kept
 from .cohort_cache import TrainingSubject
 from .distributed import Distributed
 from .epochs import EPOCHS, EpochEntry, EpochOrder, History, append_epoch
 from .objective import objective_of
 from .recipes import learning_rate
-from .run_checkpoint import resume, save_checkpoint, start_from_checkpoint
+from .run_checkpoint import CHECKPOINT, resume, save_checkpoint, start_from_checkpoint
 from .run_log import LogEntry, append_to_log, progress_text, shorten_log
 from .training_run import TrainingRun, TrainingState
 from .validation import held_out_errors
@@ -33,6 +37,10 @@ LOG_EVERY = 50
 
 def _silent(text: str) -> None:
     pass
+
+
+def _go_on() -> None:
+    """Stands for a check where nobody can cancel."""
 
 
 class Trainer:
@@ -129,7 +137,13 @@ class Trainer:
         if self.distributed.writes:
             save_checkpoint(self.run, self.state, self.device, self.dtype)
 
-    def train(self, save_every: int, validate_every: int = 500, history: History = History()) -> None:  # noqa: B008
+    def train(
+        self,
+        save_every: int,
+        validate_every: int = 500,
+        check: Check | None = None,
+        history: History = History(),  # noqa: B008 - frozen
+    ) -> None:
         """Train to the last step of the recipe.
 
         Parameters
@@ -138,13 +152,32 @@ class Trainer:
             Steps between checkpoints; the last step is always saved.
         validate_every
             Steps between errors on the held-out subjects; the last step is always validated.
+        check
+            Called before every layer and every step; may raise to cancel. Finished steps are kept in a checkpoint.
         history
             Which checkpoints are kept, in runs that go by epochs.
+
+        Raises
+        ------
+        FAError
+            ``cancelled``, telling the step from which the run goes on.
         """
+        check = check or _go_on
+        with told_what_is_kept(self._kept), interruptible_network(self.state.network, check):
+            self._train(save_every, validate_every, check, history)
+
+    def _kept(self) -> str:
+        """What a cancelled run has left, after its finished steps are saved."""
+        if self.state.step == 0:
+            return "no step is finished yet, but the registered maps are kept"
+        self.save()
+        return f"{self.state.step} of {self.run.recipe.steps} steps are kept in {self.run.folder / CHECKPOINT}"
+
+    def _train(self, save_every: int, validate_every: int, check: Check, history: History) -> None:
         state, steps = self.state, self.run.recipe.steps
         begin, first = time.monotonic(), state.step
         while state.step < steps:
-            state.smooth_error(self._one_step())
+            state.smooth_error(self._one_step(check))
             state.step += 1
             last = state.step == steps
             validate = last or state.step % validate_every == 0
@@ -171,10 +204,13 @@ class Trainer:
         training_loss = state.end_epoch()
         if self.distributed.writes:
             rate = learning_rate(self.run.recipe, state.step - 1)
-            held_out = self._held_out_loss()
-            append_epoch(
-                self.run.folder, EpochEntry(state.step, epoch, training_loss, held_out, rate, seconds_per_step)
-            )
+            entry = EpochEntry(state.step, epoch, training_loss, None, rate, seconds_per_step)
+            try:
+                held_out = self._held_out_loss()
+            except FAError:  # cancelled: the epoch is over all the same, and is not done again
+                append_epoch(self.run.folder, entry)
+                raise
+            append_epoch(self.run.folder, replace(entry, held_out_loss=held_out))
             told = "" if held_out is None else f"  held-out loss {held_out:.4f}"
             self._report(f"epoch {epoch} ends: loss {training_loss:.4f}{told}")
         return epoch
@@ -195,18 +231,20 @@ class Trainer:
                 errors.append(float(self.objective.loss(self.state.network, batch)[1]))
         return sum(errors) / len(errors)
 
-    def _one_step(self) -> float:
+    def _one_step(self, check: Check = _go_on) -> float:
         """Descend once; returns the squared error."""
         recipe, state = self.run.recipe, self.state
         for group in state.optimizer.param_groups:
             group["lr"] = learning_rate(recipe, state.step)
         batch = self._batch()
+        check()
         with torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype != torch.float32):
             loss, error = self.objective.loss(self._parallel, batch)
         state.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         if recipe.clip:
             nn.utils.clip_grad_norm_(state.network.parameters(), recipe.clip)
+        check()  # the last time before the state changes
         state.optimizer.step()
         state.update_average(recipe.average)
         return float(error)

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from ..datasets.cohort import CohortSubject, load_subject
@@ -22,7 +21,9 @@ from ..datasets.file_names import person_name
 from ..errors import FAError
 from ..io.atomic import atomic_write, cannot_write
 from ..networks.thesis.unet import WHITE_MATTER_FA
+from ..preprocessing.interruptible_itk import Check
 from ..preprocessing.native_crop import native_crop
+from ..runtime.arrays import as_tensor
 
 INPUT, CONDITION = "input", "condition"
 """Folders of the two files of a pair."""
@@ -60,12 +61,12 @@ class VolumePair:
                 f"its values lie from {fa.min():g} to {fa.max():g}, not from 0 to 1",
                 "Store FA itself; it is brought to -1 to 1 in training",
             )
-        return torch.from_numpy(fa)
+        return as_tensor(fa)
 
     @property
     def white_matter(self) -> Tensor:
         """The condition, bool (X, Y, Z), read from the file."""
-        return torch.from_numpy(_read(self.condition) > 0.5)
+        return as_tensor(_read(self.condition) > 0.5)
 
 
 def find_pairs(folder: Path, shape: tuple[int, ...]) -> list[VolumePair]:
@@ -101,7 +102,12 @@ def find_pairs(folder: Path, shape: tuple[int, ...]) -> list[VolumePair]:
 
 
 def prepare_pairs(
-    subjects: list[CohortSubject], voxels: int, centre: str, cache: Path, report: Callable[[str], None] = print
+    subjects: list[CohortSubject],
+    voxels: int,
+    centre: str,
+    cache: Path,
+    report: Callable[[str], None] = print,
+    check: Check | None = None,
 ) -> list[VolumePair]:
     """Cut the thesis' cube out of every FA map, or find the result of an earlier call.
 
@@ -117,6 +123,8 @@ def prepare_pairs(
         Folder for the pairs, which several processes may share.
     report
         Called with a line for every map that is cut.
+    check
+        Called before every map; may raise to cancel.
 
     Raises
     ------
@@ -125,6 +133,8 @@ def prepare_pairs(
     """
     pairs = []
     for number, subject in enumerate(subjects, 1):
+        if check is not None:
+            check()
         pair = VolumePair(
             subject.path.name,
             subject.person,

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...request import DEVICES, DetectRequest
+from ...runtime.progress import CancelToken, told_what_is_kept
 from ..hole_options import add_hole_options, hole_request
+from ..signals import cancel_on_signals, stopped_at_once
 from ..streams import say
 
 if TYPE_CHECKING:
@@ -56,11 +58,14 @@ def run(args: argparse.Namespace) -> int:
     folds = read_folds(args.folds)
     subjects = [subject for subject in find_subjects(args.data, args.people) if subject.person in folds]
     work = args.work or args.model.parent / "calibration-passes"
-    people = screen_cohort(subjects, folds, work, args.device, say, request)
-    if args.cross is not None:
-        _write_cross_models(people, folds, args.cross, request)
-    calibration = fit(people, say)
-    install(calibration, args.model, people, request)
+    with cancel_on_signals() as cancel, told_what_is_kept(lambda: f"finished passes are kept in {work}"):
+        with stopped_at_once(cancel):
+            people = screen_cohort(subjects, folds, work, args.device, say, cancel.check, request)
+        if args.cross is not None:
+            _write_cross_models(people, folds, args.cross, request, cancel)
+        with stopped_at_once(cancel):
+            calibration = fit(people, say)
+        install(calibration, args.model, people, request)
     values = "auto +{:.2f} and -{:.2f}, sensitive +{:.2f} and -{:.2f}, for one sign only +{:.2f} or -{:.2f}".format(
         *calibration.threshold, *calibration.sensitive, *calibration.one_sided
     )
@@ -69,7 +74,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _write_cross_models(
-    people: list[HealthySubject], folds: dict[str, Path], folder: Path, request: DetectRequest
+    people: list[HealthySubject],
+    folds: dict[str, Path],
+    folder: Path,
+    request: DetectRequest,
+    cancel: CancelToken,
 ) -> None:
     """A copy of each person's model, calibrated on everybody else, and ``folds.csv`` that names them."""
     from ...training.calibration_fit import fit, install
@@ -80,6 +89,8 @@ def _write_cross_models(
         shutil.copytree(folds[name], folder / name, dirs_exist_ok=True)
         say(f"without {name}")
         others = [one for one in people if one.person != name]
-        install(fit(others, say), folder / name, others, request)
+        with stopped_at_once(cancel):
+            calibration = fit(others, say)
+        install(calibration, folder / name, others, request)
     with open(folder / "folds.csv", "w", newline="", encoding="utf-8") as handle:
         csv.writer(handle).writerows([("person", "model"), *((name, name) for name in names)])

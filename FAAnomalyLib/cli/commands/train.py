@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import FAError
 from ...request import DEVICES
+from ..signals import cancel_on_signals
 from ..streams import say
 from ..training_options import add_recipe_options, recipe_from
 
 if TYPE_CHECKING:
+    import torch
+
     from ...datasets.cohort import CohortSubject
+    from ...preprocessing.interruptible_itk import Check
     from ...preprocessing.template import Template
     from ...training.distributed import Distributed
     from ...training.recipes import Recipe
@@ -92,14 +96,9 @@ def _add_saving_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train, or go on with a run, and write the model."""
-    import torch
-
     from ...io.atomic import cannot_write
-    from ...networks.registry import build_network
-    from ...training.distributed import common_dtype, join_processes, training_device
-    from ...training.epochs import EpochOrder, History
-    from ...training.export import export_model
-    from ...training.trainer import Trainer
+    from ...training.distributed import join_processes, training_device
+    from ...training.epochs import EpochOrder
 
     recipe = recipe_from(args)
     if args.start_from and args.from_checkpoint:
@@ -111,12 +110,31 @@ def run(args: argparse.Namespace) -> int:
         raise cannot_write(args.output, error) from error
     device = training_device(args.device)
     distributed = join_processes(device)
-    report = say if distributed.writes else _print_nothing
     if args.epochs:
         order = EpochOrder(len(training), recipe.batch * distributed.world, args.seed)
         recipe = replace(recipe, steps=order.steps(args.epochs))
-    prepared = _prepare_run(args, recipe, training, held_out, distributed)
+    with cancel_on_signals() as cancel:
+        prepared = _prepare_run(args, recipe, training, held_out, distributed, cancel.check)
+        _train(args, prepared, device, distributed, cancel.check)
+    distributed.leave()
+    return 0
+
+
+def _train(
+    args: argparse.Namespace, prepared: TrainingRun, device: torch.device, distributed: Distributed, check: Check
+) -> None:
+    """Train to the end and write the model."""
+    import torch
+
+    from ...networks.registry import build_network
+    from ...training.distributed import common_dtype
+    from ...training.epochs import History
+    from ...training.export import export_model
+    from ...training.trainer import Trainer
+
+    report = say if distributed.writes else _print_nothing
     torch.manual_seed(args.seed)
+    recipe = prepared.recipe
     # PyTorch's type stubs lack this overload of Module.to.
     network = build_network(recipe.network).to(device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
     dtype = torch.float32 if recipe.precision == "float32" else common_dtype(device, distributed)
@@ -126,11 +144,10 @@ def run(args: argparse.Namespace) -> int:
     if args.from_checkpoint:
         trainer.start_from_checkpoint(args.from_checkpoint)
     trainer.resume()
-    trainer.train(args.save_every, args.judge_every, History(args.checkpoint_epochs, args.keep_checkpoints))
+    history = History(args.checkpoint_epochs, args.keep_checkpoints)
+    trainer.train(args.save_every, args.judge_every, check, history)
     if distributed.writes:
         report(f"model written to {export_model(prepared, trainer.state, args.template)}")
-    distributed.leave()
-    return 0
 
 
 def _prepare_run(
@@ -139,6 +156,7 @@ def _prepare_run(
     training: Subjects,
     held_out: Subjects,
     distributed: Distributed,
+    check: Check,
 ) -> TrainingRun:
     """Bring every subject onto the recipe's grid; each process does its share before all of them read everything."""
     from ...preprocessing.template import load_template, on_grid
@@ -148,7 +166,7 @@ def _prepare_run(
     report = say if distributed.writes else _print_nothing
     stored = load_template(args.template or resources_dir() / "Template")
     template = on_grid(stored, tuple(recipe.grid["shape"]), recipe.grid["spacing_mm"])
-    prepare = _preparation(args, recipe, template, report)
+    prepare = _preparation(args, recipe, template, report, check)
     if distributed.world > 1:
         prepare(distributed.share([*training, *held_out]))
         distributed.wait_for_all()
@@ -156,7 +174,7 @@ def _prepare_run(
 
 
 def _preparation(
-    args: argparse.Namespace, recipe: Recipe, template: Template, report: Callable[[str], None]
+    args: argparse.Namespace, recipe: Recipe, template: Template, report: Callable[[str], None], check: Check
 ) -> Callable[[Any], Any]:
     """What makes training subjects of FA maps: registration, the native crop, or nothing for pairs of volumes."""
     from ...training.cohort_cache import prepare_subjects
@@ -166,10 +184,10 @@ def _preparation(
 
     def prepare(subjects: Any) -> Any:
         if recipe.space == "template":
-            return prepare_subjects(subjects, template, cache, report)
+            return prepare_subjects(subjects, template, cache, report, check)
         if all(isinstance(subject, VolumePair) for subject in subjects):
             return subjects
-        return prepare_pairs(subjects, recipe.grid["shape"][0], args.crop, cache, report)
+        return prepare_pairs(subjects, recipe.grid["shape"][0], args.crop, cache, report, check)
 
     return prepare
 

@@ -13,6 +13,7 @@ from FAAnomalyLib.diffusion.noise.simplex_noise import gradient_table, simplex_n
 from FAAnomalyLib.diffusion.noise_schedule import linear_schedule
 from FAAnomalyLib.diffusion.samplers.ddpm import ddpm
 from FAAnomalyLib.diffusion.stepping import draw_like
+from FAAnomalyLib.inpainting.volume_inpainter import TensorNoise
 
 DIMENSIONS = pytest.mark.parametrize("dimensions", [2, 3])
 
@@ -133,14 +134,14 @@ def test_a_source_repeats_with_its_seed_and_draws_anew_for_every_member():
 
 def test_a_sampler_takes_its_noise_from_a_source():
     x = torch.zeros(1, 1, 8, 8, 8, dtype=torch.float64)
-    drawn = draw_like(x, SimplexSource(1))
+    drawn = draw_like(x, TensorNoise(SimplexSource(1)))
     assert drawn.dtype == x.dtype and np.array_equal(drawn.float().numpy(), SimplexSource(1).draw(x.shape))
     schedule = linear_schedule()
-    smooth = ddpm(lambda x, t: x * 0, schedule, drawn, SimplexSource(2), steps=2)
+    smooth = ddpm(lambda x, t: x * 0, schedule, drawn, TensorNoise(SimplexSource(2)), steps=2)
     white = ddpm(lambda x, t: x * 0, schedule, drawn, torch.Generator().manual_seed(2), steps=2)
     assert torch.equal(smooth, white), "the last prediction is the result"
     levels = []
-    ddpm(lambda x, t: levels.append(x) or x * 0, schedule, drawn, SimplexSource(2), steps=2)
+    ddpm(lambda x, t: levels.append(x) or x * 0, schedule, drawn, TensorNoise(SimplexSource(2)), steps=2)
     _, weight, spread = schedule.posterior_coefficients(999, 499)
     expected = weight * drawn + spread**0.5 * torch.from_numpy(SimplexSource(2).draw(tuple(x.shape)))
     torch.testing.assert_close(levels[1], expected)
