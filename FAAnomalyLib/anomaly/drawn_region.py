@@ -152,7 +152,9 @@ def region_evidence(prepared: PreparedSubject, inpainted: Inpainted, calibration
     deviation = Residual(template_deviation(prepared.fa, priors.fa, outside), np.full(prepared.fa.shape, np.nan))
     residual = residual_and_variance(prepared.fa, inpainted)
     template = {sigma: smoothed(*deviation, whole, sigma / spacing) for sigma in SIGMAS_MM}
-    own = {sigma: _own_scale(calibration, values[outside], sigma) for sigma, values in template.items()}
+    # Smoothed without the region, or a lesion would spill into its own standard.
+    around = {sigma: smoothed(*deviation, outside, sigma / spacing)[outside] for sigma in SIGMAS_MM}
+    own = {sigma: _own_scale(calibration, values, sigma) for sigma, values in around.items()}
     scale: dict[MapKey, float] = {(TEMPLATE, sigma): own[sigma].scale for sigma in SIGMAS_MM}
     inpainter_z, template_z = np.zeros(whole.shape, np.float32), np.zeros(whole.shape, np.float32)
     for sigma in SIGMAS_MM:

@@ -74,7 +74,7 @@ class RegionLimits:
     """
 
     edges_mm: tuple[float, ...] = (60.0,)
-    limits: tuple[SizeLimits, ...] = (SizeLimits(3.5, 0.8, (5.5, 5.5), (4.8, 4.8), (4.2, 4.2)),)
+    limits: tuple[SizeLimits, ...] = (SizeLimits(3.2, 0.95, (5.5, 5.5), (4.8, 4.8), (4.2, 4.2)),)
     people: int = 0
 
     def at(self, edge_mm: float) -> SizeLimits:

@@ -97,18 +97,18 @@ def volume_weights(people: list[HealthySubject]) -> np.ndarray:
 def install(calibration: Calibration, folder: Path, volumes: Sequence[str]) -> None:
     """Write a calibration into a model folder, and its SHA-256, *volumes* and thresholds into the manifest."""
     digest = save_calibration(calibration, folder / CALIBRATION_FILE)
-    _into_manifest(
-        folder,
-        {
-            "sha256": digest,
-            "people": calibration.people,
-            "volumes": sorted(volumes),
-            "threshold": [round(z, 3) for z in calibration.threshold],
-            "sensitive": [round(z, 3) for z in calibration.sensitive],
-            "alone": [round(z, 3) for z in calibration.one_sided],
-            "limits": {name: [round(v, 3) for v in limit] for name, limit in calibration.limits.items()},
-        },
-    )
+    told: dict[str, Any] = {
+        "sha256": digest,
+        "people": calibration.people,
+        "volumes": sorted(volumes),
+        "threshold": [round(z, 3) for z in calibration.threshold],
+        "sensitive": [round(z, 3) for z in calibration.sensitive],
+        "alone": [round(z, 3) for z in calibration.one_sided],
+        "limits": {name: [round(v, 3) for v in limit] for name, limit in calibration.limits.items()},
+    }
+    if calibration.regions.people:
+        told["regions"] = _about_regions(calibration.regions, volumes)
+    _into_manifest(folder, told)
 
 
 def install_regions(regions: RegionLimits, folder: Path, manifest: dict, volumes: Sequence[str]) -> None:
@@ -128,13 +128,16 @@ def install_regions(regions: RegionLimits, folder: Path, manifest: dict, volumes
             "Calibrate it without --regions-only",
         )
     digest = save_calibration(replace(known, regions=regions), folder / CALIBRATION_FILE)
-    told = {
+    _into_manifest(folder, {**manifest["calibration"], "sha256": digest, "regions": _about_regions(regions, volumes)})
+
+
+def _about_regions(regions: RegionLimits, volumes: Sequence[str]) -> dict[str, Any]:
+    return {
         "people": regions.people,
         "volumes": sorted(volumes),
         "edges_mm": list(regions.edges_mm),
         "threshold": [[round(z, 3) for z in one.threshold] for one in regions.limits],
     }
-    _into_manifest(folder, {**manifest["calibration"], "sha256": digest, "regions": told})
 
 
 def _into_manifest(folder: Path, calibration: dict[str, Any]) -> None:

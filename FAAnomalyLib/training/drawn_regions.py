@@ -119,12 +119,13 @@ def boxes(prepared: PreparedSubject, edge_mm: float, places: int, seed: int) -> 
     spacing, shape = prepared.grid.spacing_mm, prepared.fa.shape
     white = np.argwhere(analysis_mask(prepared.brain, prepared.grid.priors.white_matter, prepared.brain, spacing))
     generator = np.random.default_rng([seed, int(edge_mm)])
-    half = edge_mm / spacing / 2
+    width = max(round(edge_mm / spacing), 1)
     for _ in range(places if len(white) else 0):
         x, y, z = white[generator.integers(len(white))]
         for centre in ((x, y, z), (shape[0] - 1 - x, y, z)):
+            low = [c - width // 2 for c in centre]
             box = np.zeros(shape, bool)
-            box[tuple(slice(max(round(c - half), 0), max(round(c + half), 1)) for c in centre)] = True
+            box[tuple(slice(max(start, 0), max(start + width, 0)) for start in low)] = True
             yield box
 
 
