@@ -95,7 +95,7 @@ def detectable_in_region(
     The inpainter's part counts whole, because nothing of a sphere within the hole is left to follow. *scale* is that of
     :class:`~.drawn_region.RegionEvidence`.
     """
-    if not calibration.regions.people:
+    if not (calibration.people and calibration.regions.people):
         return []
     limits, shown = calibration.regions.at(edge_mm), residual_left()[TEMPLATE]
     where = calibrated_voxels(calibration)
