@@ -171,7 +171,7 @@ def test_provenance_tells_everything_in_strict_json(whole, brain, model):
 
 def test_thresholds_are_the_calibrations_and_for_one_sign_alone_its_own(detector, run, coarse, drawn, monkeypatch):
     before = run("inpaint", hole=drawn, model=coarse)
-    limits = SizeLimits(3.5, 0.8, (7.0, 7.5), (6.0, 6.5), (1.5, 0.5))
+    limits = SizeLimits(3.2, 0.95, (7.0, 7.5), (6.0, 6.5), (1.5, 0.5))
     known = Calibration(threshold=(9.0, 9.0), regions=RegionLimits((60.0,), (limits,), 5))
     monkeypatch.setattr(detector, "_loaded", replace(detector._loaded, calibration=known))
     for threshold, signs, limits in (
