@@ -19,6 +19,7 @@ import numpy as np
 from ..preprocessing.model_grid import RESOLUTION_MM
 from .calibration import COMBINATIONS, UNIT, Calibration, Limits, calibrated_voxels
 from .drawn_region import INPAINTER_SHARE, PLACES_KEY, SIGMAS_MM
+from .region_limits import ROUNDING
 from .residual_maps import (
     INPAINTED_LARGE,
     MAX_DEVIATION,
@@ -101,7 +102,7 @@ def detectable_in_region(
     where = calibrated_voxels(calibration)
     spread = {key: float(np.median(values[where])) for key, values in calibration.spread.items()}
     found = []
-    for diameter in [d for d in DIAMETERS_MM if d <= edge_mm] or [round(edge_mm, 1)]:
+    for diameter in [d for d in DIAMETERS_MM if d <= ROUNDING * edge_mm] or [round(edge_mm, 1)]:
         inpainter, template = np.zeros(len(CHANGES)), np.zeros(len(CHANGES))
         for sigma in SIGMAS_MM:
             part, key = ball_height(diameter / 2, sigma) / len(SIGMAS_MM), (INPAINTED_LARGE, sigma)

@@ -13,6 +13,7 @@ from ..anomaly.drawn_region import combined_evidence, drawn_hole, region_evidenc
 from ..anomaly.region_limits import RegionLimits, SizeLimits
 from ..anomaly.screening import analysis_mask
 from ..datasets.cohort import CohortSubject
+from ..errors import FAError
 from ..inpainting.masks import pass_from_mask
 from ..inpainting.pass_runner import inpaint_passes
 from ..inpainting.sampling import Sampling
@@ -108,7 +109,10 @@ def healthy_boxes(
             hole = drawn_hole(prepared, region)
             passes = [pass_from_mask(hole)]
             filled = inpaint_passes(inpainter, prepared.fa, passes, Sampling(), priors=prepared.grid.priors)
-            found = region_evidence(prepared, filled, calibration)
+            try:
+                found = region_evidence(prepared, filled, calibration)
+            except FAError:
+                continue  # A detection refuses this box as well: too little of so small a brain lies outside.
             judged = found.analysed & box
             if judged.any():
                 yield HealthyBox(person, edge, found.inpainter[judged], found.template[judged])
@@ -139,11 +143,12 @@ def fit_regions(found: list[HealthyBox]) -> RegionLimits:
     Parameters
     ----------
     found
-        Boxes of at least two people, of every edge in each person.
+        Boxes of at least two people; a size that is not drawn in everybody is left out.
     """
     people = sorted({one.person for one in found})
     table: list[list[float]] = []
-    for edge in EDGES_MM:
+    edges = tuple(edge for edge in EDGES_MM if len({one.person for one in found if one.edge_mm == edge}) == len(people))
+    for edge in edges:
         some = [one for one in found if one.edge_mm == edge]
         weights = np.array([1.0 / sum(other.person == one.person for other in some) for one in some])
         widest = max(_spread([one.inpainter for one in some], weights), table[-1][0] if table else 0.0)
@@ -154,7 +159,7 @@ def fit_regions(found: list[HealthyBox]) -> RegionLimits:
         limits = [automatic_threshold(maxima, weights, len(people), share) for share in shares]
         row = [widest, spread, *(z for limit in limits for z in limit)]
         table.append([max(pair) for pair in zip(row, table[-1], strict=True)] if table else row)
-    return RegionLimits(EDGES_MM, tuple(SizeLimits.of(row) for row in table), len(people))
+    return RegionLimits(edges, tuple(SizeLimits.of(row) for row in table), len(people))
 
 
 def _spread(values: list[np.ndarray], weights: np.ndarray) -> float:

@@ -5,7 +5,8 @@
 FOLDS are those of ``faanomaly calibrate --regions-only``: everybody's boxes are judged by the limits of the others.
 With ``--seen NAME ...`` further people's boxes are judged by everybody's limits, whether the model has seen them or
 not.  KEEP holds the boxes once they are filled.  Planted: spheres of 20, 30 and 40 mm, FA +-0.2 and +-0.3, boxes 1, 1.5
-and 2 times as large; found is a region that overlaps the sphere.  Opposite: a box as large as the sphere, where the
+and 2 times as large, none beyond 60 mm; found is a region that overlaps the sphere.  Opposite: a box as large as the
+sphere, where the
 other hemisphere has it, before and after planting.  Both sides: the sphere of 30 mm in both hemispheres, the box on
 one.
 """
@@ -121,7 +122,7 @@ def planted_rows(subject: CohortSubject, loaded: LoadedModel, limits: RegionLimi
         print(row + f"0 | opposite {judge.row(healthy, cube(volume, there, diameter), None)}", flush=True)
         for change, truth, factors, also in cases:
             ill = prepare(plant(volume, truth, change), loaded.template, brain)
-            for factor in factors:
+            for factor in (one for one in factors if one * diameter <= EDGES_MM[-1]):
                 found = judge.row(ill, cube(volume, centre, factor * diameter), here)
                 print(row + f"{change:+.1f} | {factor:g} x{also} {found}", flush=True)
             if not also:
