@@ -77,7 +77,7 @@ def score_brain(
         As in :func:`~.refinement.refill_candidates`.
     """
     check = check or _go_on
-    screening = screen(prepared, by_size)
+    screening = screen(prepared, by_size, check)
     check()
     analysed = screening.analysed
     scale = {key: calibration.plausible_scale(key, own).scale for key, own in screening.subject_scale.items()}

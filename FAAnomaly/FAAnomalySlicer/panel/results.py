@@ -51,7 +51,7 @@ class ResultsSection:
         self._table = RegionTable(self._ui.regionsTable)
         self._table.chosen.connect(self._jump)
         self._comparison = Comparison()
-        self._export = Exporter(context, lambda: self._nodes)
+        self.exporter = Exporter(context, lambda: self._nodes)
         self._threshold = Debouncer(self._apply_threshold, THRESHOLD_MS)
         self._updater = ThresholdUpdater(QtTimer(), self._on_threshold_applied, self._on_threshold_failed)
         self._surfaces = Debouncer(self._show_surfaces, SURFACE_MS)
@@ -75,7 +75,7 @@ class ResultsSection:
             self._key, self._nodes = key, nodes
             self._ui.resultsSection.collapsed = nodes is None
             self._show_regions(regions_of(nodes.table) if nodes and nodes.table else [])
-            self._export.update()
+            self.exporter.update()
             self._update_comparison()
         ready = nodes is not None and nodes.zMap is not None
         self._ui.resultsSection.enabled = nodes is not None
