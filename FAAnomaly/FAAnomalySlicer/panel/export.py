@@ -14,7 +14,7 @@ from FAAnomalyLib.errors import FAError
 
 from ..scene.node_attributes import INPUT
 from ..scene.report_text import report_of
-from ..scene.result_nodes import ResultNodes
+from ..scene.result_list import ResultNodes
 from .panel_context import PanelContext, show_text
 
 VOLUMES = {

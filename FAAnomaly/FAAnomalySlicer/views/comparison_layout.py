@@ -43,7 +43,7 @@ class Comparison:
         return layout is not None and layout.GetViewArrangement() == LAYOUT_ID
 
     def show(self, inputNode, nodes, opacity: float) -> None:
-        """Show the three views of a result, :class:`~..scene.result_nodes.ResultNodes`; also to update them."""
+        """Show the three views of a result, :class:`~..scene.result_list.ResultNodes`; also to update them."""
         layout = _layout()
         register_layout()
         if not self.shown:
