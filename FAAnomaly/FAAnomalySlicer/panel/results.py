@@ -24,7 +24,7 @@ from ..views.comparison_layout import Comparison
 from ..views.slice_views import jump_to
 from ..worker_client.qt_process import QtTimer
 from .export import Exporter
-from .panel_context import PanelContext, show_text, unexpected
+from .panel_context import Observer, PanelContext, show_text, unexpected
 from .region_table import RegionTable
 from .result_choice import ResultChoice
 from .shortcuts import Shortcuts
@@ -60,6 +60,12 @@ class ResultsSection:
         self._updater = ThresholdUpdater(QtTimer(), self._on_threshold_applied, self._on_threshold_failed)
         self._surfaces = Debouncer(self._show_surfaces, SURFACE_MS)
         self._outline = BrainOutline(QtTimer())
+        node = slicer.vtkMRMLNode
+        self._refresh = Debouncer(self.update)
+        self._results = Observer(  # a script may add a result, too
+            [node.ReferenceAddedEvent, node.ReferenceModifiedEvent, node.ReferenceRemovedEvent],
+            lambda caller, event: self._refresh.trigger(),
+        )
         ui = self._ui
         self._buttons = {
             Shown.INPUT: ui.showInputButton,
@@ -84,7 +90,9 @@ class ResultsSection:
     def update(self) -> None:
         """Follow the parameter node, and find the results of its input."""
         parameters = self._context.parameters
-        nodes = find_results(self._input)
+        volume = self._input
+        self._results.watch(volume)
+        nodes = find_results(volume)
         self._choice.update()
         key = _identity(nodes)
         if key != self._key:
@@ -144,9 +152,9 @@ class ResultsSection:
 
     def sceneCloses(self) -> None:
         """All results are about to be removed."""
-        self._threshold.stop()
-        self._updater.stop()
-        self._surfaces.stop()
+        for pending in (self._threshold, self._updater, self._surfaces, self._refresh):
+            pending.stop()
+        self._results.watch(None)
         self._outline.show(None)
         self._context.views.forget()
         self._comparison.end()
@@ -155,9 +163,9 @@ class ResultsSection:
 
     def close(self) -> None:
         """Restore the views."""
-        self._threshold.stop()
-        self._updater.stop()
-        self._surfaces.stop()
+        for pending in (self._threshold, self._updater, self._surfaces, self._refresh):
+            pending.stop()
+        self._results.watch(None)
         self._outline.show(None)
         self._shortcuts.uninstall()
         self._context.views.restore()
