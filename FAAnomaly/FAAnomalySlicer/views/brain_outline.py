@@ -22,6 +22,8 @@ SPACING_MM = 3.0
 """The surface is made on about this grid, so that each step of it takes a few milliseconds."""
 BRAIN_SHARE = 0.05
 """Without a result of the whole brain, a voxel counts as brain above this share of the largest value."""
+CLOSED, PAD = 3, 5
+"""Voxels of that grid: what is closed, from both sides, and the empty rim."""
 ITERATIONS, PASS_BAND = 20, 0.05
 """Smoothing of the surface."""
 COLOUR, OPACITY = (0.85, 0.82, 0.78), 0.15
@@ -118,12 +120,13 @@ def coarse_mask(data_kji: np.ndarray, ijk_to_ras: np.ndarray, analysed: bool) ->
     step = np.maximum(1, np.round(SPACING_MM / spacing)).astype(int)
     coarse = np.nan_to_num(data_kji[:: step[2], :: step[1], :: step[0]])
     mask = coarse != 0 if analysed else coarse > BRAIN_SHARE * coarse.max()
-    mask = np.pad(ndimage.binary_fill_holes(mask), 2)
+    # Grooves and ventricles of low FA are closed: this is the brain's outline and not its surface.
+    mask = ndimage.binary_fill_holes(ndimage.binary_closing(np.pad(mask, PAD), iterations=CLOSED))
     labels, count = ndimage.label(mask)
     if count > 1:
         mask = labels == 1 + np.bincount(labels.ravel())[1:].argmax()
     to_ras = ijk_to_ras @ np.diag([*step, 1.0])
-    to_ras[:3, 3] -= to_ras[:3, :3] @ np.full(3, 2.0)
+    to_ras[:3, 3] -= to_ras[:3, :3] @ np.full(3, float(PAD))
     inside = ndimage.gaussian_filter(mask.astype(np.float32), 1.0)
     for axis in range(3):
         faces = np.moveaxis(inside, axis, 0)
