@@ -101,6 +101,8 @@ class DetectRequest:
         The value that means FA 1 in the file: a number, ``auto`` to detect it, None for 1.
     report
         Whether ``report.html`` is drawn; otherwise that page says only that it was not asked for.
+    atlas
+        ``default`` for the bundled tract atlas, ``none``, or the path of the folder of another one.
 
     Examples
     --------
@@ -129,11 +131,12 @@ class DetectRequest:
     resume: bool = False
     scale: str | float | None = None
     report: bool = True
+    atlas: str = "default"
 
     def problems(self) -> list[str]:
         """Everything that is wrong with the request, one sentence each; empty when it can run."""
         problems = []
-        for name in ("input", "output", "model", "region", "roi", "brain_mask"):
+        for name in ("input", "output", "model", "region", "roi", "brain_mask", "atlas"):
             if not isinstance(getattr(self, name), (str, type(None))):
                 problems.append(f"{name.replace('_', ' ')} {getattr(self, name)!r} is not a path")
         if not self.input:
@@ -230,7 +233,7 @@ class DetectRequest:
                 f"Known are {', '.join(f.name for f in fields(cls))}",
             )
         clean = {k: fspath(v) if isinstance(v, PathLike) else v for k, v in values.items()}
-        for name in (*PATHS, "model"):
+        for name in (*PATHS, "model", "atlas"):
             if isinstance(clean.get(name), str):
                 clean[name] = expand_user(clean[name])
         if _whole(clean.get("segment")):

@@ -7,10 +7,35 @@ import io
 import json
 from dataclasses import asdict, dataclass, field, replace
 
+from .geometry.subject_to_atlas import SubjectToAtlas
+from .tracts import RegionAnatomy, TractScore
 from .volume import Volume
 
 INCREASED, DECREASED = 1, 2
 """Labels of the segmentation, uint8; 0 is everything else."""
+REGION_COLUMNS = (
+    "label",
+    "sign",
+    "voxels",
+    "volume_ml",
+    "peak_z",
+    "mean_z",
+    "mean_difference",
+    "mean_difference_sd",
+    "centroid_r",
+    "centroid_a",
+    "centroid_s",
+    "peak_r",
+    "peak_a",
+    "peak_s",
+    "tract",
+    "share_of_region",
+    "share_of_tract",
+    "other_tracts",
+    "nearest_tract",
+    "nearest_tract_mm",
+)
+"""Of ``regions.csv``."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +61,8 @@ class Region:
         Positions in RAS millimetres.
     side_known
         Whether the input says left from right; otherwise the sign of the first number means nothing.
+    anatomy
+        The tracts that the region lies in; None where no atlas was asked.
 
     Examples
     --------
@@ -55,14 +82,16 @@ class Region:
     centroid_ras: tuple[float, float, float]
     peak_ras: tuple[float, float, float]
     side_known: bool = True
+    anatomy: RegionAnatomy | None = None
 
     def sentence(self) -> str:
         """One sentence in plain words: sign, mean change, size, peak and place."""
         where = place(self.centroid_ras, self.side_known)
+        inside = "" if self.anatomy is None else f" {self.anatomy.words()}"
         return (
             f"Region {self.label}: FA {self.sign} by {abs(self.mean_difference):.2f} "
             f"± {self.mean_difference_sd:.2f} on average over "
-            f"{self.volume_ml:.1f} ml, peak z {self.peak_z:+.1f}, centred at {where} mm"
+            f"{self.volume_ml:.1f} ml{inside}, peak z {self.peak_z:+.1f}, centred at {where} mm"
             f"{'' if self.side_known else ' (side unknown)'}."
         )
 
@@ -101,6 +130,10 @@ class Result:
     provenance
         What ``result.json`` holds: versions, model hash, every parameter, seed, seconds per stage, network
         evaluations, peak memory and warnings.
+    tracts
+        Every tract of the atlas, in its order; empty for a drawn region, and where no atlas was asked for.
+    to_atlas
+        Where the brain lies in the atlas; None where no atlas was asked for.
     """
 
     input: Volume
@@ -110,6 +143,8 @@ class Result:
     segmentation: Volume
     regions: list[Region] = field(default_factory=list)
     provenance: dict = field(default_factory=dict)
+    tracts: list[TractScore] = field(default_factory=list)
+    to_atlas: SubjectToAtlas | None = None
 
     def __post_init__(self) -> None:
         if not self.input.sides_known:
@@ -135,27 +170,10 @@ class Result:
         }
 
     def regions_csv(self) -> str:
-        """The table of regions as CSV text; positions in RAS mm."""
+        """The table of regions as CSV text; positions in RAS mm, the best matching tract last."""
         out = io.StringIO()
         rows = csv.writer(out, lineterminator="\n")
-        rows.writerow(
-            [
-                "label",
-                "sign",
-                "voxels",
-                "volume_ml",
-                "peak_z",
-                "mean_z",
-                "mean_difference",
-                "mean_difference_sd",
-                "centroid_r",
-                "centroid_a",
-                "centroid_s",
-                "peak_r",
-                "peak_a",
-                "peak_s",
-            ]
-        )
+        rows.writerow(REGION_COLUMNS)
         for r in self.regions:
             numbers = [
                 r.volume_ml,
@@ -166,9 +184,20 @@ class Result:
                 *r.centroid_ras,
                 *r.peak_ras,
             ]
-            rows.writerow([r.label, r.sign, r.voxels, *(f"{n:.4f}" for n in numbers)])
+            rows.writerow([r.label, r.sign, r.voxels, *(f"{n:.4f}" for n in numbers), *_tract_cells(r.anatomy)])
         return out.getvalue()
 
     def result_json(self) -> str:
         """Provenance and regions as JSON text."""
         return json.dumps({**self.provenance, "regions": [asdict(r) for r in self.regions]}, indent=2)
+
+
+def _tract_cells(anatomy: RegionAnatomy | None) -> list[str]:
+    if anatomy is None:
+        return [""] * 6
+    others = "; ".join(share.words() for share in anatomy.tracts[1:])
+    near = [anatomy.nearest or "", "" if anatomy.distance_mm is None else f"{anatomy.distance_mm:.1f}"]
+    if not anatomy.tracts:
+        return ["", "", "", others, *near]
+    best = anatomy.tracts[0]
+    return [best.tract, f"{best.share_of_region:.4f}", f"{best.share_of_tract:.4f}", others, *near]

@@ -37,6 +37,10 @@ class _Cluster(NamedTuple):
     voxels: np.ndarray
     sign: str
 
+    def indices(self) -> np.ndarray:
+        """Of its voxels in the whole grid, int (N, 3)."""
+        return np.argwhere(self.voxels) + np.array([s.start for s in self.box])
+
 
 def find_regions(z: Volume, difference: Volume, threshold: float | tuple[float, float]) -> tuple[Volume, list[Region]]:
     """Connected clusters beyond a threshold, grown or cut to the half height of their own signal.
@@ -70,6 +74,14 @@ def find_regions(z: Volume, difference: Volume, threshold: float | tuple[float, 
     >>> int((segmentation.data == 2).sum())
     64
     """
+    segmentation, found = find_regions_and_voxels(z, difference, threshold)
+    return segmentation, [region for region, _ in found]
+
+
+def find_regions_and_voxels(
+    z: Volume, difference: Volume, threshold: float | tuple[float, float]
+) -> tuple[Volume, list[tuple[Region, np.ndarray]]]:
+    """The same as :func:`find_regions`, with the voxels of each region, int (N, 3)."""
     limits = threshold if isinstance(threshold, tuple) else (threshold, threshold)
     segmentation, voxel_ml = np.zeros(z.shape, np.uint8), z.voxel_ml
     clusters = []
@@ -81,9 +93,10 @@ def find_regions(z: Volume, difference: Volume, threshold: float | tuple[float, 
                 continue
             segmentation[box][voxels] = label
             clusters.append(_Cluster(box, voxels, word))
-    regions = [_describe(z, difference, cluster) for cluster in clusters]
-    regions.sort(key=lambda r: -abs(r.peak_z))
-    return z.with_data(segmentation), [replace(r, label=n) for n, r in enumerate(regions, 1)]
+    regions = [(_describe(z, difference, cluster), cluster.indices()) for cluster in clusters]
+    regions.sort(key=lambda pair: -abs(pair[0].peak_z))
+    numbered = [(replace(region, label=n), voxels) for n, (region, voxels) in enumerate(regions, 1)]
+    return z.with_data(segmentation), numbered
 
 
 def choose_threshold(threshold: str | float | T, signs: str, *, auto: T, sensitive: T, one_sided: T) -> str | float | T:
@@ -180,7 +193,7 @@ def _reach(labels: np.ndarray, box: Box, number: int) -> tuple[Box, np.ndarray]:
 
 def _describe(z: Volume, difference: Volume, cluster: _Cluster) -> Region:
     box, inside, sign = cluster
-    voxels = np.argwhere(inside) + np.array([s.start for s in box])
+    voxels = cluster.indices()
     values = z.data[box][inside]
     change, mean_z = float(difference.data[box][inside].mean()), float(values.mean())
     peak = int(np.argmax(np.abs(values)))

@@ -45,6 +45,12 @@ def add_request_options(parser: argparse.ArgumentParser, region_needed: bool) ->
         metavar="auto|V",
         help="the value that means FA 1 in the file, for instance 1000",
     )
+    parser.add_argument(
+        "--atlas",
+        metavar="none|DIR",
+        default=default.atlas,
+        help="another tract atlas, or none (default: the bundled one)",
+    )
     parser.add_argument("--resume", action="store_true", help="continue an interrupted run in the same folder")
     parser.add_argument(
         "--no-report", dest="report", action="store_false", help="draw no pictures: saves a third of a second"

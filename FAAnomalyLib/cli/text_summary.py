@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from ..result import Region, Result
 
 MAX_ROWS = 20
-HEADING = "  #  FA         size (ml)  change   mean z  peak z  centre R, A, S (mm)"
+HEADING = "  #  FA         size (ml)  change   mean z  peak z  centre R, A, S (mm)  tract"
 
 
 def text_summary(result: Result, folder: str, seconds: float) -> str:
@@ -37,14 +37,38 @@ def text_summary(result: Result, folder: str, seconds: float) -> str:
             lines.append(f"  and {len(regions) - MAX_ROWS} more in regions.csv")
     else:
         lines.append("No region is beyond the threshold.")
+    lines += _tracts_beyond(result)
     lines.append(f"Done in {format_duration(seconds)}. Results are in {folder}; open {Path(folder) / 'report.html'}.")
     lines.append("For research; this is not a diagnosis.")
     return "\n".join(lines)
+
+
+def _tracts_beyond(result: Result) -> list[str]:
+    beyond = [score for score in result.tracts if score.verdict in ("increased", "decreased")]
+    return [
+        f"Tract: FA of the {score.tract} is {score.verdict} as a whole, {score.mean_fa:.3f} instead of "
+        f"{score.expected_fa:.3f} ± {score.expected_se:.3f} (z {score.z:+.1f})."
+        for score in beyond
+    ]
 
 
 def _row(region: Region) -> str:
     x, y, z = region.centroid_ras
     return (
         f"{region.label:3d}  {region.sign:9s}  {region.volume_ml:9.2f}  {region.mean_difference:+.3f}  "
-        f"{region.mean_z:+7.1f} {region.peak_z:+7.1f}  {x:.0f}, {y:.0f}, {z:.0f}"
-    )
+        f"{region.mean_z:+7.1f} {region.peak_z:+7.1f}  {_padded(f'{x:.0f}, {y:.0f}, {z:.0f}')}{_tract(region)}"
+    ).rstrip()
+
+
+def _padded(place: str) -> str:
+    return f"{place:21s}"
+
+
+def _tract(region: Region) -> str:
+    """The best matching tract and the region's share in it."""
+    if region.anatomy is None:
+        return ""
+    if not region.anatomy.tracts:
+        return "none" if region.anatomy.nearest is None else f"near the {region.anatomy.nearest}"
+    best = region.anatomy.tracts[0]
+    return f"{best.tract} ({best.share_of_region:.0%})".replace("%", " %")

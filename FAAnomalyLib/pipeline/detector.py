@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from .._version import __version__
 from ..anomaly.calibration import Limits
-from ..anomaly.regions import choose_threshold, find_regions, restrict_to_signs
+from ..anomaly.regions import choose_threshold, find_regions_and_voxels, restrict_to_signs
 from ..anomaly.scoring import Scores, score_brain, score_region
 from ..errors import FAError
 from ..geometry.bounding_box import bounding_box
@@ -31,9 +31,11 @@ from ..runtime.device import describe
 from ..runtime.hardware import peak_memory_mb
 from ..runtime.progress import CancelToken, Progress, ProgressCallback
 from ..volume import Volume
+from .anatomy import NO_ATLAS, LoadedAtlas, mapping_of, name_regions, open_atlas, score_all_tracts
 from .inputs import read_brain_mask, read_fa, read_region, source_key
 from .loaded_model import LoadedModel, open_model
 from .provenance import (
+    AtlasProvenance,
     BySign,
     CalibrationProvenance,
     ModelProvenance,
@@ -85,6 +87,8 @@ class _Run:
         For the user.
     progress
         Reports, and raises once the run is cancelled.
+    atlas
+        Tracts that regions are named by; None for none.
     """
 
     request: DetectRequest
@@ -94,6 +98,7 @@ class _Run:
     region: np.ndarray | None
     remarks: list[str]
     progress: Progress
+    atlas: LoadedAtlas | None
 
 
 class Detector:
@@ -103,6 +108,8 @@ class Detector:
         self._loaded: LoadedModel | None = None
         self._loaded_key: tuple[str, str] | None = None
         self._registered: _Registered | None = None
+        self._atlas: LoadedAtlas | None = None
+        self._atlas_key: tuple[str, str] | None = None
 
     def detect(
         self,
@@ -175,6 +182,7 @@ class Detector:
         progress.step("loading the model")
         loaded = self._model(request)
         loaded.inpainter.check(sampling)
+        atlas = self._tracts(request, loaded)
         progress.step("registration")
         if known is not None:
             subject = known.subject
@@ -182,16 +190,24 @@ class Detector:
             subject = prepare(volume, loaded.template, brain, progress.check)
             remarks = remarks + subject.remarks + clump_remarks(volume, subject.native_brain)
             self._registered = None if key is None else _Registered(key, subject, remarks)
+        if atlas is None and request.atlas != NO_ATLAS:
+            remarks = [*remarks, "the tract atlas is not installed: regions are not named by their tracts"]
         if not loaded.calibration.people:
             uncalibrated = f"the model {loaded.model.name} is not calibrated: its z and threshold are a guess"
             remarks = [*remarks, uncalibrated]
-        return _Run(request, sampling, loaded, subject, region, [*remarks, *about_region], progress)
+        return _Run(request, sampling, loaded, subject, region, [*remarks, *about_region], progress, atlas)
 
     def _model(self, request: DetectRequest) -> LoadedModel:
         key = (request.model, request.device)
         if self._loaded is None or self._loaded_key != key:
             self._loaded, self._loaded_key = open_model(*key), key
         return self._loaded
+
+    def _tracts(self, request: DetectRequest, loaded: LoadedModel) -> LoadedAtlas | None:
+        key = (request.atlas, loaded.template.sha256)
+        if self._atlas_key != key:
+            self._atlas, self._atlas_key = open_atlas(*key), key
+        return self._atlas
 
 
 def _planned_passes(run: _Run) -> list[Pass]:
@@ -279,8 +295,19 @@ def _on_native_grid(run: _Run, scores: Scores, threshold: Limits) -> Result:
     healthy = np.where(replaced, mean, volume.data).astype(np.float32)
     difference, z_map = volume.with_data(volume.data - healthy), subject.z_on_native(scores.z, replaced)
     run.progress.check()
-    segmentation, regions = find_regions(z_map, difference, threshold)
-    return Result(volume, volume.with_data(healthy), difference, z_map, segmentation, regions)
+    segmentation, regions = find_regions_and_voxels(z_map, difference, threshold)
+    result = Result(volume, volume.with_data(healthy), difference, z_map, segmentation, [one for one, _ in regions])
+    return result if run.atlas is None else _with_tracts(run, run.atlas, scores, result, [at for _, at in regions])
+
+
+def _with_tracts(run: _Run, loaded: LoadedAtlas, scores: Scores, result: Result, voxels: list[np.ndarray]) -> Result:
+    """The result with names for its regions, whose *voxels* are given, and for a whole brain a score of every tract."""
+    result.to_atlas = mapping_of(run.subject)
+    result.regions = name_regions(loaded, result.to_atlas, result.input, list(zip(result.regions, voxels, strict=True)))
+    run.progress.check()
+    if run.region is None:
+        result.tracts = score_all_tracts(loaded, run.subject, scores.analysed, result.segmentation)
+    return result
 
 
 def _mean_on_native_grid(subject: PreparedSubject, inpainted: Inpainted, replaced: np.ndarray) -> np.ndarray:
@@ -309,4 +336,5 @@ def _provenance(run: _Run, scores: Scores, threshold: Limits, passes: int) -> Pr
         peak_memory_mb=peak_memory_mb(),
         warnings=run.remarks,
         versions=package_versions(),
+        atlas=None if run.atlas is None else AtlasProvenance.of(run.atlas),
     )

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..anomaly.calibration import Limits
     from ..preprocessing.affine_registration import Alignment
     from ..request import DetectRequest
+    from .anatomy import LoadedAtlas
     from .loaded_model import LoadedModel
 
 PACKAGES = ("torch", "numpy", "scipy", "nibabel", "scikit-image", "SimpleITK")
@@ -96,6 +97,24 @@ class CalibrationProvenance:
 
 
 @dataclass(frozen=True)
+class AtlasProvenance:
+    """Which tract atlas, and which healthy people stand behind the z of its tracts."""
+
+    name: str
+    sha256: str
+    tracts: int
+    people: int
+    threshold_z: BySign | None
+
+    @classmethod
+    def of(cls, loaded: LoadedAtlas) -> AtlasProvenance:
+        """0 people and no threshold where the atlas has no norms over the model's template."""
+        norms = loaded.norms
+        people, threshold = (0, None) if norms is None else (norms.people, BySign.of(norms.threshold))
+        return cls(loaded.name, loaded.sha256, len(loaded.atlas.tracts), people, threshold)
+
+
+@dataclass(frozen=True)
 class Provenance:
     """Everything that decided a result, and what it cost; see ``docs/result-json.md``."""
 
@@ -116,6 +135,7 @@ class Provenance:
     peak_memory_mb: int | None
     warnings: list[str]
     versions: dict[str, str]
+    atlas: AtlasProvenance | None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values that JSON can hold, keys in the order of the fields."""
@@ -134,7 +154,7 @@ def voxels_sha256(data: np.ndarray) -> str:
 def request_without_folders(request: DetectRequest) -> dict[str, Any]:
     """Every option, of paths the file name alone: folders often carry a patient's name."""
     values = asdict(request)
-    for name in PATHS:
+    for name in (*PATHS, "atlas"):
         if values[name]:
             values[name] = Path(values[name]).name
     return values

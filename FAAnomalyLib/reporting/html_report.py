@@ -16,6 +16,7 @@ from ..geometry.orientation import nearest_canonical
 from ..request import BOTH_SIZES, MASK_VOXEL_MM
 from ..result import Region, Result
 from .figures import FA_WINDOW, Z_VISIBLE, Scene, lightbox, montage, png, region_strip
+from .tract_section import tract_section
 
 MAX_REGIONS = 12
 """Regions with a section of their own; the table holds all."""
@@ -45,7 +46,12 @@ figcaption { margin-top: 8px; text-align: center; }
 table { border-collapse: collapse; width: 100%; font-size: 14px; font-variant-numeric: tabular-nums; }
 th, td { text-align: right; padding: 6px 10px; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th { color: var(--dim); font-weight: 500; }
-th:nth-child(2), td:nth-child(2) { text-align: left; }
+th:nth-child(2), td:nth-child(2), th:nth-child(3), td:nth-child(3) { text-align: left; }
+table.tracts th, table.tracts td { text-align: right; }
+table.tracts th:first-child, table.tracts td:first-child { text-align: left; }
+.profiles { display: flex; flex-wrap: wrap; gap: 10px; margin: 14px 0; }
+.profiles svg { background: var(--card); border: 1px solid var(--line); border-radius: 6px; }
+figure svg { display: block; width: 100%; height: auto; }
 .increased { color: var(--warm); } .decreased { color: var(--cool); }
 .scroll { overflow-x: auto; }
 summary { cursor: pointer; color: var(--dim); }
@@ -89,6 +95,7 @@ def report_html(result: Result) -> str:
         *_series(scene, result),
         "<h2>Regions</h2>",
         *_regions(scene, result),
+        *_tracts(result),
         _provenance(result),
     ]
     body = "\n".join(part for part in parts if part)
@@ -164,15 +171,21 @@ def _regions(scene: Scene, result: Result) -> list[str]:
     return parts
 
 
+def _tracts(result: Result) -> list[str]:
+    known = result.provenance.get("atlas") or {}
+    return tract_section(result.tracts, known.get("threshold_z"), known.get("people", 0))
+
+
 def _table(regions: list[Region]) -> str:
     right = "R" if all(region.side_known for region in regions) else "L or R"
     axes = f"{right}, A, S, mm"
-    head = ("", "FA", "Volume, ml", "Peak z", "Mean z", "Mean FA change", f"Centre {axes}", f"Peak {axes}")
+    head = ("", "FA", "Tract", "Volume, ml", "Peak z", "Mean z", "Mean FA change", f"Centre {axes}", f"Peak {axes}")
     rows = []
     for r in regions:
         cells = (
             str(r.label),
             r.sign,
+            "" if r.anatomy is None else r.anatomy.tracts[0].tract if r.anatomy.tracts else "none",
             f"{r.volume_ml:.2f}",
             f"{r.peak_z:+.1f}",
             f"{r.mean_z:+.1f}",

@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from ..errors import FAError
+from ..geometry.subject_to_atlas import save_mapping
 from ..io.atomic import cannot_write
 from ..io.run_lock import create_folder
 from ..io.volumes import save_volume
 from ..result import Result
+from ..tracts import profiles_csv, tracts_csv
 
 RESULT_FILES = (
     "pseudo_healthy.nii.gz",
@@ -21,6 +23,9 @@ RESULT_FILES = (
     "z_map.nii.gz",
     "segmentation.nii.gz",
     "regions.csv",
+    "tracts.csv",
+    "tract_profiles.csv",
+    "anatomy.npz",
     "report.html",
     "result.json",
 )
@@ -154,11 +159,7 @@ def write_result(
     folder = check_folder(folder)
     check = check or _go_on
     check()
-    if report is None:
-        from .html_report import report_html
-
-        report = report_html
-    texts = {"regions.csv": result.regions_csv(), "report.html": report(result), "result.json": result.result_json()}
+    texts = _texts(result, report)
     created: list[Path] = []
     try:
         create_folder(folder, created)
@@ -167,6 +168,7 @@ def write_result(
             for stem, volume in result.volumes().items():
                 check()
                 save_volume(volume, staging / f"{stem}.nii.gz")
+            save_mapping(result.to_atlas, staging / "anatomy.npz")
             for name, text in texts.items():
                 # A file name may hold bytes that are no UTF-8.
                 (staging / name).write_text(text, encoding="utf-8", errors="backslashreplace", newline="")
@@ -183,6 +185,21 @@ def write_result(
             # save_volume names its temporary path, which tells a user nothing.
             raise FAError(error.code, f"Cannot write {folder}", error.why, error.fix) from error
         raise
+
+
+def _texts(result: Result, report: Callable[[Result], str] | None) -> dict[str, str]:
+    """File name -> text."""
+    if report is None:
+        from .html_report import report_html
+
+        report = report_html
+    return {
+        "regions.csv": result.regions_csv(),
+        "tracts.csv": tracts_csv(result.tracts),
+        "tract_profiles.csv": profiles_csv(result.tracts),
+        "report.html": report(result),
+        "result.json": result.result_json(),
+    }
 
 
 def _publish(staging: Path, folder: Path) -> None:

@@ -35,7 +35,7 @@ def lists() -> dict[tuple[str, str], list[str]]:
     ]
     bundled = [
         name
-        for folder in ("Models", "SampleData", "Template")
+        for folder in ("Atlas", "Models", "SampleData", "Template")
         for name in files_below(ROOT / "Resources" / folder, "*", ROOT)
     ]
     return {

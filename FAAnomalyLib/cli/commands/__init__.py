@@ -11,6 +11,10 @@ COMMANDS = {
     "template": ("FAAnomalyLib.cli.commands.template", "make an FA template from healthy FA maps"),
     "calibrate": ("FAAnomalyLib.cli.commands.calibrate", "measure how healthy people deviate, for a model's z"),
     "evaluate": ("FAAnomalyLib.cli.commands.evaluate", "measure how well planted anomalies are found"),
+    "atlas": (
+        "FAAnomalyLib.cli.commands.atlas",
+        "make a tract atlas, or measure what healthy people show in its tracts",
+    ),
     "sample": ("FAAnomalyLib.cli.commands.sample", "draw a synthetic FA brain from a model"),
     "models": ("FAAnomalyLib.cli.commands.models", "list, verify or delete the models on this machine"),
     "doctor": ("FAAnomalyLib.cli.commands.doctor", "say what is installed and whether it can run here"),

@@ -19,7 +19,7 @@ from support.paths import ROOT
 
 pytestmark = pytest.mark.slow
 
-BESIDE_THE_SCRIPTS = ["Resources/Models", "Resources/SampleData", "Resources/Template"]
+BESIDE_THE_SCRIPTS = ["Resources/Atlas", "Resources/Models", "Resources/SampleData", "Resources/Template"]
 """What the engine brings along; the rest of the top Resources folder is for the catalogue and the README."""
 
 TOLD = """

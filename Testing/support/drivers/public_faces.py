@@ -270,13 +270,15 @@ EMPTY = "nothing"
 
 
 def differences(before: object, now: object, path: str = "") -> list[str]:
-    """One line for each place where two nested values differ."""
+    """One line for each place of *before* that is gone or another; what is new breaks no program that knew the old."""
     if isinstance(before, dict) and isinstance(now, dict):
         lines = [f"{path}/{name}: gone, was {before[name]!r}" for name in before if name not in now]
-        lines += [f"{path}/{name}: new, is {now[name]!r}" for name in now if name not in before]
         return lines + [
             line for name in before if name in now for line in differences(before[name], now[name], f"{path}/{name}")
         ]
+    if isinstance(before, list) and isinstance(now, list) and all(isinstance(word, str) for word in [*before, *now]):
+        # Choices and names of commands.
+        return [f"{path}: {word!r} is gone" for word in before if word not in now]
     if isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
         return [
             line

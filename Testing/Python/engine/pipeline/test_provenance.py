@@ -11,6 +11,7 @@ import pytest
 
 from FAAnomalyLib.pipeline.provenance import (
     PACKAGES,
+    AtlasProvenance,
     BySign,
     CalibrationProvenance,
     ModelProvenance,
@@ -22,6 +23,7 @@ from FAAnomalyLib.pipeline.provenance import (
 )
 from FAAnomalyLib.request import DetectRequest
 from FAAnomalyLib.result import Region
+from FAAnomalyLib.tracts import TractShare
 from support.paths import ROOT
 
 PAGE = ROOT / "docs" / "result-json.md"
@@ -30,6 +32,7 @@ LIMITS = BySign.of((4.29949, 4.3))
 KEYS = """faanomaly input_sha256 request threshold_z model registration calibration drawn_ml passes hidden_share
 network_evaluations seconds device dtype peak_memory_mb warnings versions""".split()
 """As version 0.1.0 wrote them: other programs read these."""
+NEWER_KEYS = ["atlas"]
 
 
 @pytest.fixture
@@ -52,16 +55,18 @@ def provenance() -> Provenance:
         peak_memory_mb=None,
         warnings=["a remark"],
         versions=package_versions(),
+        atlas=AtlasProvenance("hcp1065", "01" * 32, 83, 13, LIMITS),
     )
 
 
 def test_keys_and_their_order_stay(provenance):
     told = provenance.as_dict()
-    assert list(told) == KEYS
+    assert list(told) == [*KEYS, *NEWER_KEYS]
     assert list(told["model"]) == ["name", "sha256", "template_sha256"]
     assert list(told["registration"]) == ["method", "correlation", "template_to_input_ras"]
     assert list(told["calibration"]) == ["people", "threshold_z", "sensitive_z", "alone_z", "sha256"]
     assert told["threshold_z"] == {"increased": 4.299, "decreased": 4.3}
+    assert list(told["atlas"]) == ["name", "sha256", "tracts", "people", "threshold_z"]
     assert list(told["versions"]) == ["python", *PACKAGES]
     assert json.loads(json.dumps(told, allow_nan=False)) == told
 
@@ -78,11 +83,12 @@ def test_the_identity_of_the_input_is_that_of_its_values():
 
 def test_the_page_names_every_key_in_order(provenance):
     tables = [re.findall(r"^\| (`[^|]*) \|", part, re.M) for part in PAGE.read_text(encoding="utf-8").split("\n## ")]
-    top, request, regions = ([key for row in rows for key in re.findall(r"`([^`]+)`", row)] for rows in tables)
+    top, request, regions, anatomy = ([key for row in rows for key in re.findall(r"`([^`]+)`", row)] for rows in tables)
     told = provenance.as_dict()
-    nested = {"model", "registration", "calibration"}
-    expected = [f"{key}.{inner}" for key in KEYS if key in nested for inner in told[key]]
+    nested = {"model", "registration", "calibration", "atlas"}
+    expected = [f"{key}.{inner}" for key in told if key in nested for inner in told[key]]
     assert [key for key in top if "." in key] == expected
-    assert list(dict.fromkeys(key.partition(".")[0] for key in top)) == [*KEYS, "regions"]
+    assert list(dict.fromkeys(key.partition(".")[0] for key in top)) == [*KEYS, *NEWER_KEYS, "regions"]
     assert request == list(told["request"])
     assert regions == [field.name for field in fields(Region)]
+    assert anatomy == [f"tracts[].{field.name}" for field in fields(TractShare)] + ["nearest", "distance_mm"]

@@ -1,0 +1,1 @@
+"""Tracts: where a region lies, and what each tract shows as a whole."""

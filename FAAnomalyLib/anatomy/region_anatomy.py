@@ -1,0 +1,96 @@
+"""Which tracts a region lies in.
+
+Slicer's process names regions, too, whenever its threshold moves: NumPy and SciPy are all that it needs.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+
+from ..geometry.subject_to_atlas import SubjectToAtlas
+from ..tracts import RegionAnatomy, TractShare
+from .tract_atlas import MIN_MEMBERSHIP, Tract, TractAtlas
+
+MIN_SHARE_OF_REGION = 0.05
+"""A tract that holds less of a region is not named."""
+MAX_NAMED = 5
+"""Tracts that are named of one region."""
+
+
+class RegionNamer:
+    """Names the tracts of regions of one scan.
+
+    Parameters
+    ----------
+    atlas
+        The tracts.
+    mapping
+        From the scan's world to the atlas's.
+    """
+
+    def __init__(self, atlas: TractAtlas, mapping: SubjectToAtlas) -> None:
+        self._atlas, self._mapping = atlas, mapping
+        self._membership = np.zeros(int(np.prod(atlas.shape)), np.float32)
+
+    def anatomy(self, points_ras: np.ndarray, voxel_ml: float) -> RegionAnatomy:
+        """The tracts of one region.
+
+        With a tract's membership m and the region R, in volumes, a tract matches by
+        ``mean_R(m) * sum_R(m) / sqrt(|R| sum(m^2))``: how much of the region is of the tract, times the cosine between
+        both, which prefers a tract that has much of itself there.
+
+        Parameters
+        ----------
+        points_ras
+            Centres of the region's voxels, (N, 3) mm of the scan's world.
+        voxel_ml
+            Volume of one of them in millilitres.
+
+        Returns
+        -------
+        RegionAnatomy
+            At most five tracts, best match first.
+        """
+        flat = self._atlas.flat_indices(self._mapping(points_ras))
+        flat = flat[flat >= 0]
+        if not flat.size:
+            return RegionAnatomy()
+        in_template_ml = voxel_ml * self._mapping.volume_ratio
+        matches = [self._match(tract, flat, len(points_ras), in_template_ml) for tract in self._atlas.tracts]
+        named = [(score, share) for score, share in matches if share.share_of_region >= MIN_SHARE_OF_REGION]
+        if not named:
+            return self._nearest(flat)
+        named.sort(key=lambda pair: -pair[0])
+        return RegionAnatomy(tuple(share for _, share in named[:MAX_NAMED]))
+
+    def _match(self, tract: Tract, flat: np.ndarray, voxels: int, voxel_ml: float) -> tuple[float, TractShare]:
+        lookup = self._membership
+        lookup[tract.voxels] = tract.membership
+        inside = lookup[flat]
+        lookup[tract.voxels] = tract.share
+        share = float(lookup[flat].sum() * voxel_ml / (tract.share.sum() * self._atlas.voxel_ml))
+        lookup[tract.voxels] = 0.0
+        tract_ml = float((tract.membership**2).sum() * self._atlas.voxel_ml)
+        cosine = float(inside.sum() * voxel_ml / np.sqrt(voxels * voxel_ml * tract_ml))
+        of_region = float((inside >= MIN_MEMBERSHIP).sum() / voxels)
+        words = (tract.name, tract.abbreviation, tract.side, tract.group)
+        return cosine * float(inside.sum() / voxels), TractShare(*words, of_region, min(share, 1.0))
+
+    def _nearest(self, flat: np.ndarray) -> RegionAnatomy:
+        """The tract whose edge is nearest to the region."""
+        shape = self._atlas.shape
+        owner = np.full(int(np.prod(shape)), -1, np.int32)
+        best = np.zeros(owner.size, np.float32)
+        for number, tract in enumerate(self._atlas.tracts):
+            strong = (tract.membership >= MIN_MEMBERSHIP) & (tract.membership > best[tract.voxels])
+            owner[tract.voxels[strong]] = number
+            best[tract.voxels[strong]] = tract.membership[strong]
+        spacing = np.sqrt((self._atlas.affine[:3, :3] ** 2).sum(axis=0))
+        distance, indices = ndimage.distance_transform_edt(
+            owner.reshape(shape) < 0, sampling=spacing, return_indices=True
+        )
+        here = flat[np.argmin(distance.ravel()[flat])]
+        voxel = tuple(axis.ravel()[here] for axis in indices)
+        number = int(owner.reshape(shape)[voxel])
+        return RegionAnatomy((), self._atlas.tracts[number].name, float(distance.ravel()[here]))

@@ -1,0 +1,121 @@
+"""Norms of a tract atlas from healthy people.
+
+They need no network: a tract is compared with the warped template. Every map of a person counts; a person counts once.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..anatomy.tract_atlas import TractAtlas
+from ..anatomy.tract_measures import measure_tracts
+from ..anatomy.tract_norms import Spread, TractNorms
+from ..anomaly.screening import analysis_mask
+from ..datasets.cohort import CohortSubject, load_subject, naming
+from ..errors import FAError
+from ..preprocessing.model_grid import prepare
+from ..preprocessing.template import Template
+from .healthy_limits import automatic_threshold
+
+MIN_PEOPLE = 4
+
+
+@dataclass(frozen=True)
+class PersonTracts:
+    """What one person shows in each tract, the mean over their maps; NaN where no map shows it.
+
+    Attributes
+    ----------
+    person
+        Who.
+    deviation, asymmetry
+        FA, (T,).
+    profile
+        FA at the 20 places along each tract, (T, 20).
+    """
+
+    person: str
+    deviation: np.ndarray
+    asymmetry: np.ndarray
+    profile: np.ndarray
+
+
+def measure_people(
+    subjects: list[CohortSubject], atlas: TractAtlas, template: Template, report: Callable[[str], None]
+) -> list[PersonTracts]:
+    """Register every map and measure its tracts.
+
+    Parameters
+    ----------
+    subjects
+        FA maps of healthy people.
+    atlas, template
+        In one world.
+    report
+        Called with a line of text for every map.
+    """
+    measured: dict[str, list[tuple[np.ndarray, np.ndarray, np.ndarray]]] = {}
+    for number, subject in enumerate(subjects, 1):
+        volume, brain = load_subject(subject)
+        with naming(subject.path):
+            prepared = prepare(volume, template, brain)
+        grid = prepared.grid
+        everywhere = np.ones(prepared.brain.shape, bool)
+        analysed = analysis_mask(prepared.brain, grid.priors.white_matter, everywhere, grid.spacing_mm)
+        measures = measure_tracts(atlas, prepared.fa, grid.priors, analysed, template.fa.affine)
+        along = measures.profile - measures.expected_profile
+        measured.setdefault(subject.person, []).append((measures.deviation, measures.asymmetry, along))
+        seen = int(np.isfinite(measures.deviation).sum())
+        report(f"measured {number}/{len(subjects)} {subject.path.name}: {seen} tracts")
+    return [
+        PersonTracts(person, *(_mean([map_[part] for map_ in maps]) for part in range(3)))
+        for person, maps in measured.items()
+    ]
+
+
+def fit_norms(people: list[PersonTracts], template_sha256: str) -> TractNorms:
+    """Norms of these people, with thresholds from what each of them shows against the others.
+
+    Raises
+    ------
+    FAError
+        ``bad-request`` for fewer than four people.
+    """
+    if len(people) < MIN_PEOPLE:
+        raise FAError(
+            "bad-request", f"{len(people)} people are too few for norms of tracts", "", f"Give at least {MIN_PEOPLE}"
+        )
+    z = held_out_z(people)
+    maxima = [[float(np.nanmax(sign * one)) for one in z] for sign in (1, -1)]
+    threshold = automatic_threshold(maxima, np.ones(len(people)), len(people))
+    mean, asymmetry, profile = _spreads(people)
+    return TractNorms(mean, asymmetry, profile, threshold, len(people), template_sha256)
+
+
+def held_out_z(people: list[PersonTracts]) -> np.ndarray:
+    """z of each person's tracts against the other people, (people, T); NaN where a person does not show a tract."""
+    return np.stack(
+        [
+            Spread.of(np.stack([other.deviation for other in people if other is not one])).z(one.deviation)
+            for one in people
+        ]
+    )
+
+
+def _spreads(people: list[PersonTracts]) -> tuple[Spread, Spread, Spread]:
+    mean, asymmetry, profile = (
+        Spread.of(np.stack([getattr(one, part) for one in people])) for part in ("deviation", "asymmetry", "profile")
+    )
+    return mean, asymmetry, profile
+
+
+def _mean(maps: list[np.ndarray]) -> np.ndarray:
+    """Mean over maps where any of them knows the value."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # NumPy warns of tracts that no map shows
+        mean: np.ndarray = np.nanmean(np.stack(maps), axis=0)
+    return mean
