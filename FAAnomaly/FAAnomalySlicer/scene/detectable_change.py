@@ -41,9 +41,9 @@ def sentence(node, threshold: tuple[float, float], run_threshold: tuple[float, f
         return _("{nothing} In this map not even a change of {mm:g} mm across is sure to be found.").format(
             nothing=nothing, mm=widest
         )
-    return _("{nothing} In white matter, a change of FA by about {changes} would have been found.").format(
-        nothing=nothing, changes=_(", or by about ").join(parts)
-    )
+    return _(
+        "{nothing} At a typical place in white matter, a change of FA by about {changes} would have been found."
+    ).format(nothing=nothing, changes=_(", or by about ").join(parts))
 
 
 def _words(change: dict, signs: list[str]) -> str:

@@ -216,7 +216,7 @@ CHANGES = [
 ]
 
 
-MATTER = " In white matter, a change of FA by about "
+MATTER = " At a typical place in white matter, a change of FA by about "
 
 
 @pytest.mark.parametrize(
