@@ -71,7 +71,13 @@ def test_a_run_on_a_box_leaves_the_whole_brains_result_and_each_can_be_shown(ana
     panel.settle()
     assert layers(layout) == (part.pseudoHealthy.GetID(), None)
 
+    dialogs.answer("Table of regions", "")
+    ui.exportTableButton.click()
+    assert "FA_of_A_box_R_regions.csv" in dialogs.shown[-1]
     ui.resultKeepButton.click()
+    dialogs.answer("Table of regions", "")
+    ui.exportTableButton.click()
+    assert "FA_of_A_box_R_kept_1_regions.csv" in dialogs.shown[-1]
     assert choices(panel)[1] == "Box R, kept 1" and not ui.resultKeepButton.enabled
     box.SetCenter(*(value + 3.0 for value in box.GetCenter()))
     panel.settle()
