@@ -34,6 +34,7 @@ REGION_COLUMNS = (
     "other_tracts",
     "nearest_tract",
     "nearest_tract_mm",
+    "side_known",
 )
 """Of ``regions.csv``."""
 
@@ -170,7 +171,7 @@ class Result:
         }
 
     def regions_csv(self) -> str:
-        """The table of regions as CSV text; positions in RAS mm, the best matching tract last."""
+        """The table of regions as CSV text; positions in RAS mm, whose first number has no side unless it is known."""
         out = io.StringIO()
         rows = csv.writer(out, lineterminator="\n")
         rows.writerow(REGION_COLUMNS)
@@ -184,7 +185,9 @@ class Result:
                 *r.centroid_ras,
                 *r.peak_ras,
             ]
-            rows.writerow([r.label, r.sign, r.voxels, *(f"{n:.4f}" for n in numbers), *_tract_cells(r.anatomy)])
+            known = "true" if r.side_known else "false"
+            cells = [r.label, r.sign, r.voxels, *(f"{n:.4f}" for n in numbers), *_tract_cells(r.anatomy), known]
+            rows.writerow(cells)
         return out.getvalue()
 
     def result_json(self) -> str:

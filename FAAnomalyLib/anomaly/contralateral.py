@@ -10,11 +10,15 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
+from ..preprocessing.interruptible_itk import Check
+
 ITERATIONS = 3
 """Of the fixed-point inversion; the deformation is smooth, and each iteration takes away most of the error left."""
 
 
-def contralateral_coordinates(shape: tuple[int, ...], displacement: np.ndarray | None = None) -> np.ndarray:
+def contralateral_coordinates(
+    shape: tuple[int, ...], displacement: np.ndarray | None = None, check: Check | None = None
+) -> np.ndarray:
     """Voxel coordinates of every voxel's partner.
 
     With u the displacement and m the mirror image, the partner y of x solves ``y + u(y) = m(x + u(x))`` by the
@@ -27,6 +31,8 @@ def contralateral_coordinates(shape: tuple[int, ...], displacement: np.ndarray |
     displacement
         (3, X, Y, Z) in voxels, see :class:`~FAAnomalyLib.preprocessing.template.TemplatePriors`; None for the straight
         mirror image.
+    check
+        Called before every iteration; may raise to cancel.
 
     Returns
     -------
@@ -50,6 +56,8 @@ def contralateral_coordinates(shape: tuple[int, ...], displacement: np.ndarray |
     target[0] = shape[0] - 1 - target[0]
     partner = target.copy()
     for _ in range(ITERATIONS):
+        if check is not None:
+            check()
         partner = target - np.stack([_sampled(part, partner, "nearest") for part in displacement])
     return partner
 

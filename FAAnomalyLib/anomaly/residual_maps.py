@@ -16,6 +16,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..geometry.bounding_box import bounding_box
+from ..preprocessing.interruptible_itk import Check
 from ..preprocessing.robust_statistics import fit_gain_and_offset
 from ..preprocessing.template import TemplatePriors
 from .contralateral import contralateral_coordinates, contralateral_difference, paired_voxels
@@ -81,7 +82,13 @@ class Residual(NamedTuple):
 
 
 def screening_maps(
-    fa: np.ndarray, priors: TemplatePriors, analysed: np.ndarray, small: Residual, large: Residual, spacing_mm: float
+    fa: np.ndarray,
+    priors: TemplatePriors,
+    analysed: np.ndarray,
+    small: Residual,
+    large: Residual,
+    spacing_mm: float,
+    check: Check | None = None,
 ) -> dict[MapKey, np.ndarray]:
     """Maps of :data:`SCREENING_KEYS`, the evidence that a whole brain is screened by.
 
@@ -105,6 +112,8 @@ def screening_maps(
         Residuals of the inpainter with its smallest and its largest holes (20 and 40 mm by default).
     spacing_mm
         Edge of a voxel.
+    check
+        Called between the parts; may raise to cancel.
 
     Returns
     -------
@@ -114,7 +123,8 @@ def screening_maps(
     deviation = _template_residual(fa, priors.fa, analysed)
     unknown = np.full(fa.shape, np.nan, np.float32)
     bounded = np.clip(deviation, -MAX_DEVIATION, MAX_DEVIATION)
-    agreed = _borne_out(deviation, bounded, analysed, contralateral_coordinates(fa.shape, priors.displacement))
+    partner = contralateral_coordinates(fa.shape, priors.displacement, check)
+    agreed = _borne_out(deviation, bounded, analysed, partner)
     sources = {
         INPAINTED_SMALL: small,
         INPAINTED_LARGE: large,
@@ -122,7 +132,12 @@ def screening_maps(
         TEMPLATE_MINMOD: Residual(agreed, unknown),
         TEMPLATE_MINMOD_IN_TRACTS: Residual(agreed, np.clip(priors.fa, MIN_FA, 1.0) ** -2),
     }
-    return {(name, sigma): smoothed(*sources[name], analysed, sigma / spacing_mm) for name, sigma in SCREENING_KEYS}
+    maps = {}
+    for name, sigma in SCREENING_KEYS:
+        if check is not None:
+            check()
+        maps[name, sigma] = smoothed(*sources[name], analysed, sigma / spacing_mm)
+    return maps
 
 
 def region_maps(residual: Residual, analysed: np.ndarray, spacing_mm: float) -> dict[MapKey, np.ndarray]:

@@ -73,7 +73,7 @@ def score_brain(
         As in :func:`~.refinement.refill_candidates`.
     """
     check = check or _go_on
-    screening = screen(prepared, by_size)
+    screening = screen(prepared, by_size, check)
     check()
     analysed = screening.analysed
     combined = calibration.combined(screening.maps, analysed, screening.subject_scale)

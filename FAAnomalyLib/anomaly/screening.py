@@ -13,6 +13,7 @@ from scipy import ndimage
 
 from ..geometry.bounding_box import bounding_box
 from ..inpainting.fusion import Inpainted, fuse_passes
+from ..preprocessing.interruptible_itk import Check
 from ..preprocessing.model_grid import PreparedSubject
 from ..preprocessing.robust_statistics import LocationScale, robust_location_and_scale
 from ..preprocessing.template import EDGE_MM, WHITE_MATTER_PROBABILITY
@@ -41,7 +42,7 @@ class Screening:
     subject_scale: dict[MapKey, LocationScale]
 
 
-def screen(prepared: PreparedSubject, by_size: dict[int, Inpainted]) -> Screening:
+def screen(prepared: PreparedSubject, by_size: dict[int, Inpainted], check: Check | None = None) -> Screening:
     """Screen a brain whose every voxel was hidden and inpainted in turn.
 
     Parameters
@@ -50,13 +51,22 @@ def screen(prepared: PreparedSubject, by_size: dict[int, Inpainted]) -> Screenin
         The subject on the model grid.
     by_size
         Mask size (voxels of 1.25 mm) -> what holes of that size gave, at least one.
+    check
+        Called between the parts, of which the longest takes some tenths of a second; may raise to cancel.
     """
+    check = check or _go_on
     spacing, priors = prepared.grid.spacing_mm, prepared.grid.priors
     inpainted = fuse_passes(by_size.values(), prepared.fa.shape)
+    check()
     analysed = analysis_mask(prepared.brain, priors.white_matter, inpainted.covered, spacing)
+    check()
     small, large = small_and_large_residuals(prepared.fa, by_size)
-    maps = screening_maps(prepared.fa, priors, analysed, small, large, spacing)
+    maps = screening_maps(prepared.fa, priors, analysed, small, large, spacing, check)
     return Screening(inpainted, analysed, maps, subject_scale_of(maps, analysed))
+
+
+def _go_on() -> None:
+    """Stands for a check where nobody can cancel."""
 
 
 def analysis_mask(brain: np.ndarray, white_matter: np.ndarray, covered: np.ndarray, spacing_mm: float) -> np.ndarray:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 MAX_ROWS = 20
 HEADING = "  #  FA         size (ml)  change   mean z  peak z  centre R, A, S (mm)  tract"
+HEADING_WITHOUT_SIDE = HEADING.replace("centre R, A, S (mm)", "centre L or R, A, S")
 
 
 def text_summary(result: Result, folder: str, seconds: float) -> str:
@@ -31,7 +32,8 @@ def text_summary(result: Result, folder: str, seconds: float) -> str:
     if result.signs != "both":
         lines.append(f"Only {result.signs} FA was looked for.")
     if regions:
-        lines += [f"{len(regions)} region{'s' if len(regions) > 1 else ''} beyond the threshold:", HEADING]
+        lines += [f"{len(regions)} region{'s' if len(regions) > 1 else ''} beyond the threshold:"]
+        lines.append(HEADING if regions[0].side_known else HEADING_WITHOUT_SIDE)
         lines += [_row(region) for region in regions[:MAX_ROWS]]
         if len(regions) > MAX_ROWS:
             lines.append(f"  and {len(regions) - MAX_ROWS} more in regions.csv")
@@ -54,6 +56,7 @@ def _tracts_beyond(result: Result) -> list[str]:
 
 def _row(region: Region) -> str:
     x, y, z = region.centroid_ras
+    x = x if region.side_known else abs(x)
     return (
         f"{region.label:3d}  {region.sign:9s}  {region.volume_ml:9.2f}  {region.mean_difference:+.3f}  "
         f"{region.mean_z:+7.1f} {region.peak_z:+7.1f}  {_padded(f'{x:.0f}, {y:.0f}, {z:.0f}')}{_tract(region)}"

@@ -191,12 +191,11 @@ class NoiseSchedule:
         if isinstance(t, Tensor) and t.ndim:
             if t.ndim != 1 or t.is_floating_point() or t.dtype == torch.bool:
                 raise ValueError(f"timesteps must be an int or a 1-D integer tensor, not {t.dtype} {tuple(t.shape)}")
-            index = t.detach().cpu().numpy()
-            if index.size:
-                self._check(int(index.min()), first)
-                self._check(int(index.max()), first)
+            indices = t.tolist()
+            for extreme in {min(indices), max(indices)} if indices else ():
+                self._check(extreme, first)
             # Gathered on the CPU: some accelerators have no float64.
-            return torch.from_numpy(table[index])
+            return torch.tensor([float(table[index]) for index in indices], dtype=torch.float64)
         single = operator.index(t)  # a 0-D integer tensor is an index too
         self._check(single, first)
         return float(table[single])

@@ -84,7 +84,8 @@ def evaluate(
     entries = (_method_under_evaluation(provider), *registered_methods())
     seed, cases = design.protocol.seed, design.cases()
     simulators = [
-        LesionSimulator(subject, provider.template_for(subject), seed, design.shapes) for subject in design.subjects
+        LesionSimulator(subject, provider.template_for(subject), seed, design.shapes, cancel.check if cancel else None)
+        for subject in design.subjects
     ]
     runs = [[MethodRun.start(entry, simulator, seed) for entry in entries] for simulator in simulators]
     rows = Rows()

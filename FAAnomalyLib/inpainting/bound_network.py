@@ -13,6 +13,7 @@ from ..diffusion.registry import Sampler
 from ..diffusion.stepping import OnStep
 from ..networks.registry import MaskedVolume, NetworkKind, NoiseLevel
 from ..preprocessing.template import BRAIN_PROBABILITY, TemplatePriors
+from ..runtime.arrays import as_array, as_tensor
 from .window import WHOLE_GRID, Window, network_window
 
 
@@ -116,10 +117,10 @@ class BoundNetwork:
 
 def _window(volume: MaskedVolume, template_brain: np.ndarray) -> Window:
     """The window of *volume*, chosen without looking at its hidden voxels."""
-    seen = ((volume.x > -1.0) & ~volume.hole)[0, 0].cpu().numpy()
-    return network_window(seen | (template_brain > BRAIN_PROBABILITY), volume.hole[0, 0].cpu().numpy())
+    seen = as_array(((volume.x > -1.0) & ~volume.hole)[0, 0])
+    return network_window(seen | (template_brain > BRAIN_PROBABILITY), as_array(volume.hole[0, 0]))
 
 
 def _on(array: np.ndarray, x: Tensor) -> Tensor:
     """An array (X, Y, Z) with batch and channel axes, on the device of *x*."""
-    return torch.from_numpy(array)[None, None].to(x.device)
+    return as_tensor(array)[None, None].to(x.device)

@@ -13,6 +13,7 @@ from ..errors import FAError
 from ..models.checkpoints import Model
 from ..networks.registry import network_kind
 from ..preprocessing.template import Template, TemplatePriors
+from ..runtime.arrays import as_tensor
 from .bound_network import BoundNetwork, RunnableNetwork
 from .sampling import Sampling, fitting_samplers
 from .window import with_background
@@ -95,8 +96,8 @@ class VolumeInpainter:
         return (*with_background(hole, bound.window, *moments), calls.done)
 
     def _bind(self, fa: np.ndarray, hole: np.ndarray, priors: TemplatePriors) -> BoundNetwork:
-        x = torch.from_numpy(np.where(hole, 0.0, 2.0 * fa - 1.0).astype(np.float32))[None, None].to(self.device)
-        hidden = torch.from_numpy(hole)[None, None].to(self.device)
+        x = as_tensor(np.where(hole, 0.0, 2.0 * fa - 1.0).astype(np.float32))[None, None].to(self.device)
+        hidden = as_tensor(hole)[None, None].to(self.device)
         runnable = RunnableNetwork(self.network, self.kind, self.schedule, self.device, self.dtype)
         return BoundNetwork(runnable, x, hidden, priors)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
+from ..runtime.arrays import as_array
+
 Window = tuple[slice, slice, slice]
 """Slices along x, y and z."""
 WHOLE_GRID: Window = (slice(None), slice(None), slice(None))
@@ -72,6 +74,6 @@ def with_background(hole: np.ndarray, window: Window, mean: Tensor, variance: Te
     near = near[hole]
     whole_mean = np.zeros(near.shape, np.float32)
     whole_variance = np.full(near.shape, BACKGROUND_VARIANCE, np.float32)
-    whole_mean[near] = mean.float().cpu().numpy()
-    whole_variance[near] = variance.float().cpu().numpy()
+    whole_mean[near] = as_array(mean.float())
+    whole_variance[near] = as_array(variance.float())
     return whole_mean, whole_variance

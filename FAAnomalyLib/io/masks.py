@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import FAError
 from ..volume import Volume
-from .volume_codecs import ITK_ENDINGS, read_itk
+from .itk_files import ITK_ENDINGS, read_itk
 from .volumes import check_file, load_volume
 
 MAX_LAYERS = 256

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import FAError
+from ..runtime.progress import told_what_is_kept
 from .atomic import atomic_write
 
 FOLDER = ".passes"
 """Hidden folder inside the output folder."""
+GO_ON = "Run again with --resume to go on"
 
 
 class PassCache:
@@ -68,27 +69,16 @@ class PassCache:
         shutil.rmtree(self._root, ignore_errors=True)
 
 
-@contextmanager
-def told_what_is_kept(cache: PassCache | None, total: int) -> Iterator[None]:
+def told_which_passes(cache: PassCache | None, total: int) -> AbstractContextManager[None]:
     """Context manager in which a cancelled run tells how many of its *total* passes it has left in *cache*."""
-    try:
-        yield
-    except FAError as error:
-        if error.code != "cancelled" or not cache:
-            raise
-        raise _cancelled(f"{len(cache)} of {total} passes are kept in {cache.folder.parent}") from error
+
+    def kept() -> str:
+        return f"{len(cache)} of {total} passes are kept in {cache.folder.parent}" if cache else ""
+
+    return told_what_is_kept(kept, GO_ON)
 
 
-@contextmanager
-def told_all_is_kept(folder: Path) -> Iterator[None]:
+def told_all_is_kept(folder: Path) -> AbstractContextManager[None]:
     """Context manager in which a run that is cancelled after its last pass tells that its passes are kept."""
-    try:
-        yield
-    except FAError as error:
-        if error.code != "cancelled" or not (folder / FOLDER).is_dir():
-            raise
-        raise _cancelled(f"all passes are kept in {folder / FOLDER}") from error
-
-
-def _cancelled(kept: str) -> FAError:
-    return FAError("cancelled", "Cancelled", kept, "Run again with --resume to go on")
+    passes = folder / FOLDER
+    return told_what_is_kept(lambda: f"all passes are kept in {passes}" if passes.is_dir() else "", GO_ON)

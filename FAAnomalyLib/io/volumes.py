@@ -1,4 +1,4 @@
-"""Volume files <-> :class:`~FAAnomalyLib.volume.Volume`: NIfTI, NRRD and MetaImage; FreeSurfer's are read alone."""
+"""Volume files <-> :class:`~FAAnomalyLib.volume.Volume`; pairs of files and FreeSurfer's are read alone."""
 
 from __future__ import annotations
 
@@ -12,23 +12,15 @@ import numpy as np
 from ..errors import FAError
 from ..volume import Volume
 from .atomic import atomic_write, cannot_write
-from .volume_codecs import (
-    ITK_ENDINGS,
-    MGH_ENDINGS,
-    NIFTI_ENDINGS,
-    WRITABLE_ENDINGS,
-    itk_image,
-    no_orientation,
-    read_itk,
-    read_mgh,
-    read_nifti,
-    says_orientation,
-    write_itk,
-    write_nifti,
-)
+from .file_faults import no_orientation
+from .itk_files import ITK_ENDINGS, itk_image, read_itk, says_orientation, write_itk
+from .nifti_files import MGH_ENDINGS, NIFTI_ENDINGS, PAIR_ENDINGS, read_mgh, read_nifti, read_pair, write_nifti
 
 if TYPE_CHECKING:
     import SimpleITK
+
+WRITABLE_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha")
+"""Single files only: a header that names a second file would still name the temporary one after the rename."""
 
 
 def load_volume(path: str | os.PathLike) -> tuple[Volume, list[str]]:
@@ -39,7 +31,8 @@ def load_volume(path: str | os.PathLike) -> tuple[Volume, list[str]]:
     Parameters
     ----------
     path
-        A ``.nii``, ``.nii.gz``, ``.nrrd``, ``.nhdr``, ``.mha``, ``.mhd``, ``.mgz`` or ``.mgh`` file.
+        A ``.nii``, ``.nii.gz``, ``.nrrd``, ``.nhdr``, ``.mha``, ``.mhd``, ``.mgz`` or ``.mgh`` file, or either of a
+        pair ``.hdr`` and ``.img``, gzipped or not.
 
     Returns
     -------
@@ -60,6 +53,8 @@ def load_volume(path: str | os.PathLike) -> tuple[Volume, list[str]]:
     try:
         if name.endswith(NIFTI_ENDINGS):
             return read_nifti(path)
+        if name.endswith(PAIR_ENDINGS):
+            return read_pair(path)
         if name.endswith(MGH_ENDINGS):
             return read_mgh(path)
         if name.endswith(ITK_ENDINGS):
@@ -75,13 +70,6 @@ def load_volume(path: str | os.PathLike) -> tuple[Volume, list[str]]:
             f"{error.what[0].lower()}{error.what[1:]}, {error.why}",
             error.fix,
         ) from None
-    if name.endswith((".img", ".hdr", ".img.gz", ".hdr.gz")):
-        raise FAError(
-            "bad-input",
-            f"{path.name} is half of a pair of files",
-            "such a pair may not know left from right",
-            "Convert it to one .nii.gz file",
-        )
     raise FAError("bad-input", f"{path.name} has an unknown ending", "", "Use .nii, .nii.gz, .nrrd, .mha or .mgz")
 
 

@@ -21,7 +21,7 @@ from ..inpainting.masks import Pass, pass_from_mask
 from ..inpainting.pass_planning import passes_identity, whole_brain_passes
 from ..inpainting.pass_runner import inpaint_passes_by_size
 from ..inpainting.sampling import Sampling
-from ..io.pass_cache import PassCache, told_what_is_kept
+from ..io.pass_cache import PassCache, told_which_passes
 from ..preprocessing.missing_data import clump_remarks
 from ..preprocessing.model_grid import PreparedSubject, prepare
 from ..preprocessing.template import WHITE_MATTER_PROBABILITY
@@ -156,7 +156,7 @@ class Detector:
         run = self._open(request, volume, hole, progress)
         passes = _planned_passes(run)
         cache = _cache(run)
-        with told_what_is_kept(cache, len(passes)), _interruptible(run):
+        with told_which_passes(cache, len(passes)), _interruptible(run):
             scores = _scored(run, _inpainted(run, passes, cache))
             progress.step("scoring")
             threshold = _threshold(run)

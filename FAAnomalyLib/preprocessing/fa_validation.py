@@ -16,7 +16,7 @@ from ..errors import FAError
 from ..geometry.bounding_box import bounding_box
 from ..geometry.same_voxels import onto_grid
 from ..volume import Volume
-from .background import clear_negative_background
+from .background import clear_negative_background, measured_voxels
 from .fa_limits import (
     MAX_SPACING_MM,
     MIN_EXTENT_MM,
@@ -89,7 +89,7 @@ def validate_fa(volume: Volume, scale: None | str | float = None) -> tuple[Volum
     data[broken] = 0.0
     _mend(data, broken, volume.spacing, remarks)
     _clip(data, remarks)
-    remarks += _doubts(data)
+    remarks += _doubts(data[measured_voxels(data)])
     return volume.with_data(data), remarks
 
 
@@ -273,6 +273,7 @@ def _clip(data: np.ndarray, remarks: list[str]) -> None:
 
 
 def _doubts(data: np.ndarray) -> list[str]:
+    """A remark when the voxels that show anything, (N,), are not spread as FA is."""
     percentiles = median_and_top(data)
     if percentiles is not None and is_usual(*percentiles):
         return []

@@ -18,6 +18,7 @@ from .background import measured_voxels
 from .calibrated_range import calibration_remarks
 from .interruptible_itk import Check
 from .missing_data import fill_small_gaps
+from .open_cavities import EXPECTED_PROBABILITY, cavity_remarks, field_of_view
 from .template import BRAIN_PROBABILITY, Template, TemplatePriors
 from .template_warping import warp_template
 
@@ -247,7 +248,15 @@ def prepare(
     fa = np.where(on_grid, fa, 0.0)
     remarks += calibration_remarks(volume, fa, on_grid, template, alignment)
     warped = warp_template(template.priors, fa, grid.spacing_mm, check)
+    remarks += _cavities(grid, warped, brain, on_grid)
     return PreparedSubject(replace(grid, warped=warped), fa, on_grid, brain, remarks)
+
+
+def _cavities(grid: ModelGrid, warped: TemplatePriors, brain: np.ndarray, on_grid: np.ndarray) -> list[str]:
+    """Remarks on gaps that open to the outside; *brain* is on the native grid, *on_grid* on the model grid."""
+    expected = Volume(warped.brain > EXPECTED_PROBABILITY, grid.alignment.matrix @ grid.template.fa.affine)
+    seen = grid.to_model(field_of_view(brain), order=1) > 0.99
+    return cavity_remarks(grid.native, expected, on_grid, seen)
 
 
 def _go_on() -> None:

@@ -157,7 +157,7 @@ def _regions(scene: Scene, result: Result) -> list[str]:
     for region in result.regions[:MAX_REGIONS]:
         parts.append(
             f"<h3 class='{_text(region.sign)}'>Region {region.label}, FA {_text(region.sign)}</h3>\n"
-            f"<p>{_text(region.sentence())}</p>"
+            f"<p>{_text(region.sentence())}{_text(_other_tracts(region))}</p>"
         )
         parts.append(
             _figure(
@@ -169,6 +169,12 @@ def _regions(scene: Scene, result: Result) -> list[str]:
     if len(result.regions) > MAX_REGIONS:
         parts.append(f"<p class='dim'>{len(result.regions) - MAX_REGIONS} weaker regions are in the table only.</p>")
     return parts
+
+
+def _other_tracts(region: Region) -> str:
+    """The next two tracts that the region lies in."""
+    others = [] if region.anatomy is None else region.anatomy.tracts[1:3]
+    return f" Also in the {' and the '.join(share.words() for share in others)}." if others else ""
 
 
 def _tracts(result: Result) -> list[str]:

@@ -9,6 +9,9 @@ import torch
 
 from ..errors import FAError
 
+AMPERE = 8
+"""Compute capability of the first graphics cards of NVIDIA that compute in bfloat16."""
+
 
 def choose_device(name: str = "auto") -> torch.device:
     """The torch device of a name.
@@ -44,7 +47,9 @@ def fastest_dtype(device: torch.device) -> torch.dtype:
     once for each device.
     """
     if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
+        # Not is_bf16_supported: before torch 2.4 it cannot leave out cards that only emulate it.
+        computes_in_it = torch.version.hip or torch.cuda.get_device_capability(device)[0] >= AMPERE
+        return torch.bfloat16 if computes_in_it else torch.float32
     if device.type != "cpu":
         return torch.float32
     seconds = {dtype: _convolution_seconds(dtype) for dtype in (torch.float32, torch.bfloat16)}

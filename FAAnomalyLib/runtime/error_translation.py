@@ -25,13 +25,6 @@ def as_fa_error(error: BaseException) -> FAError:
             _first_line(error),
             "Close other programs, or run with --device cpu, --samples 1 or a smaller volume",
         )
-    if isinstance(error, RuntimeError) and "numpy is not available" in str(error).lower():
-        return FAError(
-            "missing",
-            "torch cannot exchange arrays with this NumPy",
-            "it was built for NumPy 1",
-            "Install a newer torch, or numpy<2",
-        )
     package = (getattr(error, "name", None) or "").partition(".")[0]
     if isinstance(error, ImportError) and package in REQUIRED:
         state = "is not installed" if isinstance(error, ModuleNotFoundError) else "cannot be loaded"

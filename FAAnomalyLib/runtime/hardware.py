@@ -66,11 +66,12 @@ def devices() -> list[str]:
     return [*names, "cpu"]
 
 
-def check_numpy_bridge() -> None:
-    """Send an array to torch and back; raises what torch raises where it was built for another NumPy."""
+def check_arrays() -> None:
+    """Send an array to torch and back as the engine does; passes on what that raises."""
     import numpy as np
-    import torch
 
-    sent = np.arange(3, dtype=np.float32)
-    if not np.array_equal(torch.from_numpy(sent).numpy(), sent):
+    from .arrays import as_array, as_tensor
+
+    sent = np.arange(6, dtype=np.float32).reshape(2, 3)
+    if not np.array_equal(as_array(as_tensor(sent) + 1.0), sent + 1.0):
         raise RuntimeError("an array comes back changed")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from ..errors import FAError
 
@@ -47,6 +48,36 @@ class CancelToken:
         """Raise ``FAError('cancelled')`` once cancelled."""
         if self.cancelled:
             raise FAError("cancelled", "Cancelled", "", "Nothing was written; start again when ready")
+
+
+@contextmanager
+def told_what_is_kept(kept: Callable[[], str], again: str = "Run the same command again to go on") -> Iterator[None]:
+    """Context manager in which a cancelled run tells what it has kept.
+
+    Parameters
+    ----------
+    kept
+        Called when the run is cancelled; an empty text leaves the message as it is.
+    again
+        What to do to go on.
+
+    Examples
+    --------
+    >>> token = CancelToken()
+    >>> token.cancel()
+    >>> with told_what_is_kept(lambda: "3 of 7 maps are kept"):
+    ...     token.check()
+    Traceback (most recent call last):
+    ...
+    FAAnomalyLib.errors.FAError: Cancelled: 3 of 7 maps are kept. Run the same command again to go on
+    """
+    try:
+        yield
+    except (FAError, KeyboardInterrupt) as error:
+        text = kept() if isinstance(error, KeyboardInterrupt) or error.code == "cancelled" else ""
+        if not text:
+            raise
+        raise FAError("cancelled", "Cancelled", text, again) from error
 
 
 class Progress:

@@ -17,6 +17,7 @@ from ..errors import FAError
 from ..inpainting.sampling import Sampling
 from ..inpainting.volume_inpainter import VolumeInpainter
 from ..preprocessing.template import BRAIN_PROBABILITY, Template
+from ..runtime.arrays import as_array, as_tensor
 from ..training.augmentation import Augmented, augment
 from ..volume import Volume
 
@@ -74,8 +75,8 @@ def sample_brain(
             "Choose the bundled model",
         )
     start = _deformed_template(template, seed)
-    brain = _largest_component(start.weight.numpy() > BRAIN_PROBABILITY)
-    fa = np.where(brain, start.fa.numpy(), 0.0).astype(np.float32)
+    brain = _largest_component(as_array(start.weight) > BRAIN_PROBABILITY)
+    fa = np.where(brain, as_array(start.fa), 0.0).astype(np.float32)
     halves = _chessboard(fa.shape)
     for number, half in enumerate(halves):
 
@@ -95,10 +96,10 @@ def _deformed_template(template: Template, seed: int) -> Augmented:
     """A random relative of the template; its ``weight`` is the brain."""
     priors = template.priors
     return augment(
-        torch.from_numpy(priors.fa),
-        torch.from_numpy(priors.brain),
-        torch.from_numpy(priors.fa),
-        torch.from_numpy(priors.white_matter),
+        as_tensor(priors.fa),
+        as_tensor(priors.brain),
+        as_tensor(priors.fa),
+        as_tensor(priors.white_matter),
         torch.Generator().manual_seed(seed),
         population_average=True,
         deformation_scale=DEFORMATION_SCALE,

@@ -7,19 +7,22 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from scipy import ndimage
 from torch import Tensor
 
 from ..datasets.cohort import CohortSubject, load_subject, naming
 from ..io.atomic import atomic_write
+from ..preprocessing.interruptible_itk import Check
 from ..preprocessing.model_grid import RESOLUTION_MM, PreparedSubject, prepare
 from ..preprocessing.template import BRAIN_PROBABILITY, Template, TemplatePriors
 from ..preprocessing.template_warping import LEVELS, SMOOTHING_VOXELS, UPDATE_SMOOTHING_VOXELS
+from ..runtime.arrays import as_tensor
+from ..runtime.progress import told_what_is_kept
 
 RIM_MM = 3.0
 """FA nearer than this to the brain's edge is mostly noise."""
@@ -55,7 +58,11 @@ class TrainingSubject:
 
 
 def prepare_subjects(
-    subjects: list[CohortSubject], template: Template, cache: Path, report: Callable[[str], None] = print
+    subjects: list[CohortSubject],
+    template: Template,
+    cache: Path,
+    report: Callable[[str], None] = print,
+    check: Check | None = None,
 ) -> list[TrainingSubject]:
     """Register every FA map and resample it to the model grid, or read the result of an earlier call.
 
@@ -70,6 +77,8 @@ def prepare_subjects(
         template and the settings of the registration are those that it was made with.
     report
         Called with a line for every map that is registered.
+    check
+        Called during the registrations; may raise to cancel. Maps that are registered are kept, and said.
 
     Raises
     ------
@@ -83,7 +92,8 @@ def prepare_subjects(
         key = _key(subject, template)
         arrays = _read(entry, key)
         if arrays is None:
-            one, correlation = _register(subject, template)
+            with told_what_is_kept(partial(_kept, number - 1, len(subjects), cache)):
+                one, correlation = _register(subject, template, check)
             arrays = _arrays(one)
             _write(entry, key, arrays)
             report(f"prepared {number}/{len(subjects)} {subject.path.name}: correlation {correlation:.2f}")
@@ -117,11 +127,15 @@ def error_weight(brain: np.ndarray, spacing_mm: float) -> np.ndarray:
     return np.where(depth > RIM_MM, 1.0, np.where(brain, RIM_WEIGHT, OUTSIDE_WEIGHT)).astype(np.float32)
 
 
-def _register(subject: CohortSubject, template: Template) -> tuple[PreparedSubject, float]:
+def _kept(done: int, total: int, cache: Path) -> str:
+    return f"{done} of {total} registered maps are kept in {cache}"
+
+
+def _register(subject: CohortSubject, template: Template, check: Check | None) -> tuple[PreparedSubject, float]:
     """The subject on the model grid, and its correlation with the template."""
     volume, brain = load_subject(subject)
     with naming(subject.path):
-        prepared = prepare(volume, template, brain)
+        prepared = prepare(volume, template, brain, check)
     return prepared, prepared.grid.alignment.correlation
 
 
@@ -135,9 +149,7 @@ def _arrays(prepared: PreparedSubject) -> list[np.ndarray]:
 def _training_subject(subject: CohortSubject, arrays: list[np.ndarray], spacing_mm: float) -> TrainingSubject:
     fa, brain, *priors = (array.astype(np.float32) for array in arrays)
     weight = error_weight(brain > BRAIN_PROBABILITY, spacing_mm)
-    return TrainingSubject(
-        subject.path.name, subject.person, torch.from_numpy(fa), torch.from_numpy(weight), TemplatePriors(*priors)
-    )
+    return TrainingSubject(subject.path.name, subject.person, as_tensor(fa), as_tensor(weight), TemplatePriors(*priors))
 
 
 def _key(subject: CohortSubject, template: Template) -> str:

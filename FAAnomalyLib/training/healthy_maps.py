@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,12 +14,14 @@ from ..anomaly.screening import Screening, residual_and_variance, screen
 from ..datasets.cohort import CohortSubject, load_subject, naming
 from ..errors import FAError
 from ..inpainting.fusion import Inpainted
+from ..inpainting.interruptible_network import interruptible_network
 from ..inpainting.pass_planning import passes_identity, whole_brain_passes
 from ..inpainting.pass_runner import inpaint_passes_by_size
 from ..inpainting.sampling import Sampling
 from ..io.pass_cache import PassCache
 from ..models.manifest import trained_on
 from ..pipeline.loaded_model import LoadedModel, open_model
+from ..preprocessing.interruptible_itk import Check
 from ..preprocessing.model_grid import PreparedSubject, prepare
 from ..preprocessing.robust_statistics import LocationScale
 from ..request import DetectRequest
@@ -72,7 +75,12 @@ class HealthySubject:
 
 
 def screen_cohort(
-    subjects: list[CohortSubject], folds: dict[str, Path], work: Path, device: str, report: Callable[[str], None]
+    subjects: list[CohortSubject],
+    folds: dict[str, Path],
+    work: Path,
+    device: str,
+    report: Callable[[str], None],
+    check: Check | None = None,
 ) -> list[HealthySubject]:
     """Register and inpaint every subject with its person's model, as a detection with default options does.
 
@@ -88,6 +96,8 @@ def screen_cohort(
         As in :class:`~FAAnomalyLib.request.DetectRequest`.
     report
         Called with a line of text for every subject.
+    check
+        Called during registration and filling; may raise to cancel. Finished passes are kept.
 
     Raises
     ------
@@ -105,8 +115,9 @@ def screen_cohort(
         _check_not_trained_on(loaded, folder, [one for one in subjects if one.person == subject.person])
         volume, brain = load_subject(subject)
         with naming(subject.path):
-            prepared = prepare(volume, loaded.template, brain)
-        by_size = _inpainted(prepared, loaded, request, work)
+            prepared = prepare(volume, loaded.template, brain, check)
+        with interruptible_network(loaded.inpainter.network, check) if check else nullcontext():
+            by_size = _inpainted(prepared, loaded, request, work)
         screening = screen(prepared, by_size)
         screened.append(HealthySubject.of(subject, prepared, screening))
         error = residual_and_variance(prepared.fa, by_size[max(by_size)]).values[screening.analysed].std()

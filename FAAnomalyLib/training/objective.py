@@ -13,6 +13,7 @@ from ..diffusion.noise_schedule import NoiseSchedule
 from ..networks.conditioning import condition
 from ..networks.registry import network_kind
 from ..networks.thesis.unet import WHITE_MATTER_FA
+from ..runtime.arrays import as_tensor
 from .augmentation import augment
 from .cohort_cache import TrainingSubject
 from .mask_sampling import random_hole
@@ -97,8 +98,8 @@ class HoleObjective:
         drawn = augment(
             subject.fa,
             subject.weight,
-            torch.from_numpy(subject.priors.fa),
-            torch.from_numpy(subject.priors.white_matter),
+            as_tensor(subject.priors.fa),
+            as_tensor(subject.priors.white_matter),
             generator,
             subject.person == TEMPLATE_PERSON,
         )

@@ -15,6 +15,7 @@ from scipy import ndimage
 
 from ..datasets.cohort import CohortSubject, load_subject, naming
 from ..io.volumes import save_volume
+from ..preprocessing.interruptible_itk import Check
 from ..preprocessing.model_grid import PreparedSubject, prepare
 from ..preprocessing.template import BRAIN_PROBABILITY, TEMPLATE_FILES, Template, TemplatePriors, symmetric_grid
 from ..preprocessing.template_warping import warp_template
@@ -32,7 +33,11 @@ MIN_VIEW = 0.9
 
 
 def make_template(
-    subjects: list[CohortSubject], target: Volume, rounds: int = 3, report: Callable[[str], None] = print
+    subjects: list[CohortSubject],
+    target: Volume,
+    rounds: int = 3,
+    report: Callable[[str], None] = print,
+    check: Check | None = None,
 ) -> Template:
     """Average registered FA maps.
 
@@ -46,6 +51,8 @@ def make_template(
         Number of registrations and averages.
     report
         Called with a line for every registration.
+    check
+        Called during the registrations; may raise to cancel.
 
     Returns
     -------
@@ -63,11 +70,11 @@ def make_template(
         by_person: dict[str, list[PreparedSubject]] = {}
         for subject, (volume, brain) in zip(subjects, loaded, strict=True):
             with naming(subject.path):
-                prepared = prepare(volume, template, brain)
+                prepared = prepare(volume, template, brain, check)
             correlation = prepared.grid.alignment.correlation
             report(f"round {number + 1}: {subject.path.name}: correlation {correlation:.3f}")
             by_person.setdefault(subject.person, []).append(prepared)
-        template = _average(list(by_person.values()), template, warped=number > 0)
+        template = _average(list(by_person.values()), template, warped=number > 0, check=check)
     return template
 
 
@@ -89,7 +96,7 @@ def _first_target(target: Volume) -> Template:
     return Template(Volume(fa, affine), TemplatePriors(fa, (fa > WHITE_MATTER_FA).astype(np.float32), brain))
 
 
-def _average(people: list[list[PreparedSubject]], template: Template, warped: bool) -> Template:
+def _average(people: list[list[PreparedSubject]], template: Template, warped: bool, check: Check | None) -> Template:
     """The symmetric mean of people, each the mean of their maps; *warped* onto *template* or as registered."""
     view_sum = np.zeros(MODEL_SHAPE)
     prior_sum = np.zeros((3, *MODEL_SHAPE))
@@ -100,7 +107,7 @@ def _average(people: list[list[PreparedSubject]], template: Template, warped: bo
             view = prepared.grid.to_model(np.ones(prepared.grid.native.shape), order=1) > 0.99
             priors = _subject_priors(prepared)
             if warped and view[brain].mean() > MIN_VIEW:
-                priors = warp_template(priors, template.priors.fa, prepared.grid.spacing_mm)
+                priors = warp_template(priors, template.priors.fa, prepared.grid.spacing_mm, check)
             share = view / len(maps)
             view_sum += share
             prior_sum += share * np.stack([priors.fa, priors.white_matter, priors.brain])

@@ -14,11 +14,14 @@ import torch
 from torch import Generator, Tensor, nn
 
 from ..errors import FAError
+from ..inpainting.interruptible_network import interruptible_network
 from ..models.checkpoints import load_model
+from ..preprocessing.interruptible_itk import Check
+from ..runtime.progress import told_what_is_kept
 from .distributed import Distributed
 from .objective import objective_of
 from .recipes import learning_rate
-from .run_checkpoint import resume, save_checkpoint
+from .run_checkpoint import CHECKPOINT, resume, save_checkpoint
 from .run_log import LogEntry, append_to_log, progress_text, shorten_log
 from .training_run import TrainingRun, TrainingState
 from .validation import held_out_errors
@@ -29,6 +32,10 @@ LOG_EVERY = 50
 
 def _silent(text: str) -> None:
     pass
+
+
+def _go_on() -> None:
+    """Stands for a check where nobody can cancel."""
 
 
 class Trainer:
@@ -112,7 +119,7 @@ class Trainer:
         if self.distributed.writes:
             save_checkpoint(self.run, self.state, self.device, self.dtype)
 
-    def train(self, save_every: int, validate_every: int = 500) -> None:
+    def train(self, save_every: int, validate_every: int = 500, check: Check | None = None) -> None:
         """Train to the last step of the recipe.
 
         Parameters
@@ -121,11 +128,30 @@ class Trainer:
             Steps between checkpoints; the last step is always saved.
         validate_every
             Steps between errors on the held-out subjects; the last step is always validated.
+        check
+            Called before every layer and every step; may raise to cancel. Finished steps are kept in a checkpoint.
+
+        Raises
+        ------
+        FAError
+            ``cancelled``, telling the step from which the run goes on.
         """
+        check = check or _go_on
+        with told_what_is_kept(self._kept), interruptible_network(self.state.network, check):
+            self._train(save_every, validate_every, check)
+
+    def _kept(self) -> str:
+        """What a cancelled run has left, after its finished steps are saved."""
+        if self.state.step == 0:
+            return "no step is finished yet, but the registered maps are kept"
+        self.save()
+        return f"{self.state.step} of {self.run.recipe.steps} steps are kept in {self.run.folder / CHECKPOINT}"
+
+    def _train(self, save_every: int, validate_every: int, check: Check) -> None:
         state, steps = self.state, self.run.recipe.steps
         begin, first = time.monotonic(), state.step
         while state.step < steps:
-            state.smooth_error(self._one_step())
+            state.smooth_error(self._one_step(check))
             state.step += 1
             last = state.step == steps
             validate = last or state.step % validate_every == 0
@@ -140,18 +166,20 @@ class Trainer:
         network.load_state_dict(self.state.average)
         return network
 
-    def _one_step(self) -> float:
+    def _one_step(self, check: Check = _go_on) -> float:
         """Descend once; returns the squared error."""
         recipe, state = self.run.recipe, self.state
         for group in state.optimizer.param_groups:
             group["lr"] = learning_rate(recipe, state.step)
         batch = self._batch()
+        check()
         with torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype != torch.float32):
             loss, error = self.objective.loss(self._parallel, batch)
         state.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         if recipe.clip:
             nn.utils.clip_grad_norm_(state.network.parameters(), recipe.clip)
+        check()  # the last time before the state changes
         state.optimizer.step()
         state.update_average(recipe.average)
         return float(error)

@@ -11,6 +11,7 @@ from torch import nn
 from ..inpainting.masks import plan_passes
 from ..networks.conditioning import condition
 from ..preprocessing.template import WHITE_MATTER_PROBABILITY
+from ..runtime.arrays import as_array, as_tensor
 from .cohort_cache import TrainingSubject
 
 MASK_SIZE = 16
@@ -49,18 +50,18 @@ def held_out_errors(
     signal = torch.zeros(1, device=device)
     for subject in subjects:
         priors = subject.priors
-        prior_fa = torch.from_numpy(2.0 * priors.fa - 1.0)[None, None].to(device)
-        white = torch.from_numpy(priors.white_matter)[None, None].to(device)
-        weight = subject.weight.numpy()
+        prior_fa = as_tensor(2.0 * priors.fa - 1.0)[None, None].to(device)
+        white = as_tensor(priors.white_matter)[None, None].to(device)
+        weight = as_array(subject.weight)
         x = (2.0 * subject.fa - 1.0)[None, None].to(device)
         noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(0)).to(device)
         residuals = []
         for one_pass in plan_passes(weight >= 0.1, MASK_SIZE, spacing_mm, shift_count=1):
-            hole = torch.from_numpy(one_pass.hole)[None, None].float().to(device)
+            hole = as_tensor(one_pass.hole)[None, None].float().to(device)
             with torch.inference_mode(), torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32):
                 v, _ = network(noise, signal, condition(x, hole, prior_fa, white))
             analysed = one_pass.hole & (priors.white_matter > WHITE_MATTER_PROBABILITY) & (weight >= 1.0)
             # From pure noise the prediction of x0 is -v; x is 2 FA - 1.
-            residuals.append(((x + v).cpu().numpy()[0, 0] / 2.0)[analysed])
+            residuals.append((as_array(x + v)[0, 0] / 2.0)[analysed])
         errors.append(float(np.concatenate(residuals).std()))
     return errors

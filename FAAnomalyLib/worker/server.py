@@ -12,6 +12,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..errors import FAError
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 PROGRESS_SECONDS = 0.1
 """Shortest time between two ``progress`` messages of a job."""
+LOOK_SECONDS = 0.05
+"""How often a job looks for a cancel while it waits for the detector."""
 GRACE_SECONDS = 10.0
 """How long a cancelled job may take to stop before the process ends without it."""
 
@@ -46,6 +49,7 @@ class WorkerServer:
         self._make_detector = make_detector
         self._send = send
         self._detector: DetectorProtocol | None = None
+        self._making: _Making | None = None
         self._lock = threading.Lock()
         self._job: tuple[RequestId, CancelToken] | None = None
         self._thread: threading.Thread | None = None
@@ -117,7 +121,8 @@ class WorkerServer:
         try:
             from ..pipeline.jobs import run_job
 
-            result = run_job(method, request, self._warm_detector, progress=self._progress(request_id), cancel=cancel)
+            warm = partial(self._warm_detector, cancel)
+            result = run_job(method, request, warm, progress=self._progress(request_id), cancel=cancel)
             fields = job_fields(result, output, time.monotonic() - started)
             answer = encode({"type": "result", "id": request_id, **fields})
         except BaseException as error:
@@ -131,9 +136,15 @@ class WorkerServer:
         else:
             self._reply_error(request_id, failure)
 
-    def _warm_detector(self) -> DetectorProtocol:
+    def _warm_detector(self, cancel: CancelToken) -> DetectorProtocol:
+        """The detector; while it is made, which imports torch for seconds, a cancelled job does not wait for it."""
         if self._detector is None:
-            self._detector = self._make_detector()
+            self._making = self._making or _Making(self._make_detector)
+            try:
+                self._detector = self._making.made(cancel)
+            finally:
+                if not self._making.going_on:
+                    self._making = None
         return self._detector
 
     def _progress(self, request_id: RequestId) -> ProgressCallback:
@@ -171,3 +182,35 @@ class WorkerServer:
             with suppress(OSError, ValueError):  # standard error may be closed or full; the answer is sent all the same
                 traceback.print_exception(type(error), error, error.__traceback__, file=sys.stderr)
         self._reply("error", request_id, **failure.as_dict())
+
+
+class _Making:
+    """A detector that is being made in a thread of its own, for whichever job comes to need it."""
+
+    def __init__(self, make: Callable[[], DetectorProtocol]) -> None:
+        self._make = make
+        self._detector: DetectorProtocol | None = None
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    @property
+    def going_on(self) -> bool:
+        """Whether it is not made yet."""
+        return self._thread.is_alive()
+
+    def made(self, cancel: CancelToken) -> DetectorProtocol:
+        """The detector once it is made; raises what making it raised, or ``FAError('cancelled')``."""
+        while self._thread.is_alive():
+            cancel.check()
+            self._thread.join(LOOK_SECONDS)
+        if self._failure is not None:
+            raise self._failure
+        assert self._detector is not None, "the thread has ended"
+        return self._detector
+
+    def _run(self) -> None:
+        try:
+            self._detector = self._make()
+        except BaseException as error:
+            self._failure = error

@@ -60,31 +60,48 @@ class Exporter:
         folder = qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), _("Folder for the volumes"))
         if not folder:
             return
-        present = self._present_nodes().nodes()
-        paths = {role: Path(folder) / self._named(name) for role, name in VOLUMES.items() if role in present}
-        if self._may_write(paths.values()):
-            with slicer.util.WaitCursor():
-                for role, path in paths.items():
-                    _write(present[role], path)
+        if self._may_write(self._volume_paths(Path(folder)).values()):
+            self.write_volumes(Path(folder))
             self._show_saved(folder)
 
     def _table(self) -> None:
         path = self._ask(_("Table of regions"), self._named("regions.csv"), _("Table (*.csv *.tsv)"))
         if path:
-            _write(self._present_nodes().table, path)
+            self.write_table(path)
             self._show_saved(path)
 
     def _report(self) -> None:
         path = self._ask(_("Report"), self._named("report.html"), _("Page (*.html)"))
         if path:
-            try:
-                path.write_text(self._report_node().GetText(), encoding="utf-8")
-            except OSError as error:
-                raise _cannot_write(path, error.strerror or str(error)) from error
+            self.write_report(path)
             self._show_saved(path)
 
-    def _present_nodes(self) -> ResultNodes:
+    @property
+    def nodes(self) -> ResultNodes:
+        """What is exported."""
         return self._nodes() or ResultNodes()
+
+    def write_volumes(self, folder: Path) -> None:
+        """Write the volumes and the segmentation, replacing files of the same names. Raises ``FAError``."""
+        present = self.nodes.nodes()
+        with slicer.util.WaitCursor():
+            for role, path in self._volume_paths(folder).items():
+                _write(present[role], path)
+
+    def write_table(self, path: Path) -> None:
+        """Write the table of regions. Raises ``FAError``."""
+        _write(self.nodes.table, path)
+
+    def write_report(self, path: Path) -> None:
+        """Write the report. Raises ``FAError``."""
+        try:
+            path.write_text(self._report_node().GetText(), encoding="utf-8")
+        except OSError as error:
+            raise _cannot_write(path, error.strerror or str(error)) from error
+
+    def _volume_paths(self, folder: Path) -> dict[str, Path]:
+        present = self.nodes.nodes()
+        return {role: folder / self._named(name) for role, name in VOLUMES.items() if role in present}
 
     def _report_node(self):
         nodes = self._nodes()
@@ -105,7 +122,7 @@ class Exporter:
 
     def _named(self, name: str) -> str:
         """*name* after volume and scope, so that the files of several people and boxes fit into one folder."""
-        nodes = self._present_nodes()
+        nodes = self.nodes
         node = next(iter(nodes.nodes().values()), None)
         source = node.GetNodeReference(INPUT) if node is not None else None
         if source is not None:

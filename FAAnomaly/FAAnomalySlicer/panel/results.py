@@ -55,7 +55,7 @@ class ResultsSection:
         self._table.chosen.connect(self._jump)
         self._comparison = Comparison()
         self._choice = ResultChoice(context, lambda: self._input, self._leave_result, self._follow_result)
-        self._export = Exporter(context, lambda: self._nodes)
+        self.exporter = Exporter(context, lambda: self._nodes)
         self._threshold = Debouncer(self._apply_threshold, THRESHOLD_MS)
         self._updater = ThresholdUpdater(QtTimer(), self._on_threshold_applied, self._on_threshold_failed)
         self._surfaces = Debouncer(self._show_surfaces, SURFACE_MS)
@@ -99,7 +99,7 @@ class ResultsSection:
             self._key, self._nodes = key, nodes
             self._ui.resultsSection.collapsed = nodes is None
             self._show_regions(regions_of(nodes.table) if nodes and nodes.table else [])
-            self._export.update()
+            self.exporter.update()
             self._update_comparison()
         ready = nodes is not None and nodes.zMap is not None
         self._ui.resultsSection.enabled = nodes is not None

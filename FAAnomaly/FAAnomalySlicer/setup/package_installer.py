@@ -12,7 +12,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import Any
 
 from packaging.requirements import Requirement
 from packaging.version import InvalidVersion, Version
@@ -77,11 +79,20 @@ class Installer:
     settings
         ``value(key)``, ``setValue(key, value)`` and ``remove(key)`` as of ``slicer.app.userSettings()``; keeps the
         consent while Slicer restarts.
+    busy
+        Makes a context in which a sentence is shown, as :func:`.busy_dialog.busy_dialog`; used where Slicer itself
+        shows nothing while it waits.
     """
 
-    def __init__(self, requirements: str | Path, ask: Callable[[str], bool], settings) -> None:
+    def __init__(
+        self,
+        requirements: str | Path,
+        ask: Callable[[str], bool],
+        settings,
+        busy: Callable[[str], AbstractContextManager[Any]] = nullcontext,
+    ) -> None:
         self._requirements = [TORCH, *read_requirements(requirements)]
-        self._ask, self._settings = ask, settings
+        self._ask, self._settings, self._busy = ask, settings, busy
 
     def missing(self) -> list[Requirement]:
         """The packages that have to be installed; fast, imports nothing."""
@@ -123,8 +134,9 @@ class Installer:
             self._check_pytorch_extension()
         try:
             if TORCH in missing:
-                _install_torch()
-            _install_packages([requirement for requirement in missing if requirement != TORCH])
+                with self._busy(_("PyTorch is being downloaded and installed; this takes some minutes.")):
+                    _install_torch()
+            self._install_others([requirement for requirement in missing if requirement != TORCH])
         except FAError:
             self._settings.remove(CONSENT_KEY)  # a failed installation is not repeated without the user's request
             raise
@@ -137,6 +149,23 @@ class Installer:
                 _names(still_missing),
                 _("Restart Slicer and run again; pip's messages are in the Python console"),
             )
+
+    def _install_others(self, missing: list[Requirement]) -> None:
+        if not missing:
+            return
+        names = _names(missing)
+        try:
+            try:
+                from slicer.packaging import pip_ensure  # Slicer 5.12 and later; shows pip's progress
+            except ImportError:
+                from slicer.util import pip_install
+
+                with self._busy(_("{packages} are being installed.").format(packages=names)):
+                    pip_install([str(requirement) for requirement in missing])
+            else:
+                pip_ensure(missing, prompt_install=False, requester="FAAnomaly")
+        except Exception as error:
+            raise _failed(_("{packages} could not be installed").format(packages=names), error) from error
 
     def _check_pytorch_extension(self) -> None:
         if not _has_pytorch_extension():
@@ -198,6 +227,7 @@ def _has_pytorch_extension() -> bool:
 
 
 def _install_torch() -> None:
+    """Let the PyTorch extension install it. Its ``installTorch`` has no argument that leaves torchvision out."""
     import PyTorchUtils
 
     try:
@@ -209,22 +239,6 @@ def _install_torch() -> None:
             raise _failed(_("PyTorch could not be installed"), error) from error
         # The extension also imports it into Slicer, which may fail without harm: the engine is a separate process.
         logging.warning("FAAnomaly: PyTorch is installed, but Slicer itself cannot load it: %s", error)
-
-
-def _install_packages(missing: list[Requirement]) -> None:
-    if not missing:
-        return
-    try:
-        try:
-            from slicer.packaging import pip_ensure  # Slicer 5.12 and later
-        except ImportError:
-            from slicer.util import pip_install
-
-            pip_install([str(requirement) for requirement in missing])
-        else:
-            pip_ensure(missing, prompt_install=False, requester="FAAnomaly")
-    except Exception as error:
-        raise _failed(_("{packages} could not be installed").format(packages=_names(missing)), error) from error
 
 
 def _failed(what: str, error: Exception) -> FAError:

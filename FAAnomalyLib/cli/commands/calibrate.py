@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...request import DEVICES
+from ...runtime.progress import CancelToken, told_what_is_kept
+from ..signals import cancel_on_signals, stopped_at_once
 from ..streams import say
 
 if TYPE_CHECKING:
@@ -53,11 +55,14 @@ def run(args: argparse.Namespace) -> int:
     folds = read_folds(args.folds)
     subjects = [subject for subject in find_subjects(args.data, args.people) if subject.person in folds]
     work = args.work or args.model.parent / "calibration-passes"
-    people = screen_cohort(subjects, folds, work, args.device, say)
-    if args.cross is not None:
-        _write_cross_models(people, folds, args.cross)
-    calibration = fit(people, say)
-    install(calibration, args.model, people)
+    with cancel_on_signals() as cancel, told_what_is_kept(lambda: f"finished passes are kept in {work}"):
+        with stopped_at_once(cancel):
+            people = screen_cohort(subjects, folds, work, args.device, say, cancel.check)
+        if args.cross is not None:
+            _write_cross_models(people, folds, args.cross, cancel)
+        with stopped_at_once(cancel):
+            calibration = fit(people, say)
+        install(calibration, args.model, people)
     values = "auto +{:.2f} and -{:.2f}, sensitive +{:.2f} and -{:.2f}, for one sign only +{:.2f} or -{:.2f}".format(
         *calibration.threshold, *calibration.sensitive, *calibration.one_sided
     )
@@ -65,7 +70,9 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _write_cross_models(people: list[HealthySubject], folds: dict[str, Path], folder: Path) -> None:
+def _write_cross_models(
+    people: list[HealthySubject], folds: dict[str, Path], folder: Path, cancel: CancelToken
+) -> None:
     """A copy of each person's model, calibrated on everybody else, and ``folds.csv`` that names them."""
     from ...training.calibration_fit import fit, install
 
@@ -75,6 +82,8 @@ def _write_cross_models(people: list[HealthySubject], folds: dict[str, Path], fo
         shutil.copytree(folds[name], folder / name, dirs_exist_ok=True)
         say(f"without {name}")
         others = [one for one in people if one.person != name]
-        install(fit(others, say), folder / name, others)
+        with stopped_at_once(cancel):
+            calibration = fit(others, say)
+        install(calibration, folder / name, others)
     with open(folder / "folds.csv", "w", newline="", encoding="utf-8") as handle:
         csv.writer(handle).writerows([("person", "model"), *((name, name) for name in names)])

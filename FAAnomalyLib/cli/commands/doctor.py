@@ -107,7 +107,7 @@ def examine() -> Findings:
         if version is None or not new_enough(version, requirement):
             findings.missing.append(module)
     _examine_devices(findings)
-    _examine_numpy_bridge(findings)
+    _examine_arrays(findings)
     _examine_models(findings)
     _examine_temporary_folder(findings)
     return findings
@@ -164,17 +164,15 @@ def _examine_devices(findings: Findings) -> None:
         findings.problems.append(f"torch cannot be loaded ({type(error).__name__}{reason})")
 
 
-def _examine_numpy_bridge(findings: Findings) -> None:
+def _examine_arrays(findings: Findings) -> None:
     if not findings.devices or "numpy" in findings.missing:
         return
     try:
-        hardware.check_numpy_bridge()
+        hardware.check_arrays()
     except Exception as error:
         torch, numpy = findings.packages["torch"], findings.packages["numpy"]
         reason = (str(error).splitlines() or [type(error).__name__])[0][:150]
-        findings.problems.append(
-            f"torch {torch} cannot exchange arrays with NumPy {numpy} ({reason}); torch before 2.3 needs numpy<2"
-        )
+        findings.problems.append(f"torch {torch} cannot exchange arrays with NumPy {numpy} ({reason})")
 
 
 def _examine_models(findings: Findings) -> None:

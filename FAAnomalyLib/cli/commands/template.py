@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ..signals import cancel_on_signals, stopped_at_once
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
@@ -23,8 +25,10 @@ def run(args: argparse.Namespace) -> int:
     from ...training.template_building import make_template, save_template
 
     subjects, _ = split_people(find_subjects(args.data, args.people), args.hold_out)
-    template = make_template(subjects, load_volume(args.target)[0], args.rounds)
-    save_template(template, args.output)
+    with cancel_on_signals() as cancel:
+        with stopped_at_once(cancel):
+            template = make_template(subjects, load_volume(args.target)[0], args.rounds, check=cancel.check)
+        save_template(template, args.output)
     people = len({subject.person for subject in subjects})
     print(f"template of {people} people in {args.output}, sha256 {template.sha256[:12]}")
     return 0

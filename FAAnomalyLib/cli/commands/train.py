@@ -10,10 +10,14 @@ from typing import TYPE_CHECKING
 from ...errors import FAError
 from ...request import DEVICES
 from ...training.recipes import RECIPES, Recipe
+from ..signals import cancel_on_signals
 from ..streams import say
 
 if TYPE_CHECKING:
+    import torch
+
     from ...datasets.cohort import CohortSubject
+    from ...preprocessing.interruptible_itk import Check
     from ...training.distributed import Distributed
     from ...training.training_run import TrainingRun
 
@@ -57,14 +61,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train, or go on with a run, and write the model."""
-    import torch
-
     from ...datasets.cohort import find_subjects, split_people
     from ...io.atomic import cannot_write
-    from ...networks.registry import build_network
-    from ...training.distributed import common_dtype, join_processes, training_device
-    from ...training.export import export_model
-    from ...training.trainer import Trainer
+    from ...training.distributed import join_processes, training_device
 
     recipe = _recipe(args)
     training, held_out = split_people(find_subjects(args.data, args.people), args.hold_out)
@@ -74,20 +73,35 @@ def run(args: argparse.Namespace) -> int:
         raise cannot_write(args.output, error) from error
     device = training_device(args.device)
     distributed = join_processes(device)
+    with cancel_on_signals() as cancel:
+        prepared = _prepare_run(args, recipe, training, held_out, distributed, cancel.check)
+        _train(args, prepared, device, distributed, cancel.check)
+    distributed.leave()
+    return 0
+
+
+def _train(
+    args: argparse.Namespace, prepared: TrainingRun, device: torch.device, distributed: Distributed, check: Check
+) -> None:
+    """Train to the end and write the model."""
+    import torch
+
+    from ...networks.registry import build_network
+    from ...training.distributed import common_dtype
+    from ...training.export import export_model
+    from ...training.trainer import Trainer
+
     report = say if distributed.writes else _print_nothing
-    prepared = _prepare_run(args, recipe, training, held_out, distributed)
     torch.manual_seed(args.seed)
     # PyTorch's type stubs lack this overload of Module.to.
-    network = build_network(recipe.network).to(device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    network = build_network(prepared.recipe.network).to(device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
     trainer = Trainer(prepared, network, device, common_dtype(device, distributed), distributed, report)
     if args.start_from:
         trainer.start_from(args.start_from)
     trainer.resume()
-    trainer.train(args.save_every, args.judge_every)
+    trainer.train(args.save_every, args.judge_every, check)
     if distributed.writes:
         report(f"model written to {export_model(prepared, trainer.state, args.template)}")
-    distributed.leave()
-    return 0
 
 
 def _recipe(args: argparse.Namespace) -> Recipe:
@@ -112,6 +126,7 @@ def _prepare_run(
     training: list[CohortSubject],
     held_out: list[CohortSubject],
     distributed: Distributed,
+    check: Check,
 ) -> TrainingRun:
     """Register every subject to the template; each process registers its share before all of them read everything."""
     from ...preprocessing.template import load_template, on_grid
@@ -124,12 +139,12 @@ def _prepare_run(
     template = on_grid(stored, tuple(recipe.grid["shape"]), recipe.grid["spacing_mm"])
     cache = args.output / "prepared"
     if distributed.world > 1:
-        prepare_subjects(distributed.share(training + held_out), template, cache, report)
+        prepare_subjects(distributed.share(training + held_out), template, cache, report, check)
         distributed.wait_for_all()
     return TrainingRun(
         recipe,
-        prepare_subjects(training, template, cache, report),
-        prepare_subjects(held_out, template, cache, report),
+        prepare_subjects(training, template, cache, report, check),
+        prepare_subjects(held_out, template, cache, report, check),
         template,
         args.output,
         args.seed,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 
 from ...networks.conditioning import condition, linear_estimate
 from ...preprocessing.template import TemplatePriors
+from ...runtime.arrays import as_array, as_tensor
 from .baseline_fill import check_shapes, context_white_matter, with_hole_filled
 
 
@@ -23,9 +23,9 @@ class LinearFill:
         check_shapes(fa, hole, priors.fa, priors.white_matter, priors.brain)
         context_white_matter(hole, priors)  # raises where no context is visible
         x, template, white_matter = (
-            torch.from_numpy(np.ascontiguousarray(a, dtype=np.float32))[None, None]
+            as_tensor(np.ascontiguousarray(a, dtype=np.float32))[None, None]
             for a in (2 * fa - 1, 2 * priors.fa - 1, priors.white_matter)
         )
-        hidden = torch.from_numpy(hole)[None, None].float()
-        estimate = linear_estimate(condition(x, hidden, template, white_matter)).numpy()[0, 0]
+        hidden = as_tensor(hole)[None, None].float()
+        estimate = as_array(linear_estimate(condition(x, hidden, template, white_matter)))[0, 0]
         return with_hole_filled(fa, hole, (estimate[hole] + 1) / 2)

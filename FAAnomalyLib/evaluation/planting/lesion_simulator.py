@@ -10,6 +10,7 @@ import numpy as np
 
 from ...datasets.cohort import CohortSubject, load_subject, naming
 from ...models.manifest import sha256_of
+from ...preprocessing.interruptible_itk import Check
 from ...preprocessing.model_grid import PreparedSubject, prepare
 from ...preprocessing.template import Template
 from ...volume import Volume
@@ -55,10 +56,15 @@ class LesionSimulator:
     """
 
     def __init__(
-        self, subject: CohortSubject, template: Template, seed: int, shapes: Sequence[LesionShape] = ()
+        self,
+        subject: CohortSubject,
+        template: Template,
+        seed: int,
+        shapes: Sequence[LesionShape] = (),
+        check: Check | None = None,
     ) -> None:
         self.subject = subject
-        self._template, self._seed = template, seed
+        self._template, self._seed, self._check = template, seed, check
         self._shapes = {shape.name: shape for shape in shapes}
         self._prepared: tuple[Volume, PreparedSubject] | None = None
         self._truth: tuple[tuple, np.ndarray] | None = None
@@ -83,7 +89,7 @@ class LesionSimulator:
         """Register *volume* with the subject's brain mask; the same object is not registered twice in a row."""
         if self._prepared is None or self._prepared[0] is not volume:
             with naming(self.subject.path):
-                self._prepared = volume, prepare(volume, self._template, self._loaded[1])
+                self._prepared = volume, prepare(volume, self._template, self._loaded[1], self._check)
         return self._prepared[1]
 
     def plant(self, case: Case) -> PlantedVolume:

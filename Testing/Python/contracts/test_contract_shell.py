@@ -194,7 +194,7 @@ def test_a_run_finds_what_it_found(runs, name):
 def test_the_table_of_regions_has_the_columns_that_it_had(runs, name):
     with open(runs / name / "regions.csv", newline="", encoding="utf-8") as lines:
         rows = list(csv.DictReader(lines))
-    assert list(rows[0])[: len(COLUMNS)] == COLUMNS
+    assert list(rows[0])[: len(COLUMNS)] == COLUMNS and rows[0]["side_known"] == "true"
     with open(DATA / f"regions_{name}.csv", newline="", encoding="utf-8") as lines:
         before = list(csv.DictReader(lines))
     assert list(before[0]) == COLUMNS and rows[0]["sign"] == before[0]["sign"] == "decreased"

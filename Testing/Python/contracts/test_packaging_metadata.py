@@ -12,6 +12,7 @@ from urllib.parse import urlparse
 import pytest
 from PIL import Image
 
+from FAAnomalyLib._version import __version__
 from FAAnomalyLib.runtime.requirements import REQUIRED
 from support.drivers.extension_build import configure, described
 from support.paths import ROOT, TESTING
@@ -154,3 +155,45 @@ def test_the_file_lists_are_what_the_script_writes():
     script = TESTING / "CMake" / "update_file_lists.py"
     done = subprocess.run([sys.executable, str(script), "--check"], capture_output=True, text=True)
     assert done.returncode == 0, f"{done.stdout}run {script.relative_to(ROOT)}"
+
+
+def linked(page: Path) -> set[str]:
+    """What a page links to or shows within the repository."""
+    text = page.read_text(encoding="utf-8")
+    targets = re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r'src="([^"]+)"', text)
+    return {
+        target.partition("#")[0] for target in targets if not urlparse(target).scheme and not target.startswith("#")
+    }
+
+
+def test_no_page_links_to_what_is_not_there():
+    pages = [
+        *ROOT.glob("*.md"),
+        *(ROOT / "docs").glob("*.md"),
+        *TESTING.glob("*.md"),
+        *(ROOT / "Resources").rglob("*.md"),
+    ]
+    links = [(page, target) for page in pages for target in linked(page)]
+    assert len(links) > 30, "hardly any link was seen: the test is blind"
+    assert not [f"{page.name}: {target}" for page, target in links if not (page.parent / target).exists()]
+
+
+def test_the_readme_has_what_the_index_asks_for():
+    """The checklist of the Extensions Index: modules, a picture, a tutorial with sample data, citation, licence."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    sections = dict(re.findall(r"^## (.+?)\n(.+?)(?=^## |\Z)", text, re.M | re.S))
+    modules = [path.parent.name for path in ROOT.glob("*/*.py") if path.stem == path.parent.name]
+    assert modules == ["FAAnomaly"] and sections["Modules"].count("- **") == len(modules)
+    assert "thesis" in sections["How to cite"] and "CITATION.cff" in sections["How to cite"]
+    assert all(words in sections["Licences"] for words in ("Apache-2.0", "weights", "sample", "model card"))
+    tutorial = linked(ROOT / "docs" / "tutorial.md")
+    assert "docs/tutorial.md" in linked(ROOT / "README.md") and sum(name.endswith(".png") for name in tutorial) >= 3
+
+
+def test_the_citation_names_the_thesis():
+    cited = pytest.importorskip("yaml").safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    (thesis,) = cited["references"]
+    readme = (ROOT / "README.md").read_text(encoding="utf-8").replace("\n> ", " ")
+    assert thesis["type"] == "thesis" and thesis["title"] in readme
+    assert all(thesis[key] for key in ("authors", "thesis-type"))
+    assert cited["version"] == __version__ and cited["repository-code"] == REPOSITORY

@@ -10,6 +10,8 @@
     Refuses the input; runs out of memory.
 ``slow:SECONDS``
     Spends so long on filling holes.
+``planted``
+    Finds the decreased FA where it was planted in the bundled sample.
 ``noisy``
     Finds the blobs in noise, as in a real map: a low threshold leaves very many regions.
 """
@@ -31,6 +33,7 @@ from FAAnomalyLib.io.volumes import load_volume
 from FAAnomalyLib.request import DetectRequest
 from FAAnomalyLib.result import Result
 from FAAnomalyLib.runtime.progress import Progress
+from FAAnomalyLib.runtime.resources import resources_dir
 from FAAnomalyLib.volume import Volume
 from support.fakes.fake_engine import install
 
@@ -85,11 +88,13 @@ def region_of(request: DetectRequest, volume: Volume) -> np.ndarray:
 
 
 def blobs(volume: Volume, region: np.ndarray, request: DetectRequest) -> Result:
-    """Increased FA at 35 % of the field of view, decreased FA at 65 %, in the region alone."""
+    """Increased FA at 35 % of the field of view, decreased FA at 65 % or where it was planted, in the region alone."""
     grid = np.meshgrid(*(np.arange(n, dtype=np.float32) for n in volume.shape), indexing="ij")
     z = np.zeros(volume.shape, np.float32)
-    for peak, place in ((PEAKS["increased"], 0.35), (-PEAKS["decreased"], 0.65)):
-        far = sum((axis - place * n) ** 2 for axis, n in zip(grid, volume.shape, strict=True))
+    size = np.array(volume.shape)
+    decreased = planted_index(volume) if MODE == "planted" else 0.65 * size
+    for peak, place in ((PEAKS["increased"], 0.35 * size), (-PEAKS["decreased"], decreased)):
+        far = sum((axis - at) ** 2 for axis, at in zip(grid, place.astype(np.float32), strict=True))
         z += np.float32(peak) * np.exp(-far / 12.0)
     brain = (volume.data > 0) & region
     if MODE == "noisy":
@@ -114,6 +119,13 @@ def blobs(volume: Volume, region: np.ndarray, request: DetectRequest) -> Result:
         },
     }
     return Result(volume, volume.with_data(healthy), difference, volume.with_data(z), segmentation, regions, provenance)
+
+
+def planted_index(volume: Volume) -> np.ndarray:
+    """Voxel of *volume* in the middle of what was planted in the bundled sample."""
+    truth = load_volume(resources_dir() / "SampleData" / "sample_truth.nii.gz")[0]
+    index = np.argwhere(truth.data > 0.5).mean(axis=0)
+    return (np.linalg.inv(volume.affine) @ truth.affine @ [*index, 1.0])[:3]
 
 
 if __name__ == "__main__":

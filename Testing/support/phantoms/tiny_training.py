@@ -20,6 +20,7 @@ from FAAnomalyLib.datasets.file_names import mask_of
 from FAAnomalyLib.io.volumes import load_volume, save_volume
 from FAAnomalyLib.networks.registry import build_network
 from FAAnomalyLib.preprocessing.template import Template, TemplatePriors, symmetric_grid
+from FAAnomalyLib.runtime.arrays import as_tensor
 from FAAnomalyLib.training.cohort_cache import TrainingSubject, error_weight
 from FAAnomalyLib.training.distributed import Distributed
 from FAAnomalyLib.training.recipes import COSINE, RECIPES, Recipe
@@ -82,9 +83,8 @@ def subject(name: str, person: str, seed: int, known: Template | None = None) ->
     """One head on the template's own grid."""
     known = known or template()
     fa, inside = head(known.fa.shape, known.fa.affine, seed)
-    return TrainingSubject(
-        name, person, torch.from_numpy(fa), torch.from_numpy(error_weight(inside, known.fa.spacing[0])), known.priors
-    )
+    weight = error_weight(inside, known.fa.spacing[0])
+    return TrainingSubject(name, person, as_tensor(fa), as_tensor(weight), known.priors)
 
 
 def write_head(path: Path, seed: int) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import SimpleITK
 
+from FAAnomalyLib.cli.text_summary import text_summary
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.io.volumes import load_volume, save_volume
 from FAAnomalyLib.result import Region, Result
@@ -159,10 +160,13 @@ def test_a_file_that_does_not_say_its_side_is_not_given_one(tmp_path, ending):
     volume, remarks = load_volume(plain(tmp_path / f"v{ending}"))
     np.testing.assert_array_equal(volume.data, some_data())
     assert len(remarks) == 1 and "the side is unknown" in remarks[0] and not volume.sides_known
-    found = Region(1, "decreased", 160, 1.3, -6.1, -4.0, -0.2, 0.05, (34.0, -16.0, 4.0), (34.0, -15.0, 4.0))
+    found = Region(1, "decreased", 160, 1.3, -6.1, -4.0, -0.2, 0.05, (-34.0, -16.0, 4.0), (-34.0, -15.0, 4.0))
     result = Result(volume, volume, volume, volume, volume, [found])
     assert "at L or R 34, P 16, S 4 mm (side unknown)." in result.regions[0].sentence()
-    assert "34.0000" in result.regions_csv() and '"side_known": false' in result.result_json()
+    assert "34.0000" in result.regions_csv() and result.regions_csv().rstrip().endswith(",false")
+    assert '"side_known": false' in result.result_json()
+    told = text_summary(result, "out", 1.0)
+    assert "centre L or R, A, S" in told and "centre R" not in told and " 34, -16, 4" in told
 
 
 @pytest.mark.parametrize("ending", [".nii", ".nrrd", ".mha"])

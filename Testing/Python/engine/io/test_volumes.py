@@ -12,7 +12,7 @@ import pytest
 import SimpleITK
 
 from FAAnomalyLib.errors import FAError
-from FAAnomalyLib.io import volume_codecs as formats
+from FAAnomalyLib.io import nifti_files as formats
 from FAAnomalyLib.io.volumes import load_volume, save_volume
 from FAAnomalyLib.volume import Volume
 from support.paths import ROOT

@@ -9,7 +9,7 @@ import pytest
 import SimpleITK
 
 from FAAnomalyLib.errors import FAError
-from FAAnomalyLib.io import volume_codecs as formats
+from FAAnomalyLib.io import file_bytes, itk_files
 from FAAnomalyLib.io.volumes import load_volume, save_volume
 from FAAnomalyLib.volume import Volume
 
@@ -81,7 +81,7 @@ def test_wrong_paths_are_refused(tmp_path, capfd):
     assert "folder" in refused(tmp_path / "folder.nii.gz", capfd)
     refused(tmp_path / ("x" * 300 + ".nii"), capfd)
     refused("null\0byte.nii", capfd)
-    for name, word in (("a.img", "pair"), ("a.hdr", "pair"), ("a.dcm", "ending"), ("a", "ending")):
+    for name, word in (("a.img", "no a.hdr beside it"), ("b.hdr", "no b.img"), ("a.dcm", "ending"), ("a", "ending")):
         (tmp_path / name).write_bytes(b"\0" * 400)
         assert word in refused(tmp_path / name, capfd)
 
@@ -101,7 +101,8 @@ def test_files_without_permission(tmp_path, capfd, monkeypatch, ending):
         raise PermissionError(13, "Permission denied")
 
     # chmod does not stop an administrator, so the refusal itself is played.
-    monkeypatch.setattr(formats, "open", closed, raising=False)
+    for reader in (file_bytes, itk_files):
+        monkeypatch.setattr(reader, "open", closed, raising=False)
     assert "Permission denied. Ask for the right" in refused(path, capfd)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import nibabel
 import numpy as np
 import pytest
 import SimpleITK
+from nibabel.analyze import AnalyzeImage
 
 from FAAnomalyLib.io.markups_roi import box_mask, read_markups_roi
 from FAAnomalyLib.io.volumes import load_volume
@@ -81,6 +83,18 @@ def moved_sform(path, volume, code) -> Path:
     return nifti(path, Volume(volume.data, TURN @ volume.affine), qform=volume.affine, codes=(1, code))
 
 
+def big_endian(path, volume) -> Path:
+    image = nibabel.Nifti1Image(volume.data, volume.affine)
+    nibabel.save(nibabel.Nifti1Image(volume.data, volume.affine, image.header.as_byteswapped(">")), path)
+    return path
+
+
+def packed_twice(folder, volume) -> Path:
+    path = nifti(folder / "a.nii.gz", volume)
+    path.write_bytes(gzip.compress(path.read_bytes()))
+    return path
+
+
 VARIANTS = {
     "LAS": lambda f, v: nifti(f / "a.nii.gz", sb.stored_as(v, "LAS")),
     "LPS": lambda f, v: nifti(f / "a.nii.gz", sb.stored_as(v, "LPS")),
@@ -97,6 +111,10 @@ VARIANTS = {
     "NRRD LPS": lambda f, v: itk(f / "a.nrrd", sb.stored_as(v, "PIR")),
     "NRRD RAS": lambda f, v: nrrd_in_ras(f / "a.nrrd", sb.stored_as(v, "ASL")),
     "MetaImage": lambda f, v: itk(f / "a.mha", sb.stored_as(v, "LPI")),
+    "NIfTI pair": lambda f, v: nifti(f / "a.img", sb.stored_as(v, "RPS"), kind=nibabel.Nifti1Pair),
+    "NRRD header": lambda f, v: itk(f / "a.nhdr", sb.stored_as(v, "IRP")),
+    "big-endian": lambda f, v: big_endian(f / "a.nii", sb.stored_as(v, "LAI")),
+    "packed twice": lambda f, v: packed_twice(f, v),
     "FreeSurfer": lambda f, v: nibabel.save(nibabel.MGHImage(v.data, v.affine), f / "a.mgz") or f / "a.mgz",
 }
 
@@ -143,13 +161,30 @@ def test_a_change_is_found_at_the_same_millimetres_on_the_left(upright, coarse, 
 
 
 @pytest.mark.slow
-def test_a_clump_of_nan_is_neither_filled_nor_judged(upright, coarse, detector):
+def test_a_clump_of_nan_and_an_open_cavity_are_neither_filled_nor_judged(upright, coarse, detector):
     where = sb.sphere(upright.shape, upright.affine, POSE, LESION)
-    holed = upright.with_data(np.where(where, np.nan, upright.data).astype(np.float32))
+    world = np.moveaxis(np.indices(upright.shape), 0, -1) @ upright.affine[:3, :3].T + upright.affine[:3, 3]
+    right = np.argwhere((upright.data > 0) & (np.abs(world - CENTRE)[..., 1:].max(-1) < 15))[:, 0].max()
+    opened = (np.abs(world - CENTRE)[..., 1:].max(-1) < 15) & (np.arange(upright.shape[0])[:, None, None] > right - 11)
+    holed = np.where(where, np.nan, np.where(opened, 0.0, upright.data)).astype(np.float32)
     request = DetectRequest(input="brain", model=coarse, device="cpu", threshold=4.0, report=False)
-    result = run_job("detect", request, lambda: detector, volume=holed)
+    result = run_job("detect", request, lambda: detector, volume=upright.with_data(holed))
     for volume in (result.z_map, result.segmentation, result.difference):
-        assert not volume.data[where].any()
-    assert result.z_map.data.any()
+        assert not volume.data[where | opened].any()
+    assert result.z_map.data.any() and np.abs(result.z_map.data).max() < 30.0
     said = [remark for remark in result.provenance["warnings"] if "nothing was measured" in remark]
     assert len(said) == 1 and f"{where.sum() * upright.voxel_ml:.1f} ml at L " in said[0]
+    said = [remark for remark in result.provenance["warnings"] if "nothing where brain is expected" in remark]
+    assert len(said) == 1 and " ml at R " in said[0] and "L " not in said[0]
+
+
+def test_analyze_holds_the_tissue_but_no_side(upright, tmp_path):
+    stored = sb.stored_as(upright, "LAS")
+    nibabel.save(AnalyzeImage(stored.data, stored.affine), tmp_path / "a.img")
+    volume, remarks = load_volume(tmp_path / "a.hdr")
+    np.testing.assert_array_equal(volume.data, stored.data)
+    assert not volume.sides_known and "the side is unknown" in remarks[0]
+    # It says no origin: the place is that of the array's centre.
+    centre = volume.affine[:3, :3] @ ((np.array(volume.shape) - 1) / 2) + volume.affine[:3, 3]
+    np.testing.assert_allclose(centre, 0.0, atol=1e-6)
+    np.testing.assert_allclose(volume.affine[:3, :3], stored.affine[:3, :3], atol=1e-6)

@@ -214,6 +214,12 @@ def test_doubtful_maps_pass_with_a_remark(change):
     assert any("may not be an FA map" in r for r in remarks)
 
 
+@pytest.mark.parametrize("value", [1e-6, 0.001, 1.0])
+def test_a_background_is_no_reason_to_doubt_the_map(value):
+    with_background = brain().with_data(np.where(brain().data > 0, brain().data, np.float32(value)))
+    assert not any("may not be an FA map" in remark for remark in validate_fa(with_background)[1])
+
+
 @pytest.mark.parametrize("scale", [0.001, 0.1, 3**0.5, 10, 50, 200, 225, 255, 256, 512, 2000, 4095, 4096, 16384, 32768])
 def test_a_map_that_is_cut_off_at_one_tells_its_scale(scale):
     whole = brain()

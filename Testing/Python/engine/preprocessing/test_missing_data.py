@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from FAAnomalyLib.pipeline.inputs import read_brain_mask
 from FAAnomalyLib.preprocessing.affine_registration import Alignment
 from FAAnomalyLib.preprocessing.missing_data import clump_remarks, clumps, fill_small_gaps
 from FAAnomalyLib.preprocessing.model_grid import ModelGrid, find_brain_mask
+from FAAnomalyLib.preprocessing.open_cavities import EXPECTED_PROBABILITY, cavity_remarks, field_of_view
 from FAAnomalyLib.request import DetectRequest
 from FAAnomalyLib.volume import Volume
 from support.phantoms import synthetic_brain as sb
@@ -67,3 +70,34 @@ def test_a_given_brain_mask_does_not_make_data_of_a_clump(tmp_path):
     brain, remarks = read_brain_mask(DetectRequest("fa", brain_mask=str(tmp_path / "mask.nii.gz")), volume)
     np.testing.assert_array_equal(brain, volume.data > 0)
     assert len(remarks) == 1 and f"{where.sum() * volume.voxel_ml:.1f} ml of the brain mask" in remarks[0]
+
+
+def opened(depth_mm: float, mirrored: bool = False) -> list[str]:
+    """Remarks on a brain of the template's shape without the block of the left cortex that reaches *depth_mm* deep."""
+    known = sb.template()
+    expected = known.priors.brain > EXPECTED_PROBABILITY
+    world = np.moveaxis(np.indices(expected.shape), 0, -1) @ known.fa.affine[:3, :3].T + known.fa.affine[:3, 3]
+    x, y, z = np.moveaxis(world, -1, 0)
+    left = x[expected & (np.abs(y) < 15) & (z > 25) & (z < 55)].min()
+    cavity = (x < left + depth_mm) & (np.abs(y) < 15) & (z > 25) & (z < 55)
+    place = Volume(expected, np.diag([-1.0 if mirrored else 1.0, 1.0, 1.0, 1.0]) @ known.fa.affine)
+    return cavity_remarks(place, place, expected & ~cavity, np.ones_like(expected))
+
+
+def test_a_resection_that_opens_to_the_outside_is_named():
+    (said,) = opened(30.0)
+    volume, side = re.search(r"expected in (\d+) ml at (L \d+, [AP] \d+, S \d+) mm; not judged there", said).groups()
+    assert 15 < int(volume) < 30 and re.match(r"L [3456]\d, [AP] \d, S [34]\d", side), said
+    assert "at R" in opened(30.0, mirrored=True)[0], "placed by the alignment"
+
+
+def test_no_two_outlines_are_the_same():
+    assert opened(8.0) == []
+
+
+def test_what_the_field_of_view_cuts_off_is_no_cavity():
+    data = np.zeros((20, 20, 20), bool)
+    data[4:16, 4:16, 4:16] = True
+    np.testing.assert_array_equal(field_of_view(data)[:, :, 0], False)
+    rounded = sb.template().priors.brain > 0.5
+    assert field_of_view(rounded).all()

@@ -38,6 +38,18 @@ def test_half_precision_is_taken_where_it_pays(monkeypatch, half, full, chosen):
     assert fastest_dtype(torch.device("mps")) == torch.float32
 
 
+@pytest.mark.parametrize(("capability", "chosen"), [((7, 5), torch.float32), ((8, 0), torch.bfloat16)])
+def test_graphics_cards_that_only_emulate_half_precision_do_without(monkeypatch, capability, chosen):
+    def of_torch_2_2():
+        return True
+
+    fastest_dtype.cache_clear()
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", of_torch_2_2)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device=None: capability)
+    assert fastest_dtype(torch.device("cuda")) == chosen
+    fastest_dtype.cache_clear()
+
+
 def test_the_trial_measures_both_formats():
     assert all(0.0 < device._convolution_seconds(dtype) < 60.0 for dtype in (torch.float32, torch.bfloat16))
 

@@ -9,6 +9,7 @@ import torch
 from FAAnomalyLib.datasets.cohort import CohortSubject, find_subjects
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.io.volumes import load_volume, save_volume
+from FAAnomalyLib.runtime.progress import CancelToken
 from FAAnomalyLib.training import cohort_cache as data
 from FAAnomalyLib.training.cohort_cache import prepare_subjects
 from support.phantoms import tiny_training
@@ -51,3 +52,19 @@ def test_a_bad_volume_is_named(tmp_path):
     with pytest.raises(FAError, match="bad_FA.nii.gz: The volume is constant") as caught:
         prepare_subjects(find_subjects(tmp_path), tiny_training.template(), tmp_path / "cache", lambda text: None)
     assert caught.value.code == "bad-input"
+
+
+def test_a_cancel_tells_how_many_maps_are_kept(tmp_path, monkeypatch):
+    for name in ("a", "b"):
+        tiny_training.write_head(tmp_path / f"{name}_FA.nii.gz", seed=1)
+    token, said = CancelToken(), []
+
+    def report(text):
+        said.append(text)
+        token.cancel()
+
+    with pytest.raises(FAError) as caught:
+        subjects, cache = find_subjects(tmp_path), tmp_path / "cache"
+        prepare_subjects(subjects, tiny_training.template(), cache, report, token.check)
+    assert caught.value.code == "cancelled" and f"1 of 2 registered maps are kept in {cache}" in str(caught.value)
+    assert [path.name for path in cache.iterdir()] == ["a_FA.npz"] and len(said) == 1

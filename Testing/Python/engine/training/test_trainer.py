@@ -11,6 +11,7 @@ import torch
 
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.preprocessing.template import on_grid
+from FAAnomalyLib.runtime.progress import CancelToken
 from support.phantoms import tiny_training
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
@@ -90,6 +91,32 @@ def test_every_step_can_be_the_one_to_resume_at(tmp_path, undisturbed, recipe):
     assert all(
         torch.equal(whole.state.average[name], value) for name, value in whole.state.network.state_dict().items()
     )
+
+
+@pytest.mark.parametrize("done", [0, 2])
+def test_a_cancelled_run_keeps_its_steps_and_goes_on(tmp_path, undisturbed, done):
+    """Cancelled in the middle of a step, *done* of which are finished."""
+    looks, token = 0, CancelToken()
+    one, path = tiny_training.trainer(tmp_path / "run"), tmp_path / "run" / "checkpoint.pt"
+
+    def check():
+        nonlocal looks
+        looks += one.state.step == done
+        if looks > 5:
+            token.cancel()
+        token.check()
+
+    with pytest.raises(FAError) as caught:
+        one.train(save_every=100, check=check)
+    assert caught.value.code == "cancelled" and "Run the same command again" in str(caught.value)
+    assert one.state.step == done and path.exists() == bool(done)
+    assert (f"{done} of 5 steps are kept in {path}" in str(caught.value)) == bool(done)
+    again = tiny_training.trainer(tmp_path / "run")
+    again.resume()
+    assert again.state.step == done
+    if done:
+        again.train(save_every=2)
+        assert_same(again, undisturbed)
 
 
 def test_a_finished_run_stays_as_it_is(tmp_path, undisturbed):

@@ -283,12 +283,6 @@ def test_the_panel_lives_without_a_window_and_without_a_parameter_node(bench):
     panel.widget.cleanup()
 
 
-def test_the_self_test_passes(open_module):
-    module = open_module.module("FAAnomaly")
-    assert module is not None
-    slicer.selfTests["FAAnomaly"]()
-
-
 @pytest.mark.parametrize("seconds, text", [(0.2, "1 s"), (75, "75 s"), (600, "10 min"), (9000, "2.5 h")])
 def test_durations(bench, seconds, text):
     from FAAnomalySlicer.panel.estimate import duration

@@ -117,6 +117,15 @@ def test_slicer_that_tests_itself_installs_nothing(bench, python, main_window, t
     assert not python.extension.calls and python.settings.value(python.key)
 
 
+def test_slicer_that_tests_itself_is_not_asked_and_agrees_to_nothing(bench, python, main_window, testing_mode, pip):
+    panel = bench()
+    panel.choose(add_volume(brainlike(), GRIDS["ras"]))
+    panel.apply()
+    panel.settle()
+    assert "torch" in panel.ui.messageLabel.text and panel.logic.detections.running is None
+    assert not python.extension.calls and not pip.requests
+
+
 def test_meanwhile_no_run_and_no_second_installation_can_start(bench, python, main_window):
     python.agreed()
     panel = bench()
@@ -154,3 +163,23 @@ def test_a_failure_is_told_and_not_tried_again_unasked(bench, python, main_windo
     panel.widget.enter()
     panel.settle()
     assert len(python.extension.calls) == 1
+
+
+def test_a_window_says_what_slicer_waits_for(bench, python, main_window):
+    """Slicer shows nothing of its own while the PyTorch extension installs."""
+    import qt
+
+    shown = []
+
+    def look():
+        slicer_harness.pump(0.05)
+        (window,) = (one for one in main_window.findChildren(qt.QProgressDialog) if one.visible)
+        shown.append((window.labelText, [b.text for b in window.findChildren(qt.QPushButton)]))
+
+    python.agreed()
+    python.during = look
+    panel = bench()
+    panel.settle()
+    ((text, buttons),) = shown
+    assert "PyTorch" in text and "minutes" in text and not buttons
+    assert not [window for window in main_window.findChildren(qt.QProgressDialog) if window.visible]

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 import types
+from contextlib import contextmanager
 
 import pytest
 
@@ -52,6 +53,7 @@ class World:
         self.asked: list[str] = []
         self.answer = True
         self.settings = Settings()
+        self.busy: list[str] = []
         self.pip_error: Exception | None = None
         self.torch_error: Exception | None = None
         self.file = tmp_path / "requirements.txt"
@@ -106,7 +108,12 @@ class World:
 
     def installer(self):
         """As after a start of Slicer: only the settings are remembered."""
-        return Installer(self.file, self.ask, self.settings)
+        return Installer(self.file, self.ask, self.settings, self.waiting)
+
+    @contextmanager
+    def waiting(self, text):
+        self.busy.append(text)
+        yield
 
     def ensure(self):
         self.installer().ensure()
@@ -191,6 +198,9 @@ def test_everything_after_one_question(world, slicer):
     (question,) = world.asked
     assert all(name in question for name in ("torch>=2.2", "nibabel", "scikit-image>=0.20", "GB", "internet"))
     assert world.settings == {}
+    told = [("PyTorch" in text, "nibabel" in text) for text in world.busy]
+    # pip_ensure of 5.12 has a window of its own
+    assert told == ([(True, False), (False, True)] if slicer == "5.10" else [(True, False)])
     world.ensure()
     assert len(world.asked) == 1
 

@@ -1,4 +1,4 @@
-"""The module's self-test: real nodes and an artificial result. Needs neither torch nor a network."""
+"""Self-test of what needs no engine: real nodes and an artificial result."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import slicer.util
 from FAAnomalyLib.anomaly.regions import find_regions
 from FAAnomalyLib.volume import Volume
 
-from .runs.detection_run import RunOptions
-from .scene import geometry
-from .scene.choices import MaskSize, RegionMode, request_options
-from .scene.input_check import check_fa
-from .scene.result_nodes import ResultArrays, find_results, import_result
-from .scene.threshold import apply_threshold
+from ..runs.detection_run import RunOptions
+from ..scene import geometry
+from ..scene.choices import MaskSize, RegionMode, request_options
+from ..scene.input_check import check_fa
+from ..scene.result_nodes import ResultArrays, find_results, import_result
+from ..scene.threshold import apply_threshold
 
 SHAPE = (40, 44, 36)
 """(k, j, i)."""

@@ -1,0 +1,1 @@
+"""The module's self-test, which runs inside Slicer: ``FAAnomalyTest`` in ``FAAnomaly.py`` calls it."""

@@ -1,0 +1,1 @@
+"""How well regions are named by their tracts, and how well changes of whole tracts are found."""

@@ -1,0 +1,59 @@
+"""SIGINT and SIGTERM end the commands that learn from a cohort at once, and the message says what is kept."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from FAAnomalyLib.cli.application import main
+from FAAnomalyLib.datasets import cohort, folds
+from FAAnomalyLib.errors import EXIT_STATUS
+from FAAnomalyLib.training import healthy_maps, template_building
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGTERM to catch")
+
+
+def interrupted(number):
+    """Stands for minutes of work, in which a signal arrives that nothing looks for."""
+
+    def work(*args, **kwargs):
+        os.kill(os.getpid(), number)
+        end = time.monotonic() + 20
+        while time.monotonic() < end:
+            pass
+        raise AssertionError("the signal did not end it")
+
+    return work
+
+
+@pytest.fixture
+def people(monkeypatch):
+    person = SimpleNamespace(person="Ann", name="a")
+    monkeypatch.setattr(cohort, "find_subjects", lambda *a: [person])
+    monkeypatch.setattr(cohort, "split_people", lambda subjects, held_out: (subjects, []))
+    monkeypatch.setattr(folds, "read_folds", lambda path: {"Ann": path})
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_calibrate_tells_where_the_passes_are(people, monkeypatch, tmp_path, capsys, number):
+    monkeypatch.setattr(healthy_maps, "screen_cohort", interrupted(number))
+    work = tmp_path / "work"
+    words = ["calibrate", tmp_path, "--folds", tmp_path / "folds.csv", "-o", tmp_path / "model", "--work", work]
+    assert main([str(word) for word in words]) == EXIT_STATUS["cancelled"]
+    told = capsys.readouterr().err
+    assert f"Cancelled: finished passes are kept in {work}. Run the same command again to go on" in told
+    assert told.count("\n") == 1 and signal.getsignal(number) in (signal.default_int_handler, signal.SIG_DFL)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_template_writes_nothing(people, monkeypatch, tmp_path, capsys, number):
+    monkeypatch.setattr(template_building, "make_template", interrupted(number))
+    target = str(template_building.__file__)
+    monkeypatch.setattr("FAAnomalyLib.io.volumes.load_volume", lambda path: (None, []))
+    words = ["template", str(tmp_path), "-o", str(tmp_path / "out"), "--target", target]
+    assert main(words) == EXIT_STATUS["cancelled"]
+    assert "Cancelled" in capsys.readouterr().err and not (tmp_path / "out").exists()
