@@ -27,6 +27,9 @@ from ..preprocessing.robust_statistics import LocationScale
 from ..request import DetectRequest
 from ..volume import Volume
 
+MIN_PEOPLE = 3
+"""A pair has no spread."""
+
 
 @dataclass(frozen=True)
 class HealthySubject:
@@ -108,14 +111,8 @@ def screen_cohort(
     models: dict[Path, LoadedModel] = {}
     screened = []
     for number, subject in enumerate(subjects, 1):
-        folder = folds[subject.person]
-        if folder not in models:
-            models[folder] = open_model(str(folder), device, calibrated=False)
-        loaded = models[folder]
-        _check_not_trained_on(loaded, folder, [one for one in subjects if one.person == subject.person])
-        volume, brain = load_subject(subject)
-        with naming(subject.path):
-            prepared = prepare(volume, loaded.template, brain, check)
+        loaded = unseen_model(subject, subjects, folds, device, models)
+        prepared = register(subject, loaded, check)
         with interruptible_network(loaded.inpainter.network, check) if check else nullcontext():
             by_size = _inpainted(prepared, loaded, request, work)
         screening = screen(prepared, by_size)
@@ -123,6 +120,38 @@ def screen_cohort(
         error = residual_and_variance(prepared.fa, by_size[max(by_size)]).values[screening.analysed].std()
         report(f"looked at {number}/{len(subjects)} {subject.path.name}: error in 40 mm holes {float(error):.4f} FA")
     return screened
+
+
+def enough_people(people: set[str]) -> list[str]:
+    """The people's names in order; raises ``FAError('bad-request')`` for fewer than :data:`MIN_PEOPLE`."""
+    if len(people) < MIN_PEOPLE:
+        raise FAError(
+            "bad-request", f"{len(people)} people are too few to calibrate with", "", f"Give at least {MIN_PEOPLE}"
+        )
+    return sorted(people)
+
+
+def unseen_model(
+    subject: CohortSubject,
+    subjects: list[CohortSubject],
+    folds: dict[str, Path],
+    device: str,
+    models: dict[Path, LoadedModel],
+) -> LoadedModel:
+    """The model of a subject's fold, opened once and kept in *models*; the other parameters are those of
+    :func:`screen_cohort`."""
+    folder = folds[subject.person]
+    if folder not in models:
+        models[folder] = open_model(str(folder), device, calibrated=False)
+    _check_not_trained_on(models[folder], folder, [one for one in subjects if one.person == subject.person])
+    return models[folder]
+
+
+def register(subject: CohortSubject, loaded: LoadedModel, check: Check | None = None) -> PreparedSubject:
+    """The subject on the model's grid; an error names its file."""
+    volume, brain = load_subject(subject)
+    with naming(subject.path):
+        return prepare(volume, loaded.template, brain, check)
 
 
 def _check_not_trained_on(loaded: LoadedModel, folder: Path, subjects: list[CohortSubject]) -> None:

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from scipy import ndimage, stats
 
-from FAAnomalyLib.anomaly.calibration import COMBINATIONS, Calibration, drawn_name
+from FAAnomalyLib.anomaly.calibration import COMBINATIONS, Calibration
 from FAAnomalyLib.anomaly.calibration_file import CALIBRATION_FILE
 from FAAnomalyLib.anomaly.regions import find_regions, restrict_to_signs
-from FAAnomalyLib.anomaly.residual_maps import REFERENCE_KEYS, REGION_KEYS, SCREENING_KEYS
+from FAAnomalyLib.anomaly.residual_maps import SCREENING_KEYS
 from FAAnomalyLib.anomaly.screening import subject_scale_of
 from FAAnomalyLib.cli import application as cli
 from FAAnomalyLib.datasets.cohort import CohortSubject
@@ -24,7 +24,7 @@ from FAAnomalyLib.pipeline.loaded_model import open_model
 from FAAnomalyLib.preprocessing.affine_registration import Alignment
 from FAAnomalyLib.preprocessing.model_grid import ModelGrid, PreparedSubject
 from FAAnomalyLib.request import SIGNS, DetectRequest
-from FAAnomalyLib.training.calibration_fit import REGION_WIDENING, fit
+from FAAnomalyLib.training.calibration_fit import fit
 from FAAnomalyLib.training.healthy_limits import FINEST_STEP, TAIL
 from FAAnomalyLib.training.healthy_maps import HealthySubject, screen_cohort
 from FAAnomalyLib.training.place_statistics import PRIOR_PEOPLE
@@ -129,21 +129,6 @@ def test_nobodys_own_deviation_makes_it_look_smaller(people, fitted, seen):
     for name, own in known.items():
         assert seen[-1][name].max() > 1.2 * own.max()
         assert fitted.limits[name][0] > own.max()
-
-
-def test_limits_of_a_drawn_region_are_those_of_its_reference_and_wider(people, fitted, without):
-    for drawn in REGION_KEYS:
-        key = REFERENCE_KEYS[drawn]
-        found = [
-            others.standardised(key, one.maps[key], one.analysed, one.subject_scale[key])
-            for one, others in zip(people, without, strict=True)
-        ]
-        expected = [REGION_WIDENING * beyond(largest(found, sign)) for sign in (1, -1)]
-        assert fitted.limits[drawn_name(drawn[1])] == pytest.approx(expected, rel=1e-3)
-    assert (
-        set(fitted.limits) == {*COMBINATIONS, *(drawn_name(sigma) for _, sigma in REGION_KEYS)}
-        and REGION_WIDENING > 1.0
-    )
 
 
 def test_z_is_standard_normal_in_healthy_people(fitted, seen):
