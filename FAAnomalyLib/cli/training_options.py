@@ -18,6 +18,8 @@ from ..training.recipes import (
     Recipe,
 )
 
+DEFAULT_RECIPE, PAPER = "inpainter", "paper"
+"""The detector's network; a comparator in the size of its paper."""
 PLAIN = (
     "steps",
     "batch",
@@ -37,7 +39,7 @@ NOT_NEGATIVE = ("checkpoint_epochs", "keep_checkpoints")
 
 def add_recipe_options(parser: argparse.ArgumentParser) -> None:
     """Add everything that changes a recipe."""
-    parser.add_argument("--recipe", choices=sorted(RECIPES), default="inpainter")
+    parser.add_argument("--recipe", choices=[*sorted(RECIPES), PAPER], default=DEFAULT_RECIPE)
     parser.add_argument("--steps", type=int, help="training steps (default: the recipe's)")
     parser.add_argument("--epochs", type=int, help="train so often on every subject, in place of --steps")
     parser.add_argument("--batch", type=int, help="examples a step (default: the recipe's)")
@@ -89,6 +91,8 @@ def recipe_from(args: argparse.Namespace) -> Recipe:
             raise FAError("bad-request", f"--{option.replace('_', '-')} must be a positive number")
     if args.steps and args.epochs:
         raise FAError("bad-request", "--steps and --epochs say the same", "", "Give one of them")
+    if args.recipe == PAPER:
+        raise FAError("bad-request", "The recipe paper belongs to --method", "", "Name a method, or another recipe")
     recipe = RECIPES[args.recipe]
     changed: dict[str, Any] = {name: getattr(args, name) for name in PLAIN if getattr(args, name) is not None}
     recipe = replace(recipe, **changed, network=_network(args, recipe), grid=_grid(args, recipe))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import FAError
 from ...request import DEVICES
+from ..method_fitting import add_method_option, fit_method_in_terminal
 from ..signals import cancel_on_signals
 from ..streams import say
 from ..training_options import add_recipe_options, recipe_from
@@ -57,6 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="begin with weights, optimiser and step of another run's checkpoint (a new run only)",
     )
     _add_people_options(parser)
+    add_method_option(parser)
     add_recipe_options(parser)
     parser.add_argument("--device", default="auto", choices=DEVICES)
     parser.add_argument("--seed", type=int, default=0)
@@ -96,6 +98,8 @@ def _add_saving_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train, or go on with a run, and write the model."""
+    if args.method:
+        return fit_method_in_terminal(args)
     from ...io.atomic import cannot_write
     from ...training.distributed import join_processes, training_device
     from ...training.epochs import EpochOrder
