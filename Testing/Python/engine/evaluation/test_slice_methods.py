@@ -128,6 +128,7 @@ def fitted(learned, brains, subjects, template, tmp_path, monkeypatch):
     return fit
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", SMALL, ids=lambda method: method.name)
 def test_a_method_is_fitted_stored_and_finds_a_planted_change(method, fitted, brains, subjects, tmp_path):
     healthy, lesioned, ball, prepare = brains
@@ -146,7 +147,8 @@ def test_a_method_is_fitted_stored_and_finds_a_planted_change(method, fitted, br
     if method is not guided_diffusion.GUIDED_DIFFUSION:  # its classifier learns too slowly: see the next test
         judged = ball & (before.score != 0) if method.standardises else ball
         assert change[judged].mean() < min(10 * change[~ball].mean(), 0.0)
-        assert ball[np.unravel_index(np.argmin(change), change.shape)]
+        if method.standardises:  # inpainted codes are larger than voxels
+            assert ball[np.unravel_index(np.argmin(change), change.shape)]
     again = choice.entry.create(context).scoring.score(lesioned)
     assert np.array_equal(again.score, after.score), "the same seed gives the same map"
     card = (tmp_path / CARD).read_text()
@@ -162,6 +164,7 @@ def discs(count: int, seed: int) -> SliceStack:
     return SliceStack(torch.where(brain, texture, -1.0), brain, torch.arange(count))
 
 
+@pytest.mark.slow
 def test_guidance_restores_what_the_classifier_calls_anomalous():
     method = guided_diffusion.GUIDED_DIFFUSION
     recipe = replace(method.recipes["tiny"], steps=10, classifier_steps=150, unet=(8, 8), classifier=(8, 8, 16))
