@@ -23,6 +23,7 @@ from FAAnomalyLib.evaluation.slicewise.slices import MULTIPLE, SliceStack, healt
 from FAAnomalyLib.evaluation.slicewise.synthetic_anomalies import AnomalyRange, with_anomaly
 from FAAnomalyLib.models.manifest import sha256_of
 from FAAnomalyLib.preprocessing import model_grid
+from support.phantoms import synthetic_brain as sb
 
 SMALL = {
     vae.VAE: {"steps": 20},
@@ -210,6 +211,15 @@ def test_altered_damaged_or_foreign_networks_are_refused(fitted, brains, subject
     (tmp_path / DESCRIPTION).unlink()
     with pytest.raises(FAError, match="no usable networks"):
         entry.create(context)
+
+
+def test_a_training_that_diverges_is_not_stored(fitted, tmp_path, monkeypatch):
+    broken = replace(vae.VAE, train=lambda networks, training: networks.decoder.first.bias.data.fill_(float("nan")))
+    with pytest.raises(FAError, match="The training of VAE diverged"):
+        broken.fit([], FitOptions(tmp_path, "tiny", "cpu", template=sb.template()))
+    with pytest.raises(FAError, match="has no recipe 'large'"):
+        vae.VAE.fit([], FitOptions(tmp_path, "large"))
+    assert not list(tmp_path.iterdir())
 
 
 def test_training_leaves_torchs_random_state_and_is_repeatable():
