@@ -41,7 +41,17 @@ def _import_engine() -> None:
 
 _import_engine()
 
-from FAAnomalySlicer.scene.choices import Device, MaskSize, MaskType, RegionMode, Sampler, Shown, Signs, ThresholdMode
+from FAAnomalySlicer.scene.choices import (
+    Device,
+    MaskSize,
+    MaskType,
+    Orientation,
+    RegionMode,
+    Sampler,
+    Shown,
+    Signs,
+    ThresholdMode,
+)
 from FAAnomalySlicer.scene.parameter_wrapper import wrapper_of
 
 if TYPE_CHECKING:
@@ -108,7 +118,7 @@ class FAAnomalyParameterNode:
         model (name or folder), sampler, steps (0: the sampler's own), samples, seed, device
     Display
         shown, opacity (0..1), thresholdMode, threshold (z, by hand), signs, surfaces,
-        belowThreshold (the z-map's colours begin at half the threshold)
+        belowThreshold (the z-map's colours begin at half the threshold), orientation (of the views side by side)
 
     The results are not among them: the input volume refers to them, so that each volume has its own. The panel sees
     these fields as :class:`FAAnomalySlicer.scene.choices.PanelParameters`.
@@ -137,6 +147,7 @@ class FAAnomalyParameterNode:
     signs: Signs = Signs.BOTH
     surfaces: bool = False
     belowThreshold: bool = False
+    orientation: Orientation = Orientation.AXIAL
 
 
 class FAAnomalyWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):

@@ -161,6 +161,25 @@ class Result:
         """Millilitres of the drawn region when nothing else was analysed; None for a whole brain."""
         return self.provenance.get("drawn_ml")
 
+    @property
+    def nothing_found(self) -> str:
+        """What an empty list of regions means: which change of FA would have been found.
+
+        From ``detectable_change`` of the provenance; of both signs the larger number is told.
+        """
+        told = "No region is beyond the threshold."
+        known = self.provenance.get("detectable_change", [])
+        changes = [(one["diameter_mm"], _larger_change(one, self.signs)) for one in known]
+        seen = [(diameter, change) for diameter, change in changes if change is not None]
+        if not seen:
+            return f"{told} No change of FA in a sphere of {changes[-1][0]:g} mm would be." if changes else told
+        (diameter, change), *others = seen
+        more = "".join(f" ({other:.2f} in {size:g} mm)" for size, other in others)
+        return (
+            f"{told} A change of {change:.2f} FA in a sphere of {diameter:g} mm{more} would have been found at a "
+            "typical place."
+        )
+
     def volumes(self) -> dict[str, Volume]:
         """File stem -> volume, in the order of display."""
         return {
@@ -193,6 +212,13 @@ class Result:
     def result_json(self) -> str:
         """Provenance and regions as JSON text."""
         return json.dumps({**self.provenance, "regions": [asdict(r) for r in self.regions]}, indent=2)
+
+
+def _larger_change(one: dict[str, float | None], signs: str) -> float | None:
+    """The larger change of the signs that were searched; None where one of them would not be found at any change."""
+    changes = [one[sign] for sign in ("increased", "decreased") if signs in ("both", sign)]
+    known = [change for change in changes if change is not None]
+    return max(known) if len(known) == len(changes) else None
 
 
 def _tract_cells(anatomy: RegionAnatomy | None) -> list[str]:

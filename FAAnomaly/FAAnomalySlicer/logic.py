@@ -15,7 +15,7 @@ from .events.signal import Signal
 from .runs.connection import EngineConnection
 from .runs.detection_run import CANCELLED, DetectionRun, RunOptions
 from .runs.live_preview import LivePreview
-from .scene.result_nodes import ResultNodes
+from .scene.result_list import ResultNodes
 
 
 class RunManager(slicer.util.VTKObservationMixin):

@@ -10,20 +10,17 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..preprocessing.robust_statistics import LocationScale, robust_location_and_scale
+from ..preprocessing.robust_statistics import LocationScale
+from .region_limits import Limits, RegionLimits
 from .residual_maps import (
     INPAINTED_LARGE,
     INPAINTED_SMALL,
-    REFERENCE_KEYS,
     SCREENING_KEYS,
     TEMPLATE,
     TEMPLATE_MINMOD,
     TEMPLATE_MINMOD_IN_TRACTS,
     MapKey,
 )
-
-Limits = tuple[float, float]
-"""Positive heights above and below 0, for increases and for decreases."""
 
 UNIT = 6.0
 """Height to which every map's own limit is scaled, so that maps of different scales can be compared."""
@@ -56,8 +53,6 @@ where the bias of each place is not subtracted, as ``Testing/Benchmarks/held_out
 MIN_SHARE_OF_SCALE = 0.3
 """Smallest scale of a subject's map that is used as a divisor, in scales of healthy people (maps of real
 brains: about 0.7 to 1.7, the smooth synthetic sample: 0.46)."""
-UNCALIBRATED_OTHER = 1.5 * UNIT
-"""Limit of every other map without a calibration."""
 
 
 @dataclass(frozen=True)
@@ -79,11 +74,9 @@ class Calibration:
     bias, spread
         For each key, float32 (X, Y, Z): mean and standard deviation over people of the subject-standardised map.
     population_scale
-        For each screening key the median person's scale of the map, FA: the standard of a region that is too small to
-        be its own.
+        For each screening key the median person's scale of the map, FA.
     limits
-        For each combination, and each map of a drawn region, the heights beyond which 5 % of healthy people have any
-        voxel.
+        For each combination the heights beyond which 5 % of healthy people have any voxel.
     normal
         (2, N): statistic, and the standard normal quantile that it stands for in healthy white matter; both increase.
     threshold
@@ -94,6 +87,8 @@ class Calibration:
         The same where only increases, or only decreases, are searched: one region of that sign on average.
     people
         Number of people behind it; 0 for none.
+    regions
+        What healthy people show in drawn regions, by size.
     """
 
     bias: dict[MapKey, np.ndarray] = field(default_factory=dict)
@@ -105,6 +100,7 @@ class Calibration:
     sensitive: Limits = (UNIT, UNIT)
     one_sided: Limits = (UNIT, UNIT)
     people: int = 0
+    regions: RegionLimits = field(default_factory=RegionLimits)
 
     def combined(
         self, maps: dict[MapKey, np.ndarray], analysed: np.ndarray, subject_scale: dict[MapKey, LocationScale]
@@ -179,29 +175,13 @@ class Calibration:
             z = (z - self.bias[key]) / self.spread[key]
         return np.where(analysed, z, 0.0).astype(np.float32)
 
-    def standardised_region(self, maps: dict[MapKey, np.ndarray], analysed: np.ndarray) -> dict[str, np.ndarray]:
-        """Maps of a drawn region (:data:`~.residual_maps.REGION_KEYS`), standardised as their reference maps are.
-
-        The scale is the population's, not the region's own: a lesion may fill the region. Parameters and result as in
-        :meth:`combined`, by :func:`drawn_name`.
-        """
-        standardised = {}
-        for key, values in maps.items():
-            reference = REFERENCE_KEYS[key]
-            if self.population_scale:
-                scale = LocationScale(0.0, self.population_scale[reference])
-            else:
-                scale = robust_location_and_scale(values[analysed])
-            standardised[drawn_name(key[1])] = self.standardised(reference, values, analysed, scale)
-        return standardised
-
     def strongest(self, maps: dict[str, np.ndarray]) -> np.ndarray:
         """The signed largest of several maps, each scaled so that its own limits lie at :data:`UNIT`.
 
         Parameters
         ----------
         maps
-            Name -> (X, Y, Z), of :meth:`combined` or :meth:`standardised_region`; at least one.
+            Name -> (X, Y, Z), of :meth:`combined`; at least one.
 
         Returns
         -------
@@ -220,8 +200,7 @@ class Calibration:
         return np.where(high > -low, high, low).astype(np.float32)
 
     def _scaled_to_limits(self, name: str, values: np.ndarray) -> np.ndarray:
-        default = UNCALIBRATED.get(name, UNCALIBRATED_OTHER)
-        up, down = self.limits.get(name, (default, default))
+        up, down = self.limits[name] if name in self.limits else (UNCALIBRATED[name],) * 2
         return np.where(values > 0, values * (UNIT / up), values * (UNIT / down))
 
     def z_of(self, statistic: np.ndarray, analysed: np.ndarray) -> np.ndarray:
@@ -254,15 +233,6 @@ class Calibration:
         below = z[0] + (z[1] - z[0]) / (x[1] - x[0]) * (statistic - x[0])
         above = z[-1] + (z[-1] - z[-2]) / (x[-1] - x[-2]) * (statistic - x[-1])
         return np.where(statistic < x[0], below, np.where(statistic > x[-1], above, inside)).astype(np.float32)
-
-
-def drawn_name(sigma: float) -> str:
-    """Name of a drawn region's map, in the limits of a calibration.
-
-    >>> drawn_name(3.0)
-    'drawn, 3 mm'
-    """
-    return f"drawn, {sigma:g} mm"
 
 
 def calibrated_voxels(calibration: Calibration) -> np.ndarray:

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..errors import FAError
 from .calibration import Calibration, Limits, calibrated_voxels
+from .region_limits import RegionLimits, SizeLimits
 from .residual_maps import SCREENING_KEYS
 
 CALIBRATION_FILE = "calibration.npz"
@@ -29,7 +30,7 @@ def save_calibration(calibration: Calibration, path: Path) -> str:
         arrays[f"bias{number}"] = calibration.bias[key][where].astype(np.float16)
         arrays[f"spread{number}"] = calibration.spread[key][where].astype(np.float16)
     # The names are those of the first version of this file: "subject" is population_scale, "alone" is one_sided.
-    settings = {
+    settings: dict[str, Any] = {
         "subject": [calibration.population_scale[key] for key in SCREENING_KEYS],
         "limits": calibration.limits,
         "threshold": list(calibration.threshold),
@@ -38,8 +39,38 @@ def save_calibration(calibration: Calibration, path: Path) -> str:
         "people": calibration.people,
         "keys": [list(key) for key in SCREENING_KEYS],
     }
+    if calibration.regions.people:
+        settings["regions"] = _stored_regions(calibration.regions)
     np.savez_compressed(path, settings=np.frombuffer(json.dumps(settings).encode(), np.uint8), **arrays)
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _stored_regions(known: RegionLimits) -> dict[str, Any]:
+    """Drawn regions as plain values."""
+    return {
+        "edges_mm": list(known.edges_mm),
+        "inpainter_spread": [one.inpainter_spread for one in known.limits],
+        "spread": [one.spread for one in known.limits],
+        "threshold": [list(one.threshold) for one in known.limits],
+        "sensitive": [list(one.sensitive) for one in known.limits],
+        "alone": [list(one.one_sided) for one in known.limits],
+        "people": known.people,
+    }
+
+
+def _read_regions(stored: dict[str, Any] | None) -> RegionLimits:
+    """The inverse of :func:`_stored_regions`; files of version 0.1 hold no regions."""
+    if stored is None:
+        return RegionLimits()
+    limits = [
+        SizeLimits(float(inpainter), float(spread), _pair(auto), _pair(sensitive), _pair(alone))
+        for inpainter, spread, auto, sensitive, alone in zip(
+            *(stored[name] for name in ("inpainter_spread", "spread", "threshold", "sensitive", "alone")), strict=True
+        )
+    ]
+    if len(limits) != len(stored["edges_mm"]):
+        raise ValueError("its drawn regions have not one limit for each size")
+    return RegionLimits(tuple(map(float, stored["edges_mm"])), tuple(limits), int(stored["people"]))
 
 
 def load_calibration(folder: Path, manifest: dict) -> Calibration:
@@ -109,6 +140,7 @@ def _read(stored: Mapping[str, np.ndarray]) -> Calibration:
         sensitive=_pair(settings["sensitive"]),
         one_sided=_pair(settings["alone"]),
         people=int(settings["people"]),
+        regions=_read_regions(settings.get("regions")),
     )
 
 

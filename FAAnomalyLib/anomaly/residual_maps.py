@@ -25,7 +25,6 @@ from .contralateral import contralateral_coordinates, contralateral_difference, 
 INPAINTED_SMALL, INPAINTED_LARGE = "inpainted in 20 mm holes", "inpainted in 40 mm holes"
 TEMPLATE, TEMPLATE_MINMOD = "bent template", "bent template, borne out by the other side"
 TEMPLATE_MINMOD_IN_TRACTS = f"{TEMPLATE_MINMOD}, tracts first"
-DRAWN_REGION = "drawn region"
 
 MapKey = tuple[str, float]
 """Name of a prediction, and the standard deviation in mm of the Gaussian that smooths its residual."""
@@ -41,13 +40,6 @@ SCREENING_KEYS: tuple[MapKey, ...] = (
     (TEMPLATE, 8.0),
     (TEMPLATE_MINMOD, 8.0),
 )
-REGION_KEYS: tuple[MapKey, ...] = ((DRAWN_REGION, 3.0), (DRAWN_REGION, 5.0), (DRAWN_REGION, 8.0))
-REFERENCE_KEYS: dict[MapKey, MapKey] = {
-    REGION_KEYS[0]: (INPAINTED_SMALL, 3.0),
-    REGION_KEYS[1]: (INPAINTED_LARGE, 5.0),
-    REGION_KEYS[2]: (INPAINTED_LARGE, 8.0),
-}
-"""Screening map whose spread standardises a drawn region's map: the region's own spread depends on what was drawn."""
 MAX_RESIDUAL = 0.25
 """FA at which the inpainter's residual is clipped (Winsorised): the edge of a tract one voxel off its place reaches 0.7
 and would rule its surroundings; a change of this size in every voxel is still found."""
@@ -140,9 +132,17 @@ def screening_maps(
     return maps
 
 
-def region_maps(residual: Residual, analysed: np.ndarray, spacing_mm: float) -> dict[MapKey, np.ndarray]:
-    """Maps of :data:`REGION_KEYS` for one drawn region; parameters and result as in :func:`screening_maps`."""
-    return {key: smoothed(*residual, analysed, key[1] / spacing_mm) for key in REGION_KEYS}
+def template_deviation(fa: np.ndarray, template: np.ndarray, healthy: np.ndarray) -> np.ndarray:
+    """``clip(f - (g T + o), -0.15, 0.15)``, float32 (X, Y, Z), FA, with gain and offset of the voxels *healthy* alone.
+
+    Parameters
+    ----------
+    fa, template
+        (X, Y, Z) in [0, 1].
+    healthy
+        bool (X, Y, Z).
+    """
+    return np.clip(_template_residual(fa, template, healthy), -MAX_DEVIATION, MAX_DEVIATION)
 
 
 def _template_residual(fa: np.ndarray, template: np.ndarray, analysed: np.ndarray) -> np.ndarray:

@@ -14,9 +14,10 @@ from ..preprocessing.interruptible_itk import Check
 from ..preprocessing.model_grid import PreparedSubject
 from .calibration import Calibration
 from .candidates import candidate_mask
+from .drawn_region import region_evidence
 from .refinement import refill_candidates
-from .residual_maps import region_maps
-from .screening import analysis_mask, residual_and_variance, screen
+from .residual_maps import MapKey
+from .screening import screen
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class Scores:
         float32 (X, Y, Z), standard normal in healthy white matter; 0 where nothing was analysed.
     analysed
         Voxels that are scored, bool (X, Y, Z).
+    scale
+        This brain's own scale of each map that was searched, FA.
     hidden_share
         Share of the analysed voxels that the refinement hid, in [0, 1].
     """
@@ -38,6 +41,7 @@ class Scores:
     inpainted: Inpainted
     z: np.ndarray
     analysed: np.ndarray
+    scale: dict[MapKey, float]
     hidden_share: float = 0.0
 
 
@@ -76,6 +80,7 @@ def score_brain(
     screening = screen(prepared, by_size, check)
     check()
     analysed = screening.analysed
+    scale = {key: calibration.plausible_scale(key, own).scale for key, own in screening.subject_scale.items()}
     combined = calibration.combined(screening.maps, analysed, screening.subject_scale)
     check()
     statistic = calibration.strongest(combined)
@@ -84,9 +89,9 @@ def score_brain(
     candidates = candidate_mask(statistic, prepared.grid.spacing_mm, analysed)
     refilled = refill_candidates(inpainter, prepared, candidates, sampling, on_progress, check)
     if refilled is None:
-        return Scores(screening.inpainted, z, analysed)
+        return Scores(screening.inpainted, z, analysed, scale)
     share = float((refilled.covered & analysed).sum() / analysed.sum())
-    return Scores(_replaced(screening.inpainted, refilled), z, analysed, share)
+    return Scores(_replaced(screening.inpainted, refilled), z, analysed, scale, share)
 
 
 def _go_on() -> None:
@@ -104,11 +109,8 @@ def _replaced(inpainted: Inpainted, refilled: Inpainted) -> Inpainted:
     )
 
 
-def score_region(prepared: PreparedSubject, inpainted: Inpainted, calibration: Calibration) -> Scores:
-    """Score one drawn region by the spread of the population.
-
-    A lesion that fills the region would be its own standard, therefore the region's own spread is not used, except
-    without a calibration.
+def score_region(prepared: PreparedSubject, inpainted: Inpainted, calibration: Calibration, edge_mm: float) -> Scores:
+    """Score one drawn region: the evidence of :mod:`.drawn_region` over its spread in healthy regions of this size.
 
     Parameters
     ----------
@@ -118,9 +120,15 @@ def score_region(prepared: PreparedSubject, inpainted: Inpainted, calibration: C
         The region filled as one hole.
     calibration
         Statistics of healthy people.
+    edge_mm
+        Size of the region, see :func:`~.drawn_region.drawn_edge_mm`.
+
+    Raises
+    ------
+    FAError
+        ``bad-request`` for a region that is larger than any calibrated one, or leaves too little of the brain.
     """
-    spacing = prepared.grid.spacing_mm
-    analysed = analysis_mask(prepared.brain, prepared.grid.priors.white_matter, inpainted.covered, spacing)
-    maps = region_maps(residual_and_variance(prepared.fa, inpainted), analysed, spacing)
-    statistic = calibration.strongest(calibration.standardised_region(maps, analysed))
-    return Scores(inpainted, calibration.z_of(statistic, analysed), analysed)
+    limits = calibration.regions.at(edge_mm)
+    evidence = region_evidence(prepared, inpainted, calibration)
+    z = evidence.combined(limits.inpainter_spread) / np.float32(limits.spread)
+    return Scores(inpainted, z, evidence.analysed, evidence.scale)

@@ -38,7 +38,7 @@ def text_summary(result: Result, folder: str, seconds: float) -> str:
         if len(regions) > MAX_ROWS:
             lines.append(f"  and {len(regions) - MAX_ROWS} more in regions.csv")
     else:
-        lines.append("No region is beyond the threshold.")
+        lines.append(result.nothing_found)
     lines += _tracts_beyond(result)
     lines.append(f"Done in {format_duration(seconds)}. Results are in {folder}; open {Path(folder) / 'report.html'}.")
     lines.append("For research; this is not a diagnosis.")

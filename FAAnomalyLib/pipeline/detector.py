@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy import ndimage
 
 from .._version import __version__
 from ..anomaly.calibration import Limits
+from ..anomaly.detectable_change import DetectableChange, detectable_changes, detectable_in_region
+from ..anomaly.drawn_region import drawn_edge_mm, drawn_hole
 from ..anomaly.regions import choose_threshold, find_regions_and_voxels, restrict_to_signs
 from ..anomaly.scoring import Scores, score_brain, score_region
-from ..errors import FAError
 from ..geometry.bounding_box import bounding_box
 from ..inpainting.fusion import Inpainted
 from ..inpainting.interruptible_network import interruptible_network
@@ -24,7 +24,6 @@ from ..inpainting.sampling import Sampling
 from ..io.pass_cache import PassCache, told_which_passes
 from ..preprocessing.missing_data import clump_remarks
 from ..preprocessing.model_grid import PreparedSubject, prepare
-from ..preprocessing.template import WHITE_MATTER_PROBABILITY
 from ..request import DetectRequest
 from ..result import Result
 from ..runtime.device import describe
@@ -56,8 +55,6 @@ STAGES = {
     "scoring": 0.5,
 }
 """Stages of a detection and their expected shares of the time."""
-REACH_VOXELS = 3
-"""Model voxels by which a drawn hole is widened: interpolation carries a voxel's value that far."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +80,8 @@ class _Run:
         The brain on the model grid.
     region
         The drawn region, bool on the native grid; None for a whole brain.
+    edge_mm
+        Edge of the cube of the region's volume of brain; None for a whole brain.
     remarks
         For the user.
     progress
@@ -96,6 +95,7 @@ class _Run:
     loaded: LoadedModel
     subject: PreparedSubject
     region: np.ndarray | None
+    edge_mm: float | None
     remarks: list[str]
     progress: Progress
     atlas: LoadedAtlas | None
@@ -167,7 +167,7 @@ class Detector:
 
     def _open(self, request: DetectRequest, volume: Volume | None, hole: np.ndarray | None, progress: Progress) -> _Run:
         """Everything before the first hole. What can be wrong with the files is found before the model is loaded."""
-        sampling = Sampling(request.check().sampler, request.steps_used, request.samples, request.seed)
+        sampling = Sampling.of_request(request.check())
         progress.step("reading")
         key = None if volume is not None else source_key(request)
         known = self._registered if self._registered is not None and self._registered.key == key else None
@@ -192,10 +192,9 @@ class Detector:
             self._registered = None if key is None else _Registered(key, subject, remarks)
         if atlas is None and request.atlas != NO_ATLAS:
             remarks = [*remarks, "the tract atlas is not installed: regions are not named by their tracts"]
-        if not loaded.calibration.people:
-            uncalibrated = f"the model {loaded.model.name} is not calibrated: its z and threshold are a guess"
-            remarks = [*remarks, uncalibrated]
-        return _Run(request, sampling, loaded, subject, region, [*remarks, *about_region], progress, atlas)
+        edge = None if region is None else drawn_edge_mm(subject, region)
+        remarks = [*remarks, *_about_calibration(loaded, edge), *about_region]
+        return _Run(request, sampling, loaded, subject, region, edge, remarks, progress, atlas)
 
     def _model(self, request: DetectRequest) -> LoadedModel:
         key = (request.model, request.device)
@@ -210,25 +209,25 @@ class Detector:
         return self._atlas
 
 
+def _about_calibration(loaded: LoadedModel, edge_mm: float | None) -> list[str]:
+    """A remark where z stands on no healthy people."""
+    if not loaded.calibration.people:
+        return [f"the model {loaded.model.name} is not calibrated: its z and threshold are a guess"]
+    if edge_mm is not None and not loaded.calibration.regions.people:
+        return [
+            f"the model {loaded.model.name} is not calibrated for drawn regions: z and threshold here are a guess; "
+            "faanomaly calibrate --regions-only adds what is missing"
+        ]
+    return []
+
+
 def _planned_passes(run: _Run) -> list[Pass]:
     """Lattices of holes over the whole brain, or one hole that covers the drawn region."""
     if run.region is None:
         return whole_brain_passes(run.subject, run.request)
-    return [_region_pass(run.subject, run.region, run.request.mask_type)]
-
-
-def _region_pass(subject: PreparedSubject, region: np.ndarray, mask_type: str) -> Pass:
-    touched = subject.grid.voxels_touching(region)
-    hole = ndimage.binary_dilation(touched, iterations=REACH_VOXELS) & subject.brain
-    if not hole.any():
-        raise FAError(
-            "bad-request",
-            "The region lies outside the brain",
-            "none of its voxels is brain",
-            "Draw it over brain tissue",
-        )
-    white_matter = subject.grid.priors.white_matter > WHITE_MATTER_PROBABILITY
-    return pass_from_mask(hole & white_matter if mask_type == "wm" else hole)
+    assert run.edge_mm is not None
+    run.loaded.calibration.regions.at(run.edge_mm)
+    return [pass_from_mask(drawn_hole(run.subject, run.region, run.request.mask_type))]
 
 
 def _cache(run: _Run) -> PassCache | None:
@@ -258,7 +257,8 @@ def _inpainted(run: _Run, passes: list[Pass], cache: PassCache | None) -> dict[i
 
 def _scored(run: _Run, by_size: dict[int, Inpainted]) -> Scores:
     if run.region is not None:
-        return score_region(run.subject, by_size[0], run.loaded.calibration)
+        assert run.edge_mm is not None
+        return score_region(run.subject, by_size[0], run.loaded.calibration, run.edge_mm)
     run.progress.step("second look")
     return score_brain(
         run.loaded.inpainter,
@@ -273,7 +273,8 @@ def _scored(run: _Run, by_size: dict[int, Inpainted]) -> Scores:
 
 def _threshold(run: _Run) -> Limits:
     """Positive z for increases and for decreases, whichever of them are searched."""
-    known = run.loaded.calibration
+    calibration = run.loaded.calibration
+    known = calibration if run.edge_mm is None else calibration.regions.at(run.edge_mm)
     chosen = choose_threshold(
         run.request.threshold,
         run.request.signs,
@@ -316,6 +317,12 @@ def _mean_on_native_grid(subject: PreparedSubject, inpainted: Inpainted, replace
     return np.clip(subject.grid.to_native(whole, order=3, box=bounding_box(replaced)), 0.0, 1.0)
 
 
+def _detectable(run: _Run, scores: Scores, threshold: Limits) -> list[DetectableChange]:
+    if run.edge_mm is None:
+        return detectable_changes(run.loaded.calibration, scores.scale, threshold)
+    return detectable_in_region(run.loaded.calibration, scores.scale, threshold, run.edge_mm)
+
+
 def _provenance(run: _Run, scores: Scores, threshold: Limits, passes: int) -> Provenance:
     native, inpainter = run.subject.grid.native, run.loaded.inpainter
     return Provenance(
@@ -325,8 +332,10 @@ def _provenance(run: _Run, scores: Scores, threshold: Limits, passes: int) -> Pr
         threshold_z=BySign.of(threshold),
         model=ModelProvenance.of(run.loaded),
         registration=RegistrationProvenance.of(run.subject.grid.alignment),
-        calibration=CalibrationProvenance.of(run.loaded),
+        calibration=CalibrationProvenance.of(run.loaded, run.edge_mm),
         drawn_ml=None if run.region is None else float(run.region.sum() * native.voxel_ml),
+        drawn_edge_mm=None if run.edge_mm is None else round(run.edge_mm, 1),
+        detectable_change=_detectable(run, scores, restrict_to_signs(threshold, run.request.signs)),
         passes=passes,
         hidden_share=round(scores.hidden_share, 4),
         network_evaluations=scores.inpainted.evaluations,

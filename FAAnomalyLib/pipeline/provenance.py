@@ -20,6 +20,7 @@ from ..request import PATHS
 
 if TYPE_CHECKING:
     from ..anomaly.calibration import Limits
+    from ..anomaly.detectable_change import DetectableChange
     from ..preprocessing.affine_registration import Alignment
     from ..request import DetectRequest
     from .anatomy import LoadedAtlas
@@ -84,11 +85,15 @@ class CalibrationProvenance:
     sha256: str | None
 
     @classmethod
-    def of(cls, loaded: LoadedModel) -> CalibrationProvenance:
-        """From the model's calibration and its manifest; ``alone_z`` is the one-sided threshold."""
-        known = loaded.calibration
+    def of(cls, loaded: LoadedModel, edge_mm: float | None = None) -> CalibrationProvenance:
+        """From the model's calibration and its manifest; ``alone_z`` is the one-sided threshold.
+
+        Thresholds and people are those of drawn regions as large as a cube of *edge_mm*, where that is given.
+        """
+        whole, regions = loaded.calibration, loaded.calibration.regions
+        people, known = (whole.people, whole) if edge_mm is None else (regions.people, regions.at(edge_mm))
         return cls(
-            known.people,
+            people,
             BySign.of(known.threshold),
             BySign.of(known.sensitive),
             BySign.of(known.one_sided),
@@ -126,6 +131,8 @@ class Provenance:
     registration: RegistrationProvenance
     calibration: CalibrationProvenance
     drawn_ml: float | None
+    drawn_edge_mm: float | None
+    detectable_change: list[DetectableChange]
     passes: int
     hidden_share: float
     network_evaluations: int

@@ -152,7 +152,7 @@ def _reading(scene: Scene) -> str:
 def _regions(scene: Scene, result: Result) -> list[str]:
     parts = [] if result.signs == "both" else [f"<p>Only {_text(result.signs)} FA was looked for.</p>"]
     if not result.regions:
-        return [*parts, "<p>No region above the threshold.</p>"]
+        return [*parts, f"<p>{_text(result.nothing_found)}</p>"]
     parts.append(_table(result.regions))
     for region in result.regions[:MAX_REGIONS]:
         parts.append(

@@ -69,12 +69,12 @@ def normal_table(values: list[np.ndarray], weights: np.ndarray) -> np.ndarray:
     return np.stack([np.maximum.accumulate(mean + 1e-6 * np.arange(len(z))), z])
 
 
-def automatic_threshold(maxima: list[list[float]], weights: np.ndarray, people: int) -> Limits:
-    """The z that one more healthy person stays below with 95 % probability, for each sign.
+def automatic_threshold(maxima: list[list[float]], weights: np.ndarray, people: int, share: float = TAIL) -> Limits:
+    """The z that one more healthy person stays below with a probability, for each sign.
 
     Student's t for the prediction of the next value, with the pooled variance of both tails: a standard normal map has
     equally spread extremes above and below, and a variance of six people is poor. With many people it is the normal
-    quantile: ``mean + s sqrt(1 + 1/n) t(0.95, 2 (n - 1))``.
+    quantile: ``mean + s sqrt(1 + 1/n) t(share, 2 (n - 1))``.
 
     Parameters
     ----------
@@ -84,6 +84,8 @@ def automatic_threshold(maxima: list[list[float]], weights: np.ndarray, people: 
         (N,), of the volumes.
     people
         Number n of people, at least 2.
+    share
+        The probability.
     """
     means = np.array([np.average(tail, weights=weights) for tail in maxima])
     variance = (
@@ -96,7 +98,7 @@ def automatic_threshold(maxima: list[list[float]], weights: np.ndarray, people: 
         * people
         / (people - 1)
     )
-    margin = np.sqrt(variance * (1 + 1 / people)) * t.ppf(TAIL, len(maxima) * (people - 1))
+    margin = np.sqrt(variance * (1 + 1 / people)) * t.ppf(share, len(maxima) * (people - 1))
     up, down = (float(mean + margin) for mean in means)
     return up, down
 

@@ -89,6 +89,7 @@ def job_fields(result: Result, output: str, seconds: float) -> dict[str, Any]:
         "output": str(folder),
         "files": {name.partition(".")[0]: str(folder / name) for name in RESULT_FILES if name != "result.json"},
         "regions": [asdict(region) for region in result.regions],
+        "detectable_change": list(result.provenance.get("detectable_change", [])),
         "warnings": list(result.provenance.get("warnings", [])),
         "seconds": round(seconds, 3),
     }

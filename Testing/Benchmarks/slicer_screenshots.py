@@ -166,7 +166,7 @@ def show_segments(widget, shown: bool) -> None:
     legend.SetVisibility(shown)
     legend.SetViewNodeIDs([slicer_harness.slice_view("Yellow").slice_node.GetID()])
     legend.SetSize(0.09, 0.45)
-    legend.SetPosition(0.98, 0.03)
+    legend.SetPosition(0.93, 0.04)
     for text in (legend.GetTitleTextProperty(), legend.GetLabelTextProperty()):
         text.SetFontSize(13)
     legend.Modified()

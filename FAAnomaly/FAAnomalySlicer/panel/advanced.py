@@ -15,6 +15,7 @@ from ..setup.diagnostics import diagnostics_text
 from ..worker_client.environment_check import EnvironmentCheck
 from ..worker_client.launcher import engine_command, engine_environment
 from ..worker_client.qt_process import QtProcess, QtTimer
+from .model_card import ModelCard
 from .packages import Packages
 from .panel_context import PanelContext
 
@@ -29,6 +30,7 @@ class AdvancedSection:
         self._shown: str | None = None
         self._check: EnvironmentCheck | None = None
         self._findings: dict | None = None
+        self._card = ModelCard()
         ui = self._ui
         ui.modelSelector.connect("currentIndexChanged(int)", self._on_model_chosen)
         for button, action in (
@@ -65,7 +67,8 @@ class AdvancedSection:
         self._ui.modelDeleteButton.enabled = model.value != DEFAULT and model.folder.is_dir()
 
     def close(self) -> None:
-        """End a check in progress."""
+        """End a check in progress, and close the model card."""
+        self._card.close()
         if self._check is not None:
             self._check.stop()
 
@@ -93,9 +96,7 @@ class AdvancedSection:
         self._context.require_parameters().model = folder
 
     def _open_card(self) -> None:
-        import qt
-
-        qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(self._model.card)))
+        self._card.show(self._model.card, self._model.title)
 
     def _delete(self) -> None:
         model = self._model

@@ -14,7 +14,7 @@ from FAAnomalyLib.errors import FAError
 
 from ..scene.node_attributes import INPUT
 from ..scene.report_text import report_of
-from ..scene.result_nodes import ResultNodes
+from ..scene.result_list import ResultNodes
 from .panel_context import PanelContext, show_text
 
 VOLUMES = {
@@ -121,12 +121,18 @@ class Exporter:
         return path if self._may_write([path]) else None
 
     def _named(self, name: str) -> str:
-        """*name* after that of the analysed volume, so that the files of several people fit into one folder."""
+        """*name* after volume and scope, so that the files of several people and boxes fit into one folder."""
         nodes = self.nodes
         node = next(iter(nodes.nodes().values()), None)
         source = node.GetNodeReference(INPUT) if node is not None else None
-        person = re.sub(r"[^\w.-]+", "_", (source or node).GetName() if node is not None else "").strip("._")
-        return f"{person or 'FA'}_{name}"
+        if source is not None:
+            begin = nodes.scope().prefix(source.GetName())
+        else:
+            begin = node.GetName() if node is not None else ""
+        if nodes.kept():
+            begin = f"{begin} kept {nodes.kept()}"
+        begin = re.sub(r"[^\w.-]+", "_", begin).strip("._")
+        return f"{begin or 'FA'}_{name}"
 
     @staticmethod
     def _may_write(paths: Iterable[Path]) -> bool:

@@ -110,6 +110,8 @@ class Panel:
         self._context.problems_changed.emit()
         self._packages.resume()
         self.input.preselect()
+        self.results.enter()
+        self.run.look_for_devices()
 
     def exit(self) -> None:
         """Another module is opened: the preview must not follow a box that is used there."""
@@ -124,7 +126,7 @@ class Panel:
         self.preview.turn_off()
         self.setParameterNode(None)
         self._disconnect()
-        for section in (self.input, self.region, self.results, self.advanced, self.log):
+        for section in (self.input, self.region, self.run, self.results, self.advanced, self.log):
             section.close()
 
     def _on_ended(self, detection) -> None:

@@ -46,6 +46,18 @@ class RegionTable:
         table.resizeColumnsToContents()
         self._filling = False
 
+    @property
+    def current(self) -> Region | None:
+        """The region whose row is the current one."""
+        row = self._table.currentRow()
+        return self._regions[row] if 0 <= row < len(self._regions) else None
+
+    def step(self, rows: int) -> None:
+        """Go *rows* down, or up where it is negative, to the last or first row at most."""
+        if self._regions:
+            row = self._table.currentRow() + rows
+            self._table.setCurrentCell(min(max(row, 0), len(self._regions) - 1), 0)
+
     def _fill(self) -> None:
         """Fill the next rows; the others in later turns of the event loop."""
         import qt

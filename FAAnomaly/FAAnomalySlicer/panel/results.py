@@ -12,19 +12,22 @@ from FAAnomalyLib.errors import FAError
 
 from ..events.debounce import Debouncer
 from ..runs.threshold_updater import ThresholdUpdater
-from ..scene import color_tables, geometry
+from ..scene import color_tables, detectable_change, geometry
 from ..scene.choices import PanelParameters, Shown, Signs, ThresholdMode
 from ..scene.region_table import regions_of
-from ..scene.result_nodes import ResultNodes, find_results
+from ..scene.result_list import ResultNodes, find_results
 from ..scene.segments import show_surface
 from ..scene.tensor_fa import ROLE as FA_OF_TENSORS
 from ..scene.threshold import ONE_SIDED, SENSITIVE, SHOWN_SIGNS, THRESHOLD, both_tails
+from ..views.brain_outline import BrainOutline
 from ..views.comparison_layout import Comparison
 from ..views.slice_views import jump_to
 from ..worker_client.qt_process import QtTimer
 from .export import Exporter
-from .panel_context import PanelContext, show_text, unexpected
+from .panel_context import Observer, PanelContext, show_text, unexpected
 from .region_table import RegionTable
+from .result_choice import ResultChoice
+from .shortcuts import Shortcuts
 
 THRESHOLD_MS = 10
 SURFACE_MS = 400
@@ -51,10 +54,18 @@ class ResultsSection:
         self._table = RegionTable(self._ui.regionsTable)
         self._table.chosen.connect(self._jump)
         self._comparison = Comparison()
+        self._choice = ResultChoice(context, lambda: self._input, self._leave_result, self._follow_result)
         self.exporter = Exporter(context, lambda: self._nodes)
         self._threshold = Debouncer(self._apply_threshold, THRESHOLD_MS)
         self._updater = ThresholdUpdater(QtTimer(), self._on_threshold_applied, self._on_threshold_failed)
         self._surfaces = Debouncer(self._show_surfaces, SURFACE_MS)
+        self._outline = BrainOutline(QtTimer())
+        node = slicer.vtkMRMLNode
+        self._refresh = Debouncer(self.update)
+        self._results = Observer(  # a script may add a result, too
+            [node.ReferenceAddedEvent, node.ReferenceModifiedEvent, node.ReferenceRemovedEvent],
+            lambda caller, event: self._refresh.trigger(),
+        )
         ui = self._ui
         self._buttons = {
             Shown.INPUT: ui.showInputButton,
@@ -65,11 +76,27 @@ class ResultsSection:
             button.connect("clicked(bool)", context.guarded(self._toggling(shown)))
         ui.thresholdSlider.connect("valueChanged(double)", self._on_slider)
         ui.compareCheckBox.connect("clicked(bool)", context.guarded(self._compare))
+        self._shortcuts = self._make_shortcuts()
+
+    def _make_shortcuts(self) -> Shortcuts:
+        return Shortcuts(
+            self._ui.resultsSection,
+            {
+                "1": self._showing(Shown.INPUT),
+                "2": self._showing(Shown.PSEUDO_HEALTHY),
+                "3": self._showing(Shown.Z_MAP),
+                "N": lambda: self._table.step(1),
+                "P": lambda: self._table.step(-1),
+            },
+        )
 
     def update(self) -> None:
         """Follow the parameter node, and find the results of its input."""
         parameters = self._context.parameters
-        nodes = find_results(self._input)
+        volume = self._input
+        self._results.watch(volume)
+        nodes = find_results(volume)
+        self._choice.update()
         key = _identity(nodes)
         if key != self._key:
             self._key, self._nodes = key, nodes
@@ -79,15 +106,7 @@ class ResultsSection:
             self._update_comparison()
         ready = nodes is not None and nodes.zMap is not None
         self._ui.resultsSection.enabled = nodes is not None
-        for widget in (
-            self._ui.thresholdSlider,
-            self._ui.thresholdSelector,
-            self._ui.signsSelector,
-            self._ui.opacitySlider,
-            self._ui.surfacesCheckBox,
-            self._ui.belowThresholdCheckBox,
-        ):
-            widget.enabled = ready
+        self._enable_controls(ready)
         if not ready and not slicer.mrmlScene.IsImporting():  # a scene brings its layout before its results
             self._comparison.end()
         self._ui.compareCheckBox.enabled = ready and self._comparison.possible
@@ -98,10 +117,24 @@ class ResultsSection:
             button.checked = parameters.shown is shown
         self._context.views.set_opacity(parameters.opacity)
         self._comparison.set_opacity(parameters.opacity)
+        self._comparison.set_orientation(parameters.orientation.value)
         if nodes is not None and ready:
             self._follow_threshold(nodes, parameters)
         if (parameters.surfaces and ready) != self._surfaces_shown():
             self._surfaces.trigger()
+        self._outline.show(self._input if parameters.surfaces and ready else None)
+
+    def _enable_controls(self, ready: bool) -> None:
+        for widget in (
+            self._ui.thresholdSlider,
+            self._ui.thresholdSelector,
+            self._ui.signsSelector,
+            self._ui.opacitySlider,
+            self._ui.surfacesCheckBox,
+            self._ui.belowThresholdCheckBox,
+            self._ui.orientationSelector,
+        ):
+            widget.enabled = ready
 
     def show_new(self, detection, shown: Shown) -> None:
         """A run has ended: list its regions and show *shown*."""
@@ -113,16 +146,22 @@ class ResultsSection:
             return
         self._show(shown)
 
+    def enter(self) -> None:
+        """The module is opened: its keys work."""
+        self._shortcuts.install()
+
     def exit(self) -> None:
-        """Another module is opened: restore the user's layout, keep the layers."""
+        """Another module is opened: restore the user's layout, keep the layers; the keys are the user's again."""
+        self._shortcuts.uninstall()
         self._comparison.end()
         self.update()
 
     def sceneCloses(self) -> None:
         """All results are about to be removed."""
-        self._threshold.stop()
-        self._updater.stop()
-        self._surfaces.stop()
+        for pending in (self._threshold, self._updater, self._surfaces, self._refresh):
+            pending.stop()
+        self._results.watch(None)
+        self._outline.show(None)
         self._context.views.forget()
         self._comparison.end()
         self._key, self._nodes, self._colored = (), None, ()
@@ -130,9 +169,11 @@ class ResultsSection:
 
     def close(self) -> None:
         """Restore the views."""
-        self._threshold.stop()
-        self._updater.stop()
-        self._surfaces.stop()
+        for pending in (self._threshold, self._updater, self._surfaces, self._refresh):
+            pending.stop()
+        self._results.watch(None)
+        self._outline.show(None)
+        self._shortcuts.uninstall()
         self._context.views.restore()
         self._comparison.end()
 
@@ -149,6 +190,28 @@ class ResultsSection:
             self._show(Shown.OWN if self._context.views.shown == shown.value else shown)
 
         return toggle
+
+    def _showing(self, shown: Shown):
+        """What a key does; unlike a second click, a second press changes nothing."""
+
+        def show() -> None:
+            if self._nodes is not None and self._context.views.shown != shown.value:
+                self._show(shown)
+
+        return self._context.guarded(show)
+
+    def _leave_result(self) -> None:
+        """The shown result is about to be removed."""
+        self._threshold.stop()
+        self._updater.stop()
+        self._context.views.restore()
+
+    def _follow_result(self) -> None:
+        """Another result was chosen, or the shown one was kept or removed: the views go on as they were."""
+        parameters = self._context.require_parameters()
+        self.update()
+        if parameters.shown is not Shown.OWN:
+            self._show(parameters.shown if self._nodes is not None else Shown.OWN)
 
     def _show(self, shown: Shown) -> None:
         views, parameters = self._context.views, self._context.require_parameters()
@@ -174,8 +237,12 @@ class ResultsSection:
             self._show_comparison()
 
     def _show_comparison(self) -> None:
-        opacity = self._context.require_parameters().opacity
-        self._comparison.show(self._input, self._nodes or ResultNodes(), opacity)
+        parameters, region = self._context.require_parameters(), self._table.current
+        self._comparison.show(
+            self._input, self._nodes or ResultNodes(), parameters.opacity, parameters.orientation.value
+        )
+        if region is not None:
+            self._jump(region)
 
     def _jump(self, region) -> None:
         if self._nodes is not None and self._nodes.zMap is not None:
@@ -246,7 +313,8 @@ class ResultsSection:
         self._slider_limit = 0
         if self._nodes is not None and self._nodes.zMap is not None:
             self._slider_limit = math.ceil(self._largest_z(self._nodes.zMap))
-        show_text(self._ui.summaryLabel, _summary(regions) if self._nodes is not None else "")
+        self._ui.regionsTable.visible = self._ui.regionsLabel.visible = bool(regions)
+        show_text(self._ui.summaryLabel, _summary(regions, self._nodes) if self._nodes is not None else "")
 
     def _largest_z(self, zMap) -> float:
         """The largest |z|, computed again only when the voxels have changed."""
@@ -269,7 +337,12 @@ class ResultsSection:
             show_surface(self._nodes.segmentation, parameters.surfaces)
 
 
-def _summary(regions: list) -> str:
+def _summary(regions: list, nodes: ResultNodes) -> str:
+    applied = _applied_threshold(nodes)
+    if not regions and applied is not None and nodes.zMap is not None:
+        up, down, signs = applied
+        of_run = both_tails(nodes.zMap.GetAttribute(THRESHOLD))
+        return detectable_change.sentence(nodes.zMap, (up, down), of_run, signs)
     if not regions:
         return _("No region beyond the threshold.")
     counts = {sign: sum(region.sign == sign for region in regions) for sign in ("increased", "decreased")}

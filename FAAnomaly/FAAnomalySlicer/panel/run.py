@@ -14,6 +14,8 @@ from ..events.debounce import Debouncer
 from ..events.signal import Signal
 from ..runs.detection_run import CANCELLED, DONE, READING, WRITING, DetectionRun
 from ..scene.choices import Device, PanelParameters, RegionMode, ThresholdMode, request_options
+from ..setup.device_probe import DeviceProbe, expected_device
+from ..worker_client.qt_process import QtProcess, QtTimer
 from . import estimate
 from .packages import Packages
 from .panel_context import PanelContext
@@ -57,6 +59,7 @@ class RunSection:
         self._started = 0.0
         self._kind = ""
         self._estimated_kind = ""
+        self._probe: DeviceProbe | None = None
         self._end = Debouncer(self._emit_ended)
         self._ended_run: DetectionRun | None = None
         self._ui.progressBar.maximum = MAX_PROGRESS
@@ -78,6 +81,23 @@ class RunSection:
             )
             if parameters is not None:
                 self._show_estimate(parameters)
+
+    def look_for_devices(self) -> None:
+        """Find out, once, what a run will be computed on."""
+        if self._probe is None:
+            self._probe = DeviceProbe(lambda: QtProcess(slicer.app), QtTimer())
+            self._probe.found.connect(self._on_device_found)
+            self._probe.start()
+
+    def close(self) -> None:
+        """End the look for a graphics card."""
+        if self._probe is not None:
+            self._probe.found.disconnect(self._on_device_found)
+            self._probe.stop()
+
+    def _on_device_found(self) -> None:
+        if self._context.detection is None and self._context.parameters is not None:
+            self._show_device(self._context.parameters)
 
     def reasons(self) -> list[str]:
         """The reasons why no run can start, one sentence each."""
@@ -179,10 +199,16 @@ class RunSection:
             return  # the message of the last run stays until other options are chosen
         self._estimated_kind = kind
         seconds = estimate.seconds_of_last(settings, kind)
-        ui.deviceLabel.text = estimate.device_of_last(settings, kind) or parameters.device.label()
+        self._show_device(parameters)
         if seconds is None:
-            ui.statusLabel.text = _("A whole brain takes 5 s to some minutes, depending on the computer.")
+            ui.statusLabel.text = _("A whole brain takes 20 s to 1 min on a processor, less on a graphics card.")
         else:
             ui.statusLabel.text = _("Takes about {time} here, as the last such run did.").format(
                 time=estimate.duration(seconds)
             )
+
+    def _show_device(self, parameters: PanelParameters) -> None:
+        """What it was computed on the last time, else what is expected."""
+        last = estimate.device_of_last(slicer.app.userSettings(), estimate.kind_of_run(parameters))
+        card = self._probe.card if self._probe is not None else None
+        self._ui.deviceLabel.text = last or expected_device(parameters.device, card)

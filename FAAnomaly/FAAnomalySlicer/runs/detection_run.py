@@ -16,7 +16,9 @@ from ..events.scheduling import Steps, Stopped, in_background, next_emission, ru
 from ..events.signal import Signal
 from ..scene.geometry import InputRecord, check_transforms, describe_change, record_input, write_roi, write_segment
 from ..scene.node_attributes import result_problem
-from ..scene.result_nodes import ResultArrays, ResultNodes, import_steps, read_result
+from ..scene.result_list import ResultNodes
+from ..scene.result_nodes import ResultArrays, import_steps, read_result
+from ..scene.scope import scope_of_region
 from ..scene.tensor_fa import ROLE as FA_OF_TENSORS
 from ..scene.tensor_fa import fa_steps, is_tensor_volume
 from ..scene.threshold import Selection, both_tails, select
@@ -49,7 +51,8 @@ class RunOptions:
         ``both``, ``increased`` or ``decreased``: which tail becomes segments and table. For a single tail the
         sensitive threshold is lower, see :class:`FAAnomalyLib.anomaly.calibration.Calibration`.
     previous
-        Result nodes of an earlier run that are to be used again.
+        Result nodes of an earlier run that are to be used again; by default those of the same scope: the whole brain,
+        the same box, or the same segment.
     options
         Further fields of :class:`~FAAnomalyLib.request.DetectRequest`.
     """
@@ -102,7 +105,7 @@ class DetectionRun:
     state
         ``preparing``, ``running``, ``importing``, then ``done``, ``failed`` or ``cancelled``.
     result
-        :class:`~..scene.result_nodes.ResultNodes` when done.
+        :class:`~..scene.result_list.ResultNodes` when done.
     regions
         The regions beyond the threshold, strongest first, when done.
     provenance
@@ -174,6 +177,7 @@ class DetectionRun:
         if is_tensor_volume(volume):
             volume = yield from self._compute_fa(volume)
 
+        scope = scope_of_region(options.roi, options.segment)
         region = self._write_region(volume, folder)
         record = record_input(volume)
         writing = connection.inputs.write(volume, record)
@@ -196,7 +200,7 @@ class DetectionRun:
         yield
         named = {**answer, "name": record.name}
         self.result = yield from import_steps(
-            arrays, named, volume, options.previous, selection=selection, report=report
+            arrays, named, volume, options.previous, scope=scope, selection=selection, report=report
         )
         yield  # the import was a turn, and each has to be short
         return self.result
@@ -218,11 +222,8 @@ class DetectionRun:
                 write_roi(options.roi, volumeNode, folder / "roi.mrk.json")
                 return {"roi": str(folder / "roi.mrk.json")}
             if options.segment is not None:
-                node, segment = options.segment
-                segmentation = node.GetSegmentation()
-                by_id = segmentation.GetSegment(segment) is not None
-                segment_id = segment if by_id else segmentation.GetSegmentIdBySegmentName(segment)
-                write_segment(node, segment_id, volumeNode, folder / "region.nrrd")
+                segment_id = scope_of_region(segment=options.segment).segment_id
+                write_segment(options.segment[0], segment_id, volumeNode, folder / "region.nrrd")
                 return {"region": str(folder / "region.nrrd")}
         return {}
 

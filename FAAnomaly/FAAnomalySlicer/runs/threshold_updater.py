@@ -8,7 +8,7 @@ from typing import Any
 
 from ..events.scheduling import in_background
 from ..events.timer import Timer
-from ..scene.result_nodes import ResultNodes
+from ..scene.result_list import ResultNodes
 from ..scene.threshold import Selection, prepare_search, show_selection
 
 

@@ -122,6 +122,18 @@ class ThresholdMode(Enum):
         return {"auto": _("Automatic"), "sensitive": _("Sensitive"), "by hand": _("By hand")}[self.value]
 
 
+class Orientation(Enum):
+    """Of the views side by side: the names of Slicer's slice orientations."""
+
+    AXIAL = "Axial"
+    CORONAL = "Coronal"
+    SAGITTAL = "Sagittal"
+
+    def label(self) -> str:
+        """The text on the panel."""
+        return {"Axial": _("Axial"), "Coronal": _("Coronal"), "Sagittal": _("Sagittal")}[self.value]
+
+
 class Shown(Enum):
     """What the slice views show; ``OWN`` are the layers that the user has put there."""
 
@@ -156,6 +168,7 @@ class PanelParameters(Protocol):
     signs: Signs
     surfaces: bool
     belowThreshold: bool
+    orientation: Orientation
 
     def StartModify(self) -> int:
         """Hold back the modified event; returns the state for :meth:`EndModify`."""

@@ -72,6 +72,15 @@ def show_beyond(volumeNode, up: float, down: float, limit: float | None = None) 
     display.SetWindowLevelMinMax(-limit, limit)
 
 
+def remove_unused(scene, node) -> None:
+    """Remove *node*, the table of a map that was removed; one that is used, is not ours or is None stays."""
+    if node is None or node.GetScene() is not scene or not node.GetAttribute(ROLE):
+        return
+    displays = slicer.util.getNodesByClass("vtkMRMLDisplayNode", scene)
+    if all(display.GetColorNodeID() != node.GetID() for display in displays):
+        scene.RemoveNode(node)
+
+
 def _own_node(volumeNode):
     """The table of this volume alone; one that no volume uses any more, or a new one."""
     scene, display = volumeNode.GetScene(), volumeNode.GetDisplayNode()

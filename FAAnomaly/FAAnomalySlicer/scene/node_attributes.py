@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from slicer.i18n import tr as _
 
+from . import detectable_change
 from .threshold import ONE_SIDED, SENSITIVE, THRESHOLD, as_text
 
 PREFIX = "FAAnomaly."
@@ -52,6 +54,8 @@ def attributes(provenance: dict) -> dict[str, str]:
     result = {PREFIX + name: str(value) for name, value in values.items() if value is not None}
     if provenance.get("threshold_z") is not None:
         result[THRESHOLD] = as_text(provenance["threshold_z"])
+    if provenance.get("detectable_change"):
+        result[detectable_change.ATTRIBUTE] = json.dumps(provenance["detectable_change"])
     calibration = provenance.get("calibration", {})
     for key, attribute in (("sensitive_z", SENSITIVE), ("alone_z", ONE_SIDED)):
         if calibration.get(key) is not None:

@@ -158,7 +158,15 @@ def _read_json(path: Path) -> tuple[dict, list[Region]]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         regions = [
-            Region(**{**one, "centroid_ras": tuple(one["centroid_ras"]), "peak_ras": tuple(one["peak_ras"])})
+            # Without the tracts: the search at another threshold, which has no atlas, could not tell them.
+            Region(
+                **{
+                    **one,
+                    "centroid_ras": tuple(one["centroid_ras"]),
+                    "peak_ras": tuple(one["peak_ras"]),
+                    "anatomy": None,
+                }
+            )
             for one in content.pop("regions")
         ]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -4,9 +4,8 @@ Everything slow is prepared outside the scene, in steps; the last step adds it a
 scene is unchanged, and when the step fails the scene is restored: no new node is left, and nodes of an earlier run have
 their earlier contents.
 
-The input refers to its results and each result back to its input. Both references are saved with the scene, and a
-result that the user deleted is made again. A copy of the input also carries the references, but the results do not
-refer back to the copy, so that a run on the copy does not overwrite the results of the original.
+Each scope of a volume, the whole brain or one box or segment, has nodes of its own (``result_list.py``), and a node
+that the user deleted is made again.
 """
 
 from __future__ import annotations
@@ -24,9 +23,20 @@ from vtk.util.numpy_support import numpy_to_vtk
 
 from ..events.scheduling import Steps, run_to_end
 from . import color_tables, geometry, node_attributes, segments, subject_hierarchy, terminology
-from .report_text import report_of, store_report
+from .report_text import store_report, unused_name
 from .result_files import ResultArrays, read_result, read_volume
+from .result_list import (
+    CLASSES,
+    INPUT,
+    ResultNodes,
+    find_result_of_scope,
+    find_results,
+    number_for,
+    results_of,
+    store_result,
+)
 from .rollback import Rollback
+from .scope import Scope, scope_of_provenance
 from .threshold import Selection, limits, select, show_selection
 
 __all__ = [
@@ -37,75 +47,12 @@ __all__ = [
     "read_result",
     "read_volume",
     "find_results",
-    "store_references",
 ]
 
-ROLE = "FAAnomaly."
-INPUT = "FAAnomaly.input"
 SCALE = "FAAnomaly.inputScale"
 """Attribute of the pseudo-healthy volume: the value of the input that corresponds to FA 1."""
 DIFFERENCE_LIMIT = 0.4
 """The difference is shown from minus to plus this change of FA."""
-
-
-@dataclass
-class ResultNodes:
-    """The nodes of one result; a field is None where the user deleted the node.
-
-    Attributes
-    ----------
-    pseudoHealthy, difference, zMap
-        ``vtkMRMLScalarVolumeNode``.
-    segmentation
-        ``vtkMRMLSegmentationNode`` with the segments ``increased`` and ``decreased``.
-    table
-        ``vtkMRMLTableNode``, one row per region.
-    folder
-        Subject hierarchy item, 0 where there is no subject hierarchy.
-    """
-
-    pseudoHealthy: Any = None
-    difference: Any = None
-    zMap: Any = None
-    segmentation: Any = None
-    table: Any = None
-    folder: int = 0
-
-    def nodes(self) -> dict[str, Any]:
-        """Role -> node, of the nodes that exist."""
-        return {name: getattr(self, name) for name in CLASSES if getattr(self, name) is not None}
-
-    def present(self) -> ResultNodes:
-        """The same without nodes that were removed from the scene."""
-        removed: dict[str, Any] = {name: None for name, node in self.nodes().items() if node.GetScene() is None}
-        return replace(self, **removed)
-
-
-CLASSES = {
-    "pseudoHealthy": "vtkMRMLScalarVolumeNode",
-    "difference": "vtkMRMLScalarVolumeNode",
-    "zMap": "vtkMRMLScalarVolumeNode",
-    "segmentation": "vtkMRMLSegmentationNode",
-    "table": "vtkMRMLTableNode",
-}
-"""Role -> class, in the order in which they are made."""
-
-
-def store_references(holder, nodes: ResultNodes) -> None:
-    """Let *holder* refer to the nodes, so that :func:`find_results` finds them, also in a saved scene."""
-    for name in CLASSES:
-        node = getattr(nodes, name)
-        holder.SetNodeReferenceID(ROLE + name, node.GetID() if node is not None else None)
-
-
-def find_results(holder) -> ResultNodes | None:
-    """The results that *holder*, an input volume, refers to; None without any."""
-    nodes = {}
-    for name in CLASSES if holder is not None else ():
-        node = holder.GetNodeReference(ROLE + name)
-        if node is not None and node.GetNodeReferenceID(INPUT) == holder.GetID():
-            nodes[name] = node
-    return ResultNodes(**nodes, folder=subject_hierarchy.result_folder(nodes.values())) if nodes else None
 
 
 def import_result(
@@ -121,6 +68,7 @@ def import_steps(
     inputNode,
     previous: ResultNodes | None = None,
     *,
+    scope: Scope | None = None,
     selection: Selection | None = None,
     report: str | None = None,
 ) -> Steps[ResultNodes]:
@@ -135,7 +83,9 @@ def import_steps(
     inputNode
         The analysed volume; None when it was removed meanwhile, and the result is kept all the same.
     previous
-        Nodes to use again; by default those that *inputNode* refers to.
+        Nodes to use again; by default those of the volume's result of the same scope, unless it is kept.
+    scope
+        What was analysed; by default what the engine tells, which knows no nodes.
     selection
         The regions for segments and table, from :func:`~.threshold.select`; by default those of the engine.
     report
@@ -155,10 +105,12 @@ def import_steps(
     if inputNode is not None and inputNode.GetScene() is None:
         inputNode = None
     scene = inputNode.GetScene() if inputNode is not None else slicer.mrmlScene
-    previous = _reusable(previous or find_results(inputNode) or ResultNodes(), inputNode)
+    scope = scope or scope_of_provenance(arrays.provenance)
+    previous = _reusable(previous or find_result_of_scope(inputNode, scope) or ResultNodes(), inputNode)
     with _batch(scene), _all_or_nothing(scene, inputNode, previous):
         name = inputNode.GetName() if inputNode is not None else answer.get("name") or _("FA")
-        return _commit(PreparedResult(name, arrays, images, scale, selection, report), scene, inputNode, previous)
+        prepared = PreparedResult(scope, scope.prefix(name), arrays, images, scale, selection, report)
+        return _commit(prepared, scene, inputNode, previous)
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,8 +119,10 @@ class PreparedResult:
 
     Attributes
     ----------
+    scope
+        What was analysed.
     name
-        Of the input.
+        How the names of the nodes begin.
     arrays, selection, report
         See :func:`import_steps`.
     images
@@ -177,6 +131,7 @@ class PreparedResult:
         The value of the input that corresponds to FA 1.
     """
 
+    scope: Scope
     name: str
     arrays: ResultArrays
     images: dict[str, Any]
@@ -200,20 +155,23 @@ def _commit(prepared: PreparedResult, scene, inputNode, previous: ResultNodes) -
             node.RemoveAttribute(attribute)
         for attribute, value in attributes.items():
             node.SetAttribute(attribute, value)
+        prepared.scope.mark(node, scene)
         node.SetNodeReferenceID(INPUT, inputNode.GetID() if inputNode is not None else None)
     nodes["pseudoHealthy"].SetAttribute(SCALE, f"{scale:g}")
     segmentation = nodes["segmentation"]
     same = inputNode is not None and _on_grid(inputNode, arrays)
     segmentation.SetReferenceImageGeometryParameterFromVolumeNode(inputNode if same else nodes["zMap"])
-    result = ResultNodes(**nodes)
+    result = ResultNodes(**nodes, report=previous.report)
     show_selection(result, prepared.selection)
     result.folder = subject_hierarchy.gather_in_folder(
         scene, inputNode, name, nodes.values(), previous.nodes().values()
     )
     if inputNode is not None:
-        store_references(inputNode, result)
         if prepared.report is not None:
-            store_report(prepared.report, inputNode, result.folder)
+            title = _("{name} report").format(name=name)
+            result.report = store_report(prepared.report, inputNode, previous.report, title, result.folder)
+        result.number = number_for(inputNode, result)
+        store_result(inputNode, result)
     return result
 
 
@@ -225,7 +183,7 @@ def _new_node(scene, role: str, name: str):
         "segmentation": _("{name} anomalies"),
         "table": _("{name} regions"),
     }
-    return scene.AddNewNodeByClass(CLASSES[role], scene.GenerateUniqueName(titles[role].format(name=name)))
+    return scene.AddNewNodeByClass(CLASSES[role], unused_name(scene, titles[role].format(name=name)))
 
 
 def _place(node, image, ijk_to_ras: np.ndarray) -> None:
@@ -306,7 +264,10 @@ def _reusable(previous: ResultNodes, inputNode) -> ResultNodes:
         for role, node in previous.nodes().items()
         if node.GetScene() is None or node.GetNodeReferenceID(INPUT) != owner
     }
-    return replace(previous, **unusable)
+    report = previous.report
+    if report is not None and (report.GetScene() is None or report.GetNodeReferenceID(INPUT) != owner):
+        report = None
+    return replace(previous, **unusable, report=report, number=0)
 
 
 @contextlib.contextmanager
@@ -321,7 +282,9 @@ def _batch(scene):
 @contextlib.contextmanager
 def _all_or_nothing(scene, inputNode, previous: ResultNodes):
     before, items = {node.GetID() for node in _all_nodes(scene)}, subject_hierarchy.all_items(scene)
-    rollback = Rollback([*previous.nodes().values(), *filter(None, [report_of(inputNode)])], filter(None, [inputNode]))
+    outlines = [result.segmentation.GetDisplayNode() for result in results_of(inputNode) if result.segmentation]
+    changed = [*previous.nodes().values(), *filter(None, [previous.report, *outlines])]
+    rollback = Rollback(changed, filter(None, [inputNode]))
     try:
         yield
     except BaseException:

@@ -12,8 +12,8 @@ class Rollback:
     """The earlier state of nodes; calling it restores that state.
 
     It holds references to other nodes, attributes, and the contents that a result replaces: image and matrix of a
-    volume, voxels and surfaces of segments, table, text. Contents are held by reference and not copied: code that
-    changes a node has to give it a new image or table instead of writing into the old one.
+    volume, voxels and surfaces of segments, table, text; of a display its visibility. Contents are held by reference
+    and not copied: code that changes a node has to give it a new image or table instead of writing into the old one.
 
     Parameters
     ----------
@@ -86,6 +86,9 @@ def _contents(node) -> Iterator[Callable[[], None]]:
     elif node.IsA("vtkMRMLTextNode"):
         text = node.GetText()
         yield lambda: node.SetText(text)
+    elif node.IsA("vtkMRMLDisplayNode"):
+        visible = node.GetVisibility()
+        yield lambda: node.SetVisibility(visible)
 
 
 def _segments(segmentation) -> Callable[[], None]:

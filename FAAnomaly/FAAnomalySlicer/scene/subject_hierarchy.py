@@ -39,7 +39,7 @@ def remove_new_items(scene, items: set[int]) -> None:
 
 
 def gather_in_folder(scene, inputNode, name: str, nodes, earlier) -> int:
-    """Put *nodes* into one folder beside *inputNode* and return its item.
+    """Put *nodes* into one folder beside *inputNode*, called after *name*, and return its item.
 
     The folder of the *earlier* nodes is used again, and these nodes stay where the user moved them.
     """
@@ -59,6 +59,20 @@ def gather_in_folder(scene, inputNode, name: str, nodes, earlier) -> int:
         if node not in earlier:
             hierarchy.SetItemParent(item, folder)
     return folder
+
+
+def rename_folder(scene, folder: int, prefix: str, suffix: str) -> None:
+    """Append *suffix* to the name of a result's folder that begins with *prefix*."""
+    hierarchy = _hierarchy(scene)
+    if hierarchy is not None and folder and hierarchy.GetItemName(folder).startswith(prefix):
+        hierarchy.SetItemName(folder, hierarchy.GetItemName(folder) + suffix)
+
+
+def remove_empty_folder(scene, folder: int) -> None:
+    """Remove a result's folder unless something lies in it."""
+    hierarchy = _hierarchy(scene)
+    if hierarchy is not None and folder and not hierarchy.GetNumberOfItemChildren(folder):
+        hierarchy.RemoveItem(folder)
 
 
 def _hierarchy(scene):

@@ -60,7 +60,7 @@ def apply_threshold(nodes, threshold, signs: str = "both") -> list[Region]:
     Parameters
     ----------
     nodes
-        :class:`~.result_nodes.ResultNodes`; a segmentation or table that the user deleted is left out.
+        :class:`~.result_list.ResultNodes`; a segmentation or table that the user deleted is left out.
     threshold
         Positive z for both signs, or a pair (increased, decreased).
     signs

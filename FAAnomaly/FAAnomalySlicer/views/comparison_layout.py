@@ -1,4 +1,4 @@
-"""A layout with three linked axial views side by side: input, pseudo-healthy, z-map over the input."""
+"""A layout with three linked views side by side: input, pseudo-healthy, z-map over the input."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ class Comparison:
 
     def __init__(self) -> None:
         self._before: int | None = None
+        self._orientation = ""
 
     @property
     def possible(self) -> bool:
@@ -42,8 +43,11 @@ class Comparison:
         layout = _layout()
         return layout is not None and layout.GetViewArrangement() == LAYOUT_ID
 
-    def show(self, inputNode, nodes, opacity: float) -> None:
-        """Show the three views of a result, :class:`~..scene.result_nodes.ResultNodes`; also to update them."""
+    def show(self, inputNode, nodes, opacity: float, orientation: str) -> None:
+        """Show the three views of a result, :class:`~..scene.result_list.ResultNodes`; also to update them.
+
+        *orientation* is ``Axial``, ``Coronal`` or ``Sagittal``.
+        """
         layout = _layout()
         register_layout()
         if not self.shown:
@@ -60,13 +64,24 @@ class Comparison:
             content = COMPARED.get(composite.GetLayoutName())
             if content is not None:
                 _set_layers(composite, *volumes[content], opacity)
-        fit_slices()
+        self._orientation = ""
+        self.set_orientation(orientation)
 
     def set_opacity(self, opacity: float) -> None:
         """Set the opacity of the z-map, as long as the layout is shown."""
         for composite in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode") if self.shown else ():
             if COMPARED.get(composite.GetLayoutName()) == Z_MAP:
                 composite.SetForegroundOpacity(opacity)
+
+    def set_orientation(self, orientation: str) -> None:
+        """Turn the three views to ``Axial``, ``Coronal`` or ``Sagittal``, as long as the layout is shown."""
+        if not self.shown or orientation == self._orientation:
+            return
+        self._orientation = orientation
+        for node in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
+            if node.GetLayoutName() in COMPARED:
+                node.SetOrientation(orientation)
+        fit_slices()
 
     def end(self) -> None:
         """Restore the earlier layout; without effect when the user has chosen another meanwhile.
@@ -75,7 +90,7 @@ class Comparison:
         """
         if self.shown:
             _layout().SetViewArrangement(self._before or slicer.vtkMRMLLayoutNode.SlicerLayoutConventionalView)
-        self._before = None
+        self._before, self._orientation = None, ""
 
 
 def _layout():

@@ -14,7 +14,8 @@ from slicer.i18n import tr as _
 
 from FAAnomalyLib.errors import FAError
 
-from ..scene.result_nodes import SCALE, ResultNodes
+from ..scene.result_list import ResultNodes
+from ..scene.result_nodes import SCALE
 
 INPUT, PSEUDO_HEALTHY, Z_MAP = "input", "pseudo-healthy", "z-map"
 COMPARED = {"FAAnomalyInput": INPUT, "FAAnomalyHealthy": PSEUDO_HEALTHY, "FAAnomalyZMap": Z_MAP}

@@ -24,7 +24,8 @@ def add_experiment_options(parser: argparse.ArgumentParser) -> None:
         "--experiment",
         nargs="+",
         metavar="NAME",
-        help="run the thesis' experiments: thesis-3.1 to thesis-3.9, or thesis for all; a rerun goes on, and several "
+        help="run the thesis' experiments: thesis-3.1 to thesis-3.9, or thesis for all; or tracts (names of regions, "
+        "changes of tracts); a rerun goes on, and several "
         "processes may share OUT",
     )
     parser.add_argument(

@@ -157,7 +157,9 @@ def train(networks: LatentDiffusion, training: Training[LatentRecipe]) -> None:
 
 def threshold_map(healthy: Tensor, percentile: float) -> Tensor:
     """Percentile of healthy maps (N, 1, x, y) at each place: (1, 1, x, y)."""
-    return torch.quantile(healthy, percentile / 100.0, dim=0, keepdim=True)
+    # Row by row, because torch.quantile takes no more than 16 million numbers.
+    rows = [torch.quantile(row, percentile / 100.0, dim=0, keepdim=True) for row in healthy.unbind(2)]
+    return torch.stack(rows, 2)
 
 
 def train_autoencoder(autoencoder: VqVae, training: Training[LatentRecipe]) -> None:

@@ -172,6 +172,10 @@ class SliceMethod(Generic[R]):
         networks = self.networks(recipe, slices.shape, options.seed).to(device).train()
         generator = torch.Generator().manual_seed(options.seed)
         self.train(networks, Training(slices, recipe, device, generator, options.report))
+        if not all(bool(value.isfinite().all()) for value in networks.state_dict().values()):
+            raise FAError(
+                "bad-input", f"The training of {self.name} diverged", "its weights are not finite", "Try another --seed"
+            )
         names = tuple(subject.path.name for subject in people)
         record = NetworksRecord(
             self.name, self.source, asdict(recipe), slices.shape, template.sha256, names, options.seed

@@ -42,7 +42,7 @@ class UNet2D(nn.Module):
         for width in reversed(widths):
             level = nn.ModuleList()
             for block in range(blocks):
-                level.append(ResidualBlock((below if block == 0 else width) + width, width, embedded))
+                level.append(TimedBlock((below if block == 0 else width) + width, width, embedded))
             self.up.append(level)
             below = width
         self.last = nn.Sequential(
@@ -108,11 +108,11 @@ class Encoder2D(nn.Module):
         for width in widths:
             self.down.append(
                 nn.ModuleList(
-                    ResidualBlock(above if block == 0 else width, width, self.embedded) for block in range(blocks)
+                    TimedBlock(above if block == 0 else width, width, self.embedded) for block in range(blocks)
                 )
             )
             above = width
-        self.middle = nn.ModuleList([ResidualBlock(above, above, self.embedded) for _ in range(2)])
+        self.middle = nn.ModuleList([TimedBlock(above, above, self.embedded) for _ in range(2)])
         self.attention = Attention(above)
 
     def forward(self, x: Tensor, t: Tensor) -> tuple[Tensor, list[Tensor], Tensor]:
@@ -129,7 +129,7 @@ class Encoder2D(nn.Module):
         return self.middle[1](self.attention(h), embedding), skips, embedding
 
 
-class ResidualBlock(nn.Module):
+class TimedBlock(nn.Module):
     """Two convolutions with the timestep's embedding between them, added to the input."""
 
     def __init__(self, channels: int, width: int, embedded: int) -> None:

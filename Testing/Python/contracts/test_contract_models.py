@@ -43,10 +43,9 @@ LIMITS = [
     "template and other side, 3 mm",
     "template and other side, 5 mm",
     "template, other side and 40 mm holes, 8 mm",
-    "drawn, 3 mm",
-    "drawn, 5 mm",
-    "drawn, 8 mm",
 ]
+DRAWN_LIMITS = ["drawn, 3 mm", "drawn, 5 mm", "drawn, 8 mm"]
+"""Further limits in files of version 0.1.0, which nothing reads any more."""
 ARRAYS = {
     "settings": "uint8",
     "where": "uint8",
@@ -63,6 +62,17 @@ SETTINGS = {
     "people": "number",
     "keys[][]": "text",
 }
+OLD_SETTINGS = {f"limits.{name}[]": "number" for name in DRAWN_LIMITS}
+REGION_SETTINGS = {
+    "regions.edges_mm[]": "number",
+    "regions.inpainter_spread[]": "number",
+    "regions.spread[]": "number",
+    "regions.threshold[][]": "number",
+    "regions.sensitive[][]": "number",
+    "regions.alone[][]": "number",
+    "regions.people": "number",
+}
+"""Since version 0.1.0."""
 MANIFEST = {
     "format": "number",
     "network.kind": "text",
@@ -88,6 +98,14 @@ MANIFEST = {
     "calibration.alone[]": "number",
     **{f"calibration.limits.{name}[]": "number" for name in LIMITS},
 }
+OLD_MANIFEST = {f"calibration.limits.{name}[]": "number" for name in DRAWN_LIMITS}
+REGION_MANIFEST = {
+    "calibration.regions.people": "number",
+    "calibration.regions.volumes[]": "text",
+    "calibration.regions.edges_mm[]": "number",
+    "calibration.regions.threshold[][]": "number",
+}
+"""Since version 0.1.0."""
 RECIPE = [
     "network",
     "schedule",
@@ -101,6 +119,8 @@ RECIPE = [
     "average",
     "clip",
 ]
+RECIPE_SINCE = ["constant_steps", "sampling", "space", "precision", "weights", "adam_epsilon"]
+"""Added since the bundled model was trained."""
 PREPARED = {"key": "<U64", **dict.fromkeys(["fa", "brain", "prior_fa", "prior_white_matter", "prior_brain"], "float16")}
 """Arrays of a prepared subject."""
 TEMPLATE_FILES = ["brain.nii.gz", "fa.nii.gz", "white_matter.nii.gz"]
@@ -176,11 +196,18 @@ def calibration(folder: Path) -> tuple[dict, dict]:
     return arrays, json.loads(bytes(arrays["settings"]).decode())
 
 
-@pytest.mark.parametrize("which", ["bundled", "earlier day", "today"])
-def test_the_arrays_and_words_of_a_calibration(which, calibrated):
+@pytest.mark.parametrize(
+    ("which", "more"),
+    [
+        ("bundled", OLD_SETTINGS | REGION_SETTINGS),
+        ("earlier day", OLD_SETTINGS),
+        ("today", REGION_SETTINGS),
+    ],
+)
+def test_the_arrays_and_words_of_a_calibration(which, more, calibrated):
     arrays, settings = calibration({"bundled": BUNDLED, "earlier day": MODEL, "today": calibrated}[which])
     assert_same(ARRAYS, {name: str(array.dtype) for name, array in arrays.items()}, "the arrays of calibration.npz")
-    assert_same(SETTINGS, key_paths(settings), "the settings in calibration.npz")
+    assert_same(SETTINGS | more, key_paths(settings), "the settings in calibration.npz")
     assert_same(MAPS, settings["keys"], "the maps that calibration.npz is of")
 
 
@@ -193,9 +220,26 @@ def test_a_calibration_is_made_as_it_was(calibrated):
     assert settings["people"] == before["people"] == 3
 
 
+def test_drawn_regions_are_added_and_all_else_stays(tmp_path, one_thread):
+    folder = tmp_path / MODEL.name
+    shutil.copytree(MODEL, folder)
+    words = ["--folds", DATA / "folds.csv", "--people", DATA / "people.csv", "-o", folder, "--device", "cpu"]
+    assert shell_in_this_process("calibrate", PEOPLE, *words, "--regions-only") == 0
+    (arrays, settings), (before_arrays, before) = calibration(folder), calibration(MODEL)
+    regions = settings.pop("regions")
+    assert regions["people"] == 3 and len(regions["threshold"]) == len(regions["edges_mm"]) and settings == before
+    for name in set(before_arrays) - {"settings"}:
+        np.testing.assert_array_equal(arrays[name], before_arrays[name])
+    told, was = manifest(folder), manifest(MODEL)
+    assert told["calibration"].pop("regions")["edges_mm"] == regions["edges_mm"]
+    assert told["calibration"].pop("sha256") != was["calibration"].pop("sha256") and told == was
+
+
 def test_the_keys_of_a_manifest(calibrated):
-    assert_same(MANIFEST, key_paths(manifest(MODEL)), "the manifest of an earlier day")
-    assert_same(MANIFEST, key_paths(manifest(calibrated)), "the manifest of a model that was calibrated today")
+    assert_same(MANIFEST | OLD_MANIFEST, key_paths(manifest(MODEL)), "the manifest of an earlier day")
+    assert_same(
+        MANIFEST | REGION_MANIFEST, key_paths(manifest(calibrated)), "the manifest of a model that was calibrated today"
+    )
     assert manifest(MODEL) | {"calibration": None} == manifest(calibrated) | {"calibration": None}
 
 
@@ -204,7 +248,7 @@ def test_the_keys_of_the_bundled_manifest():
     assert told["format"] == 1
     ancestor = told["training"].pop("started_from")
     assert sorted(ancestor) == ["sha256", "training"] and sorted(told["training"].pop("recipe")) == sorted(RECIPE)
-    assert_same(MANIFEST, key_paths(told), "the bundled manifest")
+    assert_same(MANIFEST | OLD_MANIFEST | REGION_MANIFEST, key_paths(told), "the bundled manifest")
 
 
 @pytest.mark.parametrize("folder", [MODEL, THESIS_MODEL], ids=["inpainter", "thesis"])
@@ -277,6 +321,7 @@ def test_training_leaves_what_it_left_and_goes_on_from_it(training, one_thread, 
         "average",
         "computed",
         "data",
+        "epoch_errors",
         "network",
         "optimizer",
         "recipe",
@@ -284,7 +329,7 @@ def test_training_leaves_what_it_left_and_goes_on_from_it(training, one_thread, 
         "seed",
         "step",
     ]
-    assert list(json.loads(state["recipe"])) == sorted(RECIPE) and sorted(state["data"]) == [
+    assert list(json.loads(state["recipe"])) == sorted([*RECIPE, *RECIPE_SINCE]) and sorted(state["data"]) == [
         "held_out",
         "template",
         "training",

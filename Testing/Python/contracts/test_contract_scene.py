@@ -12,6 +12,7 @@ slicer_harness.require()
 
 import importlib.util
 import json
+import re
 import sys
 import time
 
@@ -41,6 +42,7 @@ PARAMETERS = {
     "signs": "DECREASED",
     "surfaces": False,
     "belowThreshold": False,
+    "orientation": "AXIAL",
     "roiVisible": False,
     "segmentID": "suspect",
     "inputVolume": "FA of A",
@@ -75,6 +77,7 @@ RESULTS = {
     "segmentation": "FA of A anomalies",
     "table": "FA of A regions",
 }
+VOLUMES = ("pseudoHealthy", "difference", "zMap")
 WHOLE_BRAIN = {
     "regionMode": "WHOLE_BRAIN",
     "maskType": "CUBIC",
@@ -89,6 +92,8 @@ KIND = "FAAnomaly/seconds/{region}/{sampler}/{steps}/{samples}/{size}/{device}"
 LAYOUT = 4137
 CONSENT = "FAAnomaly/installation"
 LONGEST = 120.0
+NUMBERED = re.compile(r"FAAnomaly\.result\d+\.")
+"""Beside the references of an earlier day there are those of each of several results."""
 
 
 @pytest.fixture
@@ -235,11 +240,36 @@ def without_numbers(contents: dict) -> dict:
         if name != PREFIX:
             nodes[name] = dict(node)
             attributes = nodes[name].get("attributes", {})
+            references = nodes[name].get("references", {})
+            nodes[name]["references"] = {role: names for role, names in references.items() if not NUMBERED.match(role)}
             nodes[name]["attributes"] = {
                 key: "something" if key in ("FAAnomaly.version", "FAAnomaly.device") else value
                 for key, value in attributes.items()
             }
+            if not nodes[name]["references"]:
+                del nodes[name]["references"]
     return {"nodes": nodes, "folders": contents["folders"]}
+
+
+def test_a_run_on_the_box_of_the_scene_leaves_its_results(loaded):
+    """They are those of the whole brain."""
+    volume, box = loaded.ui.inputSelector.currentNode(), slicer.util.getNode("Box")
+    before = result_ids(volume)
+    voxels = {
+        role: slicer.util.arrayFromVolume(volume.GetNodeReference(f"FAAnomaly.{role}")).copy() for role in VOLUMES
+    }
+    job = loaded.logic.start(volume, roi=box, model=str(MODEL), device="cpu")
+    slicer_harness.pump_until(lambda: job.over, LONGEST)
+    assert job.error is None, job.error
+    assert job.result.zMap.GetName() == "FA of A, box Box: z-map"
+    assert not set(before.values()) & {node.GetID() for node in job.result.nodes().values()}
+    for role, earlier in voxels.items():
+        assert (slicer.util.arrayFromVolume(slicer.mrmlScene.GetNodeByID(before[role])) == earlier).all()
+    slicer_harness.pump(0.2)
+    selector = loaded.ui.resultSelector
+    assert [selector.itemText(row) for row in range(selector.count)] == ["Box Box", "Whole brain"]
+    selector.setCurrentIndex(1)
+    assert result_ids(volume) == before and signs_in_table(loaded.ui) == ["decreased"]
 
 
 def test_the_fa_of_a_tensor_volume_is_known_again(loaded):

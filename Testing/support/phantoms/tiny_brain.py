@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from scipy import ndimage
 
-from FAAnomalyLib.anomaly.calibration import COMBINATIONS, Calibration, drawn_name
-from FAAnomalyLib.anomaly.residual_maps import REGION_KEYS, SCREENING_KEYS
+from FAAnomalyLib.anomaly.calibration import COMBINATIONS, Calibration
+from FAAnomalyLib.anomaly.region_limits import RegionLimits, SizeLimits
+from FAAnomalyLib.anomaly.residual_maps import SCREENING_KEYS
 from FAAnomalyLib.diffusion.noise_schedule import cosine_schedule
 from FAAnomalyLib.inpainting.fusion import Inpainted
 from FAAnomalyLib.inpainting.masks import plan_passes
@@ -93,7 +94,6 @@ def calibration(seed: int = 0, shape=SHAPE, limit: float = 6.0, **other) -> Cali
     """A calibration with numbers in every part, known where the template is white matter."""
     rng = np.random.default_rng(seed)
     white = tiny_training.template().priors.white_matter > 0.5 if shape == SHAPE else rng.random(shape) < 0.3
-    names = [*COMBINATIONS, *(drawn_name(sigma) for _, sigma in REGION_KEYS)]
     return Calibration(
         **{
             "bias": {key: np.where(white, rng.normal(0, 0.2, shape), 0.0).astype(np.float32) for key in SCREENING_KEYS},
@@ -101,7 +101,7 @@ def calibration(seed: int = 0, shape=SHAPE, limit: float = 6.0, **other) -> Cali
                 key: np.where(white, rng.uniform(0.8, 1.4, shape), 1.0).astype(np.float32) for key in SCREENING_KEYS
             },
             "population_scale": {key: float(rng.uniform(0.01, 0.05)) for key in SCREENING_KEYS},
-            "limits": {name: (limit, limit) for name in names},
+            "limits": dict.fromkeys(COMBINATIONS, (limit, limit)),
             "normal": np.stack([np.linspace(-2.0, 2.5, 21), np.linspace(-3.0, 3.0, 21)]),
             "threshold": (5.25, 4.75),
             "sensitive": (4.5, 4.25),
@@ -110,6 +110,12 @@ def calibration(seed: int = 0, shape=SHAPE, limit: float = 6.0, **other) -> Cali
             **other,
         }
     )
+
+
+def regions() -> RegionLimits:
+    """Limits of drawn regions of 10 and 30 mm."""
+    small = SizeLimits(1.0, 0.5, (3.0, 3.25), (2.5, 2.75), (2.0, 2.25))
+    return RegionLimits((10.0, 30.0), (small, SizeLimits(2.0, 0.75, (5.0, 5.25), (4.5, 4.75), (4.0, 4.25))), 6)
 
 
 WIDE = Calibration(limits=dict.fromkeys(COMBINATIONS, (13.0, 13.0)))

@@ -1,9 +1,10 @@
-"""How healthy people deviate, applied and stored: combinations of maps, drawn regions, limits, files."""
+"""How healthy people deviate, applied and stored: combinations of maps, limits, files."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,10 +15,9 @@ from FAAnomalyLib.anomaly.calibration import (
     UNIT,
     Calibration,
     calibrated_voxels,
-    drawn_name,
 )
 from FAAnomalyLib.anomaly.calibration_file import CALIBRATION_FILE, load_calibration, save_calibration
-from FAAnomalyLib.anomaly.residual_maps import REFERENCE_KEYS, REGION_KEYS, SCREENING_KEYS
+from FAAnomalyLib.anomaly.residual_maps import SCREENING_KEYS
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.models.manifest import read_manifest
 from support.paths import BUNDLED_MODELS
@@ -71,41 +71,6 @@ def test_every_map_has_its_own_scale_in_a_combination():
         np.testing.assert_allclose(
             found[name], sum(w * 0.02 / subject_scale[key][1] for key, w in parts.items()), rtol=1e-4
         )
-
-
-# ---- drawn regions
-
-
-def drawn_maps(seed: int = 0) -> dict:
-    """As a region that is all lesion: far from 0 and flat."""
-    rng = np.random.default_rng(seed)
-    return {key: rng.normal(-0.2, 0.001, SHAPE).astype(np.float32) for key in REGION_KEYS}
-
-
-def test_a_drawn_region_is_standardised_by_the_population():
-    known, maps = tb.calibration(shape=SHAPE), drawn_maps()
-    analysed = np.random.default_rng(5).random(SHAPE) < 0.5
-    found = known.standardised_region(maps, analysed)
-    assert list(found) == [drawn_name(sigma) for _, sigma in REGION_KEYS] and len(found) == len(REGION_KEYS)
-    for key in REGION_KEYS:
-        whose = REFERENCE_KEYS[key]
-        expected = (maps[key] / known.population_scale[whose] - known.bias[whose]) / known.spread[whose]
-        np.testing.assert_allclose(found[drawn_name(key[1])][analysed], expected[analysed], rtol=1e-4)
-        assert not found[drawn_name(key[1])][~analysed].any()
-    # The population's spreads differ, so that a mixed up one is found out.
-    assert len({known.population_scale[REFERENCE_KEYS[key]] for key in REGION_KEYS}) == len(REGION_KEYS)
-
-
-def test_its_own_scale_serves_where_no_population_is_known():
-    """Then a region that is all lesion cannot stand out; but a lesion in a part of it does."""
-    maps = drawn_maps()
-    lone = {key: values.copy() for key, values in maps.items()}
-    for values in lone.values():
-        values[0, 0, 0] -= 0.1
-    found, with_lesion = (Calibration().standardised_region(each, EVERYWHERE) for each in (maps, lone))
-    for name in found:
-        assert abs(np.median(found[name])) < 0.01 and np.abs(found[name]).max() < 6.0
-        assert with_lesion[name][0, 0, 0] < -30.0
 
 
 # ---- limits and the normal scale
@@ -200,9 +165,25 @@ def test_a_calibration_that_is_not_the_models_is_refused(stored, how, words):
 
 def test_every_bundled_calibration_fits_this_version():
     """Another set of maps loses every calibration that was made before."""
-    names = {*COMBINATIONS, *(drawn_name(sigma) for _, sigma in REGION_KEYS)}
     for folder in sorted(path.parent for path in BUNDLED_MODELS.glob(f"*/{CALIBRATION_FILE}")):
         manifest = read_manifest(folder)
         found = load_calibration(folder, manifest)
-        assert found.people == manifest["calibration"]["people"] > 0 and set(found.limits) == names
+        assert found.people == manifest["calibration"]["people"] > 0 and set(found.limits) >= set(COMBINATIONS)
         assert found.bias[SCREENING_KEYS[0]].shape == tuple(manifest["grid"]["shape"])
+        told = manifest["calibration"].get("regions", {"people": 0, "edges_mm": [60.0]})
+        assert found.regions.people == told["people"] and list(found.regions.edges_mm) == told["edges_mm"]
+
+
+def test_drawn_regions_are_stored_whole_and_leave_all_else_as_it_is(tmp_path):
+    known, regions = tb.calibration(), tb.regions()
+    for folder, one in (("without", known), ("with", replace(known, regions=regions))):
+        (tmp_path / folder).mkdir()
+        digest = save_calibration(one, tmp_path / folder / CALIBRATION_FILE)
+        found = load_calibration(tmp_path / folder, {"calibration": {"sha256": digest}})
+        assert found.regions == one.regions and found.threshold == known.threshold
+    with np.load(tmp_path / "without" / CALIBRATION_FILE) as old, np.load(tmp_path / "with" / CALIBRATION_FILE) as new:
+        assert set(old) == set(new)
+        for name in set(old) - {"settings"}:
+            np.testing.assert_array_equal(old[name], new[name])
+        before, after = (json.loads(bytes(one["settings"])) for one in (old, new))
+    assert after.pop("regions")["people"] == 6 and before == after

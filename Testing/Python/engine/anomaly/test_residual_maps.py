@@ -16,15 +16,13 @@ from FAAnomalyLib.anomaly.residual_maps import (
     MAX_PRECISION,
     MAX_RESIDUAL,
     MIN_SUPPORT,
-    REFERENCE_KEYS,
-    REGION_KEYS,
     SCREENING_KEYS,
     TEMPLATE,
     TEMPLATE_MINMOD,
     TEMPLATE_MINMOD_IN_TRACTS,
-    region_maps,
     screening_maps,
     smoothed,
+    template_deviation,
 )
 from FAAnomalyLib.anomaly.screening import subject_scale_of
 from FAAnomalyLib.preprocessing.template import TemplatePriors
@@ -330,25 +328,19 @@ def test_a_change_of_that_size_in_all_voxels_is_seen_whole(template, key, sign):
     assert larger[PLACE] == pytest.approx(shown[PLACE], rel=0.1)
 
 
-# ---- drawn regions, nothing
+# ---- one deviation, nothing
 
 
-def test_a_drawn_region_is_smoothed_as_its_reference_maps_are():
-    residual = (np.random.default_rng(0).normal(0.0, SD, SHAPE) + CHANGE * LESION).astype(np.float32)
-    variance = np.full(SHAPE, SD**2, np.float32)
-    maps = region_maps((residual, variance), BALL, MM)
-    assert (
-        tuple(maps) == REGION_KEYS
-        and set(REFERENCE_KEYS) == set(REGION_KEYS)
-        and set(REFERENCE_KEYS.values()) <= set(SCREENING_KEYS)
-    )
-    for key, values in maps.items():
-        assert REFERENCE_KEYS[key][1] == key[1]
-        np.testing.assert_array_equal(values, smoothed(residual, variance, BALL, key[1] / MM))
-        assert values[PLACE] == at_its_height(CHANGE, key[1])
+def test_a_deviation_has_the_gain_and_offset_of_what_is_healthy(template):
+    healthy = BALL & ~LESION
+    fa = (0.8 * template.fa + 0.05 + 0.1 * LESION).astype(np.float32)
+    found = template_deviation(fa, template.fa, healthy)
+    np.testing.assert_allclose(found[healthy], 0.0, atol=1e-5)
+    np.testing.assert_allclose(found[LESION & BALL], 0.1, atol=1e-5)
+    assert template_deviation(fa + LESION, template.fa, healthy).max() == pytest.approx(MAX_DEVIATION)
 
 
-@pytest.mark.parametrize("key", REGION_KEYS, ids=str)
+@pytest.mark.parametrize("key", SCREENING_KEYS[::4], ids=str)
 def test_the_grid_around_what_is_analysed_changes_nothing(key):
     """Only the box about it is smoothed."""
     residual = np.random.default_rng(0).normal(0.0, SD, SHAPE).astype(np.float32)

@@ -1,4 +1,4 @@
-"""A whole brain: the first look decides, the refinement refills. One drawn region: whose scale, whose limits."""
+"""A whole brain: the first look decides, the refinement refills."""
 
 from __future__ import annotations
 
@@ -9,11 +9,9 @@ import pytest
 
 from FAAnomalyLib.anomaly import scoring
 from FAAnomalyLib.anomaly.calibration import Calibration
-from FAAnomalyLib.anomaly.scoring import Scores, score_brain, score_region
+from FAAnomalyLib.anomaly.scoring import Scores, score_brain
 from FAAnomalyLib.anomaly.screening import residual_and_variance, small_and_large_residuals
 from FAAnomalyLib.inpainting.fusion import Inpainted, fuse_passes
-from FAAnomalyLib.inpainting.masks import pass_from_mask
-from FAAnomalyLib.inpainting.pass_runner import inpaint_passes
 from FAAnomalyLib.inpainting.sampling import Sampling
 from support.phantoms import tiny_brain as tb
 
@@ -157,59 +155,3 @@ def test_nothing_analysed_is_nothing_found(inpainter):
     prepared = replace(prepared, grid=replace(prepared.grid, warped=grey))
     found = score_brain(inpainter, prepared, tb.inpainted_by_size(prepared, inpainter), tb.calibration(), Sampling())
     assert not found.analysed.any() and not found.z.any() and found.hidden_share == 0.0
-
-
-# ---- one drawn region
-
-
-@pytest.fixture(scope="module")
-def drawn(inpainter):
-    """A hole that is all lesion, filled: nothing is left that could be its own standard."""
-    prepared = tb.prepared(*tb.head(1, CHANGE))
-    hole = tb.ball() & prepared.brain
-    return prepared, inpaint_passes(
-        inpainter, prepared.fa, [pass_from_mask(hole)], Sampling(), priors=prepared.grid.priors
-    )
-
-
-def plain_calibration(**other) -> Calibration:
-    """Nothing but scales and limits."""
-    return tb.calibration(bias={}, spread={}, normal=None, **other)
-
-
-def test_a_region_that_is_all_lesion_stands_out_by_the_populations_scale(drawn):
-    prepared, filled = drawn
-    known = plain_calibration(population_scale={key: 0.02 for key in tb.SCREENING_KEYS})
-    found = score_region(prepared, filled, known)
-    lesion = found.analysed
-    assert lesion.sum() > 50 and not found.z[~lesion].any() and found.inpainted is filled
-    assert np.median(found.z[lesion]) < -5.0
-    # Half as large a scale, twice the z: the brain itself has no say.
-    halved = score_region(
-        prepared, filled, plain_calibration(population_scale={key: 0.01 for key in tb.SCREENING_KEYS})
-    )
-    np.testing.assert_allclose(halved.z, 2.0 * found.z, rtol=1e-5)
-
-
-def test_a_drawn_region_has_limits_of_its_own(drawn):
-    """No search has chosen it: the limits of a search are not its."""
-    prepared, filled = drawn
-    known = plain_calibration()
-    found = score_region(prepared, filled, known)
-    assert found.z.any() and {tb.drawn_name(sigma) for _, sigma in tb.REGION_KEYS} <= set(known.limits)
-    others = {name: (99.0, 99.0) for name in known.limits if "drawn" not in name}
-    same = score_region(prepared, filled, replace(known, limits={**known.limits, **others}))
-    np.testing.assert_array_equal(same.z, found.z)
-    doubled = {name: (2 * up, 2 * down) for name, (up, down) in known.limits.items() if "drawn" in name}
-    half = score_region(prepared, filled, replace(known, limits={**known.limits, **doubled}))
-    np.testing.assert_allclose(half.z, found.z / 2.0, rtol=1e-5)
-
-
-def test_an_uncalibrated_model_scores_a_region_too(inpainter):
-    prepared = tb.prepared(*tb.head(1, CHANGE))
-    hole = tb.ball(radius_mm=30.0) & prepared.brain
-    filled = inpaint_passes(inpainter, prepared.fa, [pass_from_mask(hole)], Sampling(), priors=prepared.grid.priors)
-    found = score_region(prepared, filled, Calibration())
-    lesion = tb.ball() & found.analysed
-    assert np.isfinite(found.z).all() and found.z[lesion].mean() < found.z[found.analysed & ~tb.ball()].mean() - 0.5
-    assert found.hidden_share == 0.0

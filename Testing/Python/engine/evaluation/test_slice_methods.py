@@ -34,21 +34,29 @@ from FAAnomalyLib.evaluation.slicewise import slice_method
 from FAAnomalyLib.evaluation.slicewise.learned_networks import CARD, DESCRIPTION, WEIGHTS
 from FAAnomalyLib.evaluation.slicewise.slices import MULTIPLE, SliceStack, healthy_slices, slices_of, volume_of
 from FAAnomalyLib.evaluation.slicewise.synthetic_anomalies import AnomalyRange, with_anomaly
+from FAAnomalyLib.models.manifest import sha256_of
 from FAAnomalyLib.preprocessing import model_grid
+from support.phantoms import synthetic_brain as sb
 
 NARROW = {"widths": (8, 8, 8), "batch": 4}
 SMALL = {
-    vae.VAE: {"steps": 30},
-    aae.AAE: {"steps": 30},
-    f_anogan.F_ANOGAN: {"steps": 10, "encoder_steps": 30, "critic_steps": 2},
-    anovaegan.ANOVAEGAN: {"steps": 30},
-    latent_diffusion.LATENT_DIFFUSION: {"steps": 150, "diffusion_steps": 250, "batch": 8, "window_steps": 4},
+    vae.VAE: {"steps": 20},
+    aae.AAE: {"steps": 20},
+    f_anogan.F_ANOGAN: {"steps": 10, "encoder_steps": 20, "critic_steps": 2},
+    anovaegan.ANOVAEGAN: {"steps": 20},
+    latent_diffusion.LATENT_DIFFUSION: {
+        "steps": 120,
+        "diffusion_steps": 150,
+        "batch": 8,
+        "window_steps": 3,
+        "inpainting_steps": 4,
+    },
     guided_diffusion.GUIDED_DIFFUSION: {
-        "steps": 15,
-        "classifier_steps": 15,
-        "unet": (8, 8, 8),
-        "classifier": (8, 8, 8),
-        "moves": 2,
+        "steps": 3,
+        "classifier_steps": 3,
+        "unet": (4, 4, 4),
+        "classifier": (4, 4, 4),
+        "moves": 1,
     },
     pddpm.PDDPM: {"steps": 20, **NARROW},
     anoddpm.ANODDPM: {"steps": 60, "evaluations": 3, "widths": (16, 16)},
@@ -140,6 +148,7 @@ def fitted(learned, brains, subjects, template, tmp_path, monkeypatch):
     return fit
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", SMALL, ids=lambda method: method.name)
 def test_a_method_is_fitted_stored_and_finds_a_planted_change(method, fitted, brains, subjects, tmp_path):
     healthy, lesioned, ball, prepare = brains
@@ -158,7 +167,8 @@ def test_a_method_is_fitted_stored_and_finds_a_planted_change(method, fitted, br
     if method is not guided_diffusion.GUIDED_DIFFUSION:  # its classifier learns too slowly: see the next test
         judged = ball & (before.score != 0) if method.standardises else ball
         assert change[judged].mean() < min(10 * change[~ball].mean(), 0.0)
-        assert ball[np.unravel_index(np.argmin(change), change.shape)]
+        if method.standardises:  # inpainted codes are larger than voxels
+            assert ball[np.unravel_index(np.argmin(change), change.shape)]
     again = choice.entry.create(context).scoring.score(lesioned)
     assert np.array_equal(again.score, after.score), "the same seed gives the same map"
     card = (tmp_path / CARD).read_text()
@@ -169,21 +179,22 @@ def test_a_method_is_fitted_stored_and_finds_a_planted_change(method, fitted, br
 
 def discs(count: int, seed: int) -> SliceStack:
     """Round slices of one FA with a smooth variation: no anatomy, so that a classifier learns in a second."""
-    noise = torch.randn(count, 1, 6, 6, generator=torch.Generator().manual_seed(seed))
-    texture = 0.15 * torch.nn.functional.interpolate(noise, (32, 32), mode="bilinear")
-    x, y = torch.meshgrid(torch.arange(32.0), torch.arange(32.0), indexing="ij")
-    brain = ((x - 15.5) ** 2 + (y - 15.5) ** 2 < 14**2).expand(count, 1, 32, 32)
+    noise = torch.randn(count, 1, 5, 5, generator=torch.Generator().manual_seed(seed))
+    texture = 0.15 * torch.nn.functional.interpolate(noise, (24, 24), mode="bilinear")
+    x, y = torch.meshgrid(torch.arange(24.0), torch.arange(24.0), indexing="ij")
+    brain = ((x - 11.5) ** 2 + (y - 11.5) ** 2 < 11**2).expand(count, 1, 24, 24)
     return SliceStack(torch.where(brain, texture, -1.0), brain, torch.arange(count))
 
 
+@pytest.mark.slow
 def test_guidance_restores_what_the_classifier_calls_anomalous():
     method = guided_diffusion.GUIDED_DIFFUSION
-    recipe = replace(method.recipes["tiny"], steps=60, classifier_steps=120, unet=(8, 8), classifier=(8, 8, 8))
-    networks, healthy = method.networks(recipe, (32, 32), 1), discs(64, 0)
+    recipe = replace(method.recipes["tiny"], steps=10, classifier_steps=150, unet=(8, 8), classifier=(8, 8, 16))
+    networks, healthy = method.networks(recipe, (24, 24), 1), discs(64, 0)
     generator = torch.Generator().manual_seed(0)
     method.train(networks, slice_method.Training(healthy, recipe, torch.device("cpu"), generator, lambda line: None))
     networks.eval().requires_grad_(False)
-    other, patch = discs(8, 5), np.s_[:, :, 10:17, 12:19]
+    other, patch = discs(8, 5), np.s_[:, :, 8:14, 9:15]
     lesioned = other.pictures.clone()
     lesioned[patch] -= 0.7
     residuals = []
@@ -191,7 +202,7 @@ def test_guidance_restores_what_the_classifier_calls_anomalous():
         judged = method.judge(networks, replace(recipe, scale=scale), lesioned, other.brain, generator)
         residuals.append(lesioned - judged.expected)
     gained = (residuals[1] - residuals[0]) * other.brain
-    assert gained[patch].mean() < -0.03, "guidance raises the score of the lesion"
+    assert gained[patch].mean() < -0.05, "guidance raises the score of the lesion"
     outside = other.brain.clone()
     outside[patch] = False
     assert gained[patch].mean().abs() > 3 * gained[outside].mean().abs()
@@ -210,7 +221,7 @@ def test_altered_damaged_or_foreign_networks_are_refused(fitted, brains, subject
         entry.create(context)
     np.savez(tmp_path / WEIGHTS, weight=np.array([{"a": print}], dtype=object))
     described = json.loads((tmp_path / DESCRIPTION).read_text())
-    vouched = slice_method.read_record.__globals__["sha256_of"](tmp_path / WEIGHTS)
+    vouched = sha256_of(tmp_path / WEIGHTS)
     (tmp_path / DESCRIPTION).write_text(json.dumps({**described, "sha256": vouched}))
     with pytest.raises(FAError, match="do not fit their networks"):
         entry.create(context)
@@ -221,6 +232,15 @@ def test_altered_damaged_or_foreign_networks_are_refused(fitted, brains, subject
     (tmp_path / DESCRIPTION).unlink()
     with pytest.raises(FAError, match="no usable networks"):
         entry.create(context)
+
+
+def test_a_training_that_diverges_is_not_stored(fitted, tmp_path, monkeypatch):
+    broken = replace(vae.VAE, train=lambda networks, training: networks.decoder.first.bias.data.fill_(float("nan")))
+    with pytest.raises(FAError, match="The training of VAE diverged"):
+        broken.fit([], FitOptions(tmp_path, "tiny", "cpu", template=sb.template()))
+    with pytest.raises(FAError, match="has no recipe 'large'"):
+        vae.VAE.fit([], FitOptions(tmp_path, "large"))
+    assert not list(tmp_path.iterdir())
 
 
 def test_training_leaves_torchs_random_state_and_is_repeatable():

@@ -9,6 +9,7 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
+from FAAnomalyLib.anomaly.detectable_change import DetectableChange
 from FAAnomalyLib.pipeline.provenance import (
     PACKAGES,
     AtlasProvenance,
@@ -29,9 +30,10 @@ from support.paths import ROOT
 PAGE = ROOT / "docs" / "result-json.md"
 LIMITS = BySign.of((4.29949, 4.3))
 
-KEYS = """faanomaly input_sha256 request threshold_z model registration calibration drawn_ml passes hidden_share
-network_evaluations seconds device dtype peak_memory_mb warnings versions""".split()
-"""As version 0.1.0 wrote them: other programs read these."""
+KEYS = """faanomaly input_sha256 request threshold_z model registration calibration drawn_ml drawn_edge_mm
+detectable_change passes hidden_share network_evaluations seconds device dtype peak_memory_mb warnings
+versions""".split()
+"""As version 0.1.0 wrote them, and since then ``drawn_edge_mm``, ``detectable_change``."""
 NEWER_KEYS = ["atlas"]
 
 
@@ -46,6 +48,8 @@ def provenance() -> Provenance:
         registration=RegistrationProvenance("affine", 0.93, np.eye(4).tolist()),
         calibration=CalibrationProvenance(11, LIMITS, LIMITS, LIMITS, None),
         drawn_ml=None,
+        drawn_edge_mm=None,
+        detectable_change=[DetectableChange(20.0, 0.18, None)],
         passes=32,
         hidden_share=0.1,
         network_evaluations=34,
@@ -83,12 +87,15 @@ def test_the_identity_of_the_input_is_that_of_its_values():
 
 def test_the_page_names_every_key_in_order(provenance):
     tables = [re.findall(r"^\| (`[^|]*) \|", part, re.M) for part in PAGE.read_text(encoding="utf-8").split("\n## ")]
-    top, request, regions, anatomy = ([key for row in rows for key in re.findall(r"`([^`]+)`", row)] for rows in tables)
+    top, change, request, regions, anatomy = (
+        [key for row in rows for key in re.findall(r"`([^`]+)`", row)] for rows in tables
+    )
     told = provenance.as_dict()
     nested = {"model", "registration", "calibration", "atlas"}
     expected = [f"{key}.{inner}" for key in told if key in nested for inner in told[key]]
     assert [key for key in top if "." in key] == expected
     assert list(dict.fromkeys(key.partition(".")[0] for key in top)) == [*KEYS, *NEWER_KEYS, "regions"]
+    assert change == [field.name for field in fields(DetectableChange)]
     assert request == list(told["request"])
     assert regions == [field.name for field in fields(Region)]
     assert anatomy == [f"tracts[].{field.name}" for field in fields(TractShare)] + ["nearest", "distance_mm"]

@@ -244,7 +244,7 @@ def test_regions_are_described():
 
 def test_without_regions():
     page = report_html(result_of(box()))
-    assert "No region above the threshold" in page and len(images(page)) == 2
+    assert "No region is beyond the threshold" in page and len(images(page)) == 2
 
 
 def test_one_sign_alone_is_said_with_its_threshold():

@@ -9,22 +9,24 @@ import numpy as np
 import pytest
 from scipy import ndimage, stats
 
-from FAAnomalyLib.anomaly.calibration import COMBINATIONS, Calibration, drawn_name
+from FAAnomalyLib.anomaly.calibration import COMBINATIONS, Calibration
 from FAAnomalyLib.anomaly.calibration_file import CALIBRATION_FILE
 from FAAnomalyLib.anomaly.regions import find_regions, restrict_to_signs
-from FAAnomalyLib.anomaly.residual_maps import REFERENCE_KEYS, REGION_KEYS, SCREENING_KEYS
+from FAAnomalyLib.anomaly.residual_maps import SCREENING_KEYS
 from FAAnomalyLib.anomaly.screening import subject_scale_of
 from FAAnomalyLib.cli import application as cli
 from FAAnomalyLib.datasets.cohort import CohortSubject
 from FAAnomalyLib.datasets.file_names import mask_of
 from FAAnomalyLib.errors import FAError
+from FAAnomalyLib.inpainting.sampling import Sampling
 from FAAnomalyLib.models.manifest import calibrated_on, read_manifest, sha256_of
 from FAAnomalyLib.pipeline.detector import Detector
 from FAAnomalyLib.pipeline.loaded_model import open_model
 from FAAnomalyLib.preprocessing.affine_registration import Alignment
 from FAAnomalyLib.preprocessing.model_grid import ModelGrid, PreparedSubject
-from FAAnomalyLib.request import SIGNS, DetectRequest
-from FAAnomalyLib.training.calibration_fit import REGION_WIDENING, fit
+from FAAnomalyLib.request import SIGNS, DetectRequest, changed_hole_options
+from FAAnomalyLib.training import healthy_maps
+from FAAnomalyLib.training.calibration_fit import fit
 from FAAnomalyLib.training.healthy_limits import FINEST_STEP, TAIL
 from FAAnomalyLib.training.healthy_maps import HealthySubject, screen_cohort
 from FAAnomalyLib.training.place_statistics import PRIOR_PEOPLE
@@ -129,21 +131,6 @@ def test_nobodys_own_deviation_makes_it_look_smaller(people, fitted, seen):
     for name, own in known.items():
         assert seen[-1][name].max() > 1.2 * own.max()
         assert fitted.limits[name][0] > own.max()
-
-
-def test_limits_of_a_drawn_region_are_those_of_its_reference_and_wider(people, fitted, without):
-    for drawn in REGION_KEYS:
-        key = REFERENCE_KEYS[drawn]
-        found = [
-            others.standardised(key, one.maps[key], one.analysed, one.subject_scale[key])
-            for one, others in zip(people, without, strict=True)
-        ]
-        expected = [REGION_WIDENING * beyond(largest(found, sign)) for sign in (1, -1)]
-        assert fitted.limits[drawn_name(drawn[1])] == pytest.approx(expected, rel=1e-3)
-    assert (
-        set(fitted.limits) == {*COMBINATIONS, *(drawn_name(sigma) for _, sigma in REGION_KEYS)}
-        and REGION_WIDENING > 1.0
-    )
 
 
 def test_z_is_standard_normal_in_healthy_people(fitted, seen):
@@ -341,3 +328,23 @@ def test_a_detection_goes_on_with_the_passes_of_a_calibration(site):
     assert passes and passes == {file: file.stat().st_mtime_ns for file in (work / ".passes").glob("*/*.npy")}
     Detector().detect(replace(request, mask_type="wm"))
     assert len(list((work / ".passes").iterdir())) == 2, "other holes were not told apart"
+
+
+def test_holes_are_filled_as_asked_and_the_model_says_so(site, monkeypatch):
+    """Of a thesis model, which the default sampler does not fit."""
+    asked = []
+
+    def fill(inpainter, fa, passes, sampling, *rest):
+        asked.append((sampling, {one.mask_size for one in passes}))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(healthy_maps, "inpaint_passes_by_size", fill)
+    holes = DetectRequest("(in memory)", sampler="ddpm", steps=3, mask_size=32, noise="simplex")
+    subject = CohortSubject.from_file(site / "data" / "a_FA.nii.gz", "A")
+    with pytest.raises(KeyboardInterrupt):
+        screen_cohort([subject], {"A": site / "fold"}, site / "work4", "cpu", lambda text: None, holes=holes)
+    assert asked == [(Sampling("ddpm", 3, 1, 0, "simplex"), {32})]
+    assert changed_hole_options(holes) == {"mask_size": 32, "sampler": "ddpm", "steps": 3, "noise": "simplex"}
+    with pytest.raises(FAError, match="thesis does not fit"):
+        wrong = replace(holes, sampler="thesis")
+        screen_cohort([subject], {"A": site / "fold"}, site / "work4", "cpu", lambda text: None, holes=wrong)

@@ -146,6 +146,7 @@ def test_everything_on_the_panel_is_saved_in_the_scene(bench, tmp_path):
         (ui.signsSelector, 2),
         (ui.regionModeSelector, 2),
         (ui.thresholdSelector, 1),
+        (ui.orientationSelector, 2),
     ):
         selector.setCurrentIndex(index)
     ui.stepsSpinBox.value, ui.samplesSpinBox.value, ui.seedSpinBox.value = 15, 4, 99

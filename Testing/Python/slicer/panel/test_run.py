@@ -164,7 +164,7 @@ def test_a_second_run_that_does_not_end_leaves_the_results_of_the_first(bench, m
     panel.apply()
     detection = panel.logic.detections.running
     if broken:
-        monkeypatch.setattr(results, "store_references", fail)
+        monkeypatch.setattr(results, "store_result", fail)
     else:
         detection.progress.connect(lambda fraction, stage, eta: stage == READING and panel.ui.applyButton.click())
     panel.finish()

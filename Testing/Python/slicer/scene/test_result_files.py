@@ -9,6 +9,7 @@ import json
 import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -45,6 +46,15 @@ def test_what_the_engine_writes_is_read_back(tmp_path, name):
     without = read_result(answer["files"])
     np.testing.assert_allclose(without.ijk_to_ras, GRIDS[name], atol=1e-4)
     np.testing.assert_array_equal(read_volume(answer["files"]["z_map"], record(GRIDS[name])), arrays.z_map)
+
+
+def test_regions_with_their_tracts_are_read(files):
+    path = Path(files["z_map"]).with_name("result.json")
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["regions"][0]["anatomy"] = {"tracts": [], "nearest": "left fornix", "distance_mm": 4.2}
+    path.write_text(json.dumps(content), encoding="utf-8")
+    regions = read_result(files).regions
+    assert len(regions) == 2 and regions[0].sentence().startswith("Region 1: FA increased")
 
 
 @pytest.mark.parametrize("ending", [".nii", ".nii.gz"])

@@ -35,7 +35,7 @@ def run(scene, tmp_path):
     def run(volume, scale=1.0, **request):
         data = slicer.util.arrayFromVolume(volume).T.astype(np.float32) / scale
         affine = slicer.util.arrayFromVTKMatrix(matrix_of(volume))
-        result = made_result(data, affine, **request)
+        result = made_result(data, affine, **{"roi": None, **request})
         answer = answer_of(result, tmp_path / f"out{next(count)}")
         return result, read_result(answer["files"]), answer
 
@@ -123,7 +123,7 @@ def test_both_volumes_look_alike(run):
 
 def test_provenance_is_told_without_a_path(run):
     volume = add()
-    nodes = import_result(*run(volume, scale=1.0, seed=11)[1:], volume)
+    nodes = import_result(*run(volume, seed=11, roi="Doe.mrk.json")[1:], volume)
     for node in nodes.nodes().values():
         told = {name: node.GetAttribute(name) for name in node.GetAttributeNames() if name.startswith("FAAnomaly.")}
         assert told["FAAnomaly.version"] == "0.1.0" and told["FAAnomaly.model"] == "inpainter"

@@ -1,0 +1,188 @@
+"""Evidence for a change within one drawn region: what the inpainter says, as far as the warped template bears it out.
+
+The inpainter fills the region as one hole, so that a lesion in it leaves nothing in its own prediction. But it sees the
+other hemisphere, and a lesion there shows in the fill as a ghost of the other sign. The warped template knows of
+neither; it is not warped anew without the region, because its deformation is too smooth to follow a lesion (of spheres
+of 20 to 40 mm and 0.2 to 0.3 FA no more is left in it than in one whose deformation goes on through the region from
+outside, and healthy people deviate less).
+
+Location, scale, gain and offset come from the white matter outside the region: a lesion is never its own standard.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from ..errors import FAError
+from ..inpainting.fusion import Inpainted
+from ..preprocessing.model_grid import PreparedSubject
+from ..preprocessing.robust_statistics import LocationScale, robust_location_and_scale
+from ..preprocessing.template import WHITE_MATTER_PROBABILITY
+from .calibration import Calibration
+from .region_limits import edge_of
+from .residual_maps import (
+    INPAINTED_LARGE,
+    TEMPLATE,
+    MapKey,
+    Residual,
+    minmod,
+    smoothed,
+    template_deviation,
+)
+from .screening import analysis_mask, residual_and_variance
+
+SIGMAS_MM = (5.0, 8.0)
+"""Standard deviations of the Gaussians that smooth both residuals; the standardised maps are averaged."""
+PLACES_KEY: MapKey = (TEMPLATE, 8.0)
+"""Map of a calibration whose bias and spread are those of the template's residual at each place."""
+INPAINTER_SHARE = 2.0
+"""The inpainter has to bear out half of what the template says: in a hole it misses some of what it should see."""
+REACH_VOXELS = 3
+"""Model voxels by which a drawn hole is widened: interpolation carries a voxel's value that far."""
+MIN_OUTSIDE_SHARE = 0.25
+"""Of the white matter that is analysed in the brain: so much must lie outside the region."""
+
+
+@dataclass(frozen=True)
+class RegionEvidence:
+    """Two standardised residuals of one drawn region.
+
+    Attributes
+    ----------
+    inpainter, template
+        float32 (X, Y, Z), 0 outside *analysed*: the inpainter's residual, not yet over its spread in holes of this
+        size, and the template's, whose spread is 1.
+    analysed
+        Voxels of the hole that are scored, bool (X, Y, Z).
+    scale
+        This brain's scale of each map, FA.
+    """
+
+    inpainter: np.ndarray
+    template: np.ndarray
+    analysed: np.ndarray
+    scale: dict[MapKey, float]
+
+    def combined(self, inpainter_spread: float) -> np.ndarray:
+        """:func:`combined_evidence` of the two, float32 (X, Y, Z)."""
+        return combined_evidence(self.inpainter, self.template, inpainter_spread)
+
+
+def combined_evidence(inpainter: np.ndarray, template: np.ndarray, inpainter_spread: float) -> np.ndarray:
+    """``minmod(2 inpainter / inpainter_spread, template)``, float32 of any shape.
+
+    >>> combined_evidence(np.array([1.0, 4.0, -4.0]), np.array([3.0, 3.0, 3.0]), 1.0).tolist()
+    [2.0, 3.0, 0.0]
+    """
+    return minmod(inpainter * np.float32(INPAINTER_SHARE / inpainter_spread), template).astype(np.float32)
+
+
+def drawn_edge_mm(prepared: PreparedSubject, region: np.ndarray) -> float:
+    """Size of a region, bool on the native grid: edge of the cube of its volume of brain, mm."""
+    return edge_of(float((region & prepared.native_brain).sum() * prepared.grid.native.voxel_ml))
+
+
+def drawn_hole(prepared: PreparedSubject, region: np.ndarray, mask_type: str = "cubic") -> np.ndarray:
+    """What is hidden of the model grid for a drawn region, bool (X, Y, Z).
+
+    Parameters
+    ----------
+    prepared
+        The subject on the model grid.
+    region
+        bool on the native grid.
+    mask_type
+        ``cubic``, or ``wm`` for the white matter of the template alone.
+
+    Raises
+    ------
+    FAError
+        ``bad-request`` for a region without brain.
+    """
+    touched = prepared.grid.voxels_touching(region)
+    hole = ndimage.binary_dilation(touched, iterations=REACH_VOXELS) & prepared.brain
+    if not hole.any():
+        raise FAError(
+            "bad-request",
+            "The region lies outside the brain",
+            "none of its voxels is brain",
+            "Draw it over brain tissue",
+        )
+    white_matter = prepared.grid.priors.white_matter > WHITE_MATTER_PROBABILITY
+    return hole & white_matter if mask_type == "wm" else hole
+
+
+def region_evidence(prepared: PreparedSubject, inpainted: Inpainted, calibration: Calibration) -> RegionEvidence:
+    """The two residuals of a drawn region, each standardised.
+
+    With f the FA, T the warped template, g and o its gain and offset, and m the inpainter's mean, the residuals
+    ``clip(f - (g T + o), -0.15, 0.15)`` and ``clip(f - m, -0.25, 0.25)`` are smoothed by Gaussians of 5 and 8 mm. Over
+    the brain's own location and scale, less bias and over spread of healthy people at the place
+    (:meth:`~.calibration.Calibration.standardised`), they are averaged. The bias of the template at 5 mm is that at
+    8 mm times the ratio of the scales. The inpainter's scale is healthy people's, times how much larger this brain's
+    scale of the template's residual is than theirs.
+
+    Parameters
+    ----------
+    prepared
+        The subject on the model grid.
+    inpainted
+        The region filled as one hole.
+    calibration
+        Statistics of healthy people. Without any the inpainter's scale is the template's.
+
+    Raises
+    ------
+    FAError
+        ``bad-request`` when too little white matter lies outside the region.
+    """
+    spacing, priors = prepared.grid.spacing_mm, prepared.grid.priors
+    whole = analysis_mask(prepared.brain, priors.white_matter, prepared.brain, spacing)
+    outside, analysed = whole & ~inpainted.covered, whole & inpainted.covered
+    if outside.sum() < MIN_OUTSIDE_SHARE * whole.sum():
+        raise FAError(
+            "bad-request",
+            "The drawn region leaves too little of the brain to judge it by",
+            f"{100 * outside.sum() / max(whole.sum(), 1):.0f} % of the white matter lies outside it",
+            "Analyze the whole brain, or draw a smaller region",
+        )
+    deviation = Residual(template_deviation(prepared.fa, priors.fa, outside), np.full(prepared.fa.shape, np.nan))
+    residual = residual_and_variance(prepared.fa, inpainted)
+    template = {sigma: smoothed(*deviation, whole, sigma / spacing) for sigma in SIGMAS_MM}
+    # Smoothed without the region, or a lesion would spill into its own standard.
+    around = {sigma: smoothed(*deviation, outside, sigma / spacing)[outside] for sigma in SIGMAS_MM}
+    own = {sigma: _own_scale(calibration, values, sigma) for sigma, values in around.items()}
+    scale: dict[MapKey, float] = {(TEMPLATE, sigma): own[sigma].scale for sigma in SIGMAS_MM}
+    inpainter_z, template_z = np.zeros(whole.shape, np.float32), np.zeros(whole.shape, np.float32)
+    for sigma in SIGMAS_MM:
+        key = (INPAINTED_LARGE, sigma)
+        scale[key] = _inpainter_scale(calibration, key, own)
+        values = smoothed(*residual, analysed, sigma / spacing)
+        inpainter_z += calibration.standardised(key, values, analysed, (0.0, scale[key])) / len(SIGMAS_MM)
+        template_z += _template_z(calibration, template[sigma], analysed, own, sigma) / len(SIGMAS_MM)
+    return RegionEvidence(inpainter_z, template_z, analysed, scale)
+
+
+def _own_scale(calibration: Calibration, values: np.ndarray, sigma: float) -> LocationScale:
+    own = robust_location_and_scale(values)
+    return calibration.plausible_scale(PLACES_KEY, own) if sigma == PLACES_KEY[1] else own
+
+
+def _inpainter_scale(calibration: Calibration, key: MapKey, own: dict[float, LocationScale]) -> float:
+    if not calibration.population_scale:
+        return own[key[1]].scale
+    ratio = own[PLACES_KEY[1]].scale / calibration.population_scale[PLACES_KEY]
+    return calibration.population_scale[key] * ratio
+
+
+def _template_z(
+    calibration: Calibration, values: np.ndarray, analysed: np.ndarray, own: dict[float, LocationScale], sigma: float
+) -> np.ndarray:
+    z = (values - own[sigma].location) / own[sigma].scale
+    if PLACES_KEY in calibration.bias:
+        share = own[PLACES_KEY[1]].scale / own[sigma].scale
+        z = (z - share * calibration.bias[PLACES_KEY]) / calibration.spread[PLACES_KEY]
+    return np.where(analysed, z, 0.0).astype(np.float32)

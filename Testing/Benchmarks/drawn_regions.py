@@ -1,0 +1,189 @@
+"""Regions drawn by hand: false ones in healthy people by size, and planted spheres in boxes about and opposite to them.
+
+    python Testing/Benchmarks/drawn_regions.py DATA --folds folds.csv --keep boxes.pickle [--planted PERSON ...]
+
+FOLDS are those of ``faanomaly calibrate --regions-only``: everybody's boxes are judged by the limits of the others.
+With ``--seen NAME ...`` further people's boxes are judged by everybody's limits, whether the model has seen them or
+not.  KEEP holds the boxes once they are filled.  Planted: spheres of 20, 30 and 40 mm, FA +-0.2 and +-0.3, boxes 1, 1.5
+and 2 times as large, none beyond 60 mm; found is a region that overlaps the sphere.  Opposite: a box as large as the
+sphere, where the
+other hemisphere has it, before and after planting.  Both sides: the sphere of 30 mm in both hemispheres, the box on
+one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import pickle
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from FAAnomalyLib.anomaly.calibration import Calibration
+from FAAnomalyLib.anomaly.drawn_region import drawn_edge_mm, drawn_hole
+from FAAnomalyLib.anomaly.region_limits import RegionLimits
+from FAAnomalyLib.anomaly.regions import find_regions
+from FAAnomalyLib.anomaly.scoring import score_region
+from FAAnomalyLib.datasets.cohort import CohortSubject, find_subjects, load_subject
+from FAAnomalyLib.datasets.folds import read_folds
+from FAAnomalyLib.evaluation.planting.lesions import plant, sphere, white_matter_centre
+from FAAnomalyLib.inpainting.masks import pass_from_mask
+from FAAnomalyLib.inpainting.pass_runner import inpaint_passes
+from FAAnomalyLib.inpainting.sampling import Sampling
+from FAAnomalyLib.pipeline.loaded_model import LoadedModel, open_model
+from FAAnomalyLib.preprocessing.model_grid import PreparedSubject, prepare
+from FAAnomalyLib.training.drawn_regions import EDGES_MM, HealthyBox, draw_in_cohort, fit_regions, healthy_boxes
+from FAAnomalyLib.training.healthy_maps import register
+from FAAnomalyLib.volume import Volume
+
+DIAMETERS_MM, CHANGES, FACTORS = (20.0, 30.0, 40.0), (0.2, -0.2, 0.3, -0.3), (1.0, 1.5, 2.0)
+SYMMETRIC_MM = 30.0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--people", type=Path)
+    parser.add_argument("--folds", type=Path, required=True)
+    parser.add_argument("--model", default="default", metavar="NAME|DIR")
+    parser.add_argument("--keep", type=Path, required=True, metavar="FILE")
+    parser.add_argument("--seen", nargs="*", default=[], metavar="NAME")
+    parser.add_argument("--planted", nargs="*", default=[], metavar="NAME")
+    args = parser.parse_args()
+    folds, loaded = read_folds(args.folds), open_model(args.model)
+    by_name = {one.name: one for one in find_subjects(args.data, args.people)}
+    unseen = [one for one in by_name.values() if one.person in folds]
+    if not args.keep.exists():
+        drawn = draw_in_cohort(unseen, folds, "auto", lambda person: loaded.calibration, say)
+        args.keep.write_bytes(pickle.dumps(drawn))
+    boxes: list[HealthyBox] = pickle.loads(args.keep.read_bytes())
+    if args.planted:
+        for name in args.planted:
+            planted_rows(by_name[name], loaded, limits_without(boxes, by_name[name].person))
+        return
+    print("| people | box, mm | boxes | with a voxel beyond auto | beyond sensitive | SD of z |\n" + "|---" * 6 + "|")
+    print_healthy("held out", boxes, {one.person: limits_without(boxes, one.person) for one in unseen})
+    for name in args.seen:
+        one = by_name[name]
+        drawn = list(healthy_boxes(one.person, register(one, loaded), loaded.inpainter, loaded.calibration))
+        print_healthy(name, drawn, {one.person: fit_regions(boxes)})
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def limits_without(boxes: list[HealthyBox], person: str) -> RegionLimits:
+    return fit_regions([box for box in boxes if box.person != person])
+
+
+def print_healthy(label: str, boxes: list[HealthyBox], limits: dict[str, RegionLimits]) -> None:
+    for edge in EDGES_MM:
+        beyond, squares = {}, {}
+        for box in boxes:
+            if box.edge_mm == edge:
+                known = limits[box.person].at(edge)
+                z = box.evidence(known.inpainter_spread) / known.spread
+                pairs = [(z.max() > up or -z.min() > down) for up, down in (known.threshold, known.sensitive)]
+                beyond.setdefault(box.person, []).append(pairs)
+                squares.setdefault(box.person, []).append(float((z**2).mean()))
+        auto, sensitive = np.mean([np.mean(rows, axis=0) for rows in beyond.values()], axis=0)
+        spread = np.sqrt(np.mean([np.mean(rows) for rows in squares.values()]))
+        count = sum(map(len, beyond.values()))
+        print(
+            f"| {label} | {edge:g} | {count} | {100 * auto:.0f} % | {100 * sensitive:.0f} % | {spread:.2f} |",
+            flush=True,
+        )
+
+
+def planted_rows(subject: CohortSubject, loaded: LoadedModel, limits: RegionLimits) -> None:
+    """Print a row for every planted sphere and box."""
+    volume, brain = load_subject(subject)
+    healthy = prepare(volume, loaded.template, brain)
+    calibration = replace(loaded.calibration, regions=limits)
+    white = healthy.native_brain & (healthy.grid.to_native(healthy.grid.priors.white_matter) > 0.5)
+    judge = Judge(loaded, calibration)
+    print(
+        "| map | sphere, mm | FA | box | found auto | sensitive | Dice auto | other regions | median z |\n"
+        + "|---" * 9
+        + "|"
+    )
+    for diameter in DIAMETERS_MM:
+        centre = np.array(white_matter_centre(volume, white, diameter, seed=3))
+        here, there = sphere(volume, tuple(centre), diameter) & white, opposite(healthy, centre)
+        other = sphere(volume, tuple(there), diameter) & white
+        cases = [(change, here, FACTORS, "") for change in CHANGES]
+        if diameter == SYMMETRIC_MM:
+            cases += [(change, here | other, FACTORS[:1], ", both sides") for change in CHANGES[2:]]
+        row = f"| {subject.name} | {diameter:g} | "
+        print(row + f"0 | opposite {judge.row(healthy, cube(volume, there, diameter), None)}", flush=True)
+        for change, truth, factors, also in cases:
+            ill = prepare(plant(volume, truth, change), loaded.template, brain)
+            for factor in (one for one in factors if one * diameter <= EDGES_MM[-1]):
+                found = judge.row(ill, cube(volume, centre, factor * diameter), here)
+                print(row + f"{change:+.1f} | {factor:g} x{also} {found}", flush=True)
+            if not also:
+                found = judge.row(ill, cube(volume, there, diameter), None)
+                print(row + f"{change:+.1f} | opposite {found}", flush=True)
+
+
+class Judge:
+    """Judges drawn regions as the detector does."""
+
+    def __init__(self, loaded: LoadedModel, calibration: Calibration) -> None:
+        self.loaded, self.calibration = loaded, calibration
+
+    def row(self, prepared: PreparedSubject, region: np.ndarray, truth: np.ndarray | None) -> str:
+        """The right half of a row of the table."""
+        passes = [pass_from_mask(drawn_hole(prepared, region))]
+        inpainter, priors = self.loaded.inpainter, prepared.grid.priors
+        filled = inpaint_passes(inpainter, prepared.fa, passes, Sampling(), priors=priors)
+        edge = drawn_edge_mm(prepared, region)
+        scores = score_region(prepared, filled, self.calibration, edge)
+        z = prepared.z_on_native(scores.z, region & prepared.inpainted_on_native(filled.covered))
+        limits = self.calibration.regions.at(edge)
+        found = [overlapping(z, threshold, truth) for threshold in (limits.threshold, limits.sensitive)]
+        judged = z.data[z.data != 0] if truth is None else z.data[truth & region]
+        words = [f"{'yes' if one[0] else 'no'}" for one in found]
+        median = float(np.median(judged)) if judged.size else 0.0
+        return f"| {words[0]} | {words[1]} | {found[0][1]:.2f} | {found[0][2]} | {median:+.2f} |"
+
+
+def overlapping(z: Volume, threshold: tuple[float, float], truth: np.ndarray | None) -> tuple[bool, float, int]:
+    """Whether a region overlaps the truth, its Dice, and the number of other regions."""
+    segmentation, regions = find_regions(z, z, threshold)
+    if truth is None:
+        return False, 0.0, len(regions)
+    both = (segmentation.data > 0) & truth
+    dice = 2 * both.sum() / max((segmentation.data > 0).sum() + truth.sum(), 1)
+    return bool(both.any()), float(dice), max(len(regions) - int(both.any()), 0)
+
+
+def cube(volume: Volume, centre: np.ndarray, edge_mm: float) -> np.ndarray:
+    """Voxels whose centre lies in a cube along the world's axes, bool."""
+    inside = np.ones(volume.shape, bool)
+    for axis, place in zip(range(3), world(volume), strict=True):
+        inside &= np.abs(place - centre[axis]) <= edge_mm / 2
+    return inside
+
+
+def world(volume: Volume) -> Iterator[np.ndarray]:
+    """R, A and S of every voxel, mm."""
+    index = np.indices(volume.shape)
+    for axis in range(3):
+        yield np.tensordot(volume.affine[axis, :3], index, 1) + volume.affine[axis, 3]
+
+
+def opposite(prepared: PreparedSubject, centre: np.ndarray) -> np.ndarray:
+    """The homologous place in the other hemisphere by the template's mid-plane, RAS mm."""
+    matrix = prepared.grid.alignment.matrix
+    there = np.linalg.inv(matrix) @ [*centre, 1.0]
+    there[0] = -there[0]
+    return (matrix @ there)[:3]
+
+
+if __name__ == "__main__":
+    main()
