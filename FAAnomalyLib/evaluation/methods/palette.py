@@ -2,8 +2,8 @@
 
 Palette inpaints with a network that sees the context and noise in the hole, with the loss in the hole alone (their
 section 4.2), and shows several draws. The network and its objective are the house's 3D inpainter, trained on the
-method's own people (v in place of eps); sampling is Palette's: ancestral, stochastic, K draws, whose mean is the expectation here.
-Interleaved holes of 20 mm cover the brain.
+method's own people (v in place of eps); sampling is Palette's: ancestral, stochastic, K draws, whose mean is the
+expectation here. Interleaved holes of 20 mm cover the brain.
 """
 
 from __future__ import annotations

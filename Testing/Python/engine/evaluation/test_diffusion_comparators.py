@@ -24,9 +24,7 @@ from FAAnomalyLib.volume import Volume
 from support.phantoms import tiny_brain
 
 SHAPE = (32, 48)
-LINEAR, COSINE = (
-    DDPMScheduler(1000, 1e-4, 0.02, beta_schedule=name) for name in ("linear", "squaredcos_cap_v2")
-)
+LINEAR, COSINE = (DDPMScheduler(1000, 1e-4, 0.02, beta_schedule=name) for name in ("linear", "squaredcos_cap_v2"))
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -164,7 +162,9 @@ def test_repaint_covers_the_slice_and_never_reads_what_it_hides():
     recipe, x0 = repaint_slices.REPAINT.recipes["tiny"], pictures()
     changed = torch.where(holes[2], -x0, x0)
     network = Recorder(lambda x: x - torch.nn.functional.avg_pool2d(x, 3, 1, 1))
-    first, second = (repaint_slices.judge(network, recipe, one, one > -9, generator()).expected for one in (x0, changed))
+    first, second = (
+        repaint_slices.judge(network, recipe, one, one > -9, generator()).expected for one in (x0, changed)
+    )
     assert torch.equal(first[:, :, holes[2]], second[:, :, holes[2]])
     assert not torch.equal(first[:, :, holes[1]], second[:, :, holes[1]]), "what is around does count"
     assert len(network.asked) == 2 * repaint_slices.evaluations(recipe)

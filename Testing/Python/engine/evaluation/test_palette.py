@@ -53,7 +53,9 @@ def test_palette_finds_a_planted_change_by_the_mean_of_its_draws(fitted, people)
     assert ball.any() and (after.score - before.score)[ball].mean() < -1.0
     assert after.score[ball].mean() < after.score[~tiny_brain.ball() & (after.score != 0)].mean() - 1.0
     assert np.array_equal(method.score(volumes[1]).score, after.score)
-    assert not np.array_equal(palette.Palette(context(2)).score(volumes[1]).expected, after.expected), "it is stochastic"
+    assert not np.array_equal(palette.Palette(context(2)).score(volumes[1]).expected, after.expected), (
+        "it is stochastic"
+    )
     # Eight passes, two draws of two steps each, and one call for the variance.
     assert after.provenance["network_evaluations"] == 8 * (2 * 2 + 1)
 

@@ -59,7 +59,7 @@ SMALL = {
         "moves": 1,
     },
     pddpm.PDDPM: {"steps": 20, **NARROW},
-    anoddpm.ANODDPM: {"steps": 60, "evaluations": 3, "widths": (16, 16)},
+    anoddpm.ANODDPM: {"steps": 60, "evaluations": 2, "widths": (8, 8)},
     coarse_noise_dae.DAE: {"steps": 20, **NARROW},
     repaint_slices.REPAINT: {"steps": 10, "levels": 2, "resamples": 1, **NARROW},
     ilvr.ILVR: {"steps": 10, "evaluations": 2, **NARROW},
@@ -172,8 +172,10 @@ def test_a_method_is_fitted_stored_and_finds_a_planted_change(method, fitted, br
     again = choice.entry.create(context).scoring.score(lesioned)
     assert np.array_equal(again.score, after.score), "the same seed gives the same map"
     card = (tmp_path / CARD).read_text()
-    assert method.source in card and "a1_FA.nii.gz" in card and ("SYNTHETIC" in card) == (
-        method in (guided_diffusion.GUIDED_DIFFUSION, pddpm.PDDPM)
+    assert (
+        method.source in card
+        and "a1_FA.nii.gz" in card
+        and ("SYNTHETIC" in card) == (method in (guided_diffusion.GUIDED_DIFFUSION, pddpm.PDDPM))
     )
 
 
