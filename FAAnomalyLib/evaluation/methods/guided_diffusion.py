@@ -202,10 +202,10 @@ GUIDED_DIFFUSION = SliceMethod(
             50_000, 10, 1e-4, classifier_steps=20_000, unet=(128, 128, 256, 256), classifier=(32, 64, 128, 128)
         ),
         "tiny": GuidedRecipe(
-            250,
+            200,
             16,
             1e-3,
-            classifier_steps=400,
+            classifier_steps=300,
             unet=(8, 16, 16, 32),
             classifier=(8, 16, 16, 32),
             timesteps=100,

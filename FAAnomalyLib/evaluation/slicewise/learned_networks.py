@@ -18,6 +18,8 @@ from ...io.atomic import atomic_write
 from ...models.manifest import sha256_of
 
 WEIGHTS, DESCRIPTION, CARD = "weights.npz", "networks.json", "MODEL_CARD.md"
+LONGEST_REASON = 160
+"""Letters of torch's explanation that an error message repeats."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ def load_weights(folder: Path, networks: nn.Module) -> None:
         raise FAError(
             "missing",
             f"The weights in {folder} do not fit their networks",
-            str(error).splitlines()[0],
+            " ".join(str(error).split())[:LONGEST_REASON],
             "Fit them again with faanomaly train --method",
         ) from error
 
