@@ -5,8 +5,10 @@ Slicer's process names regions, too, whenever its threshold moves: NumPy and Sci
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
-from scipy import ndimage
+from scipy import ndimage, sparse
 
 from ..geometry.subject_to_atlas import SubjectToAtlas
 from ..tracts import RegionAnatomy, TractShare
@@ -60,12 +62,26 @@ class RegionNamer:
         if not flat.size:
             return RegionAnatomy()
         in_template_ml = voxel_ml * self._mapping.volume_ratio
-        matches = [self._match(tract, flat, len(points_ras), in_template_ml) for tract in self._atlas.tracts]
+        matches = [self._match(tract, flat, len(points_ras), in_template_ml) for tract in self._touched(flat)]
         named = [(score, share) for score, share in matches if share.share_of_region >= MIN_SHARE_OF_REGION]
         if not named:
             return self._nearest(flat)
         named.sort(key=lambda pair: -pair[0])
         return RegionAnatomy(tuple(share for _, share in named[:MAX_NAMED]))
+
+    def _touched(self, flat: np.ndarray) -> list[Tract]:
+        """The tracts with a voxel in the region, in the atlas's order; the others cannot be named."""
+        numbers = np.unique(self._tracts_of_voxel[np.unique(flat)].indices)
+        return [self._atlas.tracts[number] for number in numbers]
+
+    @cached_property
+    def _tracts_of_voxel(self) -> sparse.csr_matrix:
+        """bool (voxels, tracts): which tracts a voxel of the atlas is counted to."""
+        inside = [tract.voxels[tract.membership >= MIN_MEMBERSHIP] for tract in self._atlas.tracts]
+        columns = np.repeat(np.arange(len(inside)), [len(voxels) for voxels in inside])
+        rows = np.concatenate(inside) if inside else np.zeros(0, np.int32)
+        size = self._membership.size, len(inside)
+        return sparse.csr_matrix((np.ones(rows.size, bool), (rows, columns)), shape=size)
 
     def _match(self, tract: Tract, flat: np.ndarray, voxels: int, voxel_ml: float) -> tuple[float, TractShare]:
         lookup = self._membership
@@ -83,6 +99,13 @@ class RegionNamer:
 
     def _nearest(self, flat: np.ndarray) -> RegionAnatomy:
         """The tract whose edge is nearest to the region."""
+        distance, owner = self._edges
+        here = flat[np.argmin(distance[flat])]
+        return RegionAnatomy((), self._atlas.tracts[int(owner[here])].name, float(distance[here]))
+
+    @cached_property
+    def _edges(self) -> tuple[np.ndarray, np.ndarray]:
+        """Of every voxel of the flattened grid: mm to the nearest tract, and that tract's number."""
         shape = self._atlas.shape
         owner = np.full(int(np.prod(shape)), -1, np.int32)
         best = np.zeros(owner.size, np.float32)
@@ -94,7 +117,4 @@ class RegionNamer:
         distance, indices = ndimage.distance_transform_edt(
             owner.reshape(shape) < 0, sampling=spacing, return_indices=True
         )
-        here = flat[np.argmin(distance.ravel()[flat])]
-        voxel = tuple(axis.ravel()[here] for axis in indices)
-        number = int(owner.reshape(shape)[voxel])
-        return RegionAnatomy((), self._atlas.tracts[number].name, float(distance.ravel()[here]))
+        return distance.ravel(), owner.reshape(shape)[tuple(indices)].ravel()
