@@ -22,13 +22,7 @@ def anatomy_of(stored: dict | None) -> RegionAnatomy | None:
 
 
 def anatomies_as_text(regions: Iterable[Region]) -> str:
-    """The tracts of *regions* as JSON: each tract's words once, then the shares of each region.
-
-    >>> share = TractShare("left arcuate fasciculus", "AF L", "left", "association", 0.64, 0.08)
-    >>> from unittest.mock import Mock
-    >>> anatomies_as_text([Mock(anatomy=RegionAnatomy((share,))), Mock(anatomy=None)])
-    '{"tracts": [["left arcuate fasciculus", "AF L", "left", "association"]], "regions": [[[[0, 0.64, 0.08]], null, null], null]}'
-    """
+    """The tracts of *regions* as JSON: each tract's words once, then the shares of each region."""
     tracts: dict[tuple, int] = {}
     stored: list = []
     for region in regions:
@@ -63,11 +57,7 @@ def anatomies_from_text(text: str | None, count: int) -> list[RegionAnatomy | No
 
 
 def best_match(anatomy: RegionAnatomy | None) -> str:
-    """The tract that matches best, for a narrow column; where there is none, the nearest one in brackets.
-
-    >>> best_match(RegionAnatomy((), "forceps major", 4.2)), best_match(None)
-    ('(forceps major, 4 mm)', '')
-    """
+    """The tract that matches best, for a narrow column; where there is none, the nearest one in brackets."""
     if anatomy is None:
         return ""
     if anatomy.tracts:
@@ -87,9 +77,6 @@ def all_matches(anatomy: RegionAnatomy | None) -> str:
 def is_about(text: str, names: Iterable[tuple[str, str]]) -> bool:
     """Whether one of the tracts, (name, abbreviation), is meant by what a user typed: part of a name, or how an
     abbreviation begins, in capitals or not.
-
-    >>> is_about("arcuate", [("left arcuate fasciculus", "AF L")]), is_about("af r", [("left arcuate fasciculus", "AF L")])
-    (True, False)
     """
     wanted = " ".join(text.lower().split())
     return not wanted or any(

@@ -162,7 +162,10 @@ def _search(maps, threshold, signs: str, place: AtlasPlace | None, without_place
             anatomy, unnamed = open_place(place).anatomy, ""
         except FAError as error:
             unnamed = str(error)
-    return Selection(search_regions(*maps, *limits(threshold, signs), anatomy), threshold, signs, unnamed)
+    z, difference, ijk_to_ras = maps
+    up, down = limits(threshold, signs)
+    found = search_regions(z, difference, ijk_to_ras, up, down, anatomy)
+    return Selection(found, threshold, signs, unnamed)
 
 
 def show_selection(nodes, selection: Selection) -> list[Region]:

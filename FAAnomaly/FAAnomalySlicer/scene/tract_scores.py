@@ -30,10 +30,11 @@ def read_tracts(path: str) -> list[TractScore]:
         with open(path, newline="", encoding="utf-8") as handle:
             return [_score(row) for row in csv.DictReader(handle)]
     except (OSError, ValueError, KeyError, TypeError) as error:
+        why = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
         raise FAError(
             "bad-input",
             _("The result file {name} cannot be used").format(name=Path(path).name),
-            getattr(error, "strerror", None) or f"{type(error).__name__}: {error}",
+            why,
             _("Run again"),
         ) from None
 
