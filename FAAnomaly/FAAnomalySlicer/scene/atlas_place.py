@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import threading
 from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
@@ -61,12 +60,11 @@ class PlacedAtlas:
 
     def __init__(self, atlas: TractAtlas, mapping: SubjectToAtlas) -> None:
         self.atlas, self._mapping = atlas, mapping
-        self._namer, self._lock = RegionNamer(atlas, mapping), threading.Lock()
+        self._namer = RegionNamer(atlas, mapping)
 
     def anatomy(self, points_ras: np.ndarray, voxel_ml: float) -> RegionAnatomy:
         """The tracts of a region; see :meth:`FAAnomalyLib.anatomy.region_anatomy.RegionNamer.anatomy`."""
-        with self._lock:  # the namer has a buffer, and an abandoned search may still run
-            return self._namer.anatomy(points_ras, voxel_ml)
+        return self._namer.anatomy(points_ras, voxel_ml)
 
     def voxels_of_tract(
         self, name: str, shape_kji: tuple[int, ...], ijk_to_ras: np.ndarray

@@ -99,14 +99,14 @@ def fill_segments(segmentationNode, image) -> None:
 
 def describe(segmentationNode, regions: Iterable[Region]) -> None:
     """Tell the tracts of *regions*: all of them in the node's description, those of its sign in a segment's tag."""
-    regions = [region for region in regions if region.anatomy is not None]
+    named = [region for region in regions if region.anatomy is not None]
     if not segmentationNode.GetDescription() or segmentationNode.GetAttribute(DESCRIBED):  # else it is the user's own
-        segmentationNode.SetDescription("\n".join(region.sentence() for region in regions[:MAX_DESCRIBED]))
+        segmentationNode.SetDescription("\n".join(region.sentence() for region in named[:MAX_DESCRIBED]))
         segmentationNode.SetAttribute(DESCRIBED, "1")
     for sign in LABELS:
-        segment = segmentationNode.GetSegmentation().GetSegment(sign)
-        told = [f"{region.label}: {best_match(region.anatomy)}" for region in regions if region.sign == sign]
-        segment.SetTag(TRACTS_TAG, "; ".join(told[:MAX_DESCRIBED]))
+        told = [region for region in named if region.sign == sign][:MAX_DESCRIBED]
+        words = "; ".join(f"{region.label}: {best_match(region.anatomy)}" for region in told)
+        segmentationNode.GetSegmentation().GetSegment(sign).SetTag(TRACTS_TAG, words)
 
 
 def show_outlines(segmentationNode) -> None:

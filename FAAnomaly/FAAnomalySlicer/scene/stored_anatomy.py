@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import astuple
 
 from slicer.i18n import tr as _
 
@@ -32,9 +31,9 @@ def anatomies_as_text(regions: Iterable[Region]) -> str:
             continue
         shares = []
         for share in anatomy.tracts:
-            *words, of_region, of_tract = astuple(share)
-            number = tracts.setdefault(tuple(words), len(tracts))
-            shares.append([number, round(of_region, 4), round(of_tract, 6)])
+            words = (share.tract, share.abbreviation, share.side, share.group)
+            number = tracts.setdefault(words, len(tracts))
+            shares.append([number, round(share.share_of_region, 4), round(share.share_of_tract, 6)])
         distance = None if anatomy.distance_mm is None else round(anatomy.distance_mm, 1)
         stored.append([shares, anatomy.nearest, distance])
     return json.dumps({"tracts": [list(words) for words in tracts], "regions": stored})

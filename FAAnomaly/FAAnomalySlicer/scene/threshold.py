@@ -172,8 +172,12 @@ def show_selection(nodes, selection: Selection) -> list[Region]:
     """Put a selection into segmentation and table, with its threshold and signs as attributes; returns the regions."""
     attributes, found = {THRESHOLD: as_text(selection.threshold), SHOWN_SIGNS: selection.signs}, selection.found
     if nodes.segmentation is not None:
-        fill_segments(nodes.segmentation, labelmap(found.labels, geometry.ijk_to_ras(nodes.zMap), found.corner))
-        describe(nodes.segmentation, found.regions)
+        was = nodes.segmentation.StartModify()  # one update of the views for both
+        try:
+            fill_segments(nodes.segmentation, labelmap(found.labels, geometry.ijk_to_ras(nodes.zMap), found.corner))
+            describe(nodes.segmentation, found.regions)
+        finally:
+            nodes.segmentation.EndModify(was)
     if nodes.table is not None:
         fill_table(nodes.table, found.regions, nodes.zMap)
         nodes.table.SetAttribute(UNNAMED, selection.unnamed or None)
