@@ -84,8 +84,11 @@ class ResultsSection:
             button.connect("clicked(bool)", context.guarded(self._toggling(shown)))
         ui.thresholdSlider.connect("valueChanged(double)", self._on_slider)
         ui.compareCheckBox.connect("clicked(bool)", context.guarded(self._compare))
-        self._shortcuts = Shortcuts(
-            ui.resultsSection,
+        self._shortcuts = self._make_shortcuts()
+
+    def _make_shortcuts(self) -> Shortcuts:
+        return Shortcuts(
+            self._ui.resultsSection,
             {
                 "1": self._showing(Shown.INPUT),
                 "2": self._showing(Shown.PSEUDO_HEALTHY),

@@ -41,7 +41,7 @@ class TractsSection:
         self._context, self._ui, self._nodes, self._regions = context, context.ui, nodes, regions
         self._table = TractTable(self._ui.tractsTable)
         self._display = TractDisplay(QtTimer(), self._on_shown, self._on_failed)
-        self._jump_to_next = False
+        self._jump_to_next = self._has_table = False
         self._table.chosen.connect(self._on_row)
         ui = self._ui
         ui.tractFilter.connect("textChanged(QString)", self._filter)
@@ -62,14 +62,14 @@ class TractsSection:
         nodes = self._nodes()
         scores = tracts_of(nodes.tracts) if nodes is not None and nodes.tracts is not None else []
         self._table.show(scores)
-        self._ui.tractsSection.visible = bool(scores)
+        self._has_table = self._ui.tractsSection.visible = bool(scores)
         self.update_buttons()
 
     def show_regions(self, regions: list[Region]) -> None:
         """Other regions are shown."""
         named = any(region.anatomy is not None for region in regions)
         self._ui.showTractButton.visible = named
-        self._ui.tractFilter.visible = named or self._ui.tractsSection.visible or bool(self._ui.tractFilter.text)
+        self._ui.tractFilter.visible = named or self._has_table or bool(self._ui.tractFilter.text)
         self.update_buttons()
 
     def update_buttons(self) -> None:
@@ -88,7 +88,7 @@ class TractsSection:
         """The scene closes: nothing is listed."""
         self._display.stop()
         self._table.show([])
-        self._ui.tractsSection.visible = False
+        self._has_table = self._ui.tractsSection.visible = False
 
     def menu(self, region: Region):
         """The menu of a region's row: its tracts, ticked where they are shown."""
