@@ -85,6 +85,7 @@ class ResultsSection:
         ui.thresholdSlider.connect("valueChanged(double)", self._on_slider)
         ui.compareCheckBox.connect("clicked(bool)", context.guarded(self._compare))
         self._shortcuts = self._make_shortcuts()
+        return buttons
 
     def _make_shortcuts(self) -> Shortcuts:
         return Shortcuts(
@@ -97,7 +98,6 @@ class ResultsSection:
                 "P": lambda: self._table.step(-1),
             },
         )
-        return buttons
 
     def update(self) -> None:
         """Follow the parameter node, and find the results of its input."""
