@@ -16,7 +16,7 @@ from ..scene.stored_anatomy import all_matches, best_match, is_about, names_of
 
 ROWS_PER_TURN = 25
 """Rows filled in one turn of the event loop: Qt's cells are slow to make."""
-TRACT_COLUMN, TRACT_WIDTH = 5, 170
+TRACT_COLUMN, TRACT_WIDTH = 5, 150
 """The column of tracts, and its largest width in pixels: longer names are elided, the tool tip has them whole."""
 
 

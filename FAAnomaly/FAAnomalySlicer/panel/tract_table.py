@@ -14,6 +14,8 @@ from ..scene.tract_scores import by_strength
 
 ROWS_PER_TURN = 25
 """Rows filled in one turn of the event loop: Qt's cells are slow to make."""
+NAME_WIDTH = 170
+"""Pixels; longer names are elided, the tool tip has them whole."""
 
 
 class TractTable:
@@ -41,6 +43,7 @@ class TractTable:
         self._table.setRowCount(len(scores))
         self._fill()
         self._table.resizeColumnsToContents()
+        self._table.setColumnWidth(0, min(self._table.columnWidth(0), NAME_WIDTH))
 
     def mark(self, names: list[str]) -> None:
         """Tick the tracts that are shown in the views."""
