@@ -107,9 +107,13 @@ class TractsSection:
         return menu
 
     def _open_menu(self, position) -> None:
+        import qt
+
         region = self._regions.at(self._ui.regionsTable.rowAt(position.y()))
         if region is not None and names_of(region.anatomy):
-            self.menu(region).popup(self._ui.regionsTable.viewport().mapToGlobal(position))
+            menu = self.menu(region)
+            menu.setAttribute(qt.Qt.WA_DeleteOnClose)
+            menu.popup(self._ui.regionsTable.viewport().mapToGlobal(position))
 
     def _current_anatomy(self):
         region = self._regions.current

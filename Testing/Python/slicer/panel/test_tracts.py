@@ -5,6 +5,7 @@ import slicer_harness
 slicer_harness.require()
 
 import pytest
+import qt
 import slicer
 import slicer.util
 
@@ -92,10 +93,12 @@ def test_one_click_shows_a_tract_and_another_hides_it(named):
     assert actions[f"Show the {CST}"].checked
     other = next(text for text in actions if text.startswith("Show the ") and CST not in text)
     actions[other].trigger()
+    ui.regionsTable.customContextMenuRequested(qt.QPoint(5, ui.regionsTable.rowViewportPosition(1) + 5))
+    opened = qt.QApplication.activePopupWidget()
+    assert [action.text for action in opened.actions()][:2] == list(actions)[:2]
+    opened.close()
     wait(panel)
     assert shown(volume) == [CST, other.removeprefix("Show the ")]
-
-    import qt
 
     assert ui.tractsTable.item(0, 0).checkState() == qt.Qt.Checked
     ui.tractsTable.cellClicked(0, 0)
