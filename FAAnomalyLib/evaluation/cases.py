@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ..datasets.cohort import CohortSubject
 from ..request import MASK_VOXEL_MM
 from ..result import DECREASED, INCREASED
+from .methods.registry import MethodChoice
 from .planting.shapes import LesionShape
 
 SPHERE, LESION = "sphere", "lesion"
@@ -114,11 +115,14 @@ class EvaluationDesign:
         Which anomalies are planted.
     shapes
         Lesion shapes; may be empty.
+    methods
+        The comparators; None for all that need no training.
     """
 
     subjects: Sequence[CohortSubject]
     protocol: EvaluationProtocol
     shapes: Sequence[LesionShape] = ()
+    methods: Sequence[MethodChoice] | None = None
 
     def cases(self) -> list[Case]:
         """Every anomaly that is planted into every subject."""

@@ -14,7 +14,7 @@ from ..errors import FAError
 from ..runtime.progress import CancelToken, ProgressCallback
 from .cases import Case, EvaluationDesign
 from .methods.method import MethodProvider
-from .methods.registry import RegisteredMethod, registered_methods
+from .methods.registry import MethodChoice, RegisteredMethod, untrained_choices
 from .methods.thresholds import leave_one_person_out
 from .planting.lesion_simulator import LesionSimulator
 from .records import RecordStore
@@ -64,7 +64,7 @@ def evaluate(
     design
         Subjects and anomalies.
     provider
-        The method under evaluation. All methods of :mod:`.methods.registry` run beside it, with the same template.
+        The method under evaluation. The design's comparators run beside it, with the same template.
     store
         Records of earlier runs. Anomalies that those planted in the same subjects, with the same methods, are
         returned as well, whether *design* has them or not.
@@ -81,13 +81,14 @@ def evaluate(
     FAError
         ``cancelled`` (finished scores are in the store), or whatever a method raises, with the subject's file name.
     """
-    entries = (_method_under_evaluation(provider), *registered_methods())
+    comparators = untrained_choices() if design.methods is None else design.methods
+    choices = (MethodChoice(_method_under_evaluation(provider)), *comparators)
     seed, cases = design.protocol.seed, design.cases()
     simulators = [
         LesionSimulator(subject, provider.template_for(subject), seed, design.shapes, cancel.check if cancel else None)
         for subject in design.subjects
     ]
-    runs = [[MethodRun.start(entry, simulator, seed) for entry in entries] for simulator in simulators]
+    runs = [[MethodRun.start(choice, simulator, seed) for choice in choices] for simulator in simulators]
     rows = Rows()
     try:
         scorer = Scorer(store, [run for own in runs for run in own], cases, progress, cancel)

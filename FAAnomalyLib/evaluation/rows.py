@@ -160,15 +160,43 @@ def thesis_row(result: Result, truth: GroundTruth) -> dict:
     """
     difference, white_matter = result.difference.data, truth.reference.white_matter
     change = truth.effective_change if truth.case.kind == LESION else truth.case.change
-    predicted = thesis_rule(difference, white_matter, change)
-    score, inside = np.abs(difference[white_matter]), truth.mask[white_matter]
+    return rule_row(thesis_rule(difference, white_matter, change), difference, truth)
+
+
+def by_paper_rule(method: str) -> str:
+    """Name of a method's row with the decision rule of its own paper.
+
+    Examples
+    --------
+    >>> by_paper_rule("pDDPM")
+    "pDDPM, paper's rule"
+    """
+    return f"{method}, paper's rule"
+
+
+def rule_row(found: np.ndarray, score: np.ndarray, truth: GroundTruth) -> dict:
+    """Metrics of a decision rule without signs: a voxel that it finds is right wherever it lies in the truth.
+
+    A region is a connected component of at least 0.1 ml.
+
+    Parameters
+    ----------
+    found
+        bool (X, Y, Z): what the rule finds.
+    score
+        (X, Y, Z): voxels of the white matter are ranked by its magnitude.
+    truth
+        What was changed.
+    """
+    white_matter = truth.reference.white_matter
+    ranked, inside = np.abs(score[white_matter]), truth.mask[white_matter]
     return {
         **_truth_facts(truth),
-        **overlap(predicted.astype(np.uint8), 1, truth.mask),
-        "auprc": average_precision(score, inside),
-        "dice_best": best_dice(score, inside),
-        "found": float((predicted & truth.mask).any()),
-        "false_regions": false_positive_components(predicted, truth.mask, truth.reference.volume.voxel_ml),
+        **overlap(found.astype(np.uint8), 1, truth.mask),
+        "auprc": average_precision(ranked, inside),
+        "dice_best": best_dice(ranked, inside),
+        "found": float((found & truth.mask).any()),
+        "false_regions": false_positive_components(found, truth.mask, truth.reference.volume.voxel_ml),
     }
 
 

@@ -13,12 +13,12 @@ from ..runtime.progress import CancelToken, Progress, ProgressCallback
 from ..volume import Volume
 from .cases import LESION, Case
 from .methods.method import Method
-from .methods.registry import MethodContext, RegisteredMethod
+from .methods.registry import MethodChoice, MethodContext, RegisteredMethod
 from .methods.thresholds import Thresholds
 from .planting.lesion_simulator import LesionSimulator
 from .planting.truth import MIN_TRUTH_ML
 from .records import RecordStore, record_identity
-from .rows import FAANOMALY, detector_rows, healthy_rows, planted_row, untouched_arrays
+from .rows import FAANOMALY, by_paper_rule, detector_rows, healthy_rows, planted_row, rule_row, untouched_arrays
 
 UNTOUCHED, PLANTED = "untouched brains", "planted anomalies"
 
@@ -48,9 +48,15 @@ class MethodRun:
     untouched_record: str
 
     @classmethod
-    def start(cls, entry: RegisteredMethod, simulator: LesionSimulator, seed: int) -> MethodRun:
+    def start(cls, choice: MethodChoice, simulator: LesionSimulator, seed: int) -> MethodRun:
         """The method as it scores the untouched brain."""
-        context = MethodContext(simulator.subject, simulator.prepare, seed=seed if entry.is_stochastic else None)
+        entry, subject = choice.entry, simulator.subject
+        context = MethodContext(
+            subject,
+            simulator.prepare,
+            seed=seed if entry.is_stochastic else None,
+            model=choice.model_of(subject.person),
+        )
         method = entry.create(context)
         identity = record_identity(entry.name, method.identity, simulator.fingerprint)
         return cls(entry, simulator, context, method, identity)
@@ -151,7 +157,11 @@ class Scorer:
         result, seconds = run.score(planted.volume)
         if run.entry.name == FAANOMALY:
             return detector_rows(result, truth, untouched, seconds)
-        return [{"method": run.entry.name, **planted_row(result, truth, untouched["pseudo_healthy"], seconds)}]
+        rows = [{"method": run.entry.name, **planted_row(result, truth, untouched["pseudo_healthy"], seconds)}]
+        if run.entry.paper_rule is not None:
+            found = run.entry.paper_rule(result, run.context.model)
+            rows.append({"method": by_paper_rule(run.entry.name), **rule_row(found, result.z_map.data, truth)})
+        return rows
 
     def _report(self, stage: str) -> None:
         self._progress.step(stage, self._done[stage] / max(self._missing[stage], 1))

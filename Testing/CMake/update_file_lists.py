@@ -40,7 +40,10 @@ def lists() -> dict[tuple[str, str], list[str]]:
     ]
     return {
         ("CMakeLists.txt", "ENGINE_SCRIPTS"): files_below(ROOT / "FAAnomalyLib", "*.py", ROOT),
-        ("CMakeLists.txt", "ENGINE_RESOURCES"): bundled,
+        ("CMakeLists.txt", "ENGINE_RESOURCES"): [
+            *files_below(ROOT / "FAAnomalyLib", "*.csv", ROOT),
+            *bundled,
+        ],
         ("FAAnomaly/CMakeLists.txt", "MODULE_PYTHON_SCRIPTS"): scripts,
         ("FAAnomaly/CMakeLists.txt", "MODULE_PYTHON_RESOURCES"): icons_and_forms,
     }

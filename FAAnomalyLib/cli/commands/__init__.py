@@ -11,6 +11,7 @@ COMMANDS = {
     "template": ("FAAnomalyLib.cli.commands.template", "make an FA template from healthy FA maps"),
     "calibrate": ("FAAnomalyLib.cli.commands.calibrate", "measure how healthy people deviate, for a model's z"),
     "evaluate": ("FAAnomalyLib.cli.commands.evaluate", "measure how well planted anomalies are found"),
+    "figures": ("FAAnomalyLib.cli.commands.figures", "draw the thesis' figures from the results of its experiments"),
     "atlas": (
         "FAAnomalyLib.cli.commands.atlas",
         "make a tract atlas, or measure what healthy people show in its tracts",

@@ -11,8 +11,18 @@ from ..request_options import add_request_options
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     add_request_options(parser, region_needed=False)
+    parser.add_argument(
+        "--method",
+        metavar="NAME",
+        help="use a comparator of evaluate instead of the detector; --model is then the folder that train --method "
+        "made, and holds its thresholds",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Analyse the volume and write the results."""
+    if args.method:
+        from ..method_runner import detect_with_method
+
+        return detect_with_method(args)
     return run_in_terminal("detect", args)

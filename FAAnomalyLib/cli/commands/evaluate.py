@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import FAError
 from ...request import DEVICES
+from .evaluate_thesis import OUTPUT, add_experiment_options, run_experiment
 
 if TYPE_CHECKING:
     from ...datasets.cohort import CohortSubject
@@ -19,10 +20,7 @@ SUBJECTS_SHOWN = 10
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
-    parser.add_argument(
-        "data", type=Path, metavar="DATA", help="folder of healthy FA maps (NAME_FA.nii.gz, NAME_mask.nii.gz)"
-    )
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="folder for the results")
+    _add_folders_and_methods(parser)
     parser.add_argument("--model", metavar="NAME|DIR", default="default", help="bundled model, or a model folder")
     parser.add_argument(
         "--folds",
@@ -33,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--people", type=Path, metavar="CSV", help="columns file,person; means are over people")
     parser.add_argument("--subjects", nargs="+", metavar="NAME", help="score only these (file names without _FA)")
     _add_protocol_options(parser)
+    add_experiment_options(parser)
     parser.add_argument("--device", choices=DEVICES, default="auto", help="default %(default)s")
     parser.add_argument(
         "--work",
@@ -53,9 +52,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Score everything, write and print the table."""
     _check(args)
+    if args.experiment:
+        return run_experiment(args)
+    return _evaluate(args)
+
+
+def _evaluate(args: argparse.Namespace) -> int:
     from ...datasets.cohort import find_subjects
     from ...evaluation.cases import EvaluationDesign, EvaluationProtocol
     from ...evaluation.experiment import evaluate
+    from ...evaluation.methods.choices import chosen_methods
     from ...evaluation.methods.detector import DetectorMethods, folds_for
     from ...evaluation.planting.shapes import find_shapes
     from ...evaluation.records import RecordStore
@@ -69,6 +75,7 @@ def run(args: argparse.Namespace) -> int:
     subjects = _chosen(everybody, args.subjects)
     folds = folds_for(args.folds, {s.person for s in subjects}) if args.folds else None
     shapes = find_shapes(args.lesions) if args.lesions else []
+    methods = chosen_methods(args.methods, {s.person for s in subjects})
     protocol = EvaluationProtocol(tuple(args.diameters), tuple(args.changes), args.places, args.seed)
     bar = ProgressBar()
     try:
@@ -79,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
                 args.output.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise cannot_write(args.output, error) from error
-            design = EvaluationDesign(subjects, protocol, shapes)
+            design = EvaluationDesign(subjects, protocol, shapes, methods)
             rows = evaluate(design, provider, RecordStore(args.output, args.resume), bar, cancel)
     finally:
         bar.close()
@@ -89,6 +96,31 @@ def run(args: argparse.Namespace) -> int:
     write_report(report, args.output)
     print(report_text(report))
     return 0
+
+
+def _add_folders_and_methods(parser: argparse.ArgumentParser) -> None:
+    """Where the maps are and the results go, and what is compared."""
+    parser.add_argument(
+        "data",
+        type=Path,
+        nargs="?",
+        metavar="DATA",
+        help="folder of healthy FA maps (NAME_FA.nii.gz, NAME_mask.nii.gz)",
+    )
+    parser.add_argument("--data", dest="data_option", type=Path, metavar="DATA", help="the same folder, as an option")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="OUT",
+        help=f"folder for the results (with --experiment {OUTPUT} by default)",
+    )
+    parser.add_argument(
+        "--methods",
+        metavar="A,B",
+        help="comparators beside the detector: names with hyphens, NAME=FOLDER for one that was fitted with train "
+        "--method, NAME=folds.csv (person,model) for several; default: all that need no training",
+    )
 
 
 def _add_protocol_options(parser: argparse.ArgumentParser) -> None:
@@ -126,6 +158,17 @@ def _add_protocol_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _check(args: argparse.Namespace) -> None:
+    if args.data and args.data_option:
+        raise FAError("bad-request", "Two folders of FA maps are named", f"{args.data}, {args.data_option}", "Give one")
+    args.data = args.data or args.data_option
+    if args.data is None:
+        raise FAError("bad-request", "No folder of healthy FA maps is named", "", "Name it: faanomaly evaluate DATA")
+    if args.output is None and not args.experiment:
+        raise FAError("bad-request", "No folder for the results is named", "", "Name it with --output OUT")
+    if args.experiment is None and (args.quick or args.thesis_model):
+        raise FAError("bad-request", "--quick and --thesis-model belong to --experiment", "", "Add --experiment thesis")
+    if args.experiment and args.folds:
+        raise FAError("bad-request", "--folds does not fit --experiment", "it has one detector", "Leave it out")
     if args.places < 1:
         raise FAError("bad-request", f"--places {args.places} is below 1")
     if any(not 1 <= diameter <= 100 for diameter in args.diameters):

@@ -13,6 +13,10 @@ from ...training.recipes import RECIPES, Recipe
 from ..signals import cancel_on_signals
 from ..streams import say
 
+DEFAULT = "inpainter"
+METHOD_RECIPES = ("paper", "tiny")
+"""Sizes of a comparator: its paper's, or one that two cores train in minutes."""
+
 if TYPE_CHECKING:
     import torch
 
@@ -33,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="RUN",
         help="run folder; started again, it goes on where it stopped",
     )
-    parser.add_argument("--recipe", choices=sorted(RECIPES), default="inpainter")
+    _add_recipe_options(parser)
     parser.add_argument("--template", type=Path, help="template folder (default: the bundled one)")
     parser.add_argument(
         "--start-from",
@@ -59,8 +63,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--judge-every", type=int, default=500, help="steps between errors on the held-out people")
 
 
+def _add_recipe_options(parser: argparse.ArgumentParser) -> None:
+    """What is trained: the detector's network, a thesis network, or a comparator."""
+    parser.add_argument(
+        "--method",
+        metavar="NAME",
+        help="fit a comparator of evaluate instead of the detector's network, with thresholds from healthy people; "
+        "--recipe is then paper (default) or tiny",
+    )
+    parser.add_argument("--recipe", choices=list(dict.fromkeys([*sorted(RECIPES), *METHOD_RECIPES])), default=DEFAULT)
+
+
 def run(args: argparse.Namespace) -> int:
     """Train, or go on with a run, and write the model."""
+    if args.method:
+        return _fit_method(args)
     from ...datasets.cohort import find_subjects, split_people
     from ...io.atomic import cannot_write
     from ...training.distributed import join_processes, training_device
@@ -104,11 +121,41 @@ def _train(
         report(f"model written to {export_model(prepared, trainer.state, args.template)}")
 
 
+def _fit_method(args: argparse.Namespace) -> int:
+    """Fit a comparator and derive its thresholds; prints the folder."""
+    from ...datasets.cohort import find_subjects
+    from ...evaluation.methods.method_model import fit_method, split_for_thresholds
+    from ...evaluation.methods.registry import method_by_option
+    from ...evaluation.methods.scoring_method import FitOptions
+    from ...io.atomic import cannot_write
+    from ...preprocessing.template import load_template
+    from ...runtime.resources import resources_dir
+
+    entry = method_by_option(args.method)
+    if args.recipe not in (DEFAULT, *METHOD_RECIPES):
+        raise FAError("bad-request", f"--recipe {args.recipe} does not fit --method", "", "Choose paper or tiny")
+    people, held_out = split_for_thresholds(find_subjects(args.data, args.people), args.hold_out, entry.needs_training)
+    try:
+        args.output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(args.output, error) from error
+    options = FitOptions(
+        args.output, METHOD_RECIPES[0] if args.recipe == DEFAULT else args.recipe, args.device, args.seed, say
+    )
+    template = load_template(args.template or resources_dir() / "Template")
+    record = fit_method(entry, people, held_out, options, template)
+    up, down = record.thresholds
+    say(f"{entry.name}: thresholds +{up:.3g} and -{down:.3g} from {record.people} people, written to {args.output}")
+    return 0
+
+
 def _recipe(args: argparse.Namespace) -> Recipe:
     """The named recipe with what the options change; raises ``FAError('bad-request')``."""
     for option in ("steps", "batch", "save_every", "judge_every"):
         if getattr(args, option) is not None and getattr(args, option) < 1:
             raise FAError("bad-request", f"--{option.replace('_', '-')} must be at least 1")
+    if args.recipe not in RECIPES:
+        raise FAError("bad-request", f"The recipe {args.recipe} belongs to --method", "", "Name a method, or no recipe")
     recipe = RECIPES[args.recipe]
     if args.widths and (len(args.widths) != len(recipe.network["widths"]) or min(args.widths) < 1):
         raise FAError("bad-request", f"--widths must be {len(recipe.network['widths'])} positive numbers")

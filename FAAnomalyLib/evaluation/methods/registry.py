@@ -6,15 +6,27 @@ imported before the registry is read.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from ..._discovery import import_all
 from ...datasets.cohort import CohortSubject
+from ...errors import FAError
 from ...preprocessing.model_grid import PreparedSubject
+from ...result import Result
 from ...volume import Volume
 from .method import Method
 from .thresholds import UNCALIBRATED, Thresholds
+
+Fit = Callable[[Sequence[CohortSubject], Any], None]
+"""``fit(people, options)``, see :class:`~.scoring_method.ScoringEntry`; the options are its ``FitOptions``."""
+
+PaperRule = Callable[[Result, "Path | None"], np.ndarray]
+"""``paper_rule(result, model folder)`` -> bool (X, Y, Z)."""
 
 
 @dataclass(frozen=True)
@@ -33,12 +45,18 @@ class MethodContext:
         they are derived.
     seed
         For stochastic methods, which start from it anew for every volume; None for the others.
+    model
+        Folder with what the method has learned; None for a method that needs no training.
+    device
+        As in :class:`~FAAnomalyLib.request.DetectRequest`.
     """
 
     subject: CohortSubject
     prepare: Callable[[Volume], PreparedSubject]
     thresholds: Thresholds = UNCALIBRATED
     seed: int | None = None
+    model: Path | None = None
+    device: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -62,6 +80,14 @@ class RegisteredMethod:
         untouched brains before any planted one.
     is_stochastic
         Whether it draws random numbers and therefore gets a seed.
+    fit
+        How it learns from healthy people; None for a method that needs no training.
+    paper_rule
+        The decision rule of its own paper; None where there is none.
+    dimensions
+        2 for a method that works slice by slice, else 3.
+    fills_holes
+        Whether it can fill one given hole (:class:`~.scoring_method.HoleFiller`).
     """
 
     name: str
@@ -71,6 +97,43 @@ class RegisteredMethod:
     needs_network: bool = False
     needs_calibration: bool = False
     is_stochastic: bool = False
+    fit: Fit | None = None
+    paper_rule: PaperRule | None = None
+    dimensions: int = 3
+    fills_holes: bool = False
+
+    @property
+    def option(self) -> str:
+        """The name as the command line takes it: small letters, hyphens for spaces."""
+        return self.name.lower().replace(" ", "-")
+
+    @property
+    def needs_training(self) -> bool:
+        """Whether it needs a model folder, which ``faanomaly train --method`` makes."""
+        return self.fit is not None
+
+
+@dataclass(frozen=True)
+class MethodChoice:
+    """A method that takes part in an evaluation, and the models that it has learned.
+
+    Attributes
+    ----------
+    entry
+        The method.
+    model
+        Model folder for everybody whom *folds* does not name; None for a method that needs no training.
+    folds
+        Person -> model folder that has not seen that person.
+    """
+
+    entry: RegisteredMethod
+    model: Path | None = None
+    folds: Mapping[str, Path] = field(default_factory=dict)
+
+    def model_of(self, person: str) -> Path | None:
+        """Folder of the model that scores *person*."""
+        return self.folds.get(person, self.model)
 
 
 _METHODS: dict[str, RegisteredMethod] = {}
@@ -88,3 +151,16 @@ def registered_methods() -> tuple[RegisteredMethod, ...]:
     """All registered methods in the order of the tables."""
     import_all(__package__)
     return tuple(sorted(_METHODS.values(), key=lambda method: (method.position, method.name)))
+
+
+def untrained_choices() -> tuple[MethodChoice, ...]:
+    """The methods that run in every evaluation: all that need no training."""
+    return tuple(MethodChoice(method) for method in registered_methods() if not method.needs_training)
+
+
+def method_by_option(option: str) -> RegisteredMethod:
+    """The method of that name at the command line; raises ``FAError('bad-request')`` where there is none."""
+    known = {method.option: method for method in registered_methods()}
+    if option not in known:
+        raise FAError("bad-request", f"There is no method {option!r}", "", f"Choose among {', '.join(known)}")
+    return known[option]

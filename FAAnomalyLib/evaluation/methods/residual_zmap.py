@@ -11,15 +11,14 @@ from collections.abc import Callable
 import numpy as np
 from scipy import ndimage
 
-from ...anomaly.regions import find_regions
 from ...anomaly.screening import analysis_mask
 from ...preprocessing.model_grid import PreparedSubject
 from ...preprocessing.robust_statistics import robust_location_and_scale
 from ...preprocessing.template import EDGE_MM
-from ...result import Result
 from ...volume import Volume
-from .registry import MethodContext, RegisteredMethod, register
-from .thresholds import UNCALIBRATED
+from .registry import MethodContext, RegisteredMethod
+from .score_map import ScoreMap
+from .scoring_method import ScoringEntry, register_scoring
 
 SMOOTHING_MM = 3.0
 """Standard deviation of the Gaussian over the residual."""
@@ -31,7 +30,7 @@ Predict = Callable[[PreparedSubject, np.ndarray], np.ndarray]
 
 
 class ResidualZMap:
-    """A :class:`~.method.Method` from a prediction of healthy FA.
+    """A :class:`~.scoring_method.ScoringMethod` from a prediction of healthy FA.
 
     Parameters
     ----------
@@ -40,35 +39,25 @@ class ResidualZMap:
     predict
         The prediction.
     context
-        Registration and thresholds.
+        Registration.
     """
 
     def __init__(self, name: str, predict: Predict, context: MethodContext) -> None:
-        self._predict, self._prepare, self._thresholds = predict, context.prepare, context.thresholds
-        self.identity = repr((name, SMOOTHING_MM, EDGE_MM, MASK_SIZE, context.thresholds))
+        self._predict, self._prepare = predict, context.prepare
+        self.identity = (name, SMOOTHING_MM, EDGE_MM, MASK_SIZE)
 
-    def score(self, volume: Volume) -> Result:
-        """See :meth:`.method.Method.score`."""
+    def score(self, volume: Volume) -> ScoreMap:
+        """See :meth:`.scoring_method.ScoringMethod.score`."""
         prepared = self._prepare(volume)
         grid = prepared.grid
         analysed = analysis_mask(prepared.brain, grid.priors.white_matter, prepared.brain, grid.spacing_mm)
         prediction = self._predict(prepared, analysed)
         z = standardised_residual(prepared.fa - prediction, analysed, SMOOTHING_MM / grid.spacing_mm)
+
         predicted = prepared.native_brain & grid.mask_to_native(prepared.brain)
         healthy = np.where(predicted, grid.to_native(prediction), volume.data).astype(np.float32)
-        native_z = volume.with_data(np.where(prepared.native_brain, grid.to_native(z), 0.0).astype(np.float32))
-        difference = volume.with_data(volume.data - healthy)
-        segmentation, regions = find_regions(native_z, difference, self._thresholds)
-        threshold_z = None if self._thresholds == UNCALIBRATED else list(self._thresholds)
-        return Result(
-            volume,
-            volume.with_data(healthy),
-            difference,
-            native_z,
-            segmentation,
-            regions,
-            {"threshold_z": threshold_z, "network_evaluations": 0},
-        )
+        native_z = np.where(prepared.native_brain, grid.to_native(z), 0.0).astype(np.float32)
+        return ScoreMap(volume, native_z, healthy, predicted)
 
 
 def standardised_residual(residual: np.ndarray, analysed: np.ndarray, sigma: float) -> np.ndarray:
@@ -98,7 +87,7 @@ def standardised_residual(residual: np.ndarray, analysed: np.ndarray, sigma: flo
 def register_residual_zmap(name: str, predict: Predict, position: int) -> RegisteredMethod:
     """Register a comparator by its prediction."""
 
-    def create(context: MethodContext) -> ResidualZMap:
+    def load(context: MethodContext) -> ResidualZMap:
         return ResidualZMap(name, predict, context)
 
-    return register(RegisteredMethod(name, create, position, needs_template=True, needs_calibration=True))
+    return register_scoring(ScoringEntry(name, load, position, needs_template=True))

@@ -32,10 +32,22 @@ def leave_one_person_out(person: str, extremes: Sequence[tuple[str, float, float
     >>> leave_one_person_out("A", [("A", 9.0, -8.0)])
     (9.0, 8.0)
     """
-    others = [row for row in extremes if row[0] != person] or extremes
+    return from_healthy_people([row for row in extremes if row[0] != person] or extremes)
+
+
+def from_healthy_people(extremes: Sequence[tuple[str, float, float]]) -> Thresholds:
+    """95th percentile over people of the largest score of a healthy brain, for each tail; the common protocol.
+
+    Parameters as :func:`leave_one_person_out`, without a person of one's own.
+
+    Examples
+    --------
+    >>> from_healthy_people([("B", 4.0, -3.0), ("B", 3.5, -5.0)])
+    (4.0, 5.0)
+    """
     highest: dict[str, float] = {}
     lowest: dict[str, float] = {}
-    for owner, high, low in others:
+    for owner, high, low in extremes:
         highest[owner] = max(highest.get(owner, 0.0), high)
         lowest[owner] = max(lowest.get(owner, 0.0), -low)
     increased, decreased = (float(np.percentile(list(tail.values()), PERCENTILE)) for tail in (highest, lowest))

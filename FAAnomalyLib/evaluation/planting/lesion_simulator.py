@@ -80,6 +80,11 @@ class LesionSimulator:
     def _loaded(self) -> tuple[Volume, np.ndarray | None]:
         return load_subject(self.subject)
 
+    @property
+    def healthy_volume(self) -> Volume:
+        """The untouched map, in [0, 1]."""
+        return self._loaded[0]
+
     @cached_property
     def reference(self) -> HealthyReference:
         """The untouched brain."""

@@ -8,7 +8,7 @@ from ..cases import LESION
 from ..methods.registry import registered_methods
 from ..metrics.bootstrap import mean_over_people
 from ..metrics.froc import froc_curve, sensitivity_at_false_positives
-from ..rows import ALL_POSITIVE, FAANOMALY, ONE_SIDED, SENSITIVE, THESIS_RULE
+from ..rows import ALL_POSITIVE, FAANOMALY, ONE_SIDED, SENSITIVE, THESIS_RULE, by_paper_rule
 
 SCORES = {
     "dice": "Dice",
@@ -44,7 +44,11 @@ HEALTHY_SCORES = (
 
 def method_order() -> list[str]:
     """Names of all methods in the order of the tables."""
-    comparators = [method.name for method in registered_methods()]
+    comparators = []
+    for method in registered_methods():
+        comparators.append(method.name)
+        if method.paper_rule is not None:
+            comparators.append(by_paper_rule(method.name))
     return [FAANOMALY, SENSITIVE, *ONE_SIDED.values(), *comparators, THESIS_RULE, ALL_POSITIVE]
 
 

@@ -272,7 +272,9 @@ EMPTY = "nothing"
 def differences(before: object, now: object, path: str = "") -> list[str]:
     """One line for each place of *before* that is gone or another; what is new breaks no program that knew the old."""
     if isinstance(before, dict) and isinstance(now, dict):
-        lines = [f"{path}/{name}: gone, was {before[name]!r}" for name in before if name not in now]
+        # An argument that may be left out now is no break either.
+        gone = [name for name in before if name not in now and (name, before[name]) != ("required", True)]
+        lines = [f"{path}/{name}: gone, was {before[name]!r}" for name in gone]
         return lines + [
             line for name in before if name in now for line in differences(before[name], now[name], f"{path}/{name}")
         ]
@@ -285,6 +287,8 @@ def differences(before: object, now: object, path: str = "") -> list[str]:
             for number, pair in enumerate(zip(before, now, strict=True))
             for line in differences(*pair, f"{path}/{number}")
         ]
+    if path.endswith("/choices") and isinstance(before, str) and isinstance(now, str):
+        return [f"{path}: {word!r} is gone" for word in before.split() if word not in now.split()]
     # An empty list says nothing about what may stand in it.
     return [] if before in (now, EMPTY) else [f"{path}: was {before!r}, is {now!r}"]
 

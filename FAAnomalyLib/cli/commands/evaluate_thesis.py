@@ -1,0 +1,184 @@
+"""``faanomaly evaluate --experiment``: the thesis' experiments, from the options to the files."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...errors import FAError
+
+if TYPE_CHECKING:
+    from ...datasets.cohort import CohortSubject
+    from ...evaluation.experiments.thesis_experiment import ExperimentDesign
+
+OUTPUT = Path("thesis-results")
+"""Folder of the results where none is named."""
+NETWORKS = ("conditional", "unconditional")
+
+
+def add_experiment_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that only experiments have."""
+    parser.add_argument(
+        "--experiment",
+        nargs="+",
+        metavar="NAME",
+        help="run the thesis' experiments: thesis-3.1 to thesis-3.9, or thesis for all; a rerun goes on, and several "
+        "processes may share OUT",
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="with --experiment: tiny thesis networks, ten sampling steps, two people"
+    )
+    parser.add_argument(
+        "--thesis-model",
+        action="append",
+        default=[],
+        metavar="FOLDER",
+        help="with --experiment: a thesis network that train --method made; without it one is trained",
+    )
+
+
+def run_experiment(args: argparse.Namespace) -> int:
+    """Run the experiments, write tables, figures and report, print the tables."""
+    from ...evaluation.experiments.results import (
+        StoredExperiment,
+        experiment_facts,
+        store_experiment,
+        write_figures,
+        write_html,
+        write_tables,
+    )
+    from ...evaluation.experiments.thesis_experiment import ThesisExperiment
+    from ..progress_bar import ProgressBar
+    from ..signals import cancel_on_signals
+
+    design, cohort = experiment_design(args)
+    output = args.output or OUTPUT
+    bar = ProgressBar()
+    try:
+        with cancel_on_signals() as cancel:
+            experiment = ThesisExperiment(design, output, bar, cancel)
+            rows = experiment.run()
+    finally:
+        bar.close()
+    date = datetime.datetime.now().astimezone().isoformat(timespec="minutes")
+    facts = experiment_facts(design, _networks(experiment.networks), _warnings(design, cohort, args), date)
+    people = {subject.name: subject.person for subject in design.subjects}
+    stored = StoredExperiment(facts, people, tuple(table.name for table in design.tables), tuple(rows))
+    store_experiment(stored, output)
+    text = write_tables(stored, output)
+    write_html(stored, output, write_figures(stored, output))
+    print(text)
+    return 0
+
+
+def experiment_design(args: argparse.Namespace) -> tuple[ExperimentDesign, list[CohortSubject]]:
+    """The design that the options ask for, and the whole cohort; raises ``FAError``."""
+    from ...datasets.cohort import find_subjects
+    from ...evaluation.experiments.design import FULL_SUBJECTS, QUICK_SUBJECTS, chosen_tables
+    from ...evaluation.experiments.thesis_experiment import ExperimentDesign, one_map_each
+    from ...evaluation.methods.choices import chosen_methods
+
+    tables = chosen_tables(args.experiment)
+    people = args.people or (args.data / "people.csv" if (args.data / "people.csv").is_file() else None)
+    cohort = find_subjects(args.data, people)
+    choices = chosen_methods(args.methods, {subject.person for subject in cohort})
+    chosen = _planted_in(cohort, args, QUICK_SUBJECTS if args.quick else FULL_SUBJECTS)
+    held_out = {subject.person for subject in chosen}
+    learning = [subject for subject in cohort if subject.person not in held_out]
+    if not learning:
+        raise FAError(
+            "bad-request",
+            "Nobody is left to learn from",
+            f"all {len(held_out)} people are tested",
+            "Name fewer with --subjects",
+        )
+    networks = thesis_networks(args.thesis_model)
+    design = ExperimentDesign(
+        tables,
+        chosen,
+        one_map_each(learning) if args.quick else learning,
+        choices,
+        args.quick,
+        networks,
+        args.model,
+        args.device,
+        args.seed,
+    )
+    return design, cohort
+
+
+def thesis_networks(folders: list[str]) -> dict[str, Path]:
+    """Folders of fitted thesis networks by what they are; raises ``FAError('missing')`` for any other folder."""
+    from ...evaluation.methods.method_model import read_method
+    from ...evaluation.methods.thesis_ddpm import CONDITIONAL, UNCONDITIONAL
+
+    kinds = {CONDITIONAL: "conditional", UNCONDITIONAL: "unconditional"}
+    found = {}
+    for folder in map(Path, folders):
+        method = read_method(folder).method
+        if method not in kinds:
+            raise FAError("bad-request", f"{folder} holds {method}, not a thesis network", "", "")
+        found[kinds[method]] = folder
+    return found
+
+
+def _planted_in(cohort: list[CohortSubject], args: argparse.Namespace, count: int) -> list[CohortSubject]:
+    """One map of each person under test: those named, else people whom the detector has not seen before others."""
+    from ...evaluation.experiments.thesis_experiment import one_map_each
+    from ...evaluation.methods.detector import seen_in_training
+    from ...models.registry import find_model
+    from ...training.objective import TEMPLATE_PERSON
+
+    if args.subjects:
+        missing = sorted(set(args.subjects) - {subject.name for subject in cohort})
+        if missing:
+            raise FAError("bad-request", f"There is no subject {', '.join(missing)}", "", f"Look into {args.data}")
+        return one_map_each([subject for subject in cohort if subject.name in args.subjects])
+    people = [subject for subject in one_map_each(cohort) if subject.person != TEMPLATE_PERSON]
+    model = find_model(args.model)
+    seen = {subject.name for subject in seen_in_training(people, cohort, lambda subject: model)}
+    people.sort(key=lambda subject: (subject.name in seen, subject.name))
+    # Half of the people at most: the thesis' networks need somebody to learn from.
+    return people[: max(1, min(count, len(people) // 2))]
+
+
+def _networks(folders: dict[str, Path]) -> dict[str, dict]:
+    """What the report says of the thesis networks."""
+    import json
+
+    from ...evaluation.methods.thesis_ddpm import MODEL, SAMPLING
+    from ...models.manifest import read_manifest
+
+    facts = {}
+    for name, folder in folders.items():
+        manifest, sampling = read_manifest(folder / MODEL), json.loads((folder / SAMPLING).read_text(encoding="utf-8"))
+        facts[name] = {
+            "widths": manifest["network"]["widths"],
+            "steps": manifest["training"]["steps"],
+            "sampler_steps": sampling["steps"],
+            "windowed": sampling["windowed"],
+            "sha256": manifest["sha256"],
+        }
+    return facts
+
+
+def _warnings(design: ExperimentDesign, cohort: list[CohortSubject], args: argparse.Namespace) -> list[str]:
+    """What limits the numbers."""
+    from ...evaluation.methods.detector import seen_in_training
+    from ...models.registry import find_model
+
+    warnings = []
+    if design.quick:
+        warnings.append(
+            "Quick: tiny thesis networks, few training and sampling steps, few people. The rows show that everything "
+            "runs; they say nothing of the thesis' networks at full size."
+        )
+    model = find_model(args.model)
+    seen = [one.name for one in seen_in_training(list(design.subjects), cohort, lambda subject: model)]
+    if seen:
+        warnings.append(f"The detector was trained or calibrated on {', '.join(seen)}; its scores there are too good.")
+    if args.people is None and not (args.data / "people.csv").is_file():
+        warnings.append("Every map was taken as another person: name the people with --people file.csv (file,person).")
+    return warnings

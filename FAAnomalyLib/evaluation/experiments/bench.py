@@ -1,0 +1,142 @@
+"""Maps of an experiment on the thesis' grid: healthy, with an anomaly, and the hole round it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from ...datasets.cohort import CohortSubject, load_subject, naming
+from ...errors import FAError
+from ...volume import Volume
+from ..planting.lesions import plant
+from ..thesis.cubes import Corner, cube_box
+from ..thesis.grid import thesis_crop
+from ..thesis.network import scan_white_matter
+from .design import CUBIC, SphereCase
+
+DRAWS = 300
+WHITE_MATTER_SHARE = 0.6
+"""Of the sphere about a drawn centre; where no draw reaches it, the best of :data:`DRAWS` is taken."""
+
+
+@dataclass(frozen=True, eq=False)
+class HealthyMap:
+    """A healthy map on the thesis' grid.
+
+    Attributes
+    ----------
+    volume
+        FA in [0, 1], (128, 128, 128).
+    white_matter
+        bool: FA above 0.2.
+    lost
+        Share of the brain outside the grid.
+    """
+
+    volume: Volume
+    white_matter: np.ndarray
+    lost: float
+
+
+@dataclass(frozen=True, eq=False)
+class PlantedSphere:
+    """A map with an anomaly.
+
+    Attributes
+    ----------
+    case
+        The anomaly.
+    volume
+        FA in [0, 1].
+    sphere
+        bool: the voxels that were changed.
+    corner
+        Lowest corner of the cube round the sphere, whose edge is the diameter.
+    healthy
+        The map before.
+    """
+
+    case: SphereCase
+    volume: Volume
+    sphere: np.ndarray
+    corner: Corner
+    healthy: HealthyMap
+
+    @property
+    def box(self) -> tuple[slice, slice, slice]:
+        """The cube round the sphere."""
+        return cube_box(self.corner, self.case.diameter)
+
+    def domain(self, mask_type: str) -> np.ndarray:
+        """Voxels of the cube that are generated and judged, bool.
+
+        For white-matter guided holes the cube within FA > 0.2 of the scan that is analysed, as in listing A.22: where
+        the anomaly lowers FA below 0.2, its voxels leave the hole and are missed.
+        """
+        cube = np.zeros(self.volume.shape, bool)
+        cube[self.box] = True
+        return cube if mask_type == CUBIC else cube & scan_white_matter(self.volume.data)
+
+    def truth(self, mask_type: str) -> np.ndarray:
+        """Voxels that should be found, bool: the sphere; for white-matter guided holes within healthy white matter."""
+        return self.sphere if mask_type == CUBIC else self.sphere & self.healthy.white_matter
+
+
+class Bench:
+    """Makes the maps of an experiment; the last few are kept.
+
+    Parameters
+    ----------
+    seed
+        Of the anomalies' places.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self.healthy = lru_cache(maxsize=4)(self._healthy)
+        self.planted = lru_cache(maxsize=4)(self._planted)
+
+    def corner(self, subject: CohortSubject, diameter: int) -> Corner:
+        """Corner of the seeded cube of *diameter* in a subject's white matter; the same for every change.
+
+        Raises ``FAError('bad-input')`` for a map without white matter.
+        """
+        healthy = self.healthy(subject)
+        digest = hashlib.sha256(repr((self._seed, subject.name, diameter)).encode()).digest()
+        generator = np.random.default_rng(int.from_bytes(digest[:8], "big"))
+        ball, best, chosen = _ball(diameter), -1.0, None
+        candidates = np.argwhere(healthy.white_matter)
+        for voxel in candidates[generator.integers(len(candidates), size=DRAWS)] if len(candidates) else ():
+            at = np.clip(voxel - diameter // 2, 0, np.array(healthy.volume.shape) - diameter)
+            corner = (int(at[0]), int(at[1]), int(at[2]))
+            share = float(healthy.white_matter[cube_box(corner, diameter)][ball].mean())
+            if share > best:
+                best, chosen = share, corner
+            if share >= WHITE_MATTER_SHARE:
+                break
+        if chosen is None:
+            raise FAError(
+                "bad-input", f"{subject.path.name}: no white matter on the thesis' grid", "no FA above 0.2", ""
+            )
+        return chosen
+
+    def _healthy(self, subject: CohortSubject) -> HealthyMap:
+        with naming(subject.path):
+            crop = thesis_crop(*load_subject(subject))
+        return HealthyMap(crop.volume, scan_white_matter(crop.volume.data), crop.lost)
+
+    def _planted(self, subject: CohortSubject, case: SphereCase) -> PlantedSphere:
+        healthy, corner = self.healthy(subject), self.corner(subject, case.diameter)
+        sphere = np.zeros(healthy.volume.shape, bool)
+        sphere[cube_box(corner, case.diameter)] = _ball(case.diameter)
+        return PlantedSphere(case, plant(healthy.volume, sphere, case.change), sphere, corner, healthy)
+
+
+def _ball(diameter: int) -> np.ndarray:
+    """Voxels of a cube of that edge whose centre lies in the sphere that it holds, bool."""
+    away = np.arange(diameter) - (diameter - 1) / 2
+    squared = away[:, None, None] ** 2 + away[:, None] ** 2 + away**2
+    return squared <= (diameter / 2) ** 2

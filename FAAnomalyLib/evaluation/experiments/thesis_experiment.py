@@ -1,0 +1,287 @@
+"""Runs the thesis' experiments: fits what is missing, computes all units, gathers their rows.
+
+Every process that is started on the same folder takes units that nobody has; one that is killed loses its current unit
+only. Units are stored under everything that decides them, so that a rerun goes on, also with more tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from ...datasets.cohort import CohortSubject
+from ...errors import FAError
+from ...io.claims import wait_for_others
+from ...models.manifest import sha256_of
+from ...models.registry import find_model
+from ...runtime.progress import CancelToken, Progress, ProgressCallback
+from ..methods.method_model import FILE as METHOD_FILE
+from ..methods.registry import MethodChoice
+from ..methods.scoring_method import FitOptions
+from ..methods.thesis_ddpm import MODEL, SAMPLING, fit
+from ..rows import FAANOMALY
+from .design import CUBIC, MASK_SIZES, WHITE_MATTER, SphereCase, ThesisTable, spheres
+from .laboratory import Equipment, Laboratory
+from .units import Finished, Unit, UnitStore, finish_units
+
+NETWORKS = {"conditional": True, "unconditional": False}
+STAGES = {
+    "training the thesis' networks": 3.0,
+    "filling holes": 4.0,
+    "roaming and whole brains": 4.0,
+    "assembling": 0.2,
+}
+
+
+@dataclass(frozen=True)
+class ExperimentDesign:
+    """What is run, on whom.
+
+    Attributes
+    ----------
+    tables
+        Tables of the thesis.
+    subjects
+        Maps that anomalies are planted in, one of each person.
+    learning
+        Maps of other people: the thesis' networks learn from them, and the comparators' thresholds come from them.
+    choices
+        Whole-brain comparators beside the detector.
+    quick
+        Tiny networks and few sampling steps.
+    networks
+        Model folders of thesis networks that were fitted before, by name; the others are fitted in the output folder.
+    model
+        The detector's model.
+    device, seed
+        As in :class:`~FAAnomalyLib.request.DetectRequest`.
+    """
+
+    tables: Sequence[ThesisTable]
+    subjects: Sequence[CohortSubject]
+    learning: Sequence[CohortSubject]
+    choices: Sequence[MethodChoice] = ()
+    quick: bool = False
+    networks: dict[str, Path] = field(default_factory=dict)
+    model: str = "default"
+    device: str = "auto"
+    seed: int = 0
+
+    @property
+    def reconstructs(self) -> bool:
+        """Whether figures 3.1 to 3.16 are made: with all tables."""
+        return len(self.tables) > 1
+
+
+@dataclass(frozen=True)
+class UnitRow:
+    """Row of a finished unit, with what it is of and the stem of its file."""
+
+    kind: str
+    subject: str
+    method: str
+    setting: dict
+    file: str
+    row: dict
+
+
+class ThesisExperiment:
+    """One run of the thesis' experiments in a folder.
+
+    Parameters
+    ----------
+    design
+        What is run.
+    output
+        Folder; shared with other processes that run the same design.
+    progress, cancel
+        As in :class:`~FAAnomalyLib.runtime.progress.Progress`.
+    """
+
+    def __init__(
+        self,
+        design: ExperimentDesign,
+        output: Path,
+        progress: ProgressCallback | None = None,
+        cancel: CancelToken | None = None,
+    ) -> None:
+        self._design, self._output = design, output
+        self._store = UnitStore(output)
+        self._progress = Progress(progress, cancel, STAGES)
+        self.networks: dict[str, Path] = {}
+
+    def run(self) -> list[UnitRow]:
+        """Finish all units and return their rows, in the order of the plan.
+
+        Raises
+        ------
+        FAError
+            ``cancelled``: what is finished stays and is not computed again. Others as what runs raises.
+        """
+        try:
+            return self._run()
+        except FAError as error:
+            if error.code != "cancelled":
+                raise
+            raise FAError(
+                "cancelled", "Cancelled", f"finished units are kept in {self._store.folder}", "Run it again to go on"
+            ) from error
+
+    def _run(self) -> list[UnitRow]:
+        self.networks = self._fitted_networks()
+        laboratory = Laboratory(self._equipment(), self._store)
+        holes = self._hole_units(laboratory)
+        brains = self._brain_units(laboratory)
+        roaming = self._roaming_units()
+        for stage, units in zip(list(STAGES)[1:], (holes, brains, roaming), strict=True):
+            self._finish(stage, units, laboratory)
+        self._progress.finish()
+        rows = []
+        for unit in [*holes, *[unit for unit in brains if unit.kind != "cubes"], *roaming]:
+            finished = self._store.read(unit)
+            if finished is None:
+                raise FAError("bad-input", f"A unit in {self._store.folder} is damaged", "", "Run the experiment again")
+            rows.append(UnitRow(unit.kind, unit.subject, unit.method, unit.setting, unit.name, finished.row))
+        return rows
+
+    def _finish(self, stage: str, units: list[Unit], laboratory: Laboratory) -> None:
+        def report(done: int) -> None:
+            self._progress.step(stage, done / max(len(units), 1))
+
+        def compute(unit: Unit) -> Finished:
+            self._progress.check()
+            return laboratory.compute(unit)
+
+        finish_units(units, compute, self._store, report)
+
+    def _fitted_networks(self) -> dict[str, Path]:
+        """Model folder of each network that the tables need; one process fits it, the others wait."""
+        wanted = [name for name in NETWORKS if name == "conditional" or self._design.reconstructs]
+        folders = {name: self._design.networks.get(name, self._output / "networks" / name) for name in wanted}
+        stage = next(iter(STAGES))
+        waiting = list(wanted)
+        while waiting:
+            self._progress.step(stage, 1 - len(waiting) / len(wanted))
+            for name in list(waiting):
+                if (folders[name] / SAMPLING).is_file():
+                    waiting.remove(name)
+                    continue
+                with self._store.claims.claim(f"network-{name}") as ours:
+                    if ours and not (folders[name] / SAMPLING).is_file():
+                        self._fit(name, folders[name])
+                        waiting.remove(name)
+            if waiting:
+                wait_for_others()
+        return folders
+
+    def _fit(self, name: str, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        recipe = "tiny" if self._design.quick else "paper"
+
+        def report(text: str) -> None:
+            self._progress.check()
+
+        options = FitOptions(folder, recipe, self._design.device, self._design.seed, report)
+        fit(self._design.learning, options, conditional=NETWORKS[name])
+
+    def _equipment(self) -> Equipment:
+        design = self._design
+        subjects = {subject.name: subject for subject in (*design.subjects, *design.learning)}
+        return Equipment(subjects, self.networks, design.choices, design.model, design.device, design.seed)
+
+    def _identity(self, subject: CohortSubject) -> tuple:
+        files = [sha256_of(path) for path in (subject.path, subject.mask) if path is not None]
+        return (*files, self._design.seed)
+
+    def _hole_units(self, laboratory: Laboratory) -> list[Unit]:
+        """Fills of one hole: figures 3.1 to 3.16, tables 3.1 to 3.8."""
+        units = []
+        for subject in self._design.subjects:
+            identity = self._identity(subject)
+            for name in self.networks if self._design.reconstructs else ():
+                network = (*identity, *laboratory.filler(name).identity)
+                units += [
+                    Unit("reconstruction", subject.name, name, {"mask_type": kind, "mask_size": size}, network)
+                    for size in MASK_SIZES
+                    for kind in (CUBIC, WHITE_MATTER)
+                ]
+            network = (*identity, *laboratory.filler("conditional").identity)
+            units += [
+                Unit(
+                    "hole",
+                    subject.name,
+                    "conditional",
+                    {
+                        "mask_type": table.mask_type,
+                        "mask_size": row.mask_size,
+                        **asdict(SphereCase(row.anomaly_size, row.change)),
+                    },
+                    network,
+                )
+                for table in self._design.tables
+                if not table.roaming
+                for row in table.rows
+            ]
+        return units
+
+    def _brain_units(self, laboratory: Laboratory) -> list[Unit]:
+        """Thresholds of the comparators, whole brains by every method, and the roaming cubes."""
+        design = self._design
+        comparators = [choice.entry.name for choice in design.choices]
+        units = [unit for name in comparators for unit in laboratory.healthy_units(name)]
+        model = read_model_sha(design.model)
+        for subject in design.subjects:
+            for case in spheres([table for table in design.tables if not table.roaming or self._roams(subject)]):
+                identity = (*self._identity(subject), model)
+                units += [
+                    Unit("brain", subject.name, name, asdict(case), (*identity, *self._choice_identity(name, subject)))
+                    for name in (FAANOMALY, *comparators)
+                ]
+        for subject, case in self._roaming_cases():
+            units += laboratory.roaming_units(subject, case)
+        return list(dict.fromkeys(units))
+
+    def _choice_identity(self, name: str, subject: CohortSubject) -> tuple:
+        """What decides a comparator beside the map: its fitted model, and the healthy maps of its thresholds."""
+        if name == FAANOMALY:
+            return ()
+        choice = next(choice for choice in self._design.choices if choice.entry.name == name)
+        folder = choice.model_of(subject.person)
+        fitted = () if folder is None else (sha256_of(folder / METHOD_FILE),)
+        return (*fitted, *sorted(one.name for one in (*self._design.subjects, *self._design.learning)))
+
+    def _roaming_units(self) -> list[Unit]:
+        weights = (
+            sha256_of(self.networks["conditional"] / MODEL / "weights.pt") if "conditional" in self.networks else ""
+        )
+        return [
+            Unit("roaming", subject.name, "conditional", asdict(case), (*self._identity(subject), weights))
+            for subject, case in self._roaming_cases()
+        ]
+
+    def _roams(self, subject: CohortSubject) -> bool:
+        """Whether table 3.9 is made of *subject*: with --quick of the first one only (171 cubes for an anomaly)."""
+        return not self._design.quick or subject == self._design.subjects[0]
+
+    def _roaming_cases(self) -> list[tuple[CohortSubject, SphereCase]]:
+        tables = [table for table in self._design.tables if table.roaming]
+        return [
+            (subject, case) for subject in self._design.subjects if self._roams(subject) for case in spheres(tables)
+        ]
+
+
+def read_model_sha(model: str) -> str:
+    """SHA-256 over the weights and calibration of the detector's model."""
+    folder = find_model(model)
+    return "".join(
+        sha256_of(path)[:16] for path in sorted(folder.glob("*.*")) if path.suffix in (".pt", ".npz", ".json")
+    )
+
+
+def one_map_each(subjects: Sequence[CohortSubject]) -> list[CohortSubject]:
+    """The first map of each person."""
+    first: dict[str, CohortSubject] = {}
+    for subject in subjects:
+        first.setdefault(subject.person, subject)
+    return list(first.values())

@@ -1,0 +1,63 @@
+"""Methods as the command line names them: ``NAME``, ``NAME=FOLDER`` or ``NAME=folds.csv``, with commas between."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ...errors import FAError
+from .detector import folds_for
+from .method_model import read_method
+from .registry import MethodChoice, method_by_option, untrained_choices
+
+DETECTOR = "faanomaly"
+"""The method under evaluation, which always takes part; it may be named."""
+
+
+def chosen_methods(text: str | None, people: set[str]) -> tuple[MethodChoice, ...]:
+    """The comparators that *text* names, in its order; all that need no training where it is None.
+
+    Parameters
+    ----------
+    text
+        For instance ``template-z-map,pddpm=models/pddpm``. A method that learns needs a folder that ``faanomaly train
+        --method`` made, or a table with the columns person,model.
+    people
+        Everybody who is scored: a table must name them all.
+
+    Raises
+    ------
+    FAError
+        ``bad-request`` for an unknown name, a method without its model, or a model of another method; ``missing`` for a
+        folder that holds none.
+    """
+    if text is None:
+        return untrained_choices()
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    return tuple(_choice(word, people) for word in dict.fromkeys(words) if word != DETECTOR)
+
+
+def _choice(word: str, people: set[str]) -> MethodChoice:
+    option, _, place = word.partition("=")
+    entry = method_by_option(option)
+    if not place:
+        if entry.needs_training:
+            raise FAError(
+                "bad-request",
+                f"The method {option} learns and needs a model",
+                "",
+                f"Make one with faanomaly train DATA --method {option} -o FOLDER and name it: {option}=FOLDER",
+            )
+        return MethodChoice(entry)
+    if place.endswith(".csv"):
+        folds = folds_for(Path(place), people)
+        for folder in set(folds.values()):
+            _check(folder, option, entry.name)
+        return MethodChoice(entry, folds=folds)
+    _check(Path(place), option, entry.name)
+    return MethodChoice(entry, Path(place))
+
+
+def _check(folder: Path, option: str, name: str) -> None:
+    method = read_method(folder).method
+    if method != name:
+        raise FAError("bad-request", f"{folder} holds the method {method}, not {option}", "", "Name its own folder")

@@ -1,0 +1,111 @@
+"""The thesis' conditional and unconditional DDPM as methods: roaming inpainting over the whole brain.
+
+Cubes of 16 voxels of 1.25 mm, cut to the scan's FA > 0.2, one run of the sampler for each (listings A.20, A.22); the
+score is the plain difference of input and pasted samples. The thesis' own rule needs the planted change, so that it is
+applied where that is known: in :mod:`.thesis_rule` and in the tables of the thesis' experiments.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from ...datasets.cohort import CohortSubject
+from ...errors import FAError
+from ...io.atomic import atomic_write
+from ...training.export import MODEL
+from ...volume import Volume
+from ..thesis.cubes import cube_box, roaming_cubes
+from ..thesis.fitting import fit_thesis_network
+from ..thesis.grid import back_to_native, thesis_crop
+from ..thesis.network import MAX_BATCH, ThesisFiller, hole_of, scan_white_matter
+from .registry import MethodContext
+from .score_map import ScoreMap
+from .scoring_method import FitOptions, ScoringEntry, register_scoring
+
+MASK_SIZE = 16
+SAMPLING = "sampling.json"
+"""Steps, and whether the network sees a window only."""
+PAPER, TINY = {"steps": 1000, "windowed": False}, {"steps": 5, "windowed": True}
+
+
+class ThesisDdpm:
+    """A :class:`~.scoring_method.ScoringMethod` and :class:`~.scoring_method.HoleFiller`.
+
+    Parameters
+    ----------
+    name
+        Name in tables and records.
+    context
+        With the model folder.
+    """
+
+    def __init__(self, name: str, context: MethodContext) -> None:
+        if context.model is None:
+            raise FAError("missing", f"{name} needs a model", "", "Make it with faanomaly train DATA --method NAME")
+        self.filler, self._seed = open_filler(context.model, context.device), context.seed or 0
+        self.identity = (name, MASK_SIZE, *self.filler.identity, self._seed)
+
+    def score(self, volume: Volume) -> ScoreMap:
+        """See :meth:`.scoring_method.ScoringMethod.score`."""
+        crop = thesis_crop(volume).volume
+        expected, generated = crop.data.copy(), np.zeros(crop.shape, bool)
+        white_matter, corners = scan_white_matter(crop.data), roaming_cubes(crop.data, MASK_SIZE)
+        for start in range(0, len(corners), MAX_BATCH):
+            holes = [
+                hole_of(cube_box(corner, MASK_SIZE), white_matter) for corner in corners[start : start + MAX_BATCH]
+            ]
+            together = np.logical_or.reduce(holes)
+            expected[together] = self.filler.fill_each(crop.data, holes, self._seed + start)[together]
+            generated |= together
+        covered = back_to_native(generated, crop, volume, order=0) > 0.5
+        healthy = np.where(covered, back_to_native(expected, crop, volume), volume.data).astype(np.float32)
+        return ScoreMap(
+            volume, (volume.data - healthy).astype(np.float32), healthy, covered, {"network_evaluations": len(corners)}
+        )
+
+    def fill(self, volume: Volume, hole: np.ndarray) -> np.ndarray:
+        """See :meth:`.scoring_method.HoleFiller.fill`; *volume* is on the thesis' grid."""
+        return self.filler.fill(volume.data, hole, self._seed)
+
+
+def open_filler(model: Path, device: str) -> ThesisFiller:
+    """The network in a folder that :func:`fit` has made; raises ``FAError('missing')`` where there is none."""
+    try:
+        sampling = json.loads((model / SAMPLING).read_text(encoding="utf-8"))
+        steps, windowed = int(sampling["steps"]), bool(sampling["windowed"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise FAError(
+            "missing", f"There is no thesis network in {model}", f"{SAMPLING}: {error}", "Fit the method again"
+        ) from error
+    return ThesisFiller(model / MODEL, steps, windowed, device)
+
+
+def fit(people: Sequence[CohortSubject], options: FitOptions, conditional: bool) -> None:
+    """Train the network and say how it is sampled: ``paper`` with 1000 steps on the whole grid, ``tiny`` with five."""
+    fit_thesis_network(people, options, conditional)
+    with atomic_write(options.folder / SAMPLING) as temporary:
+        temporary.write_text(json.dumps(PAPER if options.recipe == "paper" else TINY) + "\n", encoding="utf-8")
+
+
+def _register(name: str, conditional: bool, position: int) -> None:
+    register_scoring(
+        ScoringEntry(
+            name,
+            partial(ThesisDdpm, name),
+            position,
+            fit=partial(fit, conditional=conditional),
+            needs_network=True,
+            is_stochastic=True,
+            fills_holes=True,
+        )
+    )
+
+
+CONDITIONAL, UNCONDITIONAL = "thesis conditional DDPM", "thesis unconditional DDPM"
+_register(CONDITIONAL, True, 50)
+_register(UNCONDITIONAL, False, 51)

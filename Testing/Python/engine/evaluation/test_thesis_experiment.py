@@ -1,0 +1,130 @@
+"""The thesis' experiments: grid, cubes, planting, rules, tables, figures."""
+
+from __future__ import annotations
+
+import csv
+import io
+from itertools import product
+
+import numpy as np
+import pytest
+
+from FAAnomalyLib.errors import FAError
+from FAAnomalyLib.evaluation.experiments.bench import Bench
+from FAAnomalyLib.evaluation.experiments.design import FIGURES, TABLES, SphereCase, chosen_tables, spheres
+from FAAnomalyLib.evaluation.experiments.laboratory import ALL_POSITIVE, SIGNED_RULE, THESIS_RULE, rule_scores
+from FAAnomalyLib.evaluation.experiments.printed import printed_rows
+from FAAnomalyLib.evaluation.experiments.thesis_experiment import UnitRow
+from FAAnomalyLib.evaluation.experiments.thesis_figures import draw_figure
+from FAAnomalyLib.evaluation.experiments.thesis_tables import latex_table, markdown_table, measured_rows, tables_csv
+from FAAnomalyLib.evaluation.thesis.cubes import roaming_cubes
+from FAAnomalyLib.evaluation.thesis.grid import back_to_native, thesis_crop
+from FAAnomalyLib.volume import Volume
+
+
+def test_the_printed_numbers_obey_f1_of_iou():
+    assert len(printed_rows()) == 52 and len(spheres(tuple(TABLES.values()))) == 14
+    for row in printed_rows():
+        assert row.f1 == pytest.approx(2 * row.iou / (1 + row.iou), abs=0.015), row
+
+
+def test_experiments_by_name():
+    assert [table.name for table in chosen_tables(["thesis"])] == list(TABLES)
+    assert len(FIGURES) == 43 and FIGURES == tuple(f"3.{n}" for n in range(1, 44))
+    with pytest.raises(FAError, match="needs T2 images"):
+        chosen_tables(["thesis-3.10"])
+    with pytest.raises(FAError, match="no experiment 'thesis-4.1'"):
+        chosen_tables(["thesis-4.1"])
+
+
+def test_a_map_of_125_mm_is_copied_to_the_thesis_grid_and_back():
+    data = np.zeros((145, 174, 145), np.float32)
+    data[20:130, 30:150, 12:125] = np.random.default_rng(0).random((110, 120, 113), dtype=np.float32) * 0.9 + 0.05
+    affine = np.diag([-1.25, 1.25, 1.25, 1.0])
+    affine[:3, 3] = 90.0, -126.0, -72.0
+    native = Volume(data, affine)
+    crop = thesis_crop(native)
+    assert crop.volume.shape == (128,) * 3 and crop.lost == 0.0
+    assert np.allclose(crop.volume.spacing, 1.25) and np.all(np.diag(crop.volume.affine)[:3] > 0)
+    assert np.array_equal(np.sort(crop.volume.data[crop.volume.data > 0]), np.sort(data[data > 0]))
+    assert np.array_equal(back_to_native(crop.volume.data, crop.volume, native, order=0), data)
+    wide = Volume(np.full((140, 150, 140), 0.5, np.float32), np.diag([1.25, 1.25, 1.25, 1.0]))
+    assert thesis_crop(wide).lost == pytest.approx(1 - 128**3 / (140 * 150 * 140), abs=0.01)
+
+
+def test_roaming_cubes_are_those_of_the_listing():
+    fa = np.where(np.random.default_rng(1).random((32, 32, 32)) < 0.3, 0.0, 0.5)
+    printed = []
+    for i, j, k in product(range(0, 32, 8), repeat=3):
+        z = fa[i : i + 8, j : j + 8, k : k + 8]
+        if len(np.where(z == 0)[0]) / 8**3 < 0.3:
+            printed.append((i, j, k))
+    assert 0 < len(printed) < 64 and roaming_cubes(fa, 8) == printed
+
+
+def test_an_anomaly_lies_in_its_cube_and_all_positive_scores_a_sphere_in_a_cube(subjects):
+    bench = Bench(seed=3)
+    planted = bench.planted(subjects[0], SphereCase(16, -0.2))
+    cube = planted.domain("cubic")
+    assert cube.sum() == 16**3 and (planted.sphere & ~cube).sum() == 0
+    changed = planted.volume.data != planted.healthy.volume.data
+    assert not (changed & ~planted.sphere).any() and changed.any()
+    assert bench.corner(subjects[0], 16) == Bench(seed=3).corner(subjects[0], 16) == planted.corner
+    guided = planted.domain("wm")
+    assert (planted.truth("wm") & ~guided).any(), "voxels lowered below 0.2 leave the hole"
+    assert np.all(planted.volume.data[guided] > 0.2)
+    scores = rule_scores(np.zeros(cube.shape), cube, planted.truth("cubic"), -0.2)
+    assert scores[ALL_POSITIVE]["iou"] == pytest.approx(np.pi / 6, abs=0.02)
+    assert scores[THESIS_RULE]["iou"] == 0.0
+
+
+def test_the_rule_at_a_change_of_001_finds_everything_and_its_signed_form_half():
+    difference = np.random.default_rng(2).normal(0, 0.2, (16, 16, 16))
+    inside = np.ones(difference.shape, bool)
+    truth = difference > 10
+    truth[4:12] = True
+    scores = rule_scores(difference, inside, truth, 0.01)
+    assert scores[THESIS_RULE] == scores[ALL_POSITIVE]
+    assert scores[SIGNED_RULE]["recall"] == pytest.approx(0.52, abs=0.03)
+
+
+def rows_of_table_31() -> list[UnitRow]:
+    """Two people with one anomaly."""
+    setting = {"mask_type": "cubic", "mask_size": 8, "diameter": 8, "change": 0.2}
+    rows = []
+    for name, iou in (("one", 0.4), ("two", 0.6)):
+        score = {"iou": iou, "f1": 2 * iou / (1 + iou), "precision": None, "recall": None}
+        scores = {rule: score for rule in (THESIS_RULE, SIGNED_RULE, ALL_POSITIVE)}
+        rows.append(UnitRow("hole", name, "conditional", setting, f"hole-{name}", {"scores": scores}))
+        case = {"diameter": 8, "change": 0.2}
+        rows.append(UnitRow("brain", name, "FAAnomaly", case, "", {"scores": {"cubic": {**score, "iou": 0.9}}}))
+        for size in (32, 16, 8):
+            measured = {"ssim": iou, "psnr": 20.0, "max_difference": 0.5, "percentage_error": -iou}
+            box = {"mask_type": "cubic", "mask_size": size}
+            rows.append(UnitRow("reconstruction", name, "unconditional", box, "", measured))
+    return rows
+
+
+def test_a_table_shows_the_thesis_ours_the_detector_and_how_many():
+    table = TABLES["3.1"]
+    measured = measured_rows(table, rows_of_table_31(), {"one": "A", "two": "B"})
+    line = next(one for one in markdown_table(table, measured).splitlines() if one.startswith("| 8 | 8 | +0.2 "))
+    assert "| 0.61 / 0.76 | 0.50 [0.40, 0.60] / " in line and "| 0.90 [0.90, 0.90] / " in line
+    assert line.endswith("| 2, 2 |")
+    lines = list(csv.DictReader(io.StringIO(tables_csv([(table, measured)]))))
+    ours = [one for one in lines if one["method"] == "ours, thesis' method"]
+    assert len(ours) == 1 and ours[0]["iou"] == "0.5" and ours[0]["people"] == "2"
+    assert latex_table(table, measured).count(r"\\") == 8
+    swapped = measured_rows(TABLES["3.2"], [], {})
+    assert "0.23 / 0.37 *" in markdown_table(TABLES["3.2"], swapped)
+
+
+def test_figures_are_drawn_where_there_is_something(tmp_path):
+    rows = rows_of_table_31()
+    picture = draw_figure("3.1", rows, tmp_path)
+    assert picture is not None and len(picture.getcolors(1 << 24) or ()) > 20
+    assert draw_figure("3.9", rows, tmp_path) is None and draw_figure("3.42", rows, tmp_path) is None
+    with pytest.raises(FAError, match="no figure '4.1'"):
+        draw_figure("4.1", rows, tmp_path)
+    with pytest.raises(FAError, match="missing or damaged"):
+        draw_figure("3.26", [UnitRow("hole", "one", "c", rows[0].setting, "gone", rows[0].row)], tmp_path)
