@@ -152,9 +152,7 @@ def write_manifest(output: Path, kind: str, settings: dict[str, Any], outcome: O
         "faanomaly": __version__,
         "data": kind,
         "settings": settings,
-        "subjects": {
-            name: {"set": split.get(name), **outcome.records[name]} for name in sorted(outcome.records)
-        },
+        "subjects": {name: {"set": split.get(name), **outcome.records[name]} for name in sorted(outcome.records)},
         "left_out": outcome.left_out,
     }
     _write(output / MANIFEST, content)

@@ -144,7 +144,11 @@ def prepare_t2(
         for one, step, linear in (
             (stripped, matrix, True),
             (stripped.with_data(brain.astype(np.float32)), matrix, True),
-            (None if subject.lesions is None else stripped.with_data(subject.lesions.astype(np.float32)), matrix, False),
+            (
+                None if subject.lesions is None else stripped.with_data(subject.lesions.astype(np.float32)),
+                matrix,
+                False,
+            ),
             (atlas, np.eye(4), True),
         )
     )
@@ -188,7 +192,10 @@ def _finished(
     lost = 1.0 - float(arrays[1].sum()) / max(whole, 1.0)
     if lost > 1.0 - MIN_SEEN:
         raise FAError(
-            "bad-input", "The brain lies outside the borders", f"{lost:.0%} of it would be cut off", "Check the template"
+            "bad-input",
+            "The brain lies outside the borders",
+            f"{lost:.0%} of it would be cut off",
+            "Check the template",
         )
     image = arrays[0] / bias_field(arrays[0], arrays[1] > 0.5, settings, check)
     middle = tuple((n - 1) / 2 for n in settings.borders)

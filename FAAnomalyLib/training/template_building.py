@@ -17,7 +17,14 @@ from ..datasets.cohort import CohortSubject, load_subject, naming
 from ..io.volumes import save_volume
 from ..preprocessing.interruptible_itk import Check
 from ..preprocessing.model_grid import PreparedSubject, prepare
-from ..preprocessing.template import ALIGNED, BRAIN_PROBABILITY, TEMPLATE_FILES, Template, TemplatePriors, symmetric_grid
+from ..preprocessing.template import (
+    ALIGNED,
+    BRAIN_PROBABILITY,
+    TEMPLATE_FILES,
+    Template,
+    TemplatePriors,
+    symmetric_grid,
+)
 from ..preprocessing.template_warping import warp_template
 from ..volume import Volume
 
