@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from os import PathLike, fspath, path
 from typing import Any, TypedDict
 
+from .diffusion.noise import GAUSSIAN, NOISES
 from .diffusion.registry import samplers
 from .errors import FAError
 
@@ -24,6 +25,15 @@ THRESHOLDS = ("auto", "sensitive")
 """Thresholds that a model's calibration holds; see :class:`FAAnomalyLib.anomaly.calibration.Calibration`."""
 SIGNS = ("both", "increased", "decreased")
 """Directions of a change of FA that can be searched for."""
+PROCEDURES = ("fast", "thesis")
+"""Ways through a whole brain: interleaved holes and a calibrated z, or the thesis' own, one run for every cube."""
+ORDERS = {"printed": "thesis", "corrected": "ddpm"}
+"""Order of operations in a step of the thesis' procedure -> sampler: as in listing A.20, or with the known voxels
+pasted before the network."""
+CROP_CENTRES = ("auto", "array", "brain")
+"""What the thesis' crop is centred on; ``auto`` is the array for maps of 145 x 174 x 145 voxels, else the brain."""
+CROP_FIELD_MM = 160.0
+"""Edge of the thesis' crop: 128 voxels of 1.25 mm."""
 MASK_VOXEL_MM = 1.25
 """Mask sizes are counted in voxels of the thesis' 1.25 mm grid."""
 
@@ -52,6 +62,8 @@ class DetectOptions(TypedDict, total=False):
     resume: bool
     scale: str | float | None
     report: bool
+    atlas: str | PathLike[str]
+    noise: str
 
 
 @dataclass
@@ -104,6 +116,8 @@ class DetectRequest:
         Whether ``report.html`` is drawn; otherwise that page says only that it was not asked for.
     atlas
         ``default`` for the bundled tract atlas, ``none``, or the path of the folder of another one.
+    noise
+        What the sampler starts from and adds: ``gaussian``, or ``simplex`` noise, which neighbouring voxels share.
 
     Examples
     --------
@@ -133,6 +147,7 @@ class DetectRequest:
     scale: str | float | None = None
     report: bool = True
     atlas: str = "default"
+    noise: str = GAUSSIAN
 
     def problems(self) -> list[str]:
         """Everything that is wrong with the request, one sentence each; empty when it can run."""
@@ -146,6 +161,7 @@ class DetectRequest:
             ("mask_type", MASK_TYPES),
             ("mask_size", MASK_SIZES),
             ("sampler", tuple(samplers())),
+            ("noise", NOISES),
             ("signs", SIGNS),
             ("device", DEVICES),
         ):
@@ -240,6 +256,23 @@ class DetectRequest:
         if _whole(clean.get("segment")):
             clean["segment"] = str(clean["segment"])
         return cls(**clean)
+
+
+def changed_hole_options(request: DetectRequest | None) -> dict[str, Any]:
+    """Options of *request* that say how holes are filled and are not the defaults.
+
+    Examples
+    --------
+    >>> changed_hole_options(DetectRequest("fa.nii.gz", sampler="ddpm", steps=50, signs="decreased"))
+    {'sampler': 'ddpm', 'steps': 50}
+    """
+    default = DetectRequest()
+    names = ("mask_type", "mask_size", "sampler", "steps", "samples", "noise")
+    return {
+        name: getattr(request, name)
+        for name in names
+        if request is not None and getattr(request, name) != getattr(default, name)
+    }
 
 
 def expand_user(text: str) -> str:

@@ -173,7 +173,7 @@ def ball_height(radius_mm: float, sigma_mm: float) -> float:
     :data:`~FAAnomalyLib.preprocessing.model_grid.RESOLUTION_MM`.
 
     >>> round(ball_height(100.0, 3.0), 6), round(ball_height(5.0, 8.0), 2)
-    (1.0, 0.05)
+    (1.0, 0.06)
     """
     width = sqrt(sigma_mm**2 + RESOLUTION_MM**2 / 12.0)
     x = radius_mm / width

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from ..diffusion.noise import NOISES
 from ..request import (
     DEFAULT_STEPS,
     DEVICES,
@@ -125,6 +126,12 @@ def _add_sampler_options(parser: argparse.ArgumentParser, default: DetectRequest
         default=default.samples,
         metavar="K",
         help="draws that are averaged (default %(default)s)",
+    )
+    parser.add_argument(
+        "--noise",
+        choices=NOISES,
+        default=default.noise,
+        help="what the sampler starts from and adds (default %(default)s)",
     )
 
 

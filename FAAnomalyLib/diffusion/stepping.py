@@ -8,13 +8,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol, Union
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
     from .noise_schedule import NoiseSchedule
+
+
+class NoiseSource(Protocol):
+    """Draws the noise of a sampler where that is not Gaussian; its variance over all draws is 1."""
+
+    def draw(self, shape: tuple[int, ...]) -> Tensor:
+        """The next noise, float32 of *shape*."""
+
+
+Noise = Union["torch.Generator", NoiseSource, None]
+"""Where a sampler's noise comes from: a generator of Gaussian noise (None for PyTorch's own), or another source."""
 
 Denoise = Callable[["Tensor", int], "Tensor"]
 """``(x_t, t) -> x0``: the predicted clean picture, in [-1, 1], of the same shape as x_t."""
@@ -150,13 +161,15 @@ def counted(denoise: Denoise, total: int, on_step: OnStep | None) -> Denoise:
     return evaluate
 
 
-def draw_like(x: Tensor, generator: torch.Generator | None) -> Tensor:
-    """Standard normal noise of x's shape and dtype, drawn where *generator* lives and moved to x's device.
+def draw_like(x: Tensor, generator: Noise) -> Tensor:
+    """Noise of x's shape and dtype on x's device: standard normal from a generator, or another source's.
 
-    A CPU generator thus gives the same picture on every device.
+    Gaussian noise is drawn where *generator* lives: a CPU generator gives the same picture on every device.
     """
     import torch
 
+    if generator is not None and not isinstance(generator, torch.Generator):
+        return generator.draw(tuple(x.shape)).to(dtype=x.dtype, device=x.device)
     place = x.device if generator is None else generator.device
     return torch.randn(x.shape, generator=generator, device=place, dtype=x.dtype).to(x.device)
 

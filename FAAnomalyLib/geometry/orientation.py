@@ -48,6 +48,20 @@ def nearest_canonical(volume: Volume) -> Volume:
     return Volume(np.ascontiguousarray(data), volume.affine @ change)
 
 
+def native_order(data: np.ndarray, volume: Volume) -> np.ndarray:
+    """Voxels that lie as those of ``nearest_canonical(volume)``, in the axis order of *volume* again; contiguous.
+
+    Examples
+    --------
+    >>> left_handed = Volume(np.arange(3.0).reshape(3, 1, 1), np.diag([-2.0, 2.0, 2.0, 1.0]))
+    >>> native_order(nearest_canonical(left_handed).data, left_handed).ravel().tolist()
+    [0.0, 1.0, 2.0]
+    """
+    order, signs = _nearest_axes(volume.affine[:3, :3] / volume.spacing)
+    flipped = [axis for axis, sign in enumerate(signs) if sign < 0]
+    return np.ascontiguousarray(np.flip(data, tuple(flipped)).transpose(np.argsort(order)))
+
+
 def _nearest_axes(directions: np.ndarray) -> tuple[list[int], list[float]]:
     """Voxel axis and sign that run closest to R, A and S; *directions* (3, 3) holds an axis in each column."""
     order = max(permutations(range(3)), key=lambda p: sum(abs(directions[w, v]) for w, v in enumerate(p)))

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ..diffusion.noise_schedule import NoiseSchedule
 from ..diffusion.registry import Sampler
-from ..diffusion.stepping import OnStep
+from ..diffusion.stepping import Noise, OnStep
 from ..networks.registry import MaskedVolume, NetworkKind, NoiseLevel
 from ..preprocessing.template import BRAIN_PROBABILITY, TemplatePriors
 from ..runtime.arrays import as_array, as_tensor
@@ -69,9 +69,7 @@ class BoundNetwork:
         self.condition = None if condition is None else self._inside(condition)
         self.variance: Tensor | None = None
 
-    def draw(
-        self, sampler: Sampler, steps: int, noise: Tensor, generator: torch.Generator | None, on_step: OnStep
-    ) -> Tensor:
+    def draw(self, sampler: Sampler, steps: int, noise: Tensor, generator: Noise, on_step: OnStep) -> Tensor:
         """One filled picture, of known's shape; *noise* and *generator* as in the samplers."""
         function, pasting = sampler.function, sampler.needs_known
         if sampler.pasting is not None and not self.runnable.kind.told_hole:

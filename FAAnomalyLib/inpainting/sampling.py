@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 from ..diffusion.registry import Sampler, samplers
 from ..networks.registry import NetworkKind
+from ..request import DetectRequest
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How a hole is filled: the request's ``sampler``, ``steps``, ``samples`` and ``seed``.
+    """How a hole is filled: the request's ``sampler``, ``steps``, ``samples``, ``seed`` and ``noise``.
 
     Attributes
     ----------
@@ -22,12 +23,20 @@ class Sampling:
         Draws that are averaged, at least 1.
     seed
         Seed of every random draw, from 0.
+    noise
+        One of :data:`FAAnomalyLib.diffusion.noise.NOISES`: what the sampler starts from and adds.
     """
 
     sampler: str = "mean"
     steps: int = 1
     samples: int = 1
     seed: int = 0
+    noise: str = "gaussian"
+
+    @classmethod
+    def of_request(cls, request: DetectRequest) -> Sampling:
+        """What a request asks for."""
+        return cls(request.sampler, request.steps_used, request.samples, request.seed, request.noise)
 
 
 def fits(sampler: Sampler, kind: NetworkKind) -> bool:
@@ -49,6 +58,6 @@ def fitting_samplers(kind: NetworkKind) -> dict[str, Sampler]:
     >>> list(fitting_samplers(network_kind("inpainter")))
     ['mean', 'dpm++', 'ddim', 'ddpm', 'repaint']
     >>> list(fitting_samplers(network_kind("thesis")))
-    ['ddpm', 'repaint', 'thesis']
+    ['dpm++', 'ddim', 'ddpm', 'repaint', 'thesis']
     """
     return {name: sampler for name, sampler in samplers().items() if fits(sampler, kind)}

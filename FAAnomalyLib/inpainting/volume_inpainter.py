@@ -6,14 +6,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..diffusion.noise import GAUSSIAN
+from ..diffusion.noise.octaves import SimplexSource
 from ..diffusion.noise_schedule import NoiseSchedule
 from ..diffusion.registry import Sampler, samplers
-from ..diffusion.stepping import OnStep
+from ..diffusion.stepping import Noise, OnStep, draw_like
 from ..errors import FAError
 from ..models.checkpoints import Model
 from ..networks.registry import network_kind
 from ..preprocessing.template import Template, TemplatePriors
-from ..runtime.arrays import as_tensor
+from ..runtime.arrays import as_array, as_tensor
 from .bound_network import BoundNetwork, RunnableNetwork
 from .sampling import Sampling, fitting_samplers
 from .window import with_background
@@ -95,6 +97,26 @@ class VolumeInpainter:
         moments = _moments(drawn, predicted, sampler.stochastic)
         return (*with_background(hole, bound.window, *moments), calls.done)
 
+    @torch.inference_mode()
+    def draws(
+        self,
+        fa: np.ndarray,
+        hole: np.ndarray,
+        sampling: Sampling,
+        on_step: OnStep | None = None,
+        priors: TemplatePriors | None = None,
+    ) -> np.ndarray:
+        """The draws of one pass kept apart, float32 (K, V) in FA, as the sampler leaves them: not cut to [0, 1].
+
+        For kinds that are run on the whole grid. Parameters as in :meth:`fill`; K is ``sampling.samples``, the
+        ``num_models`` of thesis listing A.19.
+        """
+        bound = self._bind(fa, hole, priors or self.template_priors)
+        calls = _Calls(on_step, sampling.samples, 0)
+        pictures = self._draw(bound, samplers()[sampling.sampler], sampling, calls)
+        drawn = torch.stack([picture[bound.hole] for picture in pictures])
+        return as_array(drawn.float() / 2.0 + 0.5)
+
     def _bind(self, fa: np.ndarray, hole: np.ndarray, priors: TemplatePriors) -> BoundNetwork:
         x = as_tensor(np.where(hole, 0.0, 2.0 * fa - 1.0).astype(np.float32))[None, None].to(self.device)
         hidden = as_tensor(hole)[None, None].to(self.device)
@@ -107,9 +129,12 @@ class VolumeInpainter:
         x, y, z = bound.window
         pictures = []
         for _ in range(sampling.samples):
+            source = _source(sampling.noise, generator)
             # Drawn for the whole grid, so that a voxel's noise does not depend on the window.
-            noise = torch.randn(bound.grid_shape, generator=generator)[..., x, y, z].to(self.device)
-            own = self._generator(generator) if sampler.stochastic else None
+            noise = draw_like(torch.empty(bound.grid_shape), source)[..., x, y, z].to(self.device)
+            own: Noise = source
+            if sampling.noise == GAUSSIAN:
+                own = self._generator(generator) if sampler.stochastic else None
             pictures.append(bound.draw(sampler, sampling.steps, noise, own, calls))
         return pictures
 
@@ -117,6 +142,24 @@ class VolumeInpainter:
         """Seeded from the run's generator, but on the device where the sampler draws."""
         seed = int(torch.randint(2**62, (), generator=generator))
         return torch.Generator(self.device).manual_seed(seed)
+
+
+def _source(noise: str, generator: torch.Generator) -> Noise:
+    """Where one draw's noise comes from: *generator* itself for Gaussian noise."""
+    if noise == GAUSSIAN:
+        return generator
+    return TensorNoise(SimplexSource(int(torch.randint(2**62, (), generator=generator))))
+
+
+class TensorNoise:
+    """Noise of a source that draws arrays, as the samplers take it."""
+
+    def __init__(self, source: SimplexSource) -> None:
+        self._source = source
+
+    def draw(self, shape: tuple[int, ...]) -> Tensor:
+        """The next noise, float32 of *shape* on the CPU."""
+        return as_tensor(self._source.draw(shape))
 
 
 class _Calls:

@@ -1,4 +1,4 @@
-"""Models on disk: saved in half precision, loaded only with the published SHA-256 and without running any code.
+"""Models on disk: loaded only with the published SHA-256 and without running any code.
 
 A model is a folder with ``manifest.json``, ``weights.pt`` (a state dict) and ``MODEL_CARD.md``.
 """
@@ -110,8 +110,8 @@ def load_tensors(path: Path) -> dict[str, Any]:
     return state
 
 
-def save_model(folder: Path, state: dict[str, Tensor], manifest: dict[str, Any]) -> None:
-    """Write a model folder: weights in half precision, then their manifest.
+def save_model(folder: Path, state: dict[str, Tensor], manifest: dict[str, Any], half: bool = True) -> None:
+    """Write a model folder: weights, then their manifest.
 
     Parameters
     ----------
@@ -122,12 +122,15 @@ def save_model(folder: Path, state: dict[str, Tensor], manifest: dict[str, Any])
     manifest
         ``network``, ``schedule``, ``grid`` and what else is known; ``format`` and ``sha256`` are added. It is written
         last, so that no manifest ever vouches for weights that are not there yet.
+    half
+        Whether weights are stored in half precision, or else as they are.
     """
     import torch
 
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_write(folder / WEIGHTS) as temporary:
-        torch.save({key: value.detach().cpu().half() for key, value in state.items()}, temporary)
+        stored = {key: value.detach().cpu() for key, value in state.items()}
+        torch.save({key: value.half() for key, value in stored.items()} if half else stored, temporary)
     manifest = {"format": FORMAT, **manifest, "sha256": sha256_of(folder / WEIGHTS)}
     with atomic_write(folder / "manifest.json") as temporary:
         temporary.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")

@@ -167,7 +167,7 @@ class Detector:
 
     def _open(self, request: DetectRequest, volume: Volume | None, hole: np.ndarray | None, progress: Progress) -> _Run:
         """Everything before the first hole. What can be wrong with the files is found before the model is loaded."""
-        sampling = Sampling(request.check().sampler, request.steps_used, request.samples, request.seed)
+        sampling = Sampling.of_request(request.check())
         progress.step("reading")
         key = None if volume is not None else source_key(request)
         known = self._registered if self._registered is not None and self._registered.key == key else None

@@ -20,6 +20,7 @@ from ..anomaly.region_limits import RegionLimits
 from ..anomaly.regions import restrict_to_signs
 from ..anomaly.residual_maps import SCREENING_KEYS, MapKey
 from ..errors import FAError
+from ..request import DetectRequest, changed_hole_options
 from ..volume import Volume
 from .healthy_limits import automatic_threshold, limits_of, normal_table, one_region_threshold
 from .healthy_maps import HealthySubject, enough_people
@@ -94,8 +95,13 @@ def volume_weights(people: list[HealthySubject]) -> np.ndarray:
     return np.array([1.0 / sum(other.person == one.person for other in people) for one in people])
 
 
-def install(calibration: Calibration, folder: Path, volumes: Sequence[str]) -> None:
-    """Write a calibration into a model folder, and its SHA-256, *volumes* and thresholds into the manifest."""
+def install(
+    calibration: Calibration, folder: Path, volumes: Sequence[str], request: DetectRequest | None = None
+) -> None:
+    """Write a calibration into a model folder, and its SHA-256, *volumes* and thresholds into the manifest.
+
+    What *request* changes of how holes are filled is written there, too, as ``options``.
+    """
     digest = save_calibration(calibration, folder / CALIBRATION_FILE)
     told: dict[str, Any] = {
         "sha256": digest,
@@ -105,6 +111,7 @@ def install(calibration: Calibration, folder: Path, volumes: Sequence[str]) -> N
         "sensitive": [round(z, 3) for z in calibration.sensitive],
         "alone": [round(z, 3) for z in calibration.one_sided],
         "limits": {name: [round(v, 3) for v in limit] for name, limit in calibration.limits.items()},
+        **({"options": options} if (options := changed_hole_options(request)) else {}),
     }
     if calibration.regions.people:
         told["regions"] = _about_regions(calibration.regions, volumes)

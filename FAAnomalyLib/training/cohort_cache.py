@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ..datasets.cohort import CohortSubject, load_subject, naming
 from ..io.atomic import atomic_write
+from ..networks.thesis.unet import WHITE_MATTER_FA
 from ..preprocessing.interruptible_itk import Check
 from ..preprocessing.model_grid import RESOLUTION_MM, PreparedSubject, prepare
 from ..preprocessing.template import BRAIN_PROBABILITY, Template, TemplatePriors
@@ -55,6 +56,11 @@ class TrainingSubject:
     fa: Tensor
     weight: Tensor
     priors: TemplatePriors
+
+    @property
+    def white_matter(self) -> Tensor:
+        """The thesis' mask FA > 0.2 (equation 2.1), bool (X, Y, Z)."""
+        return self.fa > WHITE_MATTER_FA
 
 
 def prepare_subjects(

@@ -20,6 +20,7 @@ from ..inpainting.sampling import Sampling
 from ..inpainting.volume_inpainter import VolumeInpainter
 from ..pipeline.loaded_model import LoadedModel
 from ..preprocessing.model_grid import PreparedSubject
+from ..request import DetectRequest
 from .healthy_limits import automatic_threshold
 from .healthy_maps import enough_people, register, unseen_model
 
@@ -61,12 +62,13 @@ def draw_in_cohort(
     device: str,
     calibration_of: Callable[[str], Calibration],
     report: Callable[[str], None],
+    holes: DetectRequest | None = None,
 ) -> list[HealthyBox]:
     """Draw boxes in every subject of a cohort.
 
     Parameters
     ----------
-    subjects, folds, device, report
+    subjects, folds, device, report, holes
         As in :func:`~.healthy_maps.screen_cohort`.
     calibration_of
         Person -> bias, spread and scales of other people.
@@ -77,18 +79,23 @@ def draw_in_cohort(
         ``bad-request`` for a model that was trained on any volume of a person, or fewer than three people.
     """
     enough_people({subject.person for subject in subjects})
+    sampling = Sampling() if holes is None else Sampling.of_request(holes)
     models: dict[Path, LoadedModel] = {}
     found: list[HealthyBox] = []
     for number, subject in enumerate(subjects, 1):
         loaded = unseen_model(subject, subjects, folds, device, models)
         prepared = register(subject, loaded)
-        found += healthy_boxes(subject.person, prepared, loaded.inpainter, calibration_of(subject.person))
+        found += healthy_boxes(subject.person, prepared, loaded.inpainter, calibration_of(subject.person), sampling)
         report(f"drew regions in {number}/{len(subjects)} {subject.path.name}")
     return found
 
 
 def healthy_boxes(
-    person: str, prepared: PreparedSubject, inpainter: VolumeInpainter, calibration: Calibration
+    person: str,
+    prepared: PreparedSubject,
+    inpainter: VolumeInpainter,
+    calibration: Calibration,
+    sampling: Sampling = Sampling(),  # noqa: B008 - frozen
 ) -> Iterator[HealthyBox]:
     """Draw boxes about white matter of both hemispheres, fill each, and measure its evidence.
 
@@ -100,6 +107,8 @@ def healthy_boxes(
         The person on the model grid, and a model that has not seen the person.
     calibration
         Bias, spread and scales of other people.
+    sampling
+        How a box is filled.
     """
     for edge in EDGES_MM:
         for box in boxes(prepared, edge, PLACES, seed=sum(person.encode())):
@@ -108,7 +117,7 @@ def healthy_boxes(
                 continue
             hole = drawn_hole(prepared, region)
             passes = [pass_from_mask(hole)]
-            filled = inpaint_passes(inpainter, prepared.fa, passes, Sampling(), priors=prepared.grid.priors)
+            filled = inpaint_passes(inpainter, prepared.fa, passes, sampling, priors=prepared.grid.priors)
             try:
                 found = region_evidence(prepared, filled, calibration)
             except FAError:

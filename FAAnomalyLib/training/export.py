@@ -46,7 +46,7 @@ def export_model(run: TrainingRun, state: TrainingState, own_template: Path | No
             "recipe": asdict(run.recipe),
         },
     }
-    save_model(folder, state.average, manifest)
+    save_model(folder, state.average, manifest, half=run.recipe.weights == "half")
     write_card(folder, manifest)
     if own_template is not None:
         shutil.copytree(own_template, folder / OWN_TEMPLATE, dirs_exist_ok=True)

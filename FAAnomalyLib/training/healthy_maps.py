@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,7 @@ from ..pipeline.loaded_model import LoadedModel, open_model
 from ..preprocessing.interruptible_itk import Check
 from ..preprocessing.model_grid import PreparedSubject, prepare
 from ..preprocessing.robust_statistics import LocationScale
-from ..request import DetectRequest
+from ..request import MASK_VOXEL_MM, DetectRequest
 from ..volume import Volume
 
 MIN_PEOPLE = 3
@@ -84,8 +84,9 @@ def screen_cohort(
     device: str,
     report: Callable[[str], None],
     check: Check | None = None,
+    holes: DetectRequest | None = None,
 ) -> list[HealthySubject]:
-    """Register and inpaint every subject with its person's model, as a detection with default options does.
+    """Register and inpaint every subject with its person's model, as a detection does.
 
     Parameters
     ----------
@@ -101,24 +102,30 @@ def screen_cohort(
         Called with a line of text for every subject.
     check
         Called during registration and filling; may raise to cancel. Finished passes are kept.
+    holes
+        How holes are filled; None for the defaults.
 
     Raises
     ------
     FAError
-        ``bad-request`` for a model that was trained on any volume of a person it is to score.
+        ``bad-request`` for a model that was trained on any volume of a person it is to score, or that the
+        sampler does not fit.
     """
-    request = DetectRequest(device=device)
+    request = replace(holes or DetectRequest(), device=device)
     models: dict[Path, LoadedModel] = {}
     screened = []
     for number, subject in enumerate(subjects, 1):
         loaded = unseen_model(subject, subjects, folds, device, models)
+        loaded.inpainter.check(Sampling.of_request(request))
         prepared = register(subject, loaded, check)
         with interruptible_network(loaded.inpainter.network, check) if check else nullcontext():
             by_size = _inpainted(prepared, loaded, request, work)
         screening = screen(prepared, by_size)
         screened.append(HealthySubject.of(subject, prepared, screening))
-        error = residual_and_variance(prepared.fa, by_size[max(by_size)]).values[screening.analysed].std()
-        report(f"looked at {number}/{len(subjects)} {subject.path.name}: error in 40 mm holes {float(error):.4f} FA")
+        largest = max(by_size)
+        error = residual_and_variance(prepared.fa, by_size[largest]).values[screening.analysed].std()
+        where = f"error in {largest * MASK_VOXEL_MM:g} mm holes {float(error):.4f} FA"
+        report(f"looked at {number}/{len(subjects)} {subject.path.name}: {where}")
     return screened
 
 
@@ -175,7 +182,7 @@ def _inpainted(
         loaded.inpainter,
         prepared.fa,
         whole_brain_passes(prepared, request),
-        Sampling(),
+        Sampling.of_request(request),
         None,
         PassCache(work, identity, True),
         prepared.grid.priors,

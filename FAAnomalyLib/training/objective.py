@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Generator, Tensor, nn
@@ -12,12 +12,12 @@ from torch import Generator, Tensor, nn
 from ..diffusion.noise_schedule import NoiseSchedule
 from ..networks.conditioning import condition
 from ..networks.registry import network_kind
-from ..networks.thesis.unet import WHITE_MATTER_FA
 from ..runtime.arrays import as_tensor
 from .augmentation import augment
 from .cohort_cache import TrainingSubject
 from .mask_sampling import random_hole
 from .recipes import Recipe
+from .volume_pairs import VolumePair
 
 TEMPLATE_PERSON = "template"
 """A person of this name in the people's table is a population average, which is smoother than a person's map."""
@@ -38,7 +38,7 @@ class Objective(Protocol):
     def optimizer(self, parameters: Iterable[nn.Parameter], learning_rate: float) -> torch.optim.Optimizer:
         """The optimiser to train with."""
 
-    def example(self, subject: TrainingSubject, generator: Generator) -> dict[str, Tensor]:
+    def example(self, subject: Any, generator: Generator) -> dict[str, Tensor]:
         """One random example without batch axis; *generator* is the only source of randomness."""
 
     def loss(self, network: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
@@ -159,22 +159,25 @@ class ThesisObjective:
         Linear, 1000 steps.
     conditional
         Whether the network is given the white-matter mask FA > 0.2 (equation 2.1).
+    adam_epsilon
+        Of the optimiser.
     """
 
     schedule: NoiseSchedule
     conditional: bool
+    adam_epsilon: float = 1e-7
     fills_holes: ClassVar[bool] = False
 
     @classmethod
     def of_recipe(cls, recipe: Recipe) -> ThesisObjective:
         """The objective that *recipe* asks for."""
-        return cls(NoiseSchedule.from_dict(recipe.schedule), recipe.network["conditional"])
+        return cls(NoiseSchedule.from_dict(recipe.schedule), recipe.network["conditional"], recipe.adam_epsilon)
 
     def optimizer(self, parameters: Iterable[nn.Parameter], learning_rate: float) -> torch.optim.Optimizer:
-        """Adam."""
-        return torch.optim.Adam(parameters, lr=learning_rate)
+        """Adam, with the epsilon of Keras by default."""
+        return torch.optim.Adam(parameters, lr=learning_rate, eps=self.adam_epsilon)
 
-    def example(self, subject: TrainingSubject, generator: Generator) -> dict[str, Tensor]:
+    def example(self, subject: TrainingSubject | VolumePair, generator: Generator) -> dict[str, Tensor]:
         """One example without augmentation, as in section 2.4.
 
         Returns
@@ -186,7 +189,7 @@ class ThesisObjective:
         x = 2.0 * subject.fa[None] - 1.0
         return {
             "x": x,
-            "white_matter": (subject.fa[None] > WHITE_MATTER_FA).float(),
+            "white_matter": subject.white_matter[None].float(),
             "t": torch.randint(self.schedule.timesteps, (), generator=generator),
             "noise": torch.randn(x.shape, generator=generator),
         }

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 LINEAR: dict[str, Any] = {
@@ -14,7 +15,16 @@ LINEAR: dict[str, Any] = {
 COSINE: dict[str, Any] = {"kind": "cosine", "timesteps": 1000, "parameters": {"zero_terminal_snr": True}}
 MODEL_GRID: dict[str, Any] = {"shape": [80, 96, 80], "spacing_mm": 2.0}
 THESIS_GRID: dict[str, Any] = {"shape": [128, 128, 128], "spacing_mm": 1.25}
-THESIS_CONSTANT_STEPS = 15_000
+DECAYS = ("cosine", "thesis", "inverse-sqrt", "exponential", "constant")
+"""Laws by which the learning rate falls; see :func:`learning_rate`."""
+SAMPLINGS = ("draws", "epochs")
+"""How subjects are chosen: drawn with replacement, or each once in every epoch, in a new order each time."""
+SPACES = ("template", "native")
+"""Registered to the template's grid, or the thesis' crop of the map's own voxels."""
+PRECISIONS = ("fastest", "float32")
+"""Number format of the convolutions: the one that is measured to be fastest on the device, or float32."""
+STORED_WEIGHTS = ("half", "float32")
+"""Number format of the exported weights."""
 
 
 @dataclass(frozen=True)
@@ -29,14 +39,19 @@ class Recipe:
         ``shape`` and ``spacing_mm`` of the model grid.
     steps, batch
         Training steps, and examples in each of them (of each process).
-    learning_rate, warmup, decay
-        Largest learning rate, steps until it is reached, and how it falls afterwards; see :func:`learning_rate`.
+    learning_rate, warmup, decay, constant_steps
+        Largest learning rate, steps until it is reached, how it falls afterwards (:data:`DECAYS`), and for the laws
+        that do so the steps before it falls; see :func:`learning_rate`.
     crop
         Training crop in voxels, None for whole volumes.
     average
         Decay of the exponential moving average of the weights, 0 for none.
     clip
         Largest norm of the gradient, 0 for no limit.
+    sampling, space, precision, weights
+        See :data:`SAMPLINGS`, :data:`SPACES`, :data:`PRECISIONS` and :data:`STORED_WEIGHTS`.
+    adam_epsilon
+        Added to the root of Adam's second moment; Keras' is 1e-7, PyTorch's 1e-8.
     """
 
     network: dict[str, Any]
@@ -50,14 +65,28 @@ class Recipe:
     crop: tuple[int, int, int] | None = None
     average: float = 0.999
     clip: float = 1.0
+    constant_steps: int = 15_000
+    sampling: str = "draws"
+    space: str = "template"
+    precision: str = "fastest"
+    weights: str = "half"
+    adam_epsilon: float = 1e-8
+
+    @property
+    def rate_depends_on_steps(self) -> bool:
+        """Whether a longer run has another learning rate from the beginning."""
+        return self.decay == "cosine"
 
 
 def learning_rate(recipe: Recipe, step: int) -> float:
     """Learning rate of a step, counted from 0.
 
-    It rises linearly for ``recipe.warmup`` steps. Then it falls along half a cosine to 0 at ``recipe.steps``, or, with
-    the decay ``thesis``, stays for 15,000 steps and falls as 1 / step (section 2.4: "gradually"; the law is not
-    printed).
+    It rises linearly for ``recipe.warmup`` steps. ``cosine`` falls along half a cosine to 0 at ``recipe.steps``. The
+    others stay for ``recipe.constant_steps`` (n) steps and then fall with the step s: ``thesis`` as n / s,
+    ``inverse-sqrt`` as the root of that, ``exponential`` as ``2 ** (1 - s / n)``; ``constant`` never falls.
+
+    The thesis says that the rate falls "gradually after 15,000 steps" and names a ``LearningRateStepScheduler`` with
+    ``step_warmup=15000`` (section 2.4, listing A.21); the law is not printed. 1 / s is this project's choice.
 
     Examples
     --------
@@ -67,10 +96,19 @@ def learning_rate(recipe: Recipe, step: int) -> float:
     """
     if recipe.warmup and step < recipe.warmup:
         return recipe.learning_rate * (step + 1) / recipe.warmup
-    if recipe.decay == "thesis":
-        return recipe.learning_rate * min(1.0, THESIS_CONSTANT_STEPS / max(step, 1))
+    if recipe.decay != "cosine":
+        ratio = max(step, recipe.constant_steps) / max(recipe.constant_steps, 1)
+        return recipe.learning_rate * _FALL[recipe.decay](ratio)
     share = (step - recipe.warmup) / max(recipe.steps - recipe.warmup, 1)
     return recipe.learning_rate * 0.5 * (1.0 + math.cos(math.pi * min(share, 1.0)))
+
+
+_FALL: dict[str, Callable[[float], float]] = {
+    "thesis": lambda ratio: 1.0 / ratio,
+    "inverse-sqrt": lambda ratio: ratio**-0.5,
+    "exponential": lambda ratio: 2.0 ** (1.0 - ratio),
+    "constant": lambda ratio: 1.0,
+}
 
 
 def _thesis(conditional: bool) -> Recipe:
@@ -85,7 +123,20 @@ def _thesis(conditional: bool) -> Recipe:
         decay="thesis",
         average=0.0,
         clip=0.0,
+        sampling="epochs",
+        space="native",
+        precision="float32",
+        weights="float32",
+        adam_epsilon=1e-7,
     )
+
+
+def _tiny(conditional: bool) -> Recipe:
+    """The thesis' training at a scale that two processor cores finish in two minutes: for trials, not for results."""
+    whole = _thesis(conditional)
+    network = {**whole.network, "widths": [8, 16, 32], "has_attention": [False, False, True]}
+    grid = {"shape": [32, 32, 32], "spacing_mm": 5.0}
+    return replace(whole, network=network, grid=grid, steps=220, learning_rate=1e-3, constant_steps=120)
 
 
 RECIPES: dict[str, Recipe] = {
@@ -101,5 +152,7 @@ RECIPES: dict[str, Recipe] = {
     ),
     "thesis-conditional": _thesis(True),
     "thesis-unconditional": _thesis(False),
+    "tiny": _tiny(True),
+    "tiny-unconditional": _tiny(False),
 }
 """Recipes by the name that ``faanomaly train --recipe`` takes."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,8 @@ import torch
 from ..errors import FAError
 from ..io.atomic import atomic_write, cannot_write
 from ..models.checkpoints import load_tensors
+from ..models.manifest import sha256_of
+from .recipes import Recipe
 from .training_run import TrainingRun, TrainingState
 
 CHECKPOINT = "checkpoint.pt"
@@ -31,6 +35,7 @@ def save_checkpoint(run: TrainingRun, state: TrainingState, device: torch.device
         "data": run.data,
         "ancestor": state.ancestor,
         "running": state.running,
+        "epoch_errors": list(state.epoch_errors),
         "computed": [device.type, str(dtype)],
         "network": state.network.state_dict(),
         "average": state.average,
@@ -79,7 +84,10 @@ def resume(run: TrainingRun, state: TrainingState, device: torch.device, dtype: 
         device_type, dtype_name = content.get("computed", (device.type, str(dtype)))
     except (ValueError, KeyError, TypeError) as error:
         raise _damaged(run.folder, error) from error
-    _check_same_run(run, settings, data)
+    try:
+        _check_same_run(run, settings, data)
+    except (ValueError, TypeError, KeyError) as error:
+        raise _damaged(run.folder, error) from error
     try:
         _restore(state, content)
     except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -89,8 +97,70 @@ def resume(run: TrainingRun, state: TrainingState, device: torch.device, dtype: 
     return {str(known): known for known in (torch.float32, torch.bfloat16)}.get(dtype_name, dtype)
 
 
+def start_from_checkpoint(path: Path, run: TrainingRun, state: TrainingState) -> None:
+    """Set *state* to that of another run's checkpoint: weights, optimiser and step; the data may be others.
+
+    Parameters
+    ----------
+    path
+        A ``checkpoint.pt``, or one of the kept ``checkpoints/epoch-NNNN.pt``.
+    run
+        Of the same network.
+    state
+        Changed in place; its ancestor is that run.
+
+    Raises
+    ------
+    FAError
+        ``bad-input`` when the file is absent or damaged, ``bad-request`` when it is of another network.
+    """
+    if not path.is_file():
+        raise FAError(
+            "bad-input", f"There is no checkpoint {path}", "", "Name a checkpoint.pt or checkpoints/epoch-*.pt"
+        )
+    try:
+        content = load_tensors(path)
+        network = json.loads(content["recipe"])["network"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise _damaged(path.parent, error) from error
+    if network != json.loads(json.dumps(run.recipe.network)):
+        raise FAError(
+            "bad-request",
+            f"The checkpoint {path} is of another network",
+            f"it is {network}",
+            "Give the options of its network, or another checkpoint",
+        )
+    try:
+        _restore(state, content)
+    except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _damaged(path.parent, error) from error
+    names = [name for _, name in (content.get("data") or {}).get("training", [])]
+    training = {"volumes": names, "steps": state.step}
+    if state.ancestor:
+        training["started_from"] = state.ancestor
+    state.ancestor = {"sha256": sha256_of(path), "training": training}
+    state.epoch_errors = (0.0, 0)
+
+
+def _same_settings(stored: tuple[Any, Any], run: TrainingRun) -> bool:
+    """Whether a checkpoint's recipe and seed are the run's.
+
+    Settings that a checkpoint of an earlier version does not have count as their defaults. A run may be made longer
+    where that leaves the learning rate of its first part as it was.
+    """
+    recipe_text, seed = stored
+    known = {field.name for field in fields(Recipe)}
+    values = json.loads(recipe_text)
+    if seed != run.seed or not values.keys() <= known:
+        return False
+    recipe = Recipe(**values)
+    if not recipe.rate_depends_on_steps:
+        recipe = replace(recipe, steps=run.recipe.steps)
+    return json.loads(json.dumps(asdict(recipe))) == json.loads(json.dumps(asdict(run.recipe)))
+
+
 def _check_same_run(run: TrainingRun, settings: tuple[Any, Any], data: Any) -> None:
-    if settings != run.settings:
+    if not _same_settings(settings, run):
         raise FAError(
             "bad-request",
             f"{run.folder} holds a run with other settings",
@@ -115,6 +185,8 @@ def _restore(state: TrainingState, content: dict[str, Any]) -> None:
             raise ValueError(f"the average of {name} has the shape {tuple(stored.shape)}")
         value.copy_(stored)
     state.step, state.running = int(content["step"]), content.get("running")
+    total, count = content.get("epoch_errors", (0.0, 0))
+    state.epoch_errors = float(total), int(count)
     # The model that the run began with, whichever one the options name today.
     state.ancestor = content.get("ancestor", state.ancestor)
 

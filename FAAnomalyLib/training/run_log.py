@@ -46,9 +46,9 @@ def append_to_log(folder: Path, entry: LogEntry) -> None:
         log.write(f"{entry.step},{entry.error:.5f},{entry.seconds_per_step:.3f},{entry.held_out_text}\n")
 
 
-def shorten_log(folder: Path, step: int) -> None:
-    """Drop the lines after *step*, whose steps a resumed run does again."""
-    path = folder / LOG
+def shorten_log(folder: Path, step: int, name: str = LOG) -> None:
+    """Drop the lines after *step*, whose steps a resumed run does again, from a table that begins with the step."""
+    path = folder / name
     if not path.is_file():
         return
     lines = path.read_text().splitlines(keepends=True)

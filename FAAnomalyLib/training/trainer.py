@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Generator, Tensor, nn
@@ -18,10 +21,12 @@ from ..inpainting.interruptible_network import interruptible_network
 from ..models.checkpoints import load_model
 from ..preprocessing.interruptible_itk import Check
 from ..runtime.progress import told_what_is_kept
+from .cohort_cache import TrainingSubject
 from .distributed import Distributed
+from .epochs import EPOCHS, EpochEntry, EpochOrder, History, append_epoch
 from .objective import objective_of
 from .recipes import learning_rate
-from .run_checkpoint import CHECKPOINT, resume, save_checkpoint
+from .run_checkpoint import CHECKPOINT, resume, save_checkpoint, start_from_checkpoint
 from .run_log import LogEntry, append_to_log, progress_text, shorten_log
 from .training_run import TrainingRun, TrainingState
 from .validation import held_out_errors
@@ -78,6 +83,7 @@ class Trainer:
         self.state = TrainingState.begin(network, optimizer)
         self._parallel = distributed.parallel(network, device)
         self._weights = run.sampling_weights()
+        self.epochs = EpochOrder(len(run.training), run.recipe.batch * distributed.world, run.seed)
 
     def start_from(self, model: str) -> None:
         """Begin with another model's weights; a checkpoint of this run, read later, replaces them.
@@ -112,14 +118,32 @@ class Trainer:
         self.dtype = dtype
         if self.distributed.writes:
             shorten_log(self.run.folder, self.state.step)
+            shorten_log(self.run.folder, self.state.step, EPOCHS)
         self._report(f"resumed at step {self.state.step}")
+
+    def start_from_checkpoint(self, path: Path) -> None:
+        """Begin with another run's weights, optimiser and step; a checkpoint of this run, read later, replaces them.
+
+        Raises
+        ------
+        FAError
+            As :func:`~FAAnomalyLib.training.run_checkpoint.start_from_checkpoint`.
+        """
+        start_from_checkpoint(path, self.run, self.state)
+        self._report(f"begun with {path}, at step {self.state.step}")
 
     def save(self) -> None:
         """Write the checkpoint; only the process 0 does."""
         if self.distributed.writes:
             save_checkpoint(self.run, self.state, self.device, self.dtype)
 
-    def train(self, save_every: int, validate_every: int = 500, check: Check | None = None) -> None:
+    def train(
+        self,
+        save_every: int,
+        validate_every: int = 500,
+        check: Check | None = None,
+        history: History = History(),  # noqa: B008 - frozen
+    ) -> None:
         """Train to the last step of the recipe.
 
         Parameters
@@ -130,6 +154,8 @@ class Trainer:
             Steps between errors on the held-out subjects; the last step is always validated.
         check
             Called before every layer and every step; may raise to cancel. Finished steps are kept in a checkpoint.
+        history
+            Which checkpoints are kept, in runs that go by epochs.
 
         Raises
         ------
@@ -138,7 +164,7 @@ class Trainer:
         """
         check = check or _go_on
         with told_what_is_kept(self._kept), interruptible_network(self.state.network, check):
-            self._train(save_every, validate_every, check)
+            self._train(save_every, validate_every, check, history)
 
     def _kept(self) -> str:
         """What a cancelled run has left, after its finished steps are saved."""
@@ -147,7 +173,7 @@ class Trainer:
         self.save()
         return f"{self.state.step} of {self.run.recipe.steps} steps are kept in {self.run.folder / CHECKPOINT}"
 
-    def _train(self, save_every: int, validate_every: int, check: Check) -> None:
+    def _train(self, save_every: int, validate_every: int, check: Check, history: History) -> None:
         state, steps = self.state, self.run.recipe.steps
         begin, first = time.monotonic(), state.step
         while state.step < steps:
@@ -155,16 +181,55 @@ class Trainer:
             state.step += 1
             last = state.step == steps
             validate = last or state.step % validate_every == 0
+            seconds_per_step = (time.monotonic() - begin) / (state.step - first)
             if validate or state.step % LOG_EVERY == 0:
-                self._log((time.monotonic() - begin) / (state.step - first), validate)
-            if last or state.step % save_every == 0:
+                self._log(seconds_per_step, validate)
+            epoch = self._end_epoch(seconds_per_step)
+            if last or state.step % save_every == 0 or history.is_due(epoch):
                 self.save()
+            if history.is_due(epoch) and self.distributed.writes:
+                history.add(self.run.folder, epoch)
 
     def averaged_network(self) -> nn.Module:
         """A copy of the network with the averaged weights, in evaluation mode."""
         network = copy.deepcopy(self.state.network).eval()
         network.load_state_dict(self.state.average)
         return network
+
+    def _end_epoch(self, seconds_per_step: float) -> int:
+        """The number of the epoch that ends with this step, after its line is written; 0 where none does."""
+        state, epoch = self.state, self.epochs.finished(self.state.step)
+        if self.run.recipe.sampling != "epochs" or epoch == self.epochs.finished(state.step - 1):
+            return 0
+        training_loss = state.end_epoch()
+        if self.distributed.writes:
+            rate = learning_rate(self.run.recipe, state.step - 1)
+            entry = EpochEntry(state.step, epoch, training_loss, None, rate, seconds_per_step)
+            try:
+                held_out = self._held_out_loss()
+            except FAError:  # cancelled: the epoch is over all the same, and is not done again
+                append_epoch(self.run.folder, entry)
+                raise
+            append_epoch(self.run.folder, replace(entry, held_out_loss=held_out))
+            told = "" if held_out is None else f"  held-out loss {held_out:.4f}"
+            self._report(f"epoch {epoch} ends: loss {training_loss:.4f}{told}")
+        return epoch
+
+    @torch.no_grad()
+    def _held_out_loss(self) -> float | None:
+        """The objective's error on the held-out subjects, one draw each (listing A.19, ``test_step``).
+
+        The draws are the same at every epoch, so that the curve shows the network alone.
+        """
+        if not self.run.held_out:
+            return None
+        errors = []
+        for number, subject in enumerate(self.run.held_out):
+            example = self.objective.example(subject, Generator().manual_seed(number))
+            batch = {key: value[None].to(self.device) for key, value in example.items()}
+            with torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype != torch.float32):
+                errors.append(float(self.objective.loss(self.state.network, batch)[1]))
+        return sum(errors) / len(errors)
 
     def _one_step(self, check: Check = _go_on) -> float:
         """Descend once; returns the squared error."""
@@ -192,9 +257,16 @@ class Trainer:
             generator = Generator().manual_seed(
                 (((self.run.seed * 1_000_003 + self.state.step) * 1009 + self.distributed.rank) * 101 + number) % 2**63
             )
-            chosen = int(torch.multinomial(self._weights, 1, generator=generator))
+            chosen = self._chosen(number, generator)
             examples.append(self.objective.example(self.run.training[chosen], generator))
         return {key: torch.stack([e[key] for e in examples]).to(self.device) for key in examples[0]}
+
+    def _chosen(self, number: int, generator: Generator) -> int:
+        """The subject of example *number* of this step of this process."""
+        if self.run.recipe.sampling == "epochs":
+            first = (self.state.step * self.distributed.world + self.distributed.rank) * self.run.recipe.batch
+            return self.epochs.subject(first + number)
+        return int(torch.multinomial(self._weights, 1, generator=generator))
 
     def _log(self, seconds_per_step: float, validate: bool) -> None:
         if not self.distributed.writes:
@@ -202,7 +274,9 @@ class Trainer:
         held_out: list[float] = []
         if validate and self.run.held_out and self.objective.fills_holes:
             spacing = [float(mm) for mm in self.run.template.fa.spacing]
-            held_out = held_out_errors(self.averaged_network(), self.run.held_out, spacing, self.device, self.dtype)
+            # An objective that fills holes has subjects on the template's grid.
+            subjects = cast("Sequence[TrainingSubject]", self.run.held_out)
+            held_out = held_out_errors(self.averaged_network(), subjects, spacing, self.device, self.dtype)
         entry = LogEntry(self.state.step, self.state.running or 0.0, seconds_per_step, tuple(held_out))
         append_to_log(self.run.folder, entry)
         self._report(progress_text(entry, self.run.recipe.steps))

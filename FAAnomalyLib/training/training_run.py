@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from ..preprocessing.template import Template
 from .cohort_cache import TrainingSubject
 from .recipes import Recipe
+from .volume_pairs import VolumePair
 
 
 @dataclass(frozen=True)
@@ -34,8 +36,8 @@ class TrainingRun:
     """
 
     recipe: Recipe
-    training: list[TrainingSubject]
-    held_out: list[TrainingSubject]
+    training: Sequence[TrainingSubject | VolumePair]
+    held_out: Sequence[TrainingSubject | VolumePair]
     template: Template
     folder: Path
     seed: int = 0
@@ -81,6 +83,8 @@ class TrainingState:
         Number of finished steps.
     running
         Exponentially smoothed error of the steps, None before the first one.
+    epoch_errors
+        Sum and number of the errors of the steps since the last epoch ended.
     ancestor
         SHA-256 and training record of the model whose weights the run began with, None for random weights.
     """
@@ -90,6 +94,7 @@ class TrainingState:
     average: dict[str, Tensor]
     step: int = 0
     running: float | None = None
+    epoch_errors: tuple[float, int] = (0.0, 0)
     ancestor: dict[str, Any] | None = None
 
     @classmethod
@@ -115,5 +120,13 @@ class TrainingState:
                 self.average[name].lerp_(value, 1.0 - decay)
 
     def smooth_error(self, error: float) -> None:
-        """Add the error of one step to :attr:`running`."""
+        """Add the error of one step to :attr:`running` and :attr:`epoch_errors`."""
         self.running = error if self.running is None else 0.98 * self.running + 0.02 * error
+        total, count = self.epoch_errors
+        self.epoch_errors = total + error, count + 1
+
+    def end_epoch(self) -> float:
+        """The mean error of the steps since the last epoch ended, which then begin anew."""
+        total, count = self.epoch_errors
+        self.epoch_errors = 0.0, 0
+        return total / max(count, 1)

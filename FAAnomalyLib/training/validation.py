@@ -20,7 +20,7 @@ MASK_SIZE = 16
 
 def held_out_errors(
     network: nn.Module,
-    subjects: list[TrainingSubject],
+    subjects: Sequence[TrainingSubject],
     spacing_mm: Sequence[float],
     device: torch.device,
     dtype: torch.dtype,

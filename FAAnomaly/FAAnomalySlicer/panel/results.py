@@ -76,8 +76,11 @@ class ResultsSection:
             button.connect("clicked(bool)", context.guarded(self._toggling(shown)))
         ui.thresholdSlider.connect("valueChanged(double)", self._on_slider)
         ui.compareCheckBox.connect("clicked(bool)", context.guarded(self._compare))
-        self._shortcuts = Shortcuts(
-            ui.resultsSection,
+        self._shortcuts = self._make_shortcuts()
+
+    def _make_shortcuts(self) -> Shortcuts:
+        return Shortcuts(
+            self._ui.resultsSection,
             {
                 "1": self._showing(Shown.INPUT),
                 "2": self._showing(Shown.PSEUDO_HEALTHY),
@@ -103,16 +106,7 @@ class ResultsSection:
             self._update_comparison()
         ready = nodes is not None and nodes.zMap is not None
         self._ui.resultsSection.enabled = nodes is not None
-        for widget in (
-            self._ui.thresholdSlider,
-            self._ui.thresholdSelector,
-            self._ui.signsSelector,
-            self._ui.opacitySlider,
-            self._ui.surfacesCheckBox,
-            self._ui.belowThresholdCheckBox,
-            self._ui.orientationSelector,
-        ):
-            widget.enabled = ready
+        self._enable_controls(ready)
         if not ready and not slicer.mrmlScene.IsImporting():  # a scene brings its layout before its results
             self._comparison.end()
         self._ui.compareCheckBox.enabled = ready and self._comparison.possible
@@ -129,6 +123,18 @@ class ResultsSection:
         if (parameters.surfaces and ready) != self._surfaces_shown():
             self._surfaces.trigger()
         self._outline.show(self._input if parameters.surfaces and ready else None)
+
+    def _enable_controls(self, ready: bool) -> None:
+        for widget in (
+            self._ui.thresholdSlider,
+            self._ui.thresholdSelector,
+            self._ui.signsSelector,
+            self._ui.opacitySlider,
+            self._ui.surfacesCheckBox,
+            self._ui.belowThresholdCheckBox,
+            self._ui.orientationSelector,
+        ):
+            widget.enabled = ready
 
     def show_new(self, detection, shown: Shown) -> None:
         """A run has ended: list its regions and show *shown*."""

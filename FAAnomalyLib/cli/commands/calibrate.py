@@ -9,8 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...request import DEVICES
+from ...request import DEVICES, DetectRequest
 from ...runtime.progress import CancelToken, told_what_is_kept
+from ..hole_options import add_hole_options, hole_request
 from ..signals import cancel_on_signals, stopped_at_once
 from ..streams import say
 
@@ -50,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--work", type=Path, help="folder for finished passes (default: beside the model)")
     parser.add_argument("--device", default="auto", choices=DEVICES)
+    add_hole_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -60,22 +62,23 @@ def run(args: argparse.Namespace) -> int:
     from ...training.drawn_regions import draw_in_cohort, fit_regions, table_of
     from ...training.healthy_maps import screen_cohort
 
+    request = hole_request(args)
     folds = read_folds(args.folds)
     subjects = [subject for subject in find_subjects(args.data, args.people) if subject.person in folds]
     if args.regions_only:
-        return _regions_only(args, folds, subjects)
+        return _regions_only(args, folds, subjects, request)
     work = args.work or args.model.parent / "calibration-passes"
     with cancel_on_signals() as cancel, told_what_is_kept(lambda: f"finished passes are kept in {work}"):
         with stopped_at_once(cancel):
-            people = screen_cohort(subjects, folds, work, args.device, say, cancel.check)
+            people = screen_cohort(subjects, folds, work, args.device, say, cancel.check, request)
         if args.cross is not None:
-            _write_cross_models(people, folds, args.cross, cancel)
+            _write_cross_models(people, folds, args.cross, request, cancel)
         with stopped_at_once(cancel):
             calibration = fit(people, say)
             held_out = held_out_calibrations(people)
-            drawn = draw_in_cohort(subjects, folds, args.device, held_out.__getitem__, say)
+            drawn = draw_in_cohort(subjects, folds, args.device, held_out.__getitem__, say, request)
         calibration = replace(calibration, regions=fit_regions(drawn))
-        install(calibration, args.model, [one.name for one in people])
+        install(calibration, args.model, [one.name for one in people], request)
     values = "auto +{:.2f} and -{:.2f}, sensitive +{:.2f} and -{:.2f}, for one sign only +{:.2f} or -{:.2f}".format(
         *calibration.threshold, *calibration.sensitive, *calibration.one_sided
     )
@@ -84,7 +87,9 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _regions_only(args: argparse.Namespace, folds: dict[str, Path], subjects: list[CohortSubject]) -> int:
+def _regions_only(
+    args: argparse.Namespace, folds: dict[str, Path], subjects: list[CohortSubject], request: DetectRequest
+) -> int:
     from ...anomaly.calibration_file import load_calibration
     from ...models.manifest import read_manifest
     from ...training.calibration_fit import install_regions
@@ -92,14 +97,18 @@ def _regions_only(args: argparse.Namespace, folds: dict[str, Path], subjects: li
 
     manifest = read_manifest(args.model)
     known = load_calibration(args.model, manifest)
-    regions = fit_regions(draw_in_cohort(subjects, folds, args.device, lambda person: known, say))
+    regions = fit_regions(draw_in_cohort(subjects, folds, args.device, lambda person: known, say, request))
     install_regions(regions, args.model, manifest, [subject.path.name for subject in subjects])
     print(f"added drawn regions of {regions.people} people to {args.model}: thresholds {table_of(regions)}")
     return 0
 
 
 def _write_cross_models(
-    people: list[HealthySubject], folds: dict[str, Path], folder: Path, cancel: CancelToken
+    people: list[HealthySubject],
+    folds: dict[str, Path],
+    folder: Path,
+    request: DetectRequest,
+    cancel: CancelToken,
 ) -> None:
     """A copy of each person's model, calibrated on everybody else, and ``folds.csv`` that names them."""
     from ...training.calibration_fit import fit, install
@@ -112,6 +121,6 @@ def _write_cross_models(
         others = [one for one in people if one.person != name]
         with stopped_at_once(cancel):
             calibration = fit(others, say)
-        install(calibration, folder / name, [one.name for one in others])
+        install(calibration, folder / name, [one.name for one in others], request)
     with open(folder / "folds.csv", "w", newline="", encoding="utf-8") as handle:
         csv.writer(handle).writerows([("person", "model"), *((name, name) for name in names)])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import FAError
 from ...request import DEVICES
+from ..hole_options import add_hole_options, hole_request
 from .evaluate_thesis import OUTPUT, add_experiment_options, run_experiment
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--people", type=Path, metavar="CSV", help="columns file,person; means are over people")
     parser.add_argument("--subjects", nargs="+", metavar="NAME", help="score only these (file names without _FA)")
     _add_protocol_options(parser)
+    add_hole_options(parser)
     add_experiment_options(parser)
     parser.add_argument("--device", choices=DEVICES, default="auto", help="default %(default)s")
     parser.add_argument(
@@ -58,6 +60,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _evaluate(args: argparse.Namespace) -> int:
+    holes = hole_request(args)
     from ...datasets.cohort import find_subjects
     from ...evaluation.cases import EvaluationDesign, EvaluationProtocol
     from ...evaluation.experiment import evaluate
@@ -80,7 +83,7 @@ def _evaluate(args: argparse.Namespace) -> int:
     bar = ProgressBar()
     try:
         with cancel_on_signals() as cancel:
-            provider = DetectorMethods(args.model, folds, args.device, cancel, args.work)
+            provider = DetectorMethods(args.model, folds, args.device, cancel, args.work, holes)
             warnings = _warnings(subjects, everybody, provider.model_of, args)
             try:
                 args.output.mkdir(parents=True, exist_ok=True)

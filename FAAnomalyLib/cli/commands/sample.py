@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...diffusion.noise import GAUSSIAN, NOISES
 from ...diffusion.registry import samplers
 from ...errors import FAError
 from ...request import DEVICES
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 MAX_MM = 80.0
 """Largest diameter of a planted sphere: no brain's white matter holds half of a larger one."""
 SAMPLERS = tuple(name for name, one in samplers().items() if one.stochastic and not one.needs_known)
-"""Those that draw from the posterior of a hole-trained model."""
+"""Those that draw from the posterior of a hole-trained model, or a whole volume of a thesis model."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,6 +37,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sampler", choices=SAMPLERS, default="dpm++")
     parser.add_argument("--steps", type=int, default=12)
     parser.add_argument(
+        "--samples", type=int, default=1, metavar="K", help="draws of a thesis model, each in a file of its own"
+    )
+    parser.add_argument("--noise", choices=NOISES, default=GAUSSIAN, help="of a thesis model (default %(default)s)")
+    parser.add_argument(
         "--plant", type=float, metavar="CHANGE", help="change FA by so much in a sphere of white matter, e.g. -0.3"
     )
     parser.add_argument("--diameter-mm", type=float, default=20.0, help="diameter of that sphere (default 20)")
@@ -49,9 +54,19 @@ def run(args: argparse.Namespace) -> int:
 
     _check(args)
     loaded = open_model(args.model, args.device)
-    brain = _draw(loaded, args)
+    if loaded.inpainter.kind.told_hole:
+        if args.samples > 1:
+            raise FAError("bad-request", "--samples is for thesis models", "", "Call it once for each --seed")
+        brains = [_draw(loaded, args)]
+    else:
+        brains = _draw_from_noise(loaded, args)
     args.output.mkdir(parents=True, exist_ok=True)
-    volumes = {"sample_fa.nii.gz": brain} if args.plant is None else _planted(brain, loaded.template, args)
+    if args.plant is not None:
+        volumes = _planted(brains[0], loaded.template, args)
+    elif len(brains) == 1:
+        volumes = {"sample_fa.nii.gz": brains[0]}
+    else:
+        volumes = {f"sample_fa_{number}.nii.gz": brain for number, brain in enumerate(brains, 1)}
     for name, volume in volumes.items():
         save_volume(volume, args.output / name)
     print(f"written to {args.output}: {', '.join(volumes)}")
@@ -61,6 +76,10 @@ def run(args: argparse.Namespace) -> int:
 def _check(args: argparse.Namespace) -> None:
     if not 1 <= args.steps <= 1000:
         raise FAError("bad-request", f"steps {args.steps} is not from 1 to 1000", "", "Choose a few, for instance 12")
+    if not 1 <= args.samples <= 64:
+        raise FAError("bad-request", f"samples {args.samples} is not from 1 to 64")
+    if args.plant is not None and args.samples > 1:
+        raise FAError("bad-request", "An anomaly is planted in one draw", "", "Leave --samples or --plant out")
     if args.plant is not None and not 0 < abs(args.plant) <= 1:
         raise FAError(
             "bad-request",
@@ -96,6 +115,25 @@ def _draw(loaded: LoadedModel, args: argparse.Namespace) -> Volume:
     progress.finish()
     bar.close()
     return brain
+
+
+def _draw_from_noise(loaded: LoadedModel, args: argparse.Namespace) -> list[Volume]:
+    """Draws of a thesis model, which was trained to make whole volumes of noise."""
+    from ...inpainting.sampling import Sampling
+    from ...runtime.progress import Progress
+    from ...synthesis.from_noise import draw_volumes
+    from ..progress_bar import ProgressBar
+
+    stage = "drawing a volume"
+    bar = ProgressBar()
+    progress = Progress(bar, None, {stage: 1.0})
+    sampling = Sampling(args.sampler, args.steps, args.samples, args.seed, args.noise)
+    drawn = draw_volumes(
+        loaded.inpainter, loaded.template, sampling, lambda done, total: progress.step(stage, done / total)
+    )
+    progress.finish()
+    bar.close()
+    return drawn
 
 
 def _planted(brain: Volume, template: Template, args: argparse.Namespace) -> dict[str, Volume]:

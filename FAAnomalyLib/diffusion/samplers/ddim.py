@@ -6,11 +6,11 @@ import math
 from typing import TYPE_CHECKING
 
 from .. import stepping
+from ..pasting import pasting_form
 from ..registry import Sampler, register
-from ..stepping import Denoise, OnStep, Spacing
+from ..stepping import Denoise, Noise, OnStep, Spacing
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
     from ..noise_schedule import NoiseSchedule
@@ -35,7 +35,7 @@ def ddim(
     denoise: Denoise,
     schedule: NoiseSchedule,
     noise: Tensor,
-    generator: torch.Generator | None = None,
+    generator: Noise = None,
     *,
     steps: int,
     eta: float = 0.0,
@@ -80,4 +80,4 @@ def ddim(
     return x
 
 
-register(Sampler("ddim", ddim, default_steps=25))
+register(Sampler("ddim", ddim, default_steps=25, pasting=pasting_form(ddim)))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .. import stepping
+from ..pasting import pasting_form
 from ..registry import Sampler, register
-from ..stepping import Denoise, OnStep, Spacing
+from ..stepping import Denoise, Noise, OnStep, Spacing
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
     from ..noise_schedule import NoiseSchedule
@@ -41,7 +41,7 @@ def dpmpp_2m(
     denoise: Denoise,
     schedule: NoiseSchedule,
     noise: Tensor,
-    generator: torch.Generator | None = None,
+    generator: Noise = None,
     *,
     steps: int,
     spacing: Spacing = "snr",
@@ -85,4 +85,4 @@ def dpmpp_2m(
     return x
 
 
-register(Sampler("dpm++", dpmpp_2m, default_steps=12))
+register(Sampler("dpm++", dpmpp_2m, default_steps=12, pasting=pasting_form(dpmpp_2m)))

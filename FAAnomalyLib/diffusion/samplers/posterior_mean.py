@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..registry import Sampler, register
-from ..stepping import Denoise, OnStep, counted
+from ..stepping import Denoise, Noise, OnStep, counted
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
     from ..noise_schedule import NoiseSchedule
@@ -18,7 +17,7 @@ def posterior_mean(
     denoise: Denoise,
     schedule: NoiseSchedule,
     noise: Tensor,
-    generator: torch.Generator | None = None,
+    generator: Noise = None,
     *,
     steps: int = 1,
     on_step: OnStep | None = None,

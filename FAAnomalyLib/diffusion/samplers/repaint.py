@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 
 from .. import stepping
 from ..registry import Sampler, register
-from ..stepping import Denoise, OnStep
+from ..stepping import Denoise, Noise, OnStep
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
     from ..noise_schedule import NoiseSchedule
@@ -64,7 +63,7 @@ def repaint(
     denoise: Denoise,
     schedule: NoiseSchedule,
     noise: Tensor,
-    generator: torch.Generator | None = None,
+    generator: Noise = None,
     *,
     known: Tensor,
     hole: Tensor,
@@ -122,7 +121,7 @@ def replacement(
     denoise: Denoise,
     schedule: NoiseSchedule,
     noise: Tensor,
-    generator: torch.Generator | None = None,
+    generator: Noise = None,
     *,
     known: Tensor,
     hole: Tensor,

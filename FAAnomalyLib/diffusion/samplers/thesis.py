@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 from .. import stepping
 from ..registry import Sampler, register
-from ..stepping import Denoise, OnStep
+from ..stepping import Denoise, Noise, OnStep
 from . import repaint
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
     from ..noise_schedule import NoiseSchedule
@@ -20,7 +19,7 @@ def thesis(
     predict_eps: Denoise,
     schedule: NoiseSchedule,
     noise: Tensor,
-    generator: torch.Generator | None = None,
+    generator: Noise = None,
     *,
     known: Tensor,
     hole: Tensor,

@@ -17,6 +17,7 @@ from ...pipeline.loaded_model import template_folder
 from ...preprocessing.model_grid import PreparedSubject, prepare
 from ...preprocessing.template import Template, load_template
 from ...result import Result
+from ...training.objective import TEMPLATE_PERSON
 from ..methods.detector import DetectorMethods
 from ..methods.registry import MethodChoice, MethodContext
 from ..methods.thesis_ddpm import open_filler
@@ -223,10 +224,11 @@ class Laboratory:
         return leave_one_person_out(subject.person, [(row["person"], row["highest"], row["lowest"]) for row in known])
 
     def healthy_units(self, method: str) -> list[Unit]:
-        """The untouched maps that give a comparator's thresholds: one of each person."""
+        """The untouched maps that give a comparator's thresholds: one of each person, no population average."""
         first: dict[str, CohortSubject] = {}
         for subject in self._equipment.subjects.values():
-            first.setdefault(subject.person, subject)
+            if subject.person != TEMPLATE_PERSON:
+                first.setdefault(subject.person, subject)
         return [Unit("healthy", subject.name, method, {}, (self.template.sha256,)) for subject in first.values()]
 
     @cached_property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -15,7 +16,7 @@ from ...models.registry import find_model
 from ...pipeline.detector import Detector
 from ...pipeline.loaded_model import template_folder
 from ...preprocessing.template import Template, load_template
-from ...request import DetectRequest
+from ...request import DetectRequest, changed_hole_options
 from ...result import Result
 from ...runtime.progress import CancelToken
 from ...volume import Volume
@@ -48,20 +49,27 @@ class DetectorMethod:
     def __init__(self, detector: VolumeDetector, request: DetectRequest, cancel: CancelToken | None) -> None:
         self._detector, self._request, self._cancel = detector, request, cancel
         files = [path for path in sorted(Path(request.model).rglob("*")) if path.is_file()]
-        self.identity = json.dumps([request.device, [sha256_of(path) for path in files]])
+        # Records of the default options stay valid.
+        changed = changed_hole_options(request)
+        self.identity = json.dumps(
+            [request.device, [sha256_of(path) for path in files], *([changed] if changed else [])]
+        )
 
     def score(self, volume: Volume) -> Result:
         """See :meth:`.method.Method.score`."""
         return self._detector.detect(self._request, volume=volume, cancel=self._cancel)
 
 
-def whole_brain_request(model: Path, device: str, mask: Path | None, passes: Path | None = None) -> DetectRequest:
-    """Request with the detector's defaults for a volume in memory.
+def whole_brain_request(
+    model: Path, device: str, mask: Path | None, passes: Path | None = None, holes: DetectRequest | None = None
+) -> DetectRequest:
+    """Request for a volume in memory: with the detector's defaults, or holes filled as those of the request *holes*.
 
     With *passes* every volume's finished passes are kept in that folder, so that another calibration is evaluated
     without running the network again.
     """
-    return DetectRequest(
+    return replace(
+        holes or DetectRequest(),
         input="(in memory)",
         model=str(model),
         device=device,
@@ -86,6 +94,8 @@ class DetectorMethods:
         Stops a detection.
     work
         Folder for finished passes, see :func:`whole_brain_request`.
+    holes
+        How holes are filled; None for the detector's defaults.
     """
 
     def __init__(
@@ -95,15 +105,16 @@ class DetectorMethods:
         device: str = "auto",
         cancel: CancelToken | None = None,
         work: Path | None = None,
+        holes: DetectRequest | None = None,
     ) -> None:
         self._model, self._folds, self._device, self._cancel = model, folds, device, cancel
-        self._work = work
+        self._work, self._holes = work, holes
         self._detector = Detector()
         self._templates: dict[Path, Template] = {}
 
     def method_for(self, subject: CohortSubject) -> DetectorMethod:
         """The subject's method; raises ``FAError('missing')`` when its model is not there."""
-        request = whole_brain_request(self.model_of(subject), self._device, subject.mask, self._work)
+        request = whole_brain_request(self.model_of(subject), self._device, subject.mask, self._work, self._holes)
         return DetectorMethod(self._detector, request, self._cancel)
 
     def model_of(self, subject: CohortSubject) -> Path:

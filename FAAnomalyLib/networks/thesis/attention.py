@@ -69,6 +69,30 @@ class CrossAttentionBlock(nn.Module):
         return x + self.proj(attend(self.query(x), self.key(context), self.value(context)))
 
 
+class RescaledCrossAttention(nn.Module):
+    """Cross-attention to the context at *x*'s resolution: listings A.14 and A.15, ``use_spatial_transformer`` False.
+
+    ``forward(x, context)``: *x* is (B, units, X, Y, Z), *context* (B, 1, nX, nY, nZ) with a whole n; returns *x*'s
+    shape. Printed defect: ``ReScaler(tf.shape(x)[0])`` hands over the size of the batch, in which the listing then
+    looks for an axis; read as the shape of *x*, as :class:`SpatialTransformer` hands it over.
+    """
+
+    def __init__(self, units: int) -> None:
+        super().__init__()
+        self.cross = CrossAttentionBlock(units)
+
+    def forward(self, x: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
+        return self.cross(x, rescaled(context, x))
+
+
+def rescaled(context: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """*context* averaged over n x n x n voxels to the grid of *x* (``ReScaler``, listing A.12).
+
+    One factor for all axes, from the first of them, as in the listing.
+    """
+    return F.avg_pool3d(context, context.shape[2] // x.shape[2])
+
+
 class GEGLU(nn.Module):
     """Gated linear unit (listing A.10): (B, in_channels, X, Y, Z) -> (B, dim_out, X, Y, Z).
 
@@ -112,8 +136,8 @@ class SpatialTransformer(nn.Module):
     """A transformer block between two 1x1x1 convolutions, with a shortcut (listing A.13).
 
     ``forward(x, context)``: *x* is (B, channels, X, Y, Z), *context* (B, context_channels, nX, nY, nZ)
-    with a whole n, such as the full-size mask; returns *x*'s shape. The context is averaged over
-    n x n x n voxels to *x*'s grid (``ReScaler``, listing A.12). *channels* must be a multiple of 8, since
+    with a whole n, such as the full-size mask; returns *x*'s shape. The context is brought to *x*'s
+    grid (:func:`rescaled`). *channels* must be a multiple of 8, since
     the listing's norm has 8 groups whatever the width, else ``ValueError``.
 
     Where the white matter lies is lost: without positions the attention sees only how often each value
@@ -128,6 +152,4 @@ class SpatialTransformer(nn.Module):
         self.proj_out = conv(channels, channels, 1)
 
     def forward(self, x: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
-        # One factor for all axes, from the first of them, as in the listing.
-        context = F.avg_pool3d(context, context.shape[2] // x.shape[2])
-        return self.proj_out(self.block(self.proj_in(self.norm(x)), context)) + x
+        return self.proj_out(self.block(self.proj_in(self.norm(x)), rescaled(context, x))) + x

@@ -7,6 +7,7 @@ baseline, kept with every defect that changes a result; each defect is named whe
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any, cast
 
 import torch
@@ -15,23 +16,71 @@ from torch.nn import functional as F
 
 from ...preprocessing.template import WHITE_MATTER_PROBABILITY
 from ..registry import MaskedVolume, NetworkKind, NoiseLevel, register
-from .attention import AttentionBlock, SpatialTransformer
+from .attention import AttentionBlock, RescaledCrossAttention, SpatialTransformer
 from .blocks import DownSample, ResidualBlock, TimeEmbedding, TimeMLP, UpSample, conv, group_norm
 
 KIND = "thesis"
 """Name of this kind of network in manifests."""
 WHITE_MATTER_FA = 0.2
 """FA above which a voxel counts as white matter (thesis, equation 2.1)."""
-BLOCKS_DOWN = 2
-BLOCKS_UP = 3
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What listings A.13 to A.16 leave open to the caller, with the thesis' own choices as defaults; and one addition.
+
+    Attributes
+    ----------
+    has_attention
+        For each level whether attention follows its residual blocks; None for the thesis' levels, the last two of the
+        conditional net and the last one of the unconditional net. In the middle there is attention in any case.
+    num_res_blocks
+        Residual blocks of each level on the way down; one more on the way up.
+    use_spatial_transformer
+        Of the conditional net: False leaves of each :class:`SpatialTransformer` the cross-attention alone.
+    mask_channel
+        Of the conditional net, not in the thesis: the mask is a second input channel as well, so that the net can see
+        *where* the white matter is.
+    """
+
+    has_attention: tuple[bool, ...] | None = None
+    num_res_blocks: int = 2
+    use_spatial_transformer: bool = True
+    mask_channel: bool = False
+
+    def check(self, conditional: bool, levels: int) -> None:
+        """Raise ``ValueError`` for what a net of so many levels cannot be."""
+        if self.has_attention is not None and len(self.has_attention) != levels:
+            raise ValueError(f"has_attention must name {levels} levels, not {len(self.has_attention)}")
+        if not isinstance(self.num_res_blocks, int) or self.num_res_blocks < 1:
+            raise ValueError(f"num_res_blocks must be at least 1, not {self.num_res_blocks!r}")
+        if not conditional and (self.mask_channel or not self.use_spatial_transformer):
+            raise ValueError("an unconditional net has neither cross-attention nor a mask")
+
+    def attention(self, conditional: bool, levels: int) -> tuple[list[type[nn.Module] | None], type[nn.Module]]:
+        """The attention of each level, None where there is none, and that of the middle."""
+        kind: type[nn.Module] = AttentionBlock
+        if conditional:
+            kind = SpatialTransformer if self.use_spatial_transformer else RescaledCrossAttention
+        first = levels - (2 if conditional else 1)
+        has = self.has_attention or tuple(level >= first for level in range(levels))
+        return [kind if attended else None for attended in has], kind
+
+    def config(self) -> dict[str, Any]:
+        """What differs from the thesis, fit for JSON."""
+        plain = asdict(Variant())
+        return {key: value for key, value in asdict(self).items() if value != plain[key]}
+
+
+AS_PRINTED = Variant()
+VARIANT_KEYS = frozenset(asdict(AS_PRINTED))
 
 
 class Stage(nn.Module):
     """A residual block and the attention behind it, if any (loops of listings A.14 and A.15).
 
     ``forward(x, temb, context)``: *x* is (B, in_channels, X, Y, Z), *temb* (B, time_dim), *context* the
-    full-size mask or None; returns (B, width, X, Y, Z). *attention* is None, :class:`AttentionBlock`
-    or :class:`SpatialTransformer`.
+    full-size mask or None; returns (B, width, X, Y, Z). *attention* is None or a class of :mod:`.attention`.
     """
 
     def __init__(self, in_channels: int, width: int, time_dim: int, attention: type[nn.Module] | None) -> None:
@@ -59,7 +108,7 @@ class ThesisUNet(nn.Module):
     the last two levels and in the middle.
 
     The condition has no effect in one respect: the output does not change when the blocks of the mask
-    are shuffled or the mask is mirrored (see :class:`SpatialTransformer`).
+    are shuffled or the mask is mirrored (see :class:`SpatialTransformer`), unless ``variant.mask_channel``.
 
     Parameters
     ----------
@@ -67,28 +116,31 @@ class ThesisUNet(nn.Module):
         Whether the net takes a white matter mask.
     widths
         Channels of each level, at least two, each a multiple of 8. The thesis has five.
+    variant
+        What else the listings leave open; the thesis' own by default.
 
     Raises
     ------
     ValueError
-        When *widths* are not usable.
+        When *widths* or *variant* are not usable.
     """
 
-    def __init__(self, conditional: bool, widths: Sequence[int] = (16, 32, 64, 128, 256)) -> None:
+    def __init__(
+        self, conditional: bool, widths: Sequence[int] = (16, 32, 64, 128, 256), variant: Variant = AS_PRINTED
+    ) -> None:
         super().__init__()
         widths = tuple(widths)
         if len(widths) < 2 or any(w <= 0 or w % 8 for w in widths):
             raise ValueError(f"widths must be two or more multiples of 8, not {widths}")
-        self.conditional, self.widths = bool(conditional), widths
+        variant.check(conditional, len(widths))
+        self.conditional, self.widths, self.variant = bool(conditional), widths, variant
         self.divisor = 2 ** (len(widths) - 1)
 
-        attention = SpatialTransformer if conditional else AttentionBlock
-        attended = len(widths) - (2 if conditional else 1)
-        by_level = [attention if level >= attended else None for level in range(len(widths))]
+        by_level, attention = variant.attention(conditional, len(widths))
         time_dim = 4 * widths[0]
         self.time_embedding = TimeEmbedding(time_dim)
         self.time_mlp = TimeMLP(time_dim)
-        self.stem = conv(1, widths[0], 3)
+        self.stem = conv(2 if variant.mask_channel else 1, widths[0], 3)
         skips = self._build_down(time_dim, by_level)
         self.middle = nn.ModuleList(
             [Stage(widths[-1], widths[-1], time_dim, attention), Stage(widths[-1], widths[-1], time_dim, None)]
@@ -103,7 +155,7 @@ class ThesisUNet(nn.Module):
         self.down, self.downsample = nn.ModuleList(), nn.ModuleList()
         for level, width in enumerate(self.widths):
             stages = nn.ModuleList()
-            for index in range(BLOCKS_DOWN):
+            for index in range(self.variant.num_res_blocks):
                 stages.append(Stage(width if index else skips[-1], width, time_dim, attention[level]))
                 skips.append(width)
             self.down.append(stages)
@@ -118,7 +170,7 @@ class ThesisUNet(nn.Module):
         before = self.widths[-1]
         for level in reversed(range(len(self.widths))):
             stages = nn.ModuleList()
-            for _ in range(BLOCKS_UP):
+            for _ in range(self.variant.num_res_blocks + 1):
                 stages.append(Stage(before + skips.pop(), self.widths[level], time_dim, attention[level]))
                 before = self.widths[level]
             self.up.append(stages)
@@ -152,7 +204,7 @@ class ThesisUNet(nn.Module):
         context = None if wm_mask is None else wm_mask.to(x.dtype)
         temb = self.time_mlp(self.time_embedding(t))
 
-        x = self.stem(x)
+        x = self.stem(torch.cat([x, context], dim=1) if context is not None and self.variant.mask_channel else x)
         skips = [x]
         for level, stages in enumerate(self.down):
             for stage in cast(nn.ModuleList, stages):
@@ -185,7 +237,10 @@ class ThesisUNet(nn.Module):
 
     def config(self) -> dict[str, Any]:
         """What :meth:`from_config` needs to build this net again, fit for JSON; weights not included."""
-        return {"kind": KIND, "conditional": self.conditional, "widths": list(self.widths)}
+        variant = self.variant.config()
+        if "has_attention" in variant:
+            variant["has_attention"] = list(variant["has_attention"])
+        return {"kind": KIND, "conditional": self.conditional, "widths": list(self.widths), **variant}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> ThesisUNet:
@@ -193,9 +248,15 @@ class ThesisUNet(nn.Module):
 
         Raises ``ValueError`` when *config* is of another kind, or lacks an entry or has a strange one.
         """
-        if set(config) != {"kind", "conditional", "widths"} or config["kind"] != KIND:
+        given = set(config)
+        if not {"kind", "conditional", "widths"} <= given <= {"kind", "conditional", "widths", *VARIANT_KEYS}:
             raise ValueError(f"not the configuration of a thesis network: {config}")
-        return cls(config["conditional"], config["widths"])
+        if config["kind"] != KIND:
+            raise ValueError(f"a network of the kind {config['kind']}, not {KIND}")
+        variant = {key: value for key, value in config.items() if key in VARIANT_KEYS}
+        if variant.get("has_attention") is not None:
+            variant["has_attention"] = tuple(bool(value) for value in variant["has_attention"])
+        return cls(config["conditional"], config["widths"], Variant(**variant))
 
 
 def _condition(network: ThesisUNet, volume: MaskedVolume) -> torch.Tensor | None:

@@ -278,6 +278,8 @@ def differences(before: object, now: object, path: str = "") -> list[str]:
         return lines + [
             line for name in before if name in now for line in differences(before[name], now[name], f"{path}/{name}")
         ]
+    if path.endswith("/choices") and isinstance(before, str) and isinstance(now, str):
+        return differences(before.split(), now.split(), path)
     if isinstance(before, list) and isinstance(now, list) and all(isinstance(word, str) for word in [*before, *now]):
         # Choices and names of commands.
         return [f"{path}: {word!r} is gone" for word in before if word not in now]

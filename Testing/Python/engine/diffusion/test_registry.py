@@ -23,7 +23,7 @@ def test_what_each_sampler_can_do():
 
     assert names(lambda one: not one.stochastic) == names(lambda one: one.max_steps == 1) == ["mean"]
     assert names(lambda one: one.needs_known) == ["repaint", "thesis"]
-    assert names(lambda one: one.pasting) == ["ddpm"]
+    assert names(lambda one: one.pasting) == ["dpm++", "ddim", "ddpm"]
     assert names(lambda one: one.needs_eps) == ["thesis"]
 
 

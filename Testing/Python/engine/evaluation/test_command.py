@@ -20,6 +20,7 @@ from FAAnomalyLib.evaluation.methods.detector import (
 )
 from FAAnomalyLib.io.volumes import save_volume
 from FAAnomalyLib.preprocessing.template import on_grid
+from FAAnomalyLib.request import DetectRequest
 from FAAnomalyLib.result import Result
 from FAAnomalyLib.volume import Volume
 from support.fakes import fake_model
@@ -40,7 +41,7 @@ class Silent:
 
     identity = "silent"
 
-    def __init__(self, model, folds, device, cancel, work) -> None:
+    def __init__(self, model, folds, device, cancel, work, holes) -> None:
         self.folds = folds
 
     def method_for(self, subject):
@@ -215,3 +216,23 @@ def test_kept_passes_are_looked_for_and_left_where_they_are(tmp_path):
     DetectorMethod(detector, request, None).score(None)
     assert detector.seen[0].output == str(tmp_path / "work") and detector.seen[0].resume
     detector.seen[0].check()
+
+
+def test_how_holes_are_filled_reaches_the_detector_and_is_part_of_a_record(tmp_path):
+    model = fold(tmp_path, "m", [])
+    holes = DetectRequest(sampler="ddpm", steps=3, mask_type="wm", mask_size=8, noise="simplex", device="cpu")
+    methods = DetectorMethods(str(model), None, "cpu", holes=holes)
+    methods._detector = detector = Recorder()
+    method = methods.method_for(CohortSubject("one", "one", tmp_path / "one_FA.nii.gz"))
+    method.score(None)
+    seen = detector.seen[0]
+    chosen = ("sampler", "steps", "mask_type", "mask_size", "noise", "device")
+    assert [getattr(seen, name) for name in chosen] == ["ddpm", 3, "wm", 8, "simplex", "cpu"]
+    assert seen.threshold == "auto" and seen.model == str(model)
+    plain = DetectorMethods(str(model), None, "cpu").method_for(CohortSubject("one", "one", tmp_path / "one_FA.nii.gz"))
+    assert plain.identity != method.identity and len(json.loads(plain.identity)) == 2, "old records stay valid"
+
+
+def test_holes_that_cannot_be_filled_are_refused_before_any_work(data, tmp_path, capsys):
+    assert cli.main(["evaluate", str(data), "-o", str(tmp_path / "out"), "--sampler", "mean", "--steps", "5"]) == 2
+    assert "mean" in capsys.readouterr().err and not (tmp_path / "out").exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from FAAnomalyLib.cli.commands.evaluate_thesis import thesis_networks
 from FAAnomalyLib.diffusion.noise_schedule import linear_schedule
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.evaluation.experiments.design import chosen_tables
-from FAAnomalyLib.evaluation.experiments.laboratory import Laboratory
+from FAAnomalyLib.evaluation.experiments.laboratory import Equipment, Laboratory
 from FAAnomalyLib.evaluation.experiments.results import (
     StoredExperiment,
     experiment_facts,
@@ -25,6 +26,7 @@ from FAAnomalyLib.evaluation.experiments.results import (
     write_tables,
 )
 from FAAnomalyLib.evaluation.experiments.thesis_experiment import ExperimentDesign, ThesisExperiment
+from FAAnomalyLib.evaluation.experiments.units import UnitStore
 from FAAnomalyLib.evaluation.methods.score_map import ScoreMap
 from FAAnomalyLib.evaluation.methods.thesis_ddpm import MODEL, SAMPLING
 from FAAnomalyLib.evaluation.thesis.network import ThesisFiller
@@ -105,6 +107,11 @@ def test_an_experiment_goes_from_maps_to_tables_and_a_rerun_computes_nothing(mod
     assert set(drawn) == {"3.18", "3.19", "3.26", "3.27"}
     write_html(stored, tmp_path / "out", drawn)
     assert (tmp_path / "out" / "report.html").read_text(encoding="utf-8").count("<img") == 4
+
+    average = replace(subjects[2], name="average", person="template")
+    people = {subject.name: subject for subject in (*subjects, average)}
+    units = Laboratory(Equipment(people, {}, (), "default", "cpu", 0), UnitStore(tmp_path)).healthy_units("any")
+    assert [unit.subject for unit in units] == ["a1", "b1"], "one map of each person, no population average"
 
     def forbidden(laboratory, unit):
         raise AssertionError(unit)

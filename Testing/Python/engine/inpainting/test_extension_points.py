@@ -101,7 +101,7 @@ def test_the_old_samplers_run_a_new_network(extended, fa, hole):
 
 def test_a_network_that_is_not_told_of_holes_gets_what_is_known_pasted(extended, fa, hole):
     inpainter = inpainter_of(Level(0.0, "blind"), linear_schedule())
-    assert list(fitting_samplers(inpainter.kind)) == ["ddpm", "repaint"]
+    assert list(fitting_samplers(inpainter.kind)) == ["dpm++", "ddim", "ddpm", "repaint"]
     assert inpainter.fill(fa, hole, Sampling("ddpm", 3, 1, 0))[2] == 3
     with pytest.raises(FAError, match="look-twice does not fit the model"):
         inpainter.check(Sampling("look-twice"))

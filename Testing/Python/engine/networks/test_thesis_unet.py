@@ -5,9 +5,9 @@ import json
 import pytest
 import torch
 
-from FAAnomalyLib.networks.thesis.attention import AttentionBlock, SpatialTransformer
+from FAAnomalyLib.networks.thesis.attention import AttentionBlock, RescaledCrossAttention, SpatialTransformer
 from FAAnomalyLib.networks.thesis.blocks import DownSample, ResidualBlock, UpSample
-from FAAnomalyLib.networks.thesis.unet import ThesisUNet
+from FAAnomalyLib.networks.thesis.unet import ThesisUNet, Variant
 from support.fakes.random_nets import random, randomise
 
 pytestmark = pytest.mark.slow
@@ -24,6 +24,25 @@ def test_parameter_counts_are_the_thesis(conditional, count):
     assert sum(p.numel() for p in net.parameters()) == count
     assert not list(net.buffers())
     assert out.shape == x.shape
+
+
+VARIANTS = {
+    # The thesis' count less what a bare cross-attention lacks beside a spatial transformer: per attended block
+    # 20 c^2 + 25 c against c^2 (query) + c^2 (proj) + 8 c, and the same of the middle.
+    "cross-attention alone": (True, Variant(use_spatial_transformer=False), CONDITIONAL - 8_589_440),
+    # Another 3x3x3 kernel of the first convolution.
+    "mask channel": (True, Variant(mask_channel=True), CONDITIONAL + 27 * 16),
+    # Attention on levels 4 and 5 of the unconditional net (notes of the method's check: +330,240).
+    "two levels": (False, Variant(has_attention=(False, False, False, True, True)), UNCONDITIONAL + 330_240),
+}
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_parameter_counts_of_variants(name):
+    conditional, variant, count = VARIANTS[name]
+    with torch.device("meta"):
+        net = ThesisUNet(conditional, variant=variant)
+    assert sum(p.numel() for p in net.parameters()) == count
 
 
 def test_attention_sits_where_the_counts_say():
@@ -86,6 +105,22 @@ def test_condition_is_blind_to_where_the_white_matter_is(lively):
     assert max(change.values()) < 1e-3, change
 
 
+@pytest.mark.fast
+def test_as_an_input_channel_the_mask_tells_where_the_white_matter_is():
+    x, t, mask = batch()[0][:1], torch.tensor([400]), uneven_mask()
+    torch.manual_seed(1)
+    nets = {
+        name: randomise(ThesisUNet(True, (8, 8, 16, 16), Variant(mask_channel=channel)))
+        for name, channel in (("printed", False), ("channel", True))
+    }
+    with torch.no_grad():
+        change = {
+            name: ((net(x, t, shuffle_blocks(mask)) - net(x, t, mask)).abs().max() / net(x, t, mask).std()).item()
+            for name, net in nets.items()
+        }
+    assert change["printed"] < 0.01 and change["channel"] > 0.1, change
+
+
 @pytest.mark.parametrize("conditional", [False, True])
 def test_gradient_reaches_every_parameter(conditional):
     # Small and in double precision, to tell a small gradient from none.
@@ -112,29 +147,44 @@ def test_time_and_batch_items_are_kept_apart(lively):
     assert (later - second).abs().max() > 0.1 * second.std()
 
 
-@pytest.mark.parametrize("conditional", [False, True])
-def test_blocks_are_joined_as_in_listings_a14_and_a15(conditional):
-    net = randomise(ThesisUNet(conditional, widths=(8, 16, 24)))
+JOINED = {
+    "unconditional": (False, Variant()),
+    "conditional": (True, Variant()),
+    "cross-attention alone": (True, Variant(use_spatial_transformer=False)),
+    "one block, attention first": (True, Variant(has_attention=(True, False, True), num_res_blocks=1)),
+    "mask channel": (True, Variant(mask_channel=True)),
+}
+
+
+@pytest.mark.parametrize("which", JOINED)
+def test_blocks_are_joined_as_in_listings_a14_and_a15(which):
+    conditional, variant = JOINED[which]
+    net = randomise(ThesisUNet(conditional, (8, 16, 24), variant))
     x, t = random(1, 1, 8, 12, 16), torch.tensor([5])
     mask = (random(1, 1, 8, 12, 16, seed=3) > 0).float() if conditional else None
-    has_attention = [False, True, True] if conditional else [False, False, True]
+    has_attention = variant.has_attention or ([False, True, True] if conditional else [False, False, True])
+    blocks = variant.num_res_blocks
 
     def parts(*kinds):
         return iter([m for m in net.modules() if isinstance(m, kinds)])
 
     residual, down, up = parts(ResidualBlock), parts(DownSample), parts(UpSample)
     transformer, attention = parts(SpatialTransformer), parts(AttentionBlock)
+    cross = iter([m.cross for m in net.modules() if isinstance(m, RescaledCrossAttention)])
 
     def attended(y):
+        if not variant.use_spatial_transformer:
+            factor = mask.shape[2] // y.shape[2]
+            return next(cross)(y, torch.nn.functional.avg_pool3d(mask, factor))
         return next(transformer)(y, mask) if conditional else next(attention)(y)
 
     with torch.no_grad():
         got = net(x, t, mask)
         temb = net.time_mlp(net.time_embedding(t))
-        y = net.stem(x)
+        y = net.stem(torch.cat([x, mask], 1) if variant.mask_channel else x)
         skips = [y]
         for i in range(3):
-            for _ in range(2):
+            for _ in range(blocks):
                 y = next(residual)(y, temb)
                 y = attended(y) if has_attention[i] else y
                 skips.append(y)
@@ -144,7 +194,7 @@ def test_blocks_are_joined_as_in_listings_a14_and_a15(conditional):
         y = attended(next(residual)(y, temb))
         y = next(residual)(y, temb)
         for i in (2, 1, 0):
-            for _ in range(3):
+            for _ in range(blocks + 1):
                 y = next(residual)(torch.cat([y, skips.pop()], dim=1), temb)
                 y = attended(y) if has_attention[i] else y
             if i:
@@ -166,9 +216,27 @@ def test_config_rebuilds_the_net(conditional):
         assert torch.equal(net(x, t, mask), again(x, t, mask))
 
 
+def test_the_config_of_a_variant_says_what_differs_and_no_more():
+    plain = {"kind": "thesis", "conditional": True, "widths": [8, 16]}
+    assert ThesisUNet(True, (8, 16)).config() == plain
+    variant = Variant((True, False), 1, False, True)
+    told = json.loads(json.dumps(ThesisUNet(True, (8, 16), variant).config()))
+    assert told == plain | {
+        "has_attention": [True, False],
+        "num_res_blocks": 1,
+        "use_spatial_transformer": False,
+        "mask_channel": True,
+    }
+    assert ThesisUNet.from_config(told).variant == variant
+
+
 @pytest.mark.parametrize(
     "config",
     [
+        {"kind": "thesis", "conditional": False, "widths": [8, 16], "mask_channel": True},
+        {"kind": "thesis", "conditional": False, "widths": [8, 16], "use_spatial_transformer": False},
+        {"kind": "thesis", "conditional": True, "widths": [8, 16], "num_res_blocks": 0},
+        {"kind": "thesis", "conditional": True, "widths": [8, 16], "has_attention": [True]},
         {"kind": "inpainter", "conditional": True, "widths": [8, 16]},
         {"kind": "thesis", "widths": [8, 16]},
         {"kind": "thesis", "conditional": True, "widths": [8, 16], "depth": 3},

@@ -18,12 +18,14 @@ from FAAnomalyLib.cli import application as cli
 from FAAnomalyLib.datasets.cohort import CohortSubject
 from FAAnomalyLib.datasets.file_names import mask_of
 from FAAnomalyLib.errors import FAError
+from FAAnomalyLib.inpainting.sampling import Sampling
 from FAAnomalyLib.models.manifest import calibrated_on, read_manifest, sha256_of
 from FAAnomalyLib.pipeline.detector import Detector
 from FAAnomalyLib.pipeline.loaded_model import open_model
 from FAAnomalyLib.preprocessing.affine_registration import Alignment
 from FAAnomalyLib.preprocessing.model_grid import ModelGrid, PreparedSubject
-from FAAnomalyLib.request import SIGNS, DetectRequest
+from FAAnomalyLib.request import SIGNS, DetectRequest, changed_hole_options
+from FAAnomalyLib.training import healthy_maps
 from FAAnomalyLib.training.calibration_fit import fit
 from FAAnomalyLib.training.healthy_limits import FINEST_STEP, TAIL
 from FAAnomalyLib.training.healthy_maps import HealthySubject, screen_cohort
@@ -326,3 +328,23 @@ def test_a_detection_goes_on_with_the_passes_of_a_calibration(site):
     assert passes and passes == {file: file.stat().st_mtime_ns for file in (work / ".passes").glob("*/*.npy")}
     Detector().detect(replace(request, mask_type="wm"))
     assert len(list((work / ".passes").iterdir())) == 2, "other holes were not told apart"
+
+
+def test_holes_are_filled_as_asked_and_the_model_says_so(site, monkeypatch):
+    """Of a thesis model, which the default sampler does not fit."""
+    asked = []
+
+    def fill(inpainter, fa, passes, sampling, *rest):
+        asked.append((sampling, {one.mask_size for one in passes}))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(healthy_maps, "inpaint_passes_by_size", fill)
+    holes = DetectRequest("(in memory)", sampler="ddpm", steps=3, mask_size=32, noise="simplex")
+    subject = CohortSubject.from_file(site / "data" / "a_FA.nii.gz", "A")
+    with pytest.raises(KeyboardInterrupt):
+        screen_cohort([subject], {"A": site / "fold"}, site / "work4", "cpu", lambda text: None, holes=holes)
+    assert asked == [(Sampling("ddpm", 3, 1, 0, "simplex"), {32})]
+    assert changed_hole_options(holes) == {"mask_size": 32, "sampler": "ddpm", "steps": 3, "noise": "simplex"}
+    with pytest.raises(FAError, match="thesis does not fit"):
+        wrong = replace(holes, sampler="thesis")
+        screen_cohort([subject], {"A": site / "fold"}, site / "work4", "cpu", lambda text: None, holes=wrong)

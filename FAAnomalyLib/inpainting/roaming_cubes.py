@@ -1,0 +1,58 @@
+"""The thesis' roaming: which cubes of a grid are inpainted, one run of the sampler each (listing A.22)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+MAX_ZERO_SHARE = 0.3
+"""A cube with this share of voxels of FA 0, or more, is left out."""
+
+Origin = tuple[int, int, int]
+"""First voxel of a cube."""
+
+
+def roaming_cubes(fa: np.ndarray, edge: int, max_zero_share: float = MAX_ZERO_SHARE) -> list[Origin]:
+    """Origins of the cubes that are inpainted, the last axis running fastest, as in listing A.22.
+
+    Cubes stand side by side from voxel 0. One at the far end may be cut by the border; as in the listing its zeros
+    still count against a whole cube's voxels.
+
+    Parameters
+    ----------
+    fa
+        FA in [0, 1], (X, Y, Z); exactly 0 outside the brain.
+    edge
+        Of a cube in voxels of this grid, at least 1.
+    max_zero_share
+        Cubes with this share of zeros or more are left out.
+
+    Examples
+    --------
+    >>> fa = np.ones((4, 2, 2), np.float32)
+    >>> fa[2:, 0, 0] = 0.0
+    >>> roaming_cubes(fa, 2), roaming_cubes(fa, 2, 0.2)
+    ([(0, 0, 0), (2, 0, 0)], [(0, 0, 0)])
+    """
+    if edge < 1:
+        raise ValueError(f"a cube's edge must be at least 1 voxel, not {edge}")
+    # The listing tests (x + 1) / 2 of x = 2 FA - 1.
+    fa = np.asarray(fa, np.float32)
+    zeros = (2.0 * fa - 1.0 + 1.0) / 2.0 == 0
+    counts = zeros.astype(np.int64)
+    for axis, n in enumerate(fa.shape):
+        counts = np.add.reduceat(counts, np.arange(0, n, edge), axis=axis)
+    chosen = np.argwhere(counts / edge**3 < max_zero_share) * edge
+    return [(int(i), int(j), int(k)) for i, j, k in chosen]
+
+
+def cube_hole(shape: tuple[int, ...], origin: Origin, edge: int) -> np.ndarray:
+    """The cube at *origin*, bool of *shape*, cut at the border."""
+    hole = np.zeros(shape, bool)
+    hole[cube_box(origin, edge)] = True
+    return hole
+
+
+def cube_box(origin: Origin, edge: int) -> tuple[slice, slice, slice]:
+    """Slices of the cube at *origin* along x, y and z."""
+    x, y, z = (slice(first, first + edge) for first in origin)
+    return x, y, z
