@@ -49,7 +49,7 @@ def choose_groups(group_of: Mapping[str, str], count: int, seed: int) -> set[str
     return chosen
 
 
-def keep_split(folder: Path, wanted: Mapping[str, str]) -> dict[str, str]:
+def keep_split(folder: Path, wanted: Mapping[str, str], group_of: Mapping[str, str] | None = None) -> dict[str, str]:
     """The split of *folder*: that of an earlier call where one is stored, *wanted* for subjects that it does not name.
 
     Parameters
@@ -58,6 +58,8 @@ def keep_split(folder: Path, wanted: Mapping[str, str]) -> dict[str, str]:
         Where :data:`FILE` is, or is written.
     wanted
         Name of a subject -> its set.
+    group_of
+        Name -> group: a new subject goes to the set of its group where a member has one already.
 
     Returns
     -------
@@ -70,8 +72,10 @@ def keep_split(folder: Path, wanted: Mapping[str, str]) -> dict[str, str]:
         ``bad-input`` when the file cannot be read or written.
     """
     stored = read_split(folder) if (folder / FILE).is_file() else {}
-    split = {name: stored.get(name, which) for name, which in wanted.items()}
-    if split != stored:
+    groups = group_of or {}
+    settled = {groups[name]: which for name, which in stored.items() if name in groups}
+    split = {name: stored.get(name) or settled.get(groups.get(name, name), which) for name, which in wanted.items()}
+    if split.keys() - stored.keys():
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(("file", "set"))

@@ -1,8 +1,8 @@
 """One T2-weighted image on its way to the grid of the thesis' tables 3.10 and 3.11.
 
-The order and the numbers are those of Behrendt et al. (2023), Patched Diffusion Models for Unsupervised Anomaly Detection
-in Brain MRI, which the thesis follows (its section 2.2), written anew from their description: brain alone, affine
-registration to the SRI24 atlas at 1 mm, borders cut to 192 x 192 x 160, bias field (N4, four levels of 200 iterations),
+The order and the numbers are those of Behrendt et al. (2023), Patched Diffusion Models for Unsupervised Anomaly
+Detection in Brain MRI, which the thesis follows (its section 2.2), written anew from their description: brain alone,
+affine registration to the SRI24 atlas at 1 mm, borders cut to 192 x 192 x 160, bias field (N4, four levels of 200 iterations),
 crop to 192 x 192 x 100, halved to 96 x 96 x 50, curvature flow, intensities from the 1st to the 99th percentile. The
 thesis reduces 192 x 192 x 160 to 96 x 96 x 80 and drops 15 slices at both ends, which is the same part of the brain.
 """
@@ -166,7 +166,7 @@ def prepare_t2(
 
 
 def register_t2(fixed: Volume, moving: Volume, check: Check | None = None) -> np.ndarray:
-    """Affine registration (12 parameters, correlation, from the centres of mass); 4x4, fixed RAS mm -> moving RAS mm."""
+    """Affine registration (12 parameters, correlation, from centres of mass): 4x4, fixed RAS mm -> moving RAS mm."""
     import SimpleITK as sitk
 
     images = [to_itk(one.with_data(_in_units(one.data))) for one in (fixed, nearest_canonical(moving))]
@@ -213,7 +213,7 @@ def _finished(
 
 
 def bias_field(image: np.ndarray, brain: np.ndarray, settings: T2Settings, check: Check | None = None) -> np.ndarray:
-    """Multiplicative bias field within the brain by SimpleITK's N4 (Tustison et al. 2010), float32 (X, Y, Z); 1 outside.
+    """Multiplicative bias field by SimpleITK's N4 (Tustison et al. 2010), float32 (X, Y, Z); 1 outside the brain.
 
     The image is divided by it. Where the image is 0, nothing is fitted.
     """

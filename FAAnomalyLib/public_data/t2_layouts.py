@@ -1,4 +1,4 @@
-"""Folders of IXI, BraTS 2021 and MSLUB as they are published: which files are whose T2 image, lesions and brain mask."""
+"""Folders of IXI, BraTS 2021 and MSLUB as published: which files are whose T2 image, lesions and brain mask."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...datasets.cohort import naming
+from ...datasets.cohort import CohortSubject, naming
 from ...errors import FAError
 from ...io.volumes import load_volume
 from ...models.manifest import sha256_of
@@ -22,7 +22,6 @@ from ...preprocessing.template import Template
 from ...public_data.preparation import read_manifest
 from ...public_data.split_file import TEST, VALIDATION
 from ...public_data.t2_cohort import IMAGE, LESIONS, MASK
-from ...datasets.cohort import CohortSubject
 from ...runtime.progress import CancelToken, Progress, ProgressCallback
 from ...volume import Volume
 from ..methods.registry import MethodChoice, MethodContext

@@ -17,7 +17,8 @@ WORDS = (
     "Dice: mean over patients, found where the residual is above one threshold, components of 7 voxels and fewer "
     "dropped. The threshold is chosen on the validation patients by ten bisections of Dice over all their voxels.",
     "AUPRC: average precision of the residual over all voxels of a patient, mean over patients with a lesion.",
-    "Residual: |image - expected|, in the brain mask, eroded in each axial slice (3 times at a width of 96), 3D median over 5 voxels.",
+    "Residual: |image - expected|, in the brain mask, eroded in each axial slice (3 times at a width of 96), 3D "
+    "median over 5 voxels.",
     "Intervals: 95 % BCa bootstrap over patients.",
 )
 
