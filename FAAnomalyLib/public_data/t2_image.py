@@ -2,9 +2,10 @@
 
 The order and the numbers are those of Behrendt et al. (2023), Patched Diffusion Models for Unsupervised Anomaly
 Detection in Brain MRI, which the thesis follows (its section 2.2), written anew from their description: brain alone,
-affine registration to the SRI24 atlas at 1 mm, borders cut to 192 x 192 x 160, bias field (N4, four levels of 200 iterations),
-crop to 192 x 192 x 100, halved to 96 x 96 x 50, curvature flow, intensities from the 1st to the 99th percentile. The
-thesis reduces 192 x 192 x 160 to 96 x 96 x 80 and drops 15 slices at both ends, which is the same part of the brain.
+affine registration to the SRI24 atlas at 1 mm, borders cut to 192 x 192 x 160, bias field (N4, four levels of 200
+iterations), crop to 192 x 192 x 100, halved to 96 x 96 x 50, curvature flow, intensities from the 1st to the 99th
+percentile. The thesis reduces 192 x 192 x 160 to 96 x 96 x 80 and drops 15 slices at both ends, which is the same part
+of the brain.
 """
 
 from __future__ import annotations
