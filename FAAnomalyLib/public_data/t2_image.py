@@ -22,6 +22,8 @@ from ..preprocessing.interruptible_itk import Check, interruptible
 from ..preprocessing.itk_optimisation import ImagePair, optimise, ras_matrix
 from ..volume import Volume
 
+SAMPLING_MM = (8.0, 4.0)
+"""Distance of the voxels whose correlation is maximised, for each level of the registration."""
 SRI24_SHAPE = (240, 240, 155)
 """Grid of the atlas, and of BraTS; others are cut about the template's brain instead of the array's centre."""
 N4_SHRINK = 4
@@ -175,12 +177,13 @@ def register_t2(fixed: Volume, moving: Volume, check: Check | None = None) -> np
     start = sitk.CenteredTransformInitializer(
         pair.fixed, pair.moving, sitk.Euler3DTransform(), sitk.CenteredTransformInitializerFilter.MOMENTS
     )
-    rigid = sitk.Euler3DTransform(optimise(pair, sitk.Euler3DTransform(start)))
+    shrink = [max(1, round(distance / float(fixed.spacing.max()))) for distance in SAMPLING_MM]
+    rigid = sitk.Euler3DTransform(optimise(pair, sitk.Euler3DTransform(start), shrink))
     affine = sitk.AffineTransform(3)
     affine.SetCenter(rigid.GetCenter())
     affine.SetMatrix(rigid.GetMatrix())
     affine.SetTranslation(rigid.GetTranslation())
-    return ras_matrix(sitk.AffineTransform(optimise(pair, affine)))
+    return ras_matrix(sitk.AffineTransform(optimise(pair, affine, shrink)))
 
 
 def _finished(
