@@ -19,7 +19,7 @@ from ..errors import FAError
 from ..preprocessing.native_crop import THESIS_VOXELS
 from ..runtime.progress import CancelToken, ProgressCallback
 from ..training.volume_pairs import make_pair, pair_of
-from .preparation import Made, Outcome, Preparation, prepare_all, write_manifest
+from .preparation import Made, Preparation, PreparedData, prepare_all, write_manifest
 from .split_file import FILE, TEST, TRAIN, choose_groups, keep_split, read_split, share_of
 
 THESIS_TEST, THESIS_SUBJECTS = 72, 972
@@ -82,7 +82,7 @@ def prepare_hcp(
     report: Callable[[str], None] = print,
     progress: ProgressCallback | None = None,
     cancel: CancelToken | None = None,
-) -> Outcome:
+) -> PreparedData:
     """Crop every FA map, make its white-matter mask FA > 0.2, and split the subjects.
 
     Raises

@@ -84,7 +84,7 @@ class Preparation:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class PreparedData:
     """What became of a data set.
 
     Attributes
@@ -102,7 +102,7 @@ class Outcome:
     skipped: int
 
 
-def prepare_all(items: Sequence[Item], preparation: Preparation) -> Outcome:
+def prepare_all(items: Sequence[Item], preparation: Preparation) -> PreparedData:
     """Prepare every subject that is not ready.
 
     Raises
@@ -142,10 +142,12 @@ def prepare_all(items: Sequence[Item], preparation: Preparation) -> Outcome:
         raise FAError(
             "bad-input", "No subject could be prepared", f"{len(left_out)} were left out", "The lines above say why"
         )
-    return Outcome(records, left_out, skipped)
+    return PreparedData(records, left_out, skipped)
 
 
-def write_manifest(output: Path, kind: str, settings: dict[str, Any], outcome: Outcome, split: dict[str, str]) -> None:
+def write_manifest(
+    output: Path, kind: str, settings: dict[str, Any], outcome: PreparedData, split: dict[str, str]
+) -> None:
     """Write ``manifest.json``; *kind* names the data set. Raises ``FAError('bad-input')``."""
     content = {
         "format": FORMAT,

@@ -22,8 +22,8 @@ from ..preprocessing.template import Template, TemplatePriors
 from ..runtime.progress import CancelToken, ProgressCallback
 from ..training.template_building import save_template
 from ..volume import Volume
-from .preparation import Made, Outcome, Preparation, prepare_all, write_manifest
-from .split_file import TEST, TRAIN, VALIDATION, choose_groups, keep_split, share_of
+from .preparation import Made, Preparation, PreparedData, prepare_all, write_manifest
+from .split_file import FILE, TEST, TRAIN, VALIDATION, choose_groups, keep_split, share_of
 from .t2_image import T2Input, T2Settings, prepare_t2
 from .t2_layouts import LAYOUTS, T2Layout, T2Scan, find_scans
 
@@ -76,7 +76,7 @@ def prepare_t2_cohort(
     report: Callable[[str], None] = print,
     progress: ProgressCallback | None = None,
     cancel: CancelToken | None = None,
-) -> Outcome:
+) -> PreparedData:
     """Prepare a data set; one that was cancelled goes on.
 
     Raises
@@ -109,6 +109,9 @@ def prepare_t2_cohort(
     preparation = Preparation(request.output, settings, _sources, make, report, progress, cancel)
     outcome = prepare_all(scans, preparation)
     split = _split(sorted(outcome.records), layout, request)
+    counts = {which: sum(one == which for one in split.values()) for which in (TRAIN, VALIDATION, TEST)}
+    told = ", ".join(f"{number} for {which}" for which, number in counts.items() if number)
+    report(f"{told}, in {request.output / FILE}")
     write_manifest(request.output, request.layout, settings, outcome, split)
     if not layout.validation:
         learning = [name for name in sorted(split) if split[name] == TRAIN]

@@ -9,6 +9,9 @@ from pathlib import Path
 from ..datasets.file_names import ENDINGS
 from ..errors import FAError
 
+MASK_ENDS = ("_brain_mask", "_brainmask", "_mask", "_bet_mask")
+"""What brain masks are called, after the name of the subject or of the image."""
+
 
 @dataclass(frozen=True)
 class T2Scan:
@@ -73,8 +76,8 @@ def find_scans(layout: str, folder: Path, masks: Path | None = None) -> list[T2S
     folder
         The unpacked data set, or a folder that holds it.
     masks
-        Folder of brain masks, ``NAME.nii.gz``, ``NAME_mask.nii.gz`` or ``NAME_brain_mask.nii.gz`` with the subject's
-        name or that of its image; they take the place of those beside the images.
+        Folder of brain masks: the subject's name or that of its image, alone or with one of :data:`MASK_ENDS`; they
+        take the place of those beside the images.
 
     Raises
     ------
@@ -96,7 +99,7 @@ def find_scans(layout: str, folder: Path, masks: Path | None = None) -> list[T2S
 
 
 def _with_mask(scan: T2Scan, masks: Path) -> T2Scan:
-    stems = [f"{stem}{end}" for stem in (scan.name, _stem(scan.image)) for end in ("", "_mask", "_brain_mask")]
+    stems = [f"{stem}{end}" for stem in (scan.name, _stem(scan.image)) for end in ("", *MASK_ENDS)]
     found = [masks / f"{stem}{ending}" for stem in stems for ending in ENDINGS]
     mask = next((path for path in found if path.is_file()), None)
     problem = scan.problem or ("" if mask is not None else f"there is no {scan.name}_mask.nii.gz in {masks}")
@@ -132,7 +135,8 @@ def _mslub(folder: Path) -> list[T2Scan]:
     one grid, which the consensus of the raters is drawn on.
     """
     scans = []
-    for patient in sorted(path for path in folder.rglob("patient*") if path.is_dir() and path.name[7:].isdigit()):
+    patients = sorted(path for path in folder.rglob("patient*") if path.is_dir() and path.name[7:].isdigit())
+    for patient in (path for path in patients if "raw" not in path.relative_to(folder).parts):
         files = [path for path in _files(patient, "*") if "raw" not in path.relative_to(patient).parts[:-1]]
         images, lesions, masks = (
             [path for path in files if any(word in path.name.lower() for word in words)]
@@ -173,7 +177,7 @@ def _files(folder: Path, stem: str, deep: bool = True) -> list[Path]:
 
 
 def _beside(image: Path, name: str) -> list[str]:
-    return [f"{stem}{end}" for stem in (_stem(image), name) for end in ("_brain_mask", "_brainmask", "_mask")]
+    return [f"{stem}{end}" for stem in (_stem(image), name) for end in MASK_ENDS]
 
 
 def _stem(path: Path) -> str:

@@ -13,7 +13,7 @@ from ..signals import cancel_on_signals
 from ..streams import say
 
 if TYPE_CHECKING:
-    from ...public_data.preparation import Outcome
+    from ...public_data.preparation import PreparedData
     from ...runtime.progress import CancelToken, ProgressCallback
 
 Report = Callable[[str], None]
@@ -103,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _run_hcp(args: argparse.Namespace, report: Report, bar: ProgressCallback, cancel: CancelToken) -> Outcome:
+def _run_hcp(args: argparse.Namespace, report: Report, bar: ProgressCallback, cancel: CancelToken) -> PreparedData:
     from ...public_data.hcp import HcpRequest, prepare_hcp
 
     if args.test is not None and args.test < 1:
@@ -114,7 +114,7 @@ def _run_hcp(args: argparse.Namespace, report: Report, bar: ProgressCallback, ca
     return prepare_hcp(request, report, bar, cancel)
 
 
-def _run_t2(args: argparse.Namespace, report: Report, bar: ProgressCallback, cancel: CancelToken) -> Outcome:
+def _run_t2(args: argparse.Namespace, report: Report, bar: ProgressCallback, cancel: CancelToken) -> PreparedData:
     from ...public_data.t2_cohort import T2Request, prepare_t2_cohort
 
     if args.validation is not None and args.validation < 1:
@@ -133,7 +133,7 @@ def _run_t2(args: argparse.Namespace, report: Report, bar: ProgressCallback, can
     return prepare_t2_cohort(request, report, bar, cancel)
 
 
-def _summary(outcome: Outcome, output: Path) -> str:
+def _summary(outcome: PreparedData, output: Path) -> str:
     text = f"{len(outcome.records)} subjects in {output}"
     if outcome.skipped:
         text += f", {outcome.skipped} of them from before"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from FAAnomalyLib.public_data.preparation import Outcome
+from FAAnomalyLib.public_data.preparation import PreparedData
 from FAAnomalyLib.public_data.t2_cohort import T2Request, prepare_t2_cohort
 from support.phantoms import t2_cohorts
 
@@ -18,7 +18,7 @@ class PreparedCohorts:
 
     root: Path
     requests: dict[str, T2Request]
-    outcomes: dict[str, Outcome]
+    outcomes: dict[str, PreparedData]
 
 
 @pytest.fixture(scope="package")

@@ -107,7 +107,8 @@ def test_finished_subjects_are_skipped_and_bad_ones_told(cohorts, tmp_path):
     first = (request.output / "BraTS2021_00000.nii.gz").stat().st_mtime_ns
     outcome = prepare_t2_cohort(request, told.append)
     assert outcome.skipped == 1 and (request.output / "BraTS2021_00000.nii.gz").stat().st_mtime_ns == first
-    assert set(outcome.left_out) == {"BraTS2021_00007"} and len(told) == 1 and "\n" not in told[0]
+    assert set(outcome.left_out) == {"BraTS2021_00007"} and len(told) == 2 and "\n" not in told[0]
+    assert told[1].startswith("1 for validation, 1 for test")
     assert "BraTS2021_00007_t2.nii.gz" in told[0]
     stored = json.loads((request.output / "manifest.json").read_text())
     assert list(stored["left_out"]) == ["BraTS2021_00007"] and len(stored["subjects"]) == 2
@@ -162,8 +163,13 @@ def test_the_settings_are_those_of_the_source():
 
 def test_layouts_tell_what_is_missing_or_double(tmp_path):
     blank = Volume(np.zeros((4, 4, 4), np.float32), np.eye(4))
-    for name in ("patient01/a_T2W.nii.gz", "patient01/b_T2W.nii.gz", "patient01/consensus.nii.gz"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+    for name in (
+        "raw/patient01/a_T2W.nii.gz",
+        "patient01/a_T2W.nii.gz",
+        "patient01/b_T2W.nii.gz",
+        "patient01/consensus.nii.gz",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         save_volume(blank, tmp_path / name)
     assert "2 files with T2W" in find_scans("mslub", tmp_path)[0].problem
     (tmp_path / "BraTS2021_00003").mkdir()
