@@ -17,7 +17,7 @@ from ..anatomy.tract_norms import Spread, TractNorms
 from ..anomaly.screening import analysis_mask
 from ..datasets.cohort import CohortSubject, load_subject, naming
 from ..errors import FAError
-from ..preprocessing.model_grid import prepare
+from ..preprocessing.model_grid import PreparedSubject, prepare
 from ..preprocessing.template import Template
 from .healthy_limits import automatic_threshold
 
@@ -26,7 +26,7 @@ MIN_PEOPLE = 4
 
 @dataclass(frozen=True)
 class PersonTracts:
-    """What one person shows in each tract, the mean over their maps; NaN where no map shows it.
+    """What one person shows in each tract; NaN where too little of it is seen.
 
     Attributes
     ----------
@@ -58,22 +58,44 @@ def measure_people(
     report
         Called with a line of text for every map.
     """
-    measured: dict[str, list[tuple[np.ndarray, np.ndarray, np.ndarray]]] = {}
+    maps = []
     for number, subject in enumerate(subjects, 1):
-        volume, brain = load_subject(subject)
-        with naming(subject.path):
-            prepared = prepare(volume, template, brain)
-        grid = prepared.grid
-        everywhere = np.ones(prepared.brain.shape, bool)
-        analysed = analysis_mask(prepared.brain, grid.priors.white_matter, everywhere, grid.spacing_mm)
-        measures = measure_tracts(atlas, prepared.fa, grid.priors, analysed, template.fa.affine)
-        along = measures.profile - measures.expected_profile
-        measured.setdefault(subject.person, []).append((measures.deviation, measures.asymmetry, along))
-        seen = int(np.isfinite(measures.deviation).sum())
+        maps.append(measure_map(subject.person, prepared_map(subject, template), atlas))
+        seen = int(np.isfinite(maps[-1].deviation).sum())
         report(f"measured {number}/{len(subjects)} {subject.path.name}: {seen} tracts")
+    return mean_of_each_person(maps)
+
+
+def prepared_map(subject: CohortSubject, template: Template) -> PreparedSubject:
+    """One map of a cohort on the model grid."""
+    volume, brain = load_subject(subject)
+    with naming(subject.path):
+        return prepare(volume, template, brain)
+
+
+def measure_map(person: str, prepared: PreparedSubject, atlas: TractAtlas) -> PersonTracts:
+    """What one map shows in each tract."""
+    grid = prepared.grid
+    everywhere = np.ones(prepared.brain.shape, bool)
+    analysed = analysis_mask(prepared.brain, grid.priors.white_matter, everywhere, grid.spacing_mm)
+    measures = measure_tracts(atlas, prepared.fa, grid.priors, analysed, grid.template.fa.affine)
+    along = measures.profile - measures.expected_profile
+    return PersonTracts(person, measures.deviation, measures.asymmetry, along)
+
+
+def mean_of_each_person(maps: list[PersonTracts]) -> list[PersonTracts]:
+    """One entry a person: the mean over their maps where any of them shows the tract."""
+    by_person: dict[str, list[PersonTracts]] = {}
+    for one in maps:
+        by_person.setdefault(one.person, []).append(one)
     return [
-        PersonTracts(person, *(_mean([map_[part] for map_ in maps]) for part in range(3)))
-        for person, maps in measured.items()
+        PersonTracts(
+            person,
+            _mean([one.deviation for one in own]),
+            _mean([one.asymmetry for one in own]),
+            _mean([one.profile for one in own]),
+        )
+        for person, own in by_person.items()
     ]
 
 

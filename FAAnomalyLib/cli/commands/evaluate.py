@@ -11,6 +11,8 @@ from ...errors import FAError
 from ...request import DEVICES
 from ..hole_options import add_hole_options, hole_request
 from .evaluate_thesis import OUTPUT, add_experiment_options, run_experiment
+from .evaluate_tracts import NAME as TRACTS
+from .evaluate_tracts import run_tracts
 
 if TYPE_CHECKING:
     from ...datasets.cohort import CohortSubject
@@ -54,6 +56,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Score everything, write and print the table."""
     _check(args)
+    if args.experiment == [TRACTS]:
+        return run_tracts(args)
     if args.experiment:
         return run_experiment(args)
     return _evaluate(args)

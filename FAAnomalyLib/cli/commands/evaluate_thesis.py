@@ -26,7 +26,8 @@ def add_experiment_options(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         metavar="NAME",
         help="run the thesis' experiments: thesis-3.1 to thesis-3.9, or thesis for these; thesis-3.10 or thesis-3.11 "
-        "on T2 images that preprocess t2 has prepared; a rerun goes on, and several processes may share OUT",
+        "on T2 images that preprocess t2 has prepared; or tracts (names of regions, changes of tracts); a rerun goes "
+        "on, and several processes may share OUT",
     )
     parser.add_argument(
         "--template",

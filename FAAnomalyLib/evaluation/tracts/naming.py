@@ -110,10 +110,8 @@ def name_spheres(subject: PreparedSubject, atlas: TractAtlas, seed: int) -> Iter
     voxels = np.argwhere(scored)
     in_template = displaced_voxels(voxels, grid.priors.displacement)
     namer, points = RegionNamer(atlas, mapping_of(subject)), _points_of(subject, scored)
-    total = _summed_membership(atlas)
-    white = grid.template.priors.white_matter.ravel() > WHITE_MATTER_PROBABILITY
     for name in TRACTS:
-        place = _place(atlas.tract(name), total, white, atlas, rng)
+        place = rng.choice(most_own_places(atlas.tract(name), atlas, grid.template.priors.white_matter))
         for placed_by in (BY_WARP, BY_AFFINE):
             distance = np.linalg.norm((in_template if placed_by == BY_WARP else voxels) - place, axis=1)
             if distance.min() > MAX_MISS_VOXELS:
@@ -133,14 +131,20 @@ def _summed_membership(atlas: TractAtlas) -> np.ndarray:
     return total
 
 
-def _place(
-    tract: Tract, total: np.ndarray, white: np.ndarray, atlas: TractAtlas, rng: np.random.Generator
-) -> np.ndarray:
-    """A voxel of the template, (3,), where the tract is most its own."""
-    own = tract.membership / total[tract.voxels]
-    core = (tract.membership >= CORE) & white[tract.voxels]
+def most_own_places(tract: Tract, atlas: TractAtlas, white_matter: np.ndarray) -> np.ndarray:
+    """Voxels of the template, int (N, 3), in the core of a tract where it is most its own.
+
+    Parameters
+    ----------
+    tract, atlas
+        One of the atlas' tracts.
+    white_matter
+        Probability in [0, 1], (X, Y, Z), on the atlas' grid.
+    """
+    own = tract.membership / _summed_membership(atlas)[tract.voxels]
+    core = (tract.membership >= CORE) & (white_matter.ravel()[tract.voxels] > WHITE_MATTER_PROBABILITY)
     core &= own >= np.quantile(own[core], MOST_ITS_OWN)
-    return np.array(np.unravel_index(rng.choice(tract.voxels[core]), atlas.shape))
+    return np.stack(np.unravel_index(tract.voxels[core], atlas.shape), axis=1)
 
 
 def _world(subject: PreparedSubject, voxel: np.ndarray) -> np.ndarray:

@@ -1,0 +1,42 @@
+"""``faanomaly evaluate --experiment tracts``: from the options to the tables."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+NAME = "tracts"
+OUTPUT = Path("tract-results")
+QUICK_SUBJECTS = 2
+
+
+def run_tracts(args: argparse.Namespace) -> int:
+    """Run the experiment, write ``tracts.md`` and the CSV files of its rows, print the tables."""
+    from ...datasets.cohort import find_subjects
+    from ...evaluation.experiments.thesis_experiment import one_map_each
+    from ...evaluation.tracts.experiment import TractDesign, TractExperiment
+    from ...evaluation.tracts.tables import csv_text, markdown
+    from ...models.registry import find_model
+    from ...pipeline.loaded_model import template_folder
+    from ...preprocessing.template import load_template
+    from ..progress_bar import ProgressBar
+    from ..signals import cancel_on_signals
+
+    people = args.people or (args.data / "people.csv" if (args.data / "people.csv").is_file() else None)
+    cohort = find_subjects(args.data, people)
+    chosen = one_map_each([subject for subject in cohort if not args.subjects or subject.name in args.subjects])
+    changed = chosen[:QUICK_SUBJECTS] if args.quick else chosen
+    design = TractDesign(cohort, chosen, changed, args.quick, args.model, args.device, args.seed)
+    output, template = args.output or OUTPUT, load_template(template_folder(find_model(args.model)))
+    bar = ProgressBar()
+    try:
+        with cancel_on_signals() as cancel:
+            results = TractExperiment(design, output, template, bar, cancel).run()
+    finally:
+        bar.close()
+    text = markdown(results)
+    (output / "tracts.md").write_text(text, encoding="utf-8")
+    for name in ("names", "untouched", "changes"):
+        (output / f"{name}.csv").write_text(csv_text(getattr(results, name)), encoding="utf-8")
+    print(text)
+    return 0
