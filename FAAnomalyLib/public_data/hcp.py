@@ -17,6 +17,7 @@ from ..datasets.file_names import ENDINGS, mask_of
 from ..datasets.tables import read_table
 from ..errors import FAError
 from ..preprocessing.native_crop import THESIS_VOXELS
+from ..request import CROP_FIELD_MM
 from ..runtime.progress import CancelToken, ProgressCallback
 from ..training.volume_pairs import make_pair, pair_of
 from .preparation import Made, Preparation, PreparedData, prepare_all, write_manifest
@@ -101,6 +102,9 @@ def prepare_hcp(
 
     preparation = Preparation(request.output, settings, _sources, make, report, progress, cancel)
     outcome = prepare_all(subjects, preparation)
+    if resampled := sum(record["resampled"] for record in outcome.records.values()):
+        edge = CROP_FIELD_MM / request.voxels
+        report(f"{resampled} maps of other voxels were resampled to {edge:g} mm by their voxel size alone")
     clipped = [name for name, record in outcome.records.items() if record["clipped_ml"] > 0]
     if clipped:
         report(f"the crop of 160 mm cuts {len(clipped)} of {len(outcome.records)} brains; manifest.json says how much")
@@ -147,10 +151,13 @@ def _make(subject: HcpSubject, request: HcpRequest) -> Made:
     facts = {
         "start": list(crop.start),
         "of": list(crop.resampled_shape),
+        "resampled": crop.resampled,
         "clipped_ml": round(crop.clipped_ml, 3),
         "brain_mm": [round(edge, 2) for edge in crop.brain_mm],
     }
-    return Made((pair.input, pair.condition), facts, tuple(crop.remarks()))
+    # That a map was resampled is said once for all of them.
+    clipped = crop.remarks()[-1:] if crop.clipped_ml > 0 else []
+    return Made((pair.input, pair.condition), facts, tuple(clipped))
 
 
 def _families(names: list[str], table: Path | None, report: Callable[[str], None]) -> dict[str, str]:

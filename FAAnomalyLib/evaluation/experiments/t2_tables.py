@@ -44,9 +44,9 @@ class PrintedT2Row:
     methods: tuple[str, ...]
 
 
-_PDDPM = ("pddpm", "pddpm-simplex")
-_SIMPLEX = ("inpainting-simplex", "pddpm-inpainting-simplex")
-_GAUSSIAN = ("inpainting-gaussian", "pddpm-inpainting-gaussian")
+_PDDPM = ("pddpm",)
+_SIMPLEX = ("inpainting-simplex",)
+_GAUSSIAN = ("inpainting-gaussian",)
 PRINTED_ROWS = (
     PrintedT2Row("3.10", "pDDPM, simplex noise", 50.00, 55.12, _PDDPM),
     PrintedT2Row("3.10", "inpainting in inference only, simplex noise", 39.01, 45.25, _SIMPLEX),

@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 
+from FAAnomalyLib.cli.application import main
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.io.volumes import load_volume, save_volume
 from FAAnomalyLib.models.manifest import sha256_of
 from FAAnomalyLib.preprocessing.model_grid import prepare
 from FAAnomalyLib.preprocessing.template import load_template
+from FAAnomalyLib.public_data import t2_cohort
 from FAAnomalyLib.public_data.preparation import read_manifest
-from FAAnomalyLib.public_data.t2_cohort import prepare_t2_cohort
+from FAAnomalyLib.public_data.t2_cohort import T2Request, prepare_t2_cohort
 from FAAnomalyLib.public_data.t2_image import T2Input, T2Settings, bias_field, prepare_t2
 from FAAnomalyLib.public_data.t2_layouts import LAYOUTS, find_scans
 from FAAnomalyLib.runtime.progress import CancelToken
@@ -177,3 +180,17 @@ def test_layouts_tell_what_is_missing_or_double(tmp_path):
     assert "no BraTS2021_00003_seg" in find_scans("brats21", tmp_path)[0].problem
     with pytest.raises(FAError, match="No subject of ixi"):
         find_scans("ixi", tmp_path)
+
+
+def test_the_command_prepares_and_sums_up(cohorts, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(t2_cohort, "T2Request", partial(T2Request, settings=t2_cohorts.SETTINGS))
+    source, template = cohorts.requests["brats21"].source, cohorts.requests["brats21"].template
+    command = ["preprocess", "t2", "--layout", "brats21", str(source), str(tmp_path), "--template", str(template)]
+    command += ["--registered", "--validation", "2"]
+    assert main(command) == 0
+    printed = capsys.readouterr()
+    assert f"3 subjects in {tmp_path}" in printed.out and "2 for validation, 1 for test" in printed.err
+    assert main(command) == 0
+    assert "3 of them from before" in capsys.readouterr().out
+    assert main([*command[:-1], "0"]) == 2
+    assert "--validation must be at least 1" in capsys.readouterr().err
