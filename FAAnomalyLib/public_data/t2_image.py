@@ -28,8 +28,9 @@ SRI24_SHAPE = (240, 240, 155)
 """Grid of the atlas, and of BraTS; others are cut about the template's brain instead of the array's centre."""
 N4_SHRINK = 4
 """The bias field is fitted on every fourth voxel, as is usual; it is smooth."""
-MIN_CORRELATION = 0.4
-"""Of image and template over the template's brain; a brain that lies wrong stays below it."""
+MIN_CORRELATION, MIN_OVERLAP = 0.2, 0.8
+"""Of image and template over the template's brain, and Dice of the two brains. A large tumour lowers the correlation of
+a brain that lies right, and not the overlap; a brain upside down lowers the correlation."""
 MIN_BACKGROUND = 0.2
 """Share of voxels that are 0 in an image that counts as skull-stripped."""
 MIN_SEEN = 0.7
@@ -157,11 +158,13 @@ def prepare_t2(
     )
     assert image is not None and inside is not None and reference is not None
     correlation = _correlation(image, reference)
-    if correlation < MIN_CORRELATION:
+    overlap = _dice(inside > 0.5, reference > 0)
+    if correlation < MIN_CORRELATION or overlap < MIN_OVERLAP:
         raise FAError(
             "bad-input",
             "The image could not be aligned with the template",
-            f"their correlation is {correlation:.2f}, at least {MIN_CORRELATION} is needed",
+            f"their correlation is {correlation:.2f} and the overlap (Dice) of their brains {overlap:.2f}, at least "
+            f"{MIN_CORRELATION} and {MIN_OVERLAP} are needed",
             "Check that both are T2-weighted and without skull" + (", or leave out --registered" if registered else ""),
         )
     arrays = [image, (inside > 0.5).astype(np.float32), *([] if lesions is None else [lesions])]
@@ -272,6 +275,12 @@ def _resampled(source: Volume, grid: Volume, matrix: np.ndarray, linear: bool) -
     kind = sitk.sitkLinear if linear else sitk.sitkNearestNeighbor
     moved = sitk.Resample(to_itk(source), to_itk(grid), transform, kind, 0.0)
     return np.ascontiguousarray(sitk.GetArrayFromImage(moved).transpose(2, 1, 0), np.float32)
+
+
+def _dice(a: np.ndarray, b: np.ndarray) -> float:
+    """Dice of two bool arrays, 0 where both are empty."""
+    total = int(a.sum()) + int(b.sum())
+    return 2.0 * int((a & b).sum()) / total if total else 0.0
 
 
 def _correlation(image: np.ndarray, reference: np.ndarray) -> float:
