@@ -46,7 +46,8 @@ class Alignment:
     correlation
         Pearson correlation of the two FA maps over the template's brain (by the inside: over its core), -1..1.
     method
-        ``affine``, ``affine from another start``, ``affine by the inside`` or ``rigid`` (the fall-back).
+        ``affine``, ``affine from another start``, ``affine by the inside``, ``rigid`` (the fall-back) or
+        ``none`` (it lies there already).
     remarks
         For the user, about a poor alignment.
     """

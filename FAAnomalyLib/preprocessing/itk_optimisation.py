@@ -87,7 +87,9 @@ def optimise(
     return optimised
 
 
-def ras_matrix(transform: SimpleITK.Euler3DTransform | SimpleITK.ScaleVersor3DTransform) -> np.ndarray:
+def ras_matrix(
+    transform: SimpleITK.Euler3DTransform | SimpleITK.ScaleVersor3DTransform | SimpleITK.AffineTransform,
+) -> np.ndarray:
     """An ITK matrix-offset transform (LPS, with a centre) as a 4x4 matrix in RAS."""
     centre = np.array(transform.GetCenter())
     linear = np.array(transform.GetMatrix()).reshape(3, 3)

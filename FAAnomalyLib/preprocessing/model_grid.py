@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import ndimage
 
+from ..errors import FAError
 from ..geometry.bounding_box import Box, bounding_box, whole_box
 from ..volume import Volume
 from .affine_registration import Alignment, register_affine
@@ -227,8 +228,11 @@ def prepare(
     Raises
     ------
     FAError
-        ``bad-input`` when the volume cannot be aligned with the template.
+        ``bad-input`` when the volume cannot be aligned with the template, or does not lie on the grid of an aligned
+        one.
     """
+    if template.aligned:
+        return _prepare_aligned(volume, template, brain)
     check = check or _go_on
     remarks: list[str] = []
     support = measured_voxels(volume.data) if brain is None else brain
@@ -250,6 +254,24 @@ def prepare(
     warped = warp_template(template.priors, fa, grid.spacing_mm, check)
     remarks += _cavities(grid, warped, brain, on_grid)
     return PreparedSubject(replace(grid, warped=warped), fa, on_grid, brain, remarks)
+
+
+def _prepare_aligned(volume: Volume, template: Template, brain: np.ndarray | None) -> PreparedSubject:
+    """A volume on the grid of a template that needs no registration; the priors stay as they are."""
+    if not volume.same_geometry(template.fa):
+        raise FAError(
+            "bad-input",
+            "The volume does not lie on the grid of its template",
+            f"it has {volume.shape} voxels, the template {template.fa.shape}, and nothing is registered to it",
+            "Prepare both with faanomaly preprocess t2 and one --template",
+        )
+    brain = volume.data > 0 if brain is None else brain
+    fa = np.where(brain, volume.data, 0.0).astype(np.float32)
+    inside = template.priors.brain > BRAIN_PROBABILITY
+    pair = fa[inside], template.priors.fa[inside]
+    varied = all(float(np.std(one)) > 0 for one in pair)
+    alignment = Alignment(np.eye(4), float(np.corrcoef(*pair)[0, 1]) if varied else 0.0, "none")
+    return PreparedSubject(ModelGrid(volume, template, alignment), fa, brain, brain, [])
 
 
 def _cavities(grid: ModelGrid, warped: TemplatePriors, brain: np.ndarray, on_grid: np.ndarray) -> list[str]:

@@ -15,6 +15,8 @@ from ..io.volumes import load_volume
 from ..volume import Volume
 
 TEMPLATE_FILES = ("fa.nii.gz", "white_matter.nii.gz", "brain.nii.gz")
+ALIGNED = "aligned"
+"""File whose presence says :attr:`Template.aligned`."""
 WHITE_MATTER_PROBABILITY = 0.5
 """Above it a voxel counts as white matter."""
 BRAIN_PROBABILITY = 0.5
@@ -58,11 +60,15 @@ class Template:
         FA, white matter and brain on the same grid.
     sha256
         Of the template's arrays and affine; a model's manifest names the template that it was trained on.
+    aligned
+        Whether volumes lie on this grid already, so that nothing is registered, smoothed or warped: images that
+        ``faanomaly preprocess t2`` has made, which are no FA maps.
     """
 
     fa: Volume
     priors: TemplatePriors
     sha256: str = ""
+    aligned: bool = False
 
     def __post_init__(self) -> None:
         if not self.sha256:
@@ -112,7 +118,7 @@ def on_grid(template: Template, shape: tuple[int, int, int], spacing_mm: float) 
         ndimage.affine_transform(a, to_stored[:3, :3], to_stored[:3, 3], output_shape=tuple(shape), order=1)
         for a in (template.priors.fa, template.priors.white_matter, template.priors.brain)
     ]
-    return Template(Volume(arrays[0], affine), TemplatePriors(*arrays), template.sha256)
+    return Template(Volume(arrays[0], affine), TemplatePriors(*arrays), template.sha256, template.aligned)
 
 
 def symmetric_grid(shape: tuple[int, int, int], spacing: float, centre_ras: Sequence[float] | np.ndarray) -> np.ndarray:
@@ -150,4 +156,5 @@ def load_template(folder: Path) -> Template:
             "Install FAAnomaly again",
         )
     fa, white_matter, brain = (np.clip(v.data, 0.0, 1.0) for v in volumes)
-    return Template(volumes[0].with_data(fa), TemplatePriors(fa, white_matter, brain))
+    aligned = (folder / ALIGNED).is_file()
+    return Template(volumes[0].with_data(fa), TemplatePriors(fa, white_matter, brain), aligned=aligned)

@@ -17,7 +17,14 @@ from ..datasets.cohort import CohortSubject, load_subject, naming
 from ..io.volumes import save_volume
 from ..preprocessing.interruptible_itk import Check
 from ..preprocessing.model_grid import PreparedSubject, prepare
-from ..preprocessing.template import BRAIN_PROBABILITY, TEMPLATE_FILES, Template, TemplatePriors, symmetric_grid
+from ..preprocessing.template import (
+    ALIGNED,
+    BRAIN_PROBABILITY,
+    TEMPLATE_FILES,
+    Template,
+    TemplatePriors,
+    symmetric_grid,
+)
 from ..preprocessing.template_warping import warp_template
 from ..volume import Volume
 
@@ -84,6 +91,10 @@ def save_template(template: Template, folder: Path) -> None:
     priors = template.priors
     for name, array in zip(TEMPLATE_FILES, (priors.fa, priors.white_matter, priors.brain), strict=True):
         save_volume(template.fa.with_data((np.round(array * 1000) / 1000).astype(np.float32)), folder / name)
+    if template.aligned:
+        (folder / ALIGNED).touch()
+    else:
+        (folder / ALIGNED).unlink(missing_ok=True)
 
 
 def _first_target(target: Volume) -> Template:

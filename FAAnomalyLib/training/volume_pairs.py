@@ -22,7 +22,7 @@ from ..errors import FAError
 from ..io.atomic import atomic_write, cannot_write
 from ..networks.thesis.unet import WHITE_MATTER_FA
 from ..preprocessing.interruptible_itk import Check
-from ..preprocessing.native_crop import native_crop
+from ..preprocessing.native_crop import NativeCrop, native_crop
 from ..runtime.arrays import as_tensor
 
 INPUT, CONDITION = "input", "condition"
@@ -135,16 +135,11 @@ def prepare_pairs(
     for number, subject in enumerate(subjects, 1):
         if check is not None:
             check()
-        pair = VolumePair(
-            subject.path.name,
-            subject.person,
-            cache / INPUT / f"{subject.name}.npy",
-            cache / CONDITION / f"{subject.name}.npy",
-        )
+        pair = pair_of(subject, cache)
         stamp = cache / MADE_FROM.format(subject.name)
         key = _key(subject, voxels, centre)
         if not _is_made(pair, stamp, key):
-            remarks = _make(subject, pair, voxels, centre)
+            remarks = make_pair(subject, pair, voxels, centre).remarks()
             _write_text(stamp, json.dumps({"key": key}))
             told = "".join(f"; {remark}" for remark in remarks)
             report(f"prepared {number}/{len(subjects)} {subject.path.name}{told}")
@@ -152,14 +147,21 @@ def prepare_pairs(
     return pairs
 
 
-def _make(subject: CohortSubject, pair: VolumePair, voxels: int, centre: str) -> list[str]:
+def pair_of(subject: CohortSubject, folder: Path) -> VolumePair:
+    """The pair of a subject in *folder*, whether it is made or not."""
+    name = f"{subject.name}.npy"
+    return VolumePair(subject.path.name, subject.person, folder / INPUT / name, folder / CONDITION / name)
+
+
+def make_pair(subject: CohortSubject, pair: VolumePair, voxels: int, centre: str) -> NativeCrop:
+    """Cut one subject's cube, write its two files and return it; parameters and errors as :func:`prepare_pairs`."""
     volume, brain = load_subject(subject)
     if brain is not None:
         volume = volume.with_data(np.where(brain, volume.data, 0.0).astype(np.float32))
     crop = native_crop(volume, voxels, centre)
     _write(pair.condition, (crop.fa > np.float32(WHITE_MATTER_FA)).astype(np.uint8))
     _write(pair.input, crop.fa)
-    return crop.remarks()
+    return crop
 
 
 def _key(subject: CohortSubject, voxels: int, centre: str) -> str:

@@ -7,6 +7,7 @@ imports what it needs in ``run``: ``--help`` and ``doctor`` work where no other 
 COMMANDS = {
     "detect": ("FAAnomalyLib.cli.commands.detect", "find where a brain's FA deviates from a healthy one"),
     "inpaint": ("FAAnomalyLib.cli.commands.inpaint", "fill one region with healthy tissue"),
+    "preprocess": ("FAAnomalyLib.cli.commands.preprocess", "prepare published data sets (HCP, IXI, BraTS21, MSLUB)"),
     "train": ("FAAnomalyLib.cli.commands.train", "train a model on healthy FA maps"),
     "template": ("FAAnomalyLib.cli.commands.template", "make an FA template from healthy FA maps"),
     "calibrate": ("FAAnomalyLib.cli.commands.calibrate", "measure how healthy people deviate, for a model's z"),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...errors import FAError
+from .evaluate_t2 import run_t2_experiment
 
 if TYPE_CHECKING:
     from ...datasets.cohort import CohortSubject
@@ -24,9 +25,15 @@ def add_experiment_options(parser: argparse.ArgumentParser) -> None:
         "--experiment",
         nargs="+",
         metavar="NAME",
-        help="run the thesis' experiments: thesis-3.1 to thesis-3.9, or thesis for all; or tracts (names of regions, "
-        "changes of tracts); a rerun goes on, and several "
-        "processes may share OUT",
+        help="run the thesis' experiments: thesis-3.1 to thesis-3.9, or thesis for these; thesis-3.10 or thesis-3.11 "
+        "on T2 images that preprocess t2 has prepared; or tracts (names of regions, changes of tracts); a rerun goes "
+        "on, and several processes may share OUT",
+    )
+    parser.add_argument(
+        "--template",
+        type=Path,
+        metavar="FOLDER",
+        help="with thesis-3.10 and thesis-3.11: the healthy people's template, which preprocess t2 has made",
     )
     parser.add_argument(
         "--quick", action="store_true", help="with --experiment: tiny thesis networks, ten sampling steps, two people"
@@ -42,6 +49,16 @@ def add_experiment_options(parser: argparse.ArgumentParser) -> None:
 
 def run_experiment(args: argparse.Namespace) -> int:
     """Run the experiments, write tables, figures and report, print the tables."""
+    from ...evaluation.experiments.design import is_of_t2
+
+    if any(map(is_of_t2, args.experiment)):
+        return run_t2_experiment(args, args.output or OUTPUT)
+    if args.template is not None:
+        raise FAError("bad-request", "--template belongs to thesis-3.10 and thesis-3.11", "", "Leave it out")
+    return _run_on_fa(args)
+
+
+def _run_on_fa(args: argparse.Namespace) -> int:
     from ...evaluation.experiments.results import (
         StoredExperiment,
         experiment_facts,

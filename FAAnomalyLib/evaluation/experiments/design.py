@@ -74,7 +74,7 @@ TABLES = {
 """By number."""
 
 T2_TABLES = ("3.10", "3.11")
-"""Comparisons on T2 images; their cohorts are not FA maps. See :func:`chosen_tables`."""
+"""Comparisons on T2 images (:mod:`.t2_experiment`)."""
 
 RECONSTRUCTION_FIGURES = {
     f"3.{number}": (network, measure, mask_type)
@@ -113,6 +113,17 @@ FIGURES = (*RECONSTRUCTION_FIGURES, ROC_FIGURE, *PANEL_FIGURES, *ROAMING_FIGURES
 """All figures of chapter 3, in order."""
 
 
+def is_of_t2(experiment: str) -> bool:
+    """Whether an experiment's name is that of a comparison on T2 images.
+
+    Examples
+    --------
+    >>> is_of_t2("thesis-3.10"), is_of_t2("thesis-3.1"), is_of_t2("thesis")
+    (True, False, False)
+    """
+    return experiment.removeprefix("thesis-") in T2_TABLES and experiment.startswith("thesis-")
+
+
 def chosen_tables(experiments: Sequence[str]) -> tuple[ThesisTable, ...]:
     """The tables that experiments' names ask for, in order.
 
@@ -124,7 +135,7 @@ def chosen_tables(experiments: Sequence[str]) -> tuple[ThesisTable, ...]:
     Raises
     ------
     FAError
-        ``bad-request`` for an unknown name; ``missing`` for the T2 tables, whose preprocessing is not here.
+        ``bad-request`` for an unknown name.
 
     Examples
     --------
@@ -136,13 +147,6 @@ def chosen_tables(experiments: Sequence[str]) -> tuple[ThesisTable, ...]:
         table = experiment.removeprefix("thesis-")
         if experiment == "thesis":
             names |= set(TABLES)
-        elif experiment.startswith("thesis-") and table in T2_TABLES:
-            raise FAError(
-                "missing",
-                f"The experiment {experiment} needs T2 images in the layout of BraTS21 or MSLUB",
-                "this version prepares FA maps only",
-                "Choose thesis-3.1 to thesis-3.9",
-            )
         elif experiment.startswith("thesis-") and table in TABLES:
             names.add(table)
         else:
@@ -150,7 +154,7 @@ def chosen_tables(experiments: Sequence[str]) -> tuple[ThesisTable, ...]:
                 "bad-request",
                 f"There is no experiment {experiment!r}",
                 "",
-                "Choose thesis, or thesis-3.1 to thesis-3.9",
+                "Choose thesis, or thesis-3.1 to thesis-3.11",
             )
     return tuple(table for name, table in TABLES.items() if name in names)
 

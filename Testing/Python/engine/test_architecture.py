@@ -32,6 +32,7 @@ FLOORS = [
     {"pipeline"},
     {"datasets"},
     {"training"},
+    {"public_data"},
     {"evaluation", "synthesis"},
     {"worker"},
     {"cli"},
