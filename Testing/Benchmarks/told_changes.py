@@ -3,11 +3,12 @@
     python Testing/Benchmarks/told_changes.py DATA PERSON ... --keep boxes.pickle [--edges 20 30]
     python Testing/Benchmarks/told_changes.py DATA PERSON ... --whole
 
-Spheres of 20 mm at eight places of white matter far apart, planted together in six copies of each brain, so that every
-place once bears 0.7, 1 and 1.4 times the change that is told of this very brain, up and down.  The change at which half
-is found should be the told one.  Drawn: a box about each sphere, judged by the limits of the other people (KEEP
-as in drawn_regions.py).  Whole: the search of the whole brain.  "Where untouched" counts the same places without
-a sphere.
+Spheres of 20 mm at eight places of white matter far apart, planted in six copies of each brain, so that every place
+bears 0.7, 1 and 1.4 times the change that is told of this very brain once, up and down.  The change at which half is
+found should be the told one.  All places are planted at once, or ``--together`` as many: other spheres raise the
+brain's own scale, by which a sphere is judged, so that fewer are found than would be of one alone.  Drawn: a box about
+each sphere, judged by the limits of the other people (KEEP as in drawn_regions.py).  Whole: the search of the whole
+brain.  "Where untouched" counts the same places without a sphere.
 """
 
 from __future__ import annotations
@@ -63,6 +64,7 @@ def main() -> None:
     parser.add_argument("--model", default="default", metavar="NAME|DIR")
     parser.add_argument("--keep", type=Path, metavar="FILE")
     parser.add_argument("--edges", type=float, nargs="+", default=[20.0, 30.0])
+    parser.add_argument("--together", type=int, default=PLACES, metavar="N")
     parser.add_argument("--whole", action="store_true")
     args = parser.parse_args()
     if not args.whole and not args.keep:
@@ -80,11 +82,11 @@ def main() -> None:
             calibration = replace(loaded.calibration, regions=limits)
             judges = {f"box of {edge:g} mm": drawn(loaded, calibration, edge) for edge in args.edges}
         for label, judge in judges.items():
-            for row in rows(volume, brain, loaded, judge):
+            for row in rows(volume, brain, loaded, judge, args.together):
                 print(f"| {name} | {label} | {row}", flush=True)
 
 
-def rows(volume: Volume, brain: np.ndarray, loaded: LoadedModel, judge: Judge) -> Iterator[str]:
+def rows(volume: Volume, brain: np.ndarray, loaded: LoadedModel, judge: Judge, together: int) -> Iterator[str]:
     """The right half of a row for each sign."""
     healthy = prepare(volume, loaded.template, brain)
     places = far_apart(volume, healthy)
@@ -95,12 +97,14 @@ def rows(volume: Volume, brain: np.ndarray, loaded: LoadedModel, judge: Judge) -
         found[0.0, sign] = [hit(one, ball, sign) for one, ball in zip(before, spheres, strict=True)]
     for copy in range(len(COMBINATIONS)):
         chosen = [COMBINATIONS[(place + copy) % len(COMBINATIONS)] for place in range(len(places))]
-        ill = volume
-        for (factor, sign), ball, one in zip(chosen, spheres, before, strict=True):
-            ill = plant(ill, ball & brain, factor * sign * told(one, sign))
-        after = judge(prepare(ill, loaded.template, brain), places)
-        for combination, ball, one in zip(chosen, spheres, after, strict=True):
-            found.setdefault(combination, []).append(hit(one, ball, combination[1]))
+        for first in range(0, len(places), together):
+            group, ill = range(first, min(first + together, len(places))), volume
+            for place in group:
+                factor, sign = chosen[place]
+                ill = plant(ill, spheres[place] & brain, factor * sign * told(before[place], sign))
+            after = judge(prepare(ill, loaded.template, brain), places[first : first + together])
+            for place, verdict in zip(group, after, strict=True):
+                found.setdefault(chosen[place], []).append(hit(verdict, spheres[place], chosen[place][1]))
         say(f"{copy + 1}/{len(COMBINATIONS)}")
     for sign in SIGNS:
         median = np.median([told(one, sign) for one in before])

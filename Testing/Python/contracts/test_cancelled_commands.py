@@ -14,8 +14,10 @@ import torch
 from torch import nn
 
 from FAAnomalyLib.cli.application import main
+from FAAnomalyLib.cli.signals import stopped_at_once
 from FAAnomalyLib.datasets import cohort, folds
 from FAAnomalyLib.errors import EXIT_STATUS, FAError
+from FAAnomalyLib.preprocessing.interruptible_itk import interruptible
 from FAAnomalyLib.runtime.progress import CancelToken
 from FAAnomalyLib.training import drawn_regions, healthy_maps, template_building
 
@@ -91,6 +93,27 @@ def test_drawing_regions_looks_for_a_cancel_in_registration_and_network(people, 
     with pytest.raises(FAError, match="Cancelled"):
         drawn_regions.draw_in_cohort([person], {}, "cpu", lambda name: None, print, token.check)
     assert asked == [token.check]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_during_a_registration_is_no_error_of_the_library(number):
+    """SimpleITK makes a RuntimeError of what leaves its command, and prints a traceback."""
+    token, running, stopped = CancelToken(), [], []
+    process = SimpleNamespace(StopRegistration=lambda: stopped.append(True), Abort=None)
+    process.AddCommand = lambda event, look: setattr(process, "look", look)
+
+    def check():
+        if running:
+            os.kill(os.getpid(), number)
+        token.check()
+
+    def run():
+        running.append(True)
+        process.look()
+
+    with stopped_at_once(token), pytest.raises(FAError, match="Cancelled"):
+        interruptible(process, run, check)
+    assert stopped
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
