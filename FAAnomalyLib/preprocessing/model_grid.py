@@ -254,9 +254,9 @@ def prepare(
 
 def _cavities(grid: ModelGrid, warped: TemplatePriors, brain: np.ndarray, on_grid: np.ndarray) -> list[str]:
     """Remarks on gaps that open to the outside; *brain* is on the native grid, *on_grid* on the model grid."""
-    expected = Volume(warped.brain > EXPECTED_PROBABILITY, grid.alignment.matrix @ grid.template.fa.affine)
+    to_scan = grid.alignment.matrix @ grid.template.fa.affine
     seen = grid.to_model(field_of_view(brain), order=1) > 0.99
-    return cavity_remarks(grid.native, expected, on_grid, seen)
+    return cavity_remarks(grid.native, warped.brain > EXPECTED_PROBABILITY, to_scan, on_grid, seen)
 
 
 def _go_on() -> None:

@@ -23,7 +23,9 @@ MIN_CAVITY_ML = 4.0
 """Smallest gap that is named."""
 
 
-def cavity_remarks(measured: Volume, expected: Volume, brain: np.ndarray, seen: np.ndarray) -> list[str]:
+def cavity_remarks(
+    measured: Volume, expected: np.ndarray, to_scan: np.ndarray, brain: np.ndarray, seen: np.ndarray
+) -> list[str]:
     """A sentence on the gaps that open to the outside, with place and volume; no sentence where there is none.
 
     Parameters
@@ -31,21 +33,23 @@ def cavity_remarks(measured: Volume, expected: Volume, brain: np.ndarray, seen: 
     measured
         The input, for what it says of left and right.
     expected
-        Where brain is expected, bool (X, Y, Z), with the affine from its grid to the input's RAS mm.
+        Where brain is expected, bool (X, Y, Z).
+    to_scan
+        4x4, from voxels of that grid to the input's RAS mm. Turned and scaled in three directions it may be sheared.
     brain
         Where the input has brain, bool on that grid.
     seen
         The input's field of view, bool on that grid.
     """
-    gaps = open_cavities(expected.data, brain, seen, expected.spacing)
+    gaps = open_cavities(expected, brain, seen, np.linalg.norm(to_scan[:3, :3], axis=0))
     labels, count = ndimage.label(gaps)
-    sizes = ndimage.sum_labels(gaps, labels, np.arange(1, count + 1)) * expected.voxel_ml
+    sizes = ndimage.sum_labels(gaps, labels, np.arange(1, count + 1)) * abs(np.linalg.det(to_scan[:3, :3])) / 1000
     found = [number for number in np.argsort(-sizes) + 1 if sizes[number - 1] >= MIN_CAVITY_ML]
     if not found:
         return []
     named = []
     for number in found[:MOST_NAMED]:
-        x, y, z = (float(c) for c in (expected.affine @ [*np.argwhere(labels == number).mean(0), 1.0])[:3])
+        x, y, z = (float(c) for c in (to_scan @ [*np.argwhere(labels == number).mean(0), 1.0])[:3])
         named.append(f"{sizes[number - 1]:.0f} ml at {place((x, y, z), measured.sides_known)} mm")
     more = f" and {len(found) - len(named)} more" if len(found) > len(named) else ""
     return [f"the map shows nothing where brain is expected in {', '.join(named)}{more}; not judged there"]

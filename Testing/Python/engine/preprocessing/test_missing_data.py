@@ -72,7 +72,7 @@ def test_a_given_brain_mask_does_not_make_data_of_a_clump(tmp_path):
     assert len(remarks) == 1 and f"{where.sum() * volume.voxel_ml:.1f} ml of the brain mask" in remarks[0]
 
 
-def opened(depth_mm: float, mirrored: bool = False) -> list[str]:
+def opened(depth_mm: float, mirrored: bool = False, alignment: np.ndarray | None = None) -> list[str]:
     """Remarks on a brain of the template's shape without the block of the left cortex that reaches *depth_mm* deep."""
     known = sb.template()
     expected = known.priors.brain > EXPECTED_PROBABILITY
@@ -81,7 +81,8 @@ def opened(depth_mm: float, mirrored: bool = False) -> list[str]:
     left = x[expected & (np.abs(y) < 15) & (z > 25) & (z < 55)].min()
     cavity = (x < left + depth_mm) & (np.abs(y) < 15) & (z > 25) & (z < 55)
     place = Volume(expected, np.diag([-1.0 if mirrored else 1.0, 1.0, 1.0, 1.0]) @ known.fa.affine)
-    return cavity_remarks(place, place, expected & ~cavity, np.ones_like(expected))
+    to_scan = place.affine if alignment is None else alignment @ place.affine
+    return cavity_remarks(place, expected, to_scan, expected & ~cavity, np.ones_like(expected))
 
 
 def test_a_resection_that_opens_to_the_outside_is_named():
@@ -89,6 +90,15 @@ def test_a_resection_that_opens_to_the_outside_is_named():
     volume, side = re.search(r"expected in (\d+) ml at (L \d+, [AP] \d+, S \d+) mm; not judged there", said).groups()
     assert 15 < int(volume) < 30 and re.match(r"L [3456]\d, [AP] \d, S [34]\d", side), said
     assert "at R" in opened(30.0, mirrored=True)[0], "placed by the alignment"
+
+
+def test_a_turned_head_of_other_proportions_is_no_sheared_file():
+    # Scaled along the axes of the scan after it was turned: no axis stands at a right angle to another.
+    alignment = np.diag([1.1, 0.9, 1.0, 1.0]) @ sb.head((1.0, 1.0, 1.0), (0.0, 0.0, 0.0), z=25)
+    (said,) = opened(30.0, alignment=alignment)
+    volume = float(re.search(r"in (\d+) ml", said).group(1))
+    straight = float(re.search(r"in (\d+) ml", opened(30.0)[0]).group(1))
+    assert volume == pytest.approx(0.99 * straight, abs=2.0)
 
 
 def test_no_two_outlines_are_the_same():
