@@ -5,12 +5,14 @@ Slicer's process names regions, too, whenever its threshold moves: NumPy and Sci
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
-from scipy import ndimage
+from scipy import ndimage, sparse
 
 from ..geometry.subject_to_atlas import SubjectToAtlas
 from ..tracts import RegionAnatomy, TractShare
-from .tract_atlas import MIN_MEMBERSHIP, Tract, TractAtlas
+from .tract_atlas import MIN_MEMBERSHIP, TractAtlas
 
 MIN_SHARE_OF_REGION = 0.05
 """A tract that holds less of a region is not named."""
@@ -34,7 +36,6 @@ class RegionNamer:
 
     def __init__(self, atlas: TractAtlas, mapping: SubjectToAtlas) -> None:
         self._atlas, self._mapping = atlas, mapping
-        self._membership = np.zeros(int(np.prod(atlas.shape)), np.float32)
 
     def anatomy(self, points_ras: np.ndarray, voxel_ml: float) -> RegionAnatomy:
         """The tracts of one region.
@@ -56,25 +57,43 @@ class RegionNamer:
             At most five tracts, best match first.
         """
         flat = self._atlas.flat_indices(self._mapping(points_ras))
-        flat = flat[flat >= 0]
+        flat = flat[flat >= 0].astype(np.int32)
         if not flat.size:
             return RegionAnatomy()
         in_template_ml = voxel_ml * self._mapping.volume_ratio
-        matches = [self._match(tract, flat, len(points_ras), in_template_ml) for tract in self._atlas.tracts]
+        matches = [self._match(number, flat, len(points_ras), in_template_ml) for number in self._touched(flat)]
         named = [(score, share) for score, share in matches if share.share_of_region >= MIN_SHARE_OF_REGION]
         if not named:
             return self._nearest(flat)
         named.sort(key=lambda pair: -pair[0])
         return RegionAnatomy(tuple(share for _, share in named[:MAX_NAMED]))
 
-    def _match(self, tract: Tract, flat: np.ndarray, voxels: int, voxel_ml: float) -> tuple[float, TractShare]:
-        lookup = self._membership
-        lookup[tract.voxels] = tract.membership
-        inside = lookup[flat]
-        lookup[tract.voxels] = tract.share
-        share = float(lookup[flat].sum() * voxel_ml / (tract.share.sum() * self._atlas.voxel_ml))
-        lookup[tract.voxels] = 0.0
-        tract_ml = float((tract.membership**2).sum() * self._atlas.voxel_ml)
+    def _touched(self, flat: np.ndarray) -> np.ndarray:
+        """Numbers of the tracts with a voxel in the region, in the atlas's order; the others cannot be named."""
+        return np.unique(self._tracts_of_voxel[np.unique(flat)].indices)
+
+    @cached_property
+    def _tracts_of_voxel(self) -> sparse.csr_matrix:
+        """bool (voxels, tracts): which tracts a voxel of the atlas is counted to."""
+        inside = [tract.voxels[tract.membership >= MIN_MEMBERSHIP] for tract in self._atlas.tracts]
+        columns = np.repeat(np.arange(len(inside)), [len(voxels) for voxels in inside])
+        rows = np.concatenate(inside) if inside else np.zeros(0, np.int32)
+        size = int(np.prod(self._atlas.shape)), len(inside)
+        return sparse.csr_matrix((np.ones(rows.size, bool), (rows, columns)), shape=size)
+
+    @cached_property
+    def _sizes(self) -> list[tuple[np.floating, np.floating]]:
+        """Of every tract: the sum of its shares, and of its squared memberships."""
+        return [(tract.share.sum(), (tract.membership**2).sum()) for tract in self._atlas.tracts]
+
+    def _match(self, number: int, flat: np.ndarray, voxels: int, voxel_ml: float) -> tuple[float, TractShare]:
+        tract, (whole_share, whole_membership) = self._atlas.tracts[number], self._sizes[number]
+        at = np.minimum(np.searchsorted(tract.voxels, flat), tract.voxels.size - 1)
+        hit = tract.voxels[at] == flat
+        inside = np.where(hit, tract.membership[at], np.float32(0))
+        shares = np.where(hit, tract.share[at], np.float32(0))
+        share = float(shares.sum() * voxel_ml / (whole_share * self._atlas.voxel_ml))
+        tract_ml = float(whole_membership * self._atlas.voxel_ml)
         cosine = float(inside.sum() * voxel_ml / np.sqrt(voxels * voxel_ml * tract_ml))
         of_region = float((inside >= MIN_MEMBERSHIP).sum() / voxels)
         words = (tract.name, tract.abbreviation, tract.side, tract.group)
@@ -83,6 +102,13 @@ class RegionNamer:
 
     def _nearest(self, flat: np.ndarray) -> RegionAnatomy:
         """The tract whose edge is nearest to the region."""
+        distance, owner = self._edges
+        here = flat[np.argmin(distance[flat])]
+        return RegionAnatomy((), self._atlas.tracts[int(owner[here])].name, float(distance[here]))
+
+    @cached_property
+    def _edges(self) -> tuple[np.ndarray, np.ndarray]:
+        """Of every voxel of the flattened grid: mm to the nearest tract, and that tract's number."""
         shape = self._atlas.shape
         owner = np.full(int(np.prod(shape)), -1, np.int32)
         best = np.zeros(owner.size, np.float32)
@@ -94,7 +120,4 @@ class RegionNamer:
         distance, indices = ndimage.distance_transform_edt(
             owner.reshape(shape) < 0, sampling=spacing, return_indices=True
         )
-        here = flat[np.argmin(distance.ravel()[flat])]
-        voxel = tuple(axis.ravel()[here] for axis in indices)
-        number = int(owner.reshape(shape)[voxel])
-        return RegionAnatomy((), self._atlas.tracts[number].name, float(distance.ravel()[here]))
+        return distance.ravel(), owner.reshape(shape)[tuple(indices)].ravel()

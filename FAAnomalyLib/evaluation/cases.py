@@ -116,7 +116,7 @@ class EvaluationDesign:
     shapes
         Lesion shapes; may be empty.
     methods
-        The comparators; None for all that need no training.
+        The comparators; None for the quick ones that need no training.
     """
 
     subjects: Sequence[CohortSubject]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -67,8 +68,8 @@ def save_mapping(mapping: SubjectToAtlas | None, path: Path) -> None:
     )
 
 
-def load_mapping(path: Path) -> SubjectToAtlas | None:
-    """Read a mapping; None where the file holds none.
+def load_mapping(path: Path | IO[bytes]) -> SubjectToAtlas | None:
+    """Read a mapping from a file, or from a stream of its content; None where it holds none.
 
     Raises
     ------
@@ -81,9 +82,10 @@ def load_mapping(path: Path) -> SubjectToAtlas | None:
                 return None
             matrix, displacement = stored["template_from_subject"], stored["displacement"].astype(np.float32)
             affine = stored["affine"]
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        source = f" from {path}" if isinstance(path, Path) else ""
         raise FAError(
-            "missing", f"The place of the brain in the atlas cannot be read from {path}", str(error), "Run it again"
+            "missing", f"The place of the brain in the atlas cannot be read{source}", str(error), "Run it again"
         ) from error
     return SubjectToAtlas(matrix, displacement, affine)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import slicer
 from slicer.i18n import tr as _
@@ -18,7 +19,7 @@ from ..scene.region_table import regions_of
 from ..scene.result_list import ResultNodes, find_results
 from ..scene.segments import show_surface
 from ..scene.tensor_fa import ROLE as FA_OF_TENSORS
-from ..scene.threshold import ONE_SIDED, SENSITIVE, SHOWN_SIGNS, THRESHOLD, both_tails
+from ..scene.threshold import THRESHOLD, UNNAMED, both_tails
 from ..views.brain_outline import BrainOutline
 from ..views.comparison_layout import Comparison
 from ..views.slice_views import jump_to
@@ -28,6 +29,8 @@ from .panel_context import Observer, PanelContext, show_text, unexpected
 from .region_table import RegionTable
 from .result_choice import ResultChoice
 from .shortcuts import Shortcuts
+from .threshold_choice import applied_threshold, calibrated_threshold, wanted_threshold
+from .tracts import TractsSection
 
 THRESHOLD_MS = 10
 SURFACE_MS = 400
@@ -53,6 +56,7 @@ class ResultsSection:
         self._colored: tuple = ()
         self._table = RegionTable(self._ui.regionsTable)
         self._table.chosen.connect(self._jump)
+        self._tracts = TractsSection(context, lambda: self._nodes, self._table)
         self._comparison = Comparison()
         self._choice = ResultChoice(context, lambda: self._input, self._leave_result, self._follow_result)
         self.exporter = Exporter(context, lambda: self._nodes)
@@ -66,17 +70,22 @@ class ResultsSection:
             [node.ReferenceAddedEvent, node.ReferenceModifiedEvent, node.ReferenceRemovedEvent],
             lambda caller, event: self._refresh.trigger(),
         )
-        ui = self._ui
-        self._buttons = {
+        self._buttons = self._connect()
+
+    def _connect(self) -> dict[Shown, Any]:
+        """Connect the widgets; the button of each content of the views."""
+        ui, context = self._ui, self._context
+        buttons = {
             Shown.INPUT: ui.showInputButton,
             Shown.PSEUDO_HEALTHY: ui.showHealthyButton,
             Shown.Z_MAP: ui.showZMapButton,
         }
-        for shown, button in self._buttons.items():
+        for shown, button in buttons.items():
             button.connect("clicked(bool)", context.guarded(self._toggling(shown)))
         ui.thresholdSlider.connect("valueChanged(double)", self._on_slider)
         ui.compareCheckBox.connect("clicked(bool)", context.guarded(self._compare))
         self._shortcuts = self._make_shortcuts()
+        return buttons
 
     def _make_shortcuts(self) -> Shortcuts:
         return Shortcuts(
@@ -101,16 +110,15 @@ class ResultsSection:
         if key != self._key:
             self._key, self._nodes = key, nodes
             self._ui.resultsSection.collapsed = nodes is None
+            self._tracts.show_result()
             self._show_regions(regions_of(nodes.table) if nodes and nodes.table else [])
             self.exporter.update()
             self._update_comparison()
+        elif nodes is not None and self._nodes is not None:
+            self._nodes.shownTracts = nodes.shownTracts
+            self._tracts.update_buttons()
         ready = nodes is not None and nodes.zMap is not None
-        self._ui.resultsSection.enabled = nodes is not None
-        self._enable_controls(ready)
-        if not ready and not slicer.mrmlScene.IsImporting():  # a scene brings its layout before its results
-            self._comparison.end()
-        self._ui.compareCheckBox.enabled = ready and self._comparison.possible
-        self._ui.compareCheckBox.checked = self._comparison.shown
+        self._enable(nodes is not None, ready)
         if parameters is None:
             return
         for shown, button in self._buttons.items():
@@ -124,7 +132,9 @@ class ResultsSection:
             self._surfaces.trigger()
         self._outline.show(self._input if parameters.surfaces and ready else None)
 
-    def _enable_controls(self, ready: bool) -> None:
+    def _enable(self, present: bool, ready: bool) -> None:
+        """Follow whether there is a result (*present*) and a z-map of it (*ready*)."""
+        self._ui.resultsSection.enabled = present
         for widget in (
             self._ui.thresholdSlider,
             self._ui.thresholdSelector,
@@ -135,6 +145,10 @@ class ResultsSection:
             self._ui.orientationSelector,
         ):
             widget.enabled = ready
+        if not ready and not slicer.mrmlScene.IsImporting():  # a scene brings its layout before its results
+            self._comparison.end()
+        self._ui.compareCheckBox.enabled = ready and self._comparison.possible
+        self._ui.compareCheckBox.checked = self._comparison.shown
 
     def show_new(self, detection, shown: Shown) -> None:
         """A run has ended: list its regions and show *shown*."""
@@ -166,6 +180,7 @@ class ResultsSection:
         self._comparison.end()
         self._key, self._nodes, self._colored = (), None, ()
         self._table.show([], None)
+        self._tracts.clear()
 
     def close(self) -> None:
         """Restore the views."""
@@ -173,6 +188,7 @@ class ResultsSection:
             pending.stop()
         self._results.watch(None)
         self._outline.show(None)
+        self._tracts.stop()
         self._shortcuts.uninstall()
         self._context.views.restore()
         self._comparison.end()
@@ -252,7 +268,7 @@ class ResultsSection:
 
     def _follow_threshold(self, nodes: ResultNodes, parameters: PanelParameters) -> None:
         slider = self._ui.thresholdSlider
-        wanted = _wanted_threshold(nodes, parameters)
+        wanted = wanted_threshold(nodes, parameters)
         up, down, signs = wanted
         height = down if signs == Signs.DECREASED.value else up
         self._following = True
@@ -261,16 +277,16 @@ class ResultsSection:
         slider.value = height
         self._following = False
         for number, mode in enumerate((ThresholdMode.AUTOMATIC, ThresholdMode.SENSITIVE)):
-            values = _calibrated_threshold(nodes, mode, parameters.signs)
+            values = calibrated_threshold(nodes, mode, parameters.signs)
             text = _("run again") if values is None else THRESHOLD_FORMATS[signs].format(*values)
             self._ui.thresholdSelector.setItemText(number, f"{mode.label()}: {text}")
-        if wanted != _applied_threshold(nodes):
+        if wanted != applied_threshold(nodes):
             self._threshold.trigger()
         self._follow_colors(nodes, parameters)
 
     def _follow_colors(self, nodes: ResultNodes, parameters: PanelParameters) -> None:
         """Let the z-map's colours begin where the present segments do, or at half of it if that is wanted."""
-        applied = _applied_threshold(nodes)
+        applied = applied_threshold(nodes)
         state = (nodes.zMap.GetID(), applied, parameters.belowThreshold)
         if applied is None or state == self._colored or not color_tables.is_signed(nodes.zMap):
             return
@@ -292,8 +308,8 @@ class ResultsSection:
         nodes, parameters = self._nodes, self._context.parameters
         if nodes is None or parameters is None:
             return
-        wanted = _wanted_threshold(nodes, parameters)
-        if wanted != _applied_threshold(nodes):
+        wanted = wanted_threshold(nodes, parameters)
+        if wanted != applied_threshold(nodes):
             up, down, signs = wanted
             self._updater.follow(nodes.present(), (up, down), signs)
 
@@ -313,6 +329,7 @@ class ResultsSection:
         self._slider_limit = 0
         if self._nodes is not None and self._nodes.zMap is not None:
             self._slider_limit = math.ceil(self._largest_z(self._nodes.zMap))
+        self._tracts.show_regions(regions)
         self._ui.regionsTable.visible = self._ui.regionsLabel.visible = bool(regions)
         show_text(self._ui.summaryLabel, _summary(regions, self._nodes) if self._nodes is not None else "")
 
@@ -338,7 +355,7 @@ class ResultsSection:
 
 
 def _summary(regions: list, nodes: ResultNodes) -> str:
-    applied = _applied_threshold(nodes)
+    applied = applied_threshold(nodes)
     if not regions and applied is not None and nodes.zMap is not None:
         up, down, signs = applied
         of_run = both_tails(nodes.zMap.GetAttribute(THRESHOLD))
@@ -346,7 +363,9 @@ def _summary(regions: list, nodes: ResultNodes) -> str:
     if not regions:
         return _("No region beyond the threshold.")
     counts = {sign: sum(region.sign == sign for region in regions) for sign in ("increased", "decreased")}
-    return _("{increased} with increased, {decreased} with decreased FA.").format(**counts)
+    told = _("{increased} with increased, {decreased} with decreased FA.").format(**counts)
+    why = nodes.table.GetAttribute(UNNAMED) if nodes.table is not None else None
+    return _("{told} Without the names of tracts: {why}.").format(told=told, why=why.rstrip(".")) if why else told
 
 
 def _identity(nodes: ResultNodes | None) -> tuple:
@@ -355,33 +374,3 @@ def _identity(nodes: ResultNodes | None) -> tuple:
         return ()
     image = nodes.zMap.GetImageData() if nodes.zMap is not None else None
     return (*(node.GetID() for node in nodes.nodes().values()), image.GetMTime() if image else 0)
-
-
-def _calibrated_threshold(nodes: ResultNodes, mode: ThresholdMode, signs: Signs) -> tuple[float, float] | None:
-    """The model's calibrated threshold for this map and these signs, (increased, decreased).
-
-    None for the sensitive threshold of a result of an earlier version, which had none.
-    """
-    if mode is ThresholdMode.AUTOMATIC:
-        return both_tails(nodes.zMap.GetAttribute(THRESHOLD))
-    text = nodes.zMap.GetAttribute(SENSITIVE if signs is Signs.BOTH else ONE_SIDED)
-    return both_tails(text) if text else None
-
-
-def _wanted_threshold(nodes: ResultNodes, parameters: PanelParameters) -> tuple[float, float, str]:
-    """The threshold that the parameter node asks for: (increased, decreased, signs)."""
-    mode, signs = parameters.thresholdMode, parameters.signs
-    if mode is ThresholdMode.BY_HAND:
-        return parameters.threshold, parameters.threshold, signs.value
-    calibrated = _calibrated_threshold(nodes, mode, signs)
-    up, down = calibrated or both_tails(nodes.zMap.GetAttribute(THRESHOLD))
-    return up, down, signs.value
-
-
-def _applied_threshold(nodes: ResultNodes) -> tuple[float, float, str] | None:
-    """The threshold of the present segments and table: (increased, decreased, signs)."""
-    holder = nodes.segmentation or nodes.table
-    if holder is None or not holder.GetAttribute(THRESHOLD):
-        return None
-    up, down = both_tails(holder.GetAttribute(THRESHOLD))
-    return up, down, holder.GetAttribute(SHOWN_SIGNS)

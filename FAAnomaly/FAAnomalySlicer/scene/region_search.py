@@ -11,15 +11,16 @@ Without a scene, safe in a thread.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import ndimage
 
-from FAAnomalyLib.anomaly.regions import MIN_LEVEL, NEIGHBOURS, find_regions
+from FAAnomalyLib.anomaly.regions import MIN_LEVEL, NEIGHBOURS, find_regions_and_voxels
 from FAAnomalyLib.result import Region
+from FAAnomalyLib.tracts import RegionAnatomy
 from FAAnomalyLib.volume import Volume
 
 BLOCK = 4
@@ -46,7 +47,12 @@ class FoundRegions:
 
 
 def search_regions(
-    z: np.ndarray, difference: np.ndarray, ijk_to_ras: np.ndarray, up: float, down: float
+    z: np.ndarray,
+    difference: np.ndarray,
+    ijk_to_ras: np.ndarray,
+    up: float,
+    down: float,
+    anatomy: Callable[[np.ndarray, float], RegionAnatomy] | None = None,
 ) -> FoundRegions:
     """Find the regions of a z-map beyond a threshold, each sign in a thread of its own.
 
@@ -58,19 +64,26 @@ def search_regions(
         float64 (4, 4) to RAS mm.
     up, down
         Positive thresholds of z: regions have z above *up* or below minus *down*. Infinity leaves a sign out.
+    anatomy
+        Names the tracts of a region, as :meth:`.atlas_place.PlacedAtlas.anatomy`; None names none.
     """
 
     def tail(limits: tuple[float, float]) -> list:
         sign, limit = (1, limits[0]) if math.isfinite(limits[0]) else (-1, limits[1])
         return [
-            (box, *find_regions(_part(z, box, ijk_to_ras), _part(difference, box, ijk_to_ras), limits))
+            (box, *find_regions_and_voxels(_part(z, box, ijk_to_ras), _part(difference, box, ijk_to_ras), limits))
             for box in parts_to_search(z, sign, limit)
         ]
 
     tails = [limits for limits in ((up, math.inf), (math.inf, down)) if min(limits) < math.inf]
     with ThreadPoolExecutor(2) as threads:
         parts = [part for parts_of_tail in threads.map(tail, tails) for part in parts_of_tail]
-    regions = sorted((region for *_, some in parts for region in some), key=lambda region: -abs(region.peak_z))
+    found = ((region, voxels, box) for box, _, some in parts for region, voxels in some)
+    regions = sorted(found, key=lambda one: -abs(one[0].peak_z))
+    if anatomy is not None:
+        named = [replace(region, anatomy=_named(anatomy, voxels, box, ijk_to_ras)) for region, voxels, box in regions]
+    else:
+        named = [region for region, *_ in regions]
     box = _enclosing_box([box for box, _, some in parts if some])
     labels = np.zeros([s.stop - s.start for s in box], np.uint8)
     for part, segmentation, some in parts:
@@ -81,8 +94,17 @@ def search_regions(
     return FoundRegions(
         labels,
         (i.start, j.start, k.start),
-        [replace(region, label=number) for number, region in enumerate(regions, 1)],
+        [replace(region, label=number) for number, region in enumerate(named, 1)],
     )
+
+
+def _named(
+    anatomy: Callable[[np.ndarray, float], RegionAnatomy], voxels: np.ndarray, box, ijk_to_ras: np.ndarray
+) -> RegionAnatomy:
+    """The tracts of a region with these voxels (k, j, i) in *box*."""
+    ijk = (voxels + [s.start for s in box])[:, ::-1]
+    voxel_ml = float(abs(np.linalg.det(ijk_to_ras[:3, :3])) / 1000.0)
+    return anatomy(ijk @ ijk_to_ras[:3, :3].T + ijk_to_ras[:3, 3], voxel_ml)
 
 
 def parts_to_search(z: np.ndarray, sign: int, limit: float) -> Iterator[tuple[slice, ...]]:

@@ -19,8 +19,12 @@ from vtk.util.numpy_support import numpy_to_vtk
 from FAAnomalyLib.result import Region
 
 from . import geometry
+from .stored_anatomy import anatomies_as_text, anatomies_from_text, best_match
 
 LOCAL_TO_WORLD = "FAAnomaly.localToWorld"
+ANATOMY = "FAAnomaly.anatomy"
+"""Attribute: the tracts of every region with their shares, see ``stored_anatomy.py``."""
+WORDS = ("sign", "tract")
 DECIMALS = {
     "voxels": 0,
     "volume_ml": 2,
@@ -55,20 +59,21 @@ def _titles() -> dict[str, tuple[str, str]]:
         "peak_r": (_("Peak R"), "mm"),
         "peak_a": (_("Peak A"), "mm"),
         "peak_s": (_("Peak S"), "mm"),
+        "tract": (_("Tract"), ""),
     }
 
 
 def fill_table(tableNode, regions: Iterable[Region], volumeNode) -> None:
     """Replace the rows by *regions*, whose positions are in the local frame of *volumeNode*."""
     to_world = geometry.parent_to_world(volumeNode)
-    columns = _columns(list(regions), to_world)
+    regions = list(regions)
+    columns = _columns(regions, to_world)
     table = vtk.vtkTable()
     for name in _titles():
-        if name == "sign":
+        if name in WORDS:
             column = vtk.vtkStringArray()
-            words = {"increased": _("increased"), "decreased": _("decreased")}
             for value in columns[name]:
-                column.InsertNextValue(words[value])
+                column.InsertNextValue(value)
         elif name in ("label", "voxels"):
             column = numpy_to_vtk(np.array(columns[name], dtype=np.int32), deep=True, array_type=vtk.VTK_INT)
         else:
@@ -84,6 +89,8 @@ def fill_table(tableNode, regions: Iterable[Region], volumeNode) -> None:
             tableNode.SetColumnTitle(name, title)
             tableNode.SetColumnUnitLabel(name, unit)
         tableNode.SetAttribute(LOCAL_TO_WORLD, json.dumps(to_world.ravel().tolist()))
+        named = any(region.anatomy is not None for region in regions)
+        tableNode.SetAttribute(ANATOMY, anatomies_as_text(regions) if named else None)
         tableNode.SetLocked(True)
     finally:
         tableNode.EndModify(was)
@@ -96,8 +103,9 @@ def regions_of(tableNode) -> list[Region]:
     if not matrix:
         return []
     to_local = np.linalg.inv(np.array(json.loads(matrix)).reshape(4, 4))
+    anatomies = anatomies_from_text(tableNode.GetAttribute(ANATOMY), table.GetNumberOfRows())
     regions = []
-    for number in range(table.GetNumberOfRows()):
+    for number, anatomy in enumerate(anatomies):
         row = {name: table.GetColumnByName(name).GetValue(number) for name in ("label", *DECIMALS)}
         centroid, peak = (
             to_local @ [*(row.pop(f"{key}_{axis}") for axis in "ras"), 1.0] for key in ("centroid", "peak")
@@ -108,6 +116,7 @@ def regions_of(tableNode) -> list[Region]:
                 sign="increased" if row["peak_z"] > 0 else "decreased",
                 centroid_ras=(float(centroid[0]), float(centroid[1]), float(centroid[2])),
                 peak_ras=(float(peak[0]), float(peak[1]), float(peak[2])),
+                anatomy=anatomy,
                 **row,
             )
         )
@@ -119,7 +128,6 @@ def _columns(regions: list[Region], to_world: np.ndarray) -> dict:
         name: [getattr(region, name) for region in regions]
         for name in (
             "label",
-            "sign",
             "voxels",
             "volume_ml",
             "peak_z",
@@ -128,6 +136,9 @@ def _columns(regions: list[Region], to_world: np.ndarray) -> dict:
             "mean_difference_sd",
         )
     }
+    words = {"increased": _("increased"), "decreased": _("decreased")}
+    columns["sign"] = [words[region.sign] for region in regions]
+    columns["tract"] = [best_match(region.anatomy) for region in regions]
     for key in ("centroid", "peak"):
         places = np.array([getattr(region, f"{key}_ras") for region in regions], dtype=float).reshape(-1, 3)
         for axis, values in zip("ras", (places @ to_world[:3, :3].T + to_world[:3, 3]).T, strict=True):

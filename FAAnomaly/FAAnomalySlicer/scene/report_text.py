@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import slicer
+from .subject_hierarchy import put_into_folder
 
 ROLE = "FAAnomaly.report"
 INPUT = "FAAnomaly.input"
@@ -24,10 +24,7 @@ def store_report(html: str, inputNode, node, name: str, folder: int):
     if node is None:
         node = scene.AddNewNodeByClass("vtkMRMLTextNode", unused_name(scene, name))
         node.SetNodeReferenceID(INPUT, inputNode.GetID())
-        hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
-        if folder and hierarchy is not None:
-            item = hierarchy.GetItemByDataNode(node) or hierarchy.CreateItem(folder, node)
-            hierarchy.SetItemParent(item, folder)
+        put_into_folder(scene, folder, node)
     node.SetText(html)
     return node
 

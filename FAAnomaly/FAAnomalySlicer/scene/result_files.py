@@ -9,7 +9,7 @@ import json
 import os
 import struct
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,11 @@ from slicer.i18n import tr as _
 
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.result import Region
+from FAAnomalyLib.tracts import TractScore
+
+from .atlas_place import AtlasPlace, read_place
+from .stored_anatomy import anatomy_of
+from .tract_scores import read_tracts
 
 if TYPE_CHECKING:
     from .geometry import InputRecord
@@ -50,6 +55,10 @@ class ResultArrays:
         Strongest first, positions in that frame.
     provenance
         The content of ``result.json`` without the regions.
+    tracts
+        Every tract of the brain; empty for a box or a segment, and where no atlas was used.
+    place
+        Where the brain lies in the atlas; None where no atlas was used.
     """
 
     pseudo_healthy: np.ndarray
@@ -59,6 +68,8 @@ class ResultArrays:
     ijk_to_ras: np.ndarray
     regions: list[Region]
     provenance: dict
+    tracts: list[TractScore] = field(default_factory=list)
+    place: AtlasPlace | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +110,14 @@ def read_result(files: dict[str, str], record: InputRecord | None = None) -> Res
         grid.check(array, affine, files[name])
     arrays = {name: array for name, (array, _affine) in volumes.items()}
     provenance, regions = _read_json(Path(files["z_map"]).with_name("result.json"))
-    return ResultArrays(**arrays, ijk_to_ras=grid.ijk_to_ras, regions=regions, provenance=provenance)
+    return ResultArrays(
+        **arrays,
+        ijk_to_ras=grid.ijk_to_ras,
+        regions=regions,
+        provenance=provenance,
+        tracts=read_tracts(files["tracts"]) if "tracts" in files else [],
+        place=read_place(files, provenance),
+    )
 
 
 def read_volume(path: str | os.PathLike, record: InputRecord | None = None) -> np.ndarray:
@@ -158,13 +176,12 @@ def _read_json(path: Path) -> tuple[dict, list[Region]]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         regions = [
-            # Without the tracts: the search at another threshold, which has no atlas, could not tell them.
             Region(
                 **{
                     **one,
                     "centroid_ras": tuple(one["centroid_ras"]),
                     "peak_ras": tuple(one["peak_ras"]),
-                    "anatomy": None,
+                    "anatomy": anatomy_of(one.get("anatomy")),
                 }
             )
             for one in content.pop("regions")

@@ -21,7 +21,6 @@ ROLE = "FAAnomaly."
 INPUT = "FAAnomaly.input"
 KEPT = "FAAnomaly.kept"
 """Attribute of the nodes of a result that no run replaces: which kept one of its scope it is."""
-REPORT = "report"
 
 CLASSES = {
     "pseudoHealthy": "vtkMRMLScalarVolumeNode",
@@ -31,6 +30,13 @@ CLASSES = {
     "table": "vtkMRMLTableNode",
 }
 """Role -> class, in the order in which they are made."""
+EXTRAS = {
+    "report": "vtkMRMLTextNode",
+    "tracts": "vtkMRMLTableNode",
+    "place": "vtkMRMLTextNode",
+    "shownTracts": "vtkMRMLSegmentationNode",
+}
+"""The same of nodes that not every result has."""
 _NUMBERED = re.compile(r"FAAnomaly\.result(\d+)\.\w+")
 
 
@@ -50,6 +56,12 @@ class ResultNodes:
         Subject hierarchy item, 0 where there is no subject hierarchy.
     report
         ``vtkMRMLTextNode`` with the engine's page.
+    tracts
+        ``vtkMRMLTableNode``, one row per tract of the atlas.
+    place
+        ``vtkMRMLTextNode`` with the brain's place in the atlas, see ``place_node.py``.
+    shownTracts
+        ``vtkMRMLSegmentationNode`` with the tracts that were shown.
     number
         Which of the volume's results it is, from 1; 0 for none of them.
     """
@@ -61,15 +73,27 @@ class ResultNodes:
     table: Any = None
     folder: int = 0
     report: Any = None
+    tracts: Any = None
+    place: Any = None
+    shownTracts: Any = None
     number: int = 0
 
     def nodes(self) -> dict[str, Any]:
-        """Role -> node, of the nodes that exist; without the report."""
+        """Role -> node, of the nodes that every result has and that exist."""
         return {name: getattr(self, name) for name in CLASSES if getattr(self, name) is not None}
+
+    def extras(self) -> dict[str, Any]:
+        """Role -> node, of the others that exist: report, tracts, place in the atlas, tracts that were shown."""
+        return {name: getattr(self, name) for name in EXTRAS if getattr(self, name) is not None}
+
+    def all_nodes(self) -> list[Any]:
+        """Every node that exists."""
+        return [*self.nodes().values(), *self.extras().values()]
 
     def present(self) -> ResultNodes:
         """The same without nodes that were removed from the scene."""
-        removed: dict[str, Any] = {name: None for name, node in self.nodes().items() if node.GetScene() is None}
+        nodes = {**self.nodes(), **self.extras()}
+        removed: dict[str, Any] = {name: None for name, node in nodes.items() if node.GetScene() is None}
         return replace(self, **removed)
 
     def scope(self) -> Scope:
@@ -135,13 +159,17 @@ def show_result(volume, result: ResultNodes) -> None:
     was_shown = before is not None and _share_a_node(before, result)
     _refer(volume, "", result)
     for other in results_of(volume):
-        display = other.segmentation.GetDisplayNode() if other.segmentation is not None else None
-        if display is None:
-            continue
-        if other.number != result.number:
-            display.SetVisibility(False)
-        elif not was_shown:
-            display.SetVisibility(True)
+        for display in displays_of(other):
+            if other.number != result.number:
+                display.SetVisibility(False)
+            elif not was_shown:
+                display.SetVisibility(True)
+
+
+def displays_of(result: ResultNodes) -> list[Any]:
+    """The display nodes of the outlines of a result: of its regions, and of its tracts."""
+    nodes = [node for node in (result.segmentation, result.shownTracts) if node is not None]
+    return [node.GetDisplayNode() for node in nodes if node.GetDisplayNode() is not None]
 
 
 def keep_result(volume, result: ResultNodes) -> None:
@@ -150,7 +178,7 @@ def keep_result(volume, result: ResultNodes) -> None:
     number = 1 + max((other.kept() for other in results_of(volume) if other.scope() == scope), default=0)
     suffix = _(", kept {number}").format(number=number)
     prefix = scope.prefix(volume.GetName())
-    for node in filter(None, (*result.nodes().values(), result.report)):
+    for node in result.all_nodes():
         node.SetAttribute(KEPT, str(number))
         if node.GetName().startswith(prefix):
             node.SetName(node.GetName() + suffix)
@@ -160,7 +188,7 @@ def keep_result(volume, result: ResultNodes) -> None:
 def remove_result(volume, result: ResultNodes) -> None:
     """Remove the nodes of *result* with its report and folder; another one of the volume is shown then."""
     scene = volume.GetScene()
-    nodes = [node for node in (*result.nodes().values(), result.report) if node is not None]
+    nodes = result.all_nodes()
     displays = [
         node.GetNthDisplayNode(number)
         for node in nodes
@@ -181,18 +209,17 @@ def remove_result(volume, result: ResultNodes) -> None:
 
 def _read(volume, group: str, number: int) -> ResultNodes | None:
     nodes = {}
-    for name in (*CLASSES, REPORT):
+    for name in (*CLASSES, *EXTRAS):
         node = volume.GetNodeReference(f"{ROLE}{group}{name}")
         if node is not None and node.GetNodeReferenceID(INPUT) == volume.GetID():
             nodes[name] = node
-    report = nodes.pop(REPORT, None)
-    if not nodes:
+    if not any(name in CLASSES for name in nodes):
         return None
-    return ResultNodes(**nodes, folder=subject_hierarchy.result_folder(nodes.values()), report=report, number=number)
+    return ResultNodes(**nodes, folder=subject_hierarchy.result_folder(nodes.values()), number=number)
 
 
 def _refer(volume, group: str, result: ResultNodes) -> None:
-    for name in (*CLASSES, REPORT):
+    for name in (*CLASSES, *EXTRAS):
         node = getattr(result, name)
         volume.SetNodeReferenceID(f"{ROLE}{group}{name}", node.GetID() if node is not None else None)
 

@@ -23,12 +23,15 @@ from vtk.util.numpy_support import numpy_to_vtk
 
 from ..events.scheduling import Steps, run_to_end
 from . import color_tables, geometry, node_attributes, segments, subject_hierarchy, terminology
+from .place_node import store_place
 from .report_text import store_report, unused_name
 from .result_files import ResultArrays, read_result, read_volume
 from .result_list import (
     CLASSES,
+    EXTRAS,
     INPUT,
     ResultNodes,
+    displays_of,
     find_result_of_scope,
     find_results,
     number_for,
@@ -38,6 +41,7 @@ from .result_list import (
 from .rollback import Rollback
 from .scope import Scope, scope_of_provenance
 from .threshold import Selection, limits, select, show_selection
+from .tract_scores import fill_tract_table
 
 __all__ = [
     "ResultArrays",
@@ -110,7 +114,10 @@ def import_steps(
     with _batch(scene), _all_or_nothing(scene, inputNode, previous):
         name = inputNode.GetName() if inputNode is not None else answer.get("name") or _("FA")
         prepared = PreparedResult(scope, scope.prefix(name), arrays, images, scale, selection, report)
-        return _commit(prepared, scene, inputNode, previous)
+        result = _commit(prepared, scene, inputNode, previous)
+    if result.shownTracts is not None:  # they were placed by the replaced result
+        result.shownTracts.GetSegmentation().RemoveAllSegments()
+    return result
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,7 +168,7 @@ def _commit(prepared: PreparedResult, scene, inputNode, previous: ResultNodes) -
     segmentation = nodes["segmentation"]
     same = inputNode is not None and _on_grid(inputNode, arrays)
     segmentation.SetReferenceImageGeometryParameterFromVolumeNode(inputNode if same else nodes["zMap"])
-    result = ResultNodes(**nodes, report=previous.report)
+    result = ResultNodes(**nodes, **previous.extras())
     show_selection(result, prepared.selection)
     result.folder = subject_hierarchy.gather_in_folder(
         scene, inputNode, name, nodes.values(), previous.nodes().values()
@@ -170,9 +177,28 @@ def _commit(prepared: PreparedResult, scene, inputNode, previous: ResultNodes) -
         if prepared.report is not None:
             title = _("{name} report").format(name=name)
             result.report = store_report(prepared.report, inputNode, previous.report, title, result.folder)
+        _store_anatomy(prepared, result, inputNode)
         result.number = number_for(inputNode, result)
         store_result(inputNode, result)
     return result
+
+
+def _store_anatomy(prepared: PreparedResult, result: ResultNodes, inputNode) -> None:
+    """The table of tracts and the place in the atlas; an earlier run's are replaced, be it by nothing."""
+    scene, arrays = inputNode.GetScene(), prepared.arrays
+    titles = {"tracts": _("{name} tract table"), "place": _("{name} place in the atlas")}
+    for role, wanted in (("tracts", bool(arrays.tracts)), ("place", arrays.place is not None)):
+        node = getattr(result, role)
+        if node is None and wanted:
+            title = unused_name(scene, titles[role].format(name=prepared.name))
+            node = scene.AddNewNodeByClass(EXTRAS[role], title)
+            node.SetNodeReferenceID(INPUT, inputNode.GetID())
+            subject_hierarchy.put_into_folder(scene, result.folder, node)
+            setattr(result, role, node)
+    if result.tracts is not None:
+        fill_tract_table(result.tracts, arrays.tracts)
+    if result.place is not None:
+        store_place(result.place, arrays.place)
 
 
 def _new_node(scene, role: str, name: str):
@@ -261,13 +287,10 @@ def _reusable(previous: ResultNodes, inputNode) -> ResultNodes:
     owner = inputNode.GetID() if inputNode is not None else None
     unusable: dict[str, Any] = {
         role: None
-        for role, node in previous.nodes().items()
+        for role, node in {**previous.nodes(), **previous.extras()}.items()
         if node.GetScene() is None or node.GetNodeReferenceID(INPUT) != owner
     }
-    report = previous.report
-    if report is not None and (report.GetScene() is None or report.GetNodeReferenceID(INPUT) != owner):
-        report = None
-    return replace(previous, **unusable, report=report, number=0)
+    return replace(previous, **unusable, number=0)
 
 
 @contextlib.contextmanager
@@ -282,8 +305,8 @@ def _batch(scene):
 @contextlib.contextmanager
 def _all_or_nothing(scene, inputNode, previous: ResultNodes):
     before, items = {node.GetID() for node in _all_nodes(scene)}, subject_hierarchy.all_items(scene)
-    outlines = [result.segmentation.GetDisplayNode() for result in results_of(inputNode) if result.segmentation]
-    changed = [*previous.nodes().values(), *filter(None, [previous.report, *outlines])]
+    outlines = [display for result in results_of(inputNode) for display in displays_of(result)]
+    changed = [*previous.all_nodes(), *outlines]
     rollback = Rollback(changed, filter(None, [inputNode]))
     try:
         yield

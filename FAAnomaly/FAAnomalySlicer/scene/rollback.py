@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 import slicer
 import vtk
 
+from .segments import TRACTS_TAG
+
 
 class Rollback:
     """The earlier state of nodes; calling it restores that state.
@@ -79,7 +81,9 @@ def _contents(node) -> Iterator[Callable[[], None]]:
         yield lambda: node.SetIJKToRASMatrix(matrix)
         yield lambda: node.SetAndObserveImageData(image)
     elif node.IsA("vtkMRMLSegmentationNode"):
+        description = node.GetDescription()
         yield _segments(node.GetSegmentation())
+        yield lambda: node.SetDescription(description)
     elif node.IsA("vtkMRMLTableNode"):
         table = node.GetTable()
         yield lambda: node.SetAndObserveTable(table)
@@ -99,16 +103,20 @@ def _segments(segmentation) -> Callable[[], None]:
         segment = segmentation.GetSegment(segment_id)
         names: list[str] = []
         segment.GetContainedRepresentationNames(names)
-        before[segment_id] = segment.GetLabelValue(), {name: segment.GetRepresentation(name) for name in names}
+        told = vtk.reference("")
+        tag = str(told) if segment.GetTag(TRACTS_TAG, told) else ""
+        representations = {name: segment.GetRepresentation(name) for name in names}
+        before[segment_id] = segment.GetLabelValue(), tag, representations
 
     def undo() -> None:
         segmentation.SetConversionParameter(geometry, reference)
         for segment_id in segmentation.GetSegmentIDs():
             if segment_id not in before:
                 segmentation.RemoveSegment(segment_id)
-        for segment_id, (value, representations) in before.items():
+        for segment_id, (value, tag, representations) in before.items():
             segment = segmentation.GetSegment(segment_id)
             segment.SetLabelValue(value)
+            segment.SetTag(TRACTS_TAG, tag)
             segment.RemoveAllRepresentations()
             for name, representation in representations.items():
                 segment.AddRepresentation(name, representation)

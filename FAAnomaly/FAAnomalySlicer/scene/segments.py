@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import slicer
 import slicer.util
@@ -9,13 +11,20 @@ import vtk
 from slicer.i18n import tr as _
 from vtk.util.numpy_support import vtk_to_numpy
 
-from FAAnomalyLib.result import DECREASED, INCREASED
+from FAAnomalyLib.result import DECREASED, INCREASED, Region
 
 from . import terminology
+from .stored_anatomy import best_match
 
+MAX_DESCRIBED = 20
+"""Regions that a description names, the strongest."""
 LABELS = {"increased": INCREASED, "decreased": DECREASED}
 """Segment ID, which is also the sign -> value in a labelmap."""
 LABELMAP = "Binary labelmap"
+DESCRIBED = "FAAnomaly.described"
+"""Attribute: the description is the module's."""
+TRACTS_TAG = "FAAnomaly.tracts"
+"""Of a segment: number and tract of each of its regions."""
 
 
 def _names() -> dict[str, str]:
@@ -86,6 +95,18 @@ def fill_segments(segmentationNode, image) -> None:
         image.Modified()
     finally:
         segmentationNode.EndModify(was)
+
+
+def describe(segmentationNode, regions: Iterable[Region]) -> None:
+    """Tell the tracts of *regions*: all of them in the node's description, those of its sign in a segment's tag."""
+    named = [region for region in regions if region.anatomy is not None]
+    if not segmentationNode.GetDescription() or segmentationNode.GetAttribute(DESCRIBED):  # else it is the user's own
+        segmentationNode.SetDescription("\n".join(region.sentence() for region in named[:MAX_DESCRIBED]))
+        segmentationNode.SetAttribute(DESCRIBED, "1")
+    for sign in LABELS:
+        told = [region for region in named if region.sign == sign][:MAX_DESCRIBED]
+        words = "; ".join(f"{region.label}: {best_match(region.anatomy)}" for region in told)
+        segmentationNode.GetSegmentation().GetSegment(sign).SetTag(TRACTS_TAG, words)
 
 
 def show_outlines(segmentationNode) -> None:

@@ -61,6 +61,14 @@ def gather_in_folder(scene, inputNode, name: str, nodes, earlier) -> int:
     return folder
 
 
+def put_into_folder(scene, folder: int, node) -> None:
+    """Put *node* into the *folder* of a result; without effect where there is none."""
+    hierarchy = _hierarchy(scene)
+    if folder and hierarchy is not None:
+        item = hierarchy.GetItemByDataNode(node) or hierarchy.CreateItem(folder, node)
+        hierarchy.SetItemParent(item, folder)
+
+
 def rename_folder(scene, folder: int, prefix: str, suffix: str) -> None:
     """Append *suffix* to the name of a result's folder that begins with *prefix*."""
     hierarchy = _hierarchy(scene)

@@ -14,13 +14,17 @@ from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.result import Region
 
 from . import geometry
+from .atlas_place import AtlasPlace, open_place
+from .place_node import stored_place
 from .region_search import FoundRegions, search_regions
 from .region_table import fill_table
-from .segments import bounding_box, fill_segments, labelmap
+from .segments import bounding_box, describe, fill_segments, labelmap
 
 THRESHOLD, SENSITIVE = "FAAnomaly.threshold", "FAAnomaly.sensitiveThreshold"
 ONE_SIDED = "FAAnomaly.sensitiveThresholdOneSign"
 SHOWN_SIGNS = "FAAnomaly.signs"
+UNNAMED = "FAAnomaly.unnamed"
+"""Attribute of a table of regions: why they have no tracts; absent where they have."""
 
 
 def both_tails(threshold) -> tuple[float, float]:
@@ -89,11 +93,14 @@ class Selection:
         Labels and regions.
     threshold, signs
         As for :func:`apply_threshold`.
+    unnamed
+        Why the regions have no tracts; empty where they have, or where none was asked for.
     """
 
     found: FoundRegions
     threshold: object
     signs: str
+    unnamed: str = ""
 
 
 def select(arrays, threshold, signs: str) -> Selection:
@@ -114,8 +121,9 @@ def select(arrays, threshold, signs: str) -> Selection:
         k, j, i = bounding_box(arrays.segmentation) or (slice(0, 0),) * 3
         corner = i.start, j.start, k.start
         return Selection(FoundRegions(arrays.segmentation[k, j, i], corner, arrays.regions), threshold, signs)
-    found = search_regions(arrays.z_map, arrays.difference, arrays.ijk_to_ras, *limits(threshold, signs))
-    return Selection(found, threshold, signs)
+    maps = arrays.z_map, arrays.difference, arrays.ijk_to_ras
+    asked = bool(arrays.provenance.get("atlas"))
+    return _search(maps, threshold, signs, arrays.place, no_place() if asked else "")
 
 
 def prepare_search(nodes, threshold, signs: str = "both") -> Callable[[], Selection]:
@@ -123,7 +131,7 @@ def prepare_search(nodes, threshold, signs: str = "both") -> Callable[[], Select
 
     It reads the voxels in the memory of the nodes' images, which it keeps. Raises as :func:`apply_threshold`.
     """
-    up, down = limits(threshold, signs)
+    limits(threshold, signs)  # raises here what is wrong with them
     if nodes.zMap is None or nodes.difference is None:
         raise FAError(
             "bad-request", _("The z-map or the difference is gone"), _("it was removed from the scene"), _("Run again")
@@ -137,16 +145,42 @@ def prepare_search(nodes, threshold, signs: str = "both") -> Callable[[], Select
             _("Run again"),
         )
     affine = geometry.ijk_to_ras(nodes.zMap)
-    return lambda: Selection(search_regions(z, difference, affine, up, down), threshold, signs)
+    place = stored_place(nodes.place)
+    return lambda: _search((z, difference, affine), threshold, signs, place, no_place())
+
+
+def no_place() -> str:
+    """Why the regions of another threshold have no tracts where the result has no place in the atlas."""
+    return _("this result does not keep the brain's place in the tract atlas; run again")
+
+
+def _search(maps, threshold, signs: str, place: AtlasPlace | None, without_place: str) -> Selection:
+    """Find and name the regions; an atlas that cannot be used costs the names alone, and says why."""
+    anatomy, unnamed = None, without_place
+    if place is not None:
+        try:
+            anatomy, unnamed = open_place(place).anatomy, ""
+        except FAError as error:
+            unnamed = str(error)
+    z, difference, ijk_to_ras = maps
+    up, down = limits(threshold, signs)
+    found = search_regions(z, difference, ijk_to_ras, up, down, anatomy)
+    return Selection(found, threshold, signs, unnamed)
 
 
 def show_selection(nodes, selection: Selection) -> list[Region]:
     """Put a selection into segmentation and table, with its threshold and signs as attributes; returns the regions."""
     attributes, found = {THRESHOLD: as_text(selection.threshold), SHOWN_SIGNS: selection.signs}, selection.found
     if nodes.segmentation is not None:
-        fill_segments(nodes.segmentation, labelmap(found.labels, geometry.ijk_to_ras(nodes.zMap), found.corner))
+        was = nodes.segmentation.StartModify()  # one update of the views for both
+        try:
+            fill_segments(nodes.segmentation, labelmap(found.labels, geometry.ijk_to_ras(nodes.zMap), found.corner))
+            describe(nodes.segmentation, found.regions)
+        finally:
+            nodes.segmentation.EndModify(was)
     if nodes.table is not None:
         fill_table(nodes.table, found.regions, nodes.zMap)
+        nodes.table.SetAttribute(UNNAMED, selection.unnamed or None)
     for node in (nodes.segmentation, nodes.table):
         for name, value in attributes.items() if node is not None else ():
             node.SetAttribute(name, value)

@@ -7,16 +7,15 @@ from typing import Any
 import numpy as np
 import slicer
 import slicer.util
-import vtk
 from scipy import ndimage
 from slicer.i18n import tr as _
-from vtk.util.numpy_support import numpy_to_vtk
 
 from ..events.scheduling import Steps, in_background, run_in_steps
 from ..events.timer import Timer
 from ..scene import geometry
 from ..scene.result_list import results_of
 from ..scene.scope import Scope
+from .smooth_surface import contour, smoothed, with_normals
 
 SPACING_MM = 3.0
 """The surface is made on about this grid, so that each step of it takes a few milliseconds."""
@@ -24,8 +23,6 @@ BRAIN_SHARE = 0.05
 """Without a result of the whole brain, a voxel counts as brain above this share of the largest value."""
 CLOSED, PAD = 3, 5
 """Voxels of that grid: what is closed, from both sides, and the empty rim."""
-ITERATIONS, PASS_BAND = 20, 0.05
-"""Smoothing of the surface."""
 COLOUR, OPACITY = (0.85, 0.82, 0.78), 0.15
 
 
@@ -57,11 +54,11 @@ class BrainOutline:
     def _steps(self, volume, source) -> Steps[None]:
         data, affine = geometry.voxels(source), geometry.ijk_to_ras(source)
         inside, to_ras = yield in_background(lambda: coarse_mask(data, affine, source is not volume), self._timer)
-        surface = _contour(inside)
+        surface = contour(inside)
         yield
-        surface = _smoothed(surface)
+        surface = smoothed(surface)
         yield
-        surface = _with_normals(surface, to_ras)
+        surface = with_normals(surface, to_ras)
         yield
         if volume.GetScene() is not None:
             self._add(volume, surface)
@@ -132,41 +129,3 @@ def coarse_mask(data_kji: np.ndarray, ijk_to_ras: np.ndarray, analysed: bool) ->
         faces = np.moveaxis(inside, axis, 0)
         faces[0] = faces[-1] = 0.0
     return inside, to_ras
-
-
-def _contour(inside_kji: np.ndarray):
-    image = vtk.vtkImageData()
-    image.SetDimensions(inside_kji.shape[::-1])
-    image.GetPointData().SetScalars(numpy_to_vtk(inside_kji.ravel(), deep=True))
-    contour = vtk.vtkFlyingEdges3D()
-    contour.SetInputData(image)
-    contour.SetValue(0, 0.5)
-    contour.ComputeNormalsOff()
-    contour.ComputeScalarsOff()
-    contour.Update()
-    return contour.GetOutput()
-
-
-def _smoothed(surface):
-    smooth = vtk.vtkWindowedSincPolyDataFilter()
-    smooth.SetInputData(surface)
-    smooth.SetNumberOfIterations(ITERATIONS)
-    smooth.SetPassBand(PASS_BAND)
-    smooth.NormalizeCoordinatesOn()
-    smooth.Update()
-    return smooth.GetOutput()
-
-
-def _with_normals(surface, to_ras: np.ndarray):
-    """The surface in RAS mm, seen from outside."""
-    transform = vtk.vtkTransform()
-    transform.SetMatrix(to_ras.ravel().tolist())
-    placed = vtk.vtkTransformPolyDataFilter()
-    placed.SetTransform(transform)
-    placed.SetInputData(surface)
-    normals = vtk.vtkPolyDataNormals()
-    normals.SetInputConnection(placed.GetOutputPort())
-    normals.SplittingOff()
-    normals.AutoOrientNormalsOn()
-    normals.Update()
-    return normals.GetOutput()

@@ -126,7 +126,7 @@ def _add_folders_and_methods(parser: argparse.ArgumentParser) -> None:
         "--methods",
         metavar="A,B",
         help="comparators beside the detector: names with hyphens, NAME=FOLDER for one that was fitted with train "
-        "--method, NAME=folds.csv (person,model) for several; default: all that need no training",
+        "--method, NAME=folds.csv (person,model) for several; default: the quick ones that need no training",
     )
 
 

@@ -14,7 +14,7 @@ DETECTOR = "faanomaly"
 
 
 def chosen_methods(text: str | None, people: set[str]) -> tuple[MethodChoice, ...]:
-    """The comparators that *text* names, in its order; all that need no training where it is None.
+    """The comparators that *text* names, in its order; the quick ones that need no training where it is None.
 
     Parameters
     ----------

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from ..._version import __version__
@@ -86,7 +86,7 @@ def fit_method(
         ``bad-input`` when a map cannot be used or the folder cannot be written.
     """
     if entry.fit is not None:
-        entry.fit(people, options)
+        entry.fit(people, replace(options, template=template))
     extremes = []
     for number, subject in enumerate(held_out, 1):
         extremes.append(_extremes(entry, subject, options, template))

@@ -88,6 +88,9 @@ class RegisteredMethod:
         2 for a method that works slice by slice, else 3.
     fills_holes
         Whether it can fill one given hole (:class:`~.scoring_method.HoleFiller`).
+    by_default
+        Whether it takes part in evaluations that name no methods. A method that learns never does; nor should one that
+        is slow.
     """
 
     name: str
@@ -101,6 +104,7 @@ class RegisteredMethod:
     paper_rule: PaperRule | None = None
     dimensions: int = 3
     fills_holes: bool = False
+    by_default: bool = True
 
     @property
     def option(self) -> str:
@@ -154,8 +158,9 @@ def registered_methods() -> tuple[RegisteredMethod, ...]:
 
 
 def untrained_choices() -> tuple[MethodChoice, ...]:
-    """The methods that run in every evaluation: all that need no training."""
-    return tuple(MethodChoice(method) for method in registered_methods() if not method.needs_training)
+    """The methods that run in every evaluation: those that need no training and are quick."""
+    ready = (method for method in registered_methods() if method.by_default and not method.needs_training)
+    return tuple(MethodChoice(method) for method in ready)
 
 
 def method_by_option(option: str) -> RegisteredMethod:

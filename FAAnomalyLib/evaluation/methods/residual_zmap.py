@@ -60,7 +60,9 @@ class ResidualZMap:
         return ScoreMap(volume, native_z, healthy, predicted)
 
 
-def standardised_residual(residual: np.ndarray, analysed: np.ndarray, sigma: float) -> np.ndarray:
+def standardised_residual(
+    residual: np.ndarray, analysed: np.ndarray, sigma: float, standardises: bool = True
+) -> np.ndarray:
     """Smooth a residual within a mask and standardise it by its median and MAD.
 
     Parameters
@@ -71,23 +73,25 @@ def standardised_residual(residual: np.ndarray, analysed: np.ndarray, sigma: flo
         bool (X, Y, Z): voxels that are averaged and standardised.
     sigma
         Standard deviation of the Gaussian in voxels.
+    standardises
+        False: smooth only, for a residual that is 0 in most voxels and has no spread to divide by.
 
     Returns
     -------
     float32 array (X, Y, Z)
-        z, 0 outside *analysed*.
+        z, or the smoothed residual; 0 outside *analysed*.
     """
     weight = ndimage.gaussian_filter(analysed.astype(np.float64), sigma)
     mean = ndimage.gaussian_filter(np.where(analysed, residual, 0.0).astype(np.float64), sigma)
     mean = np.divide(mean, weight, out=np.zeros_like(mean), where=analysed)
-    location, scale = robust_location_and_scale(mean[analysed])
+    location, scale = robust_location_and_scale(mean[analysed]) if standardises else (0.0, 1.0)
     return np.where(analysed, (mean - location) / scale, 0.0).astype(np.float32)
 
 
-def register_residual_zmap(name: str, predict: Predict, position: int) -> RegisteredMethod:
-    """Register a comparator by its prediction."""
+def register_residual_zmap(name: str, predict: Predict, position: int, by_default: bool = True) -> RegisteredMethod:
+    """Register a comparator by its prediction; *by_default* as in :class:`~.registry.RegisteredMethod`."""
 
     def load(context: MethodContext) -> ResidualZMap:
         return ResidualZMap(name, predict, context)
 
-    return register_scoring(ScoringEntry(name, load, position, needs_template=True))
+    return register_scoring(ScoringEntry(name, load, position, needs_template=True, by_default=by_default))

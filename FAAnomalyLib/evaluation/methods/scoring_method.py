@@ -15,7 +15,9 @@ from typing import Protocol
 import numpy as np
 
 from ...datasets.cohort import CohortSubject
+from ...preprocessing.template import Template, load_template
 from ...result import Result
+from ...runtime.resources import resources_dir
 from ...volume import Volume
 from .registry import Fit, MethodContext, PaperRule, RegisteredMethod, register
 from .score_map import ScoreMap
@@ -65,7 +67,7 @@ class ScoringEntry:
         beside the common protocol's thresholds. None where the paper has none.
     dimensions
         2 for a method that works slice by slice, else 3.
-    needs_template, needs_network, is_stochastic, fills_holes
+    needs_template, needs_network, is_stochastic, fills_holes, by_default
         See :class:`~.registry.RegisteredMethod`.
     """
 
@@ -79,6 +81,7 @@ class ScoringEntry:
     needs_network: bool = False
     is_stochastic: bool = False
     fills_holes: bool = False
+    by_default: bool = True
 
 
 def register_scoring(entry: ScoringEntry) -> RegisteredMethod:
@@ -100,6 +103,7 @@ def register_scoring(entry: ScoringEntry) -> RegisteredMethod:
             paper_rule=entry.paper_rule,
             dimensions=entry.dimensions,
             fills_holes=entry.fills_holes,
+            by_default=entry.by_default,
         )
     )
 
@@ -138,6 +142,8 @@ class FitOptions:
         Of every random draw.
     report
         Called with a line of progress.
+    template
+        What the people are registered to; None for the bundled template.
     """
 
     folder: Path
@@ -145,6 +151,11 @@ class FitOptions:
     device: str = "auto"
     seed: int = 0
     report: Callable[[str], None] = print
+    template: Template | None = None
+
+    def known_template(self) -> Template:
+        """The template, read where it is the bundled one."""
+        return self.template or load_template(resources_dir() / "Template")
 
 
 Cohort = Sequence[CohortSubject]

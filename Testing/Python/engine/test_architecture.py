@@ -67,7 +67,19 @@ ABSENT_IN_SLICER = ("torch", "nibabel")
 """What Slicer's own Python lacks, or is too slow to import while the panel opens."""
 
 SLICER = {"slicer", "qt", "ctk", "vtk", "vtkmodules", "mrml", "PythonQt"}
-OPEN_TO_SLICER = {"_version", "errors", "request", "result", "volume", "anomaly.regions", "preprocessing.fa_limits"}
+OPEN_TO_SLICER = {
+    "_version",
+    "errors",
+    "request",
+    "result",
+    "tracts",
+    "volume",
+    "anatomy.region_anatomy",
+    "anatomy.tract_atlas",
+    "anomaly.regions",
+    "geometry.subject_to_atlas",
+    "preprocessing.fa_limits",
+}
 """What the Slicer side may import of the engine."""
 
 MAX_LINES = 400

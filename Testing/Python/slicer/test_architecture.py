@@ -24,10 +24,12 @@ FLOORS = [
 WITHOUT_SCENE = {
     "events",
     "worker_client",
+    "scene.atlas_place",
     "scene.choices",
     "scene.model_list",
     "scene.nrrd_writer",
     "scene.region_search",
+    "scene.stored_anatomy",
 }
 """Folders and files that run the engine's process or hold values; of Slicer they may import the translations."""
 

@@ -14,6 +14,9 @@
     Finds the decreased FA where it was planted in the bundled sample.
 ``noisy``
     Finds the blobs in noise, as in a real map: a low threshold leaves very many regions.
+``tracts``
+    Names the blobs by the bundled atlas, in which the decreased one lies in the left corticospinal tract, and tells a
+    score for three tracts.
 """
 
 from __future__ import annotations
@@ -26,20 +29,25 @@ import numpy as np
 from scipy import ndimage
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # the panel starts the engine with PYTHONSAFEPATH
-from FAAnomalyLib.anomaly.regions import find_regions
+from FAAnomalyLib.anomaly.regions import find_regions, find_regions_and_voxels
 from FAAnomalyLib.errors import FAError
+from FAAnomalyLib.geometry.subject_to_atlas import SubjectToAtlas
 from FAAnomalyLib.io.markups_roi import box_mask, read_markups_roi
 from FAAnomalyLib.io.volumes import load_volume
+from FAAnomalyLib.pipeline.anatomy import name_regions, open_atlas
 from FAAnomalyLib.request import DetectRequest
 from FAAnomalyLib.result import Result
 from FAAnomalyLib.runtime.progress import Progress
 from FAAnomalyLib.runtime.resources import resources_dir
+from FAAnomalyLib.tracts import TractScore
 from FAAnomalyLib.volume import Volume
 from support.fakes.fake_engine import install
 
 STAGES = {"reading": 1.0, "loading the model": 1.0, "registration": 4.0, "filling holes": 10.0, "scoring": 2.0}
 THRESHOLD = 5.0
 PEAKS = {"increased": 12.0, "decreased": 9.0}
+CORTICOSPINAL = np.array([-21.0, -13.0, -1.0])
+"""A place of the left corticospinal tract, mm of the template's world."""
 NOISE_SIGMA = 2.0
 """Voxels; how smooth the noise is."""
 
@@ -118,7 +126,33 @@ def blobs(volume: Volume, region: np.ndarray, request: DetectRequest) -> Result:
             "mask_type": request.mask_type,
         },
     }
-    return Result(volume, volume.with_data(healthy), difference, volume.with_data(z), segmentation, regions, provenance)
+    result = Result(
+        volume, volume.with_data(healthy), difference, volume.with_data(z), segmentation, regions, provenance
+    )
+    return with_tracts(result) if MODE == "tracts" else result
+
+
+def with_tracts(result: Result) -> Result:
+    """Named by the bundled atlas; turned like the template, the decreased region in the left corticospinal tract."""
+    loaded = open_atlas("default", "")
+    increased, decreased = result.regions
+    matrix = np.eye(4)
+    matrix[:3, 3] = CORTICOSPINAL - np.array(decreased.centroid_ras)
+    result.to_atlas = SubjectToAtlas(matrix, np.zeros((3, 1, 1, 1), np.float32), np.eye(4))
+    limits = [(result.provenance["threshold_z"], np.inf), (np.inf, result.provenance["threshold_z"])]
+    found = [find_regions_and_voxels(result.z_map, result.difference, one)[1][0] for one in limits]
+    voxels = [at for _, at in found]
+    result.regions = name_regions(
+        loaded, result.to_atlas, result.input, list(zip([increased, decreased], voxels, strict=True))
+    )
+    result.provenance["atlas"] = {"name": loaded.name, "sha256": loaded.sha256}
+    left, right = "left corticospinal tract", "right corticospinal tract"
+    result.tracts = [
+        TractScore(right, "CST R", "right", "projection", 0.9, 0.5, 0.5, 0.02, 0.0, 0.1, "typical"),
+        TractScore("left fornix", "F L", "left", "association", 0.1),
+        TractScore(left, "CST L", "left", "projection", 0.9, 0.45, 0.5, 0.02, -0.05, -4.5, "decreased"),
+    ]
+    return result
 
 
 def planted_index(volume: Volume) -> np.ndarray:

@@ -286,4 +286,4 @@ def test_the_files_tell_everything_in_strict_json(tmp_path, perfect):
     assert "| FAAnomaly | sphere 16 (20 mm) | ±0.2 | 1.00 [1.00, 1.00] |" in text
     assert text.count("| FAAnomaly | sphere") == 3 and text.count("| all positive | sphere") == 1
     widths = {line.count("|") for line in (tmp_path / "table.csv").read_text().splitlines()}
-    assert widths == {0} and len((tmp_path / "table.csv").read_text().splitlines()) == 1 + 5 * 3
+    assert widths == {0} and len((tmp_path / "table.csv").read_text().splitlines()) == 1 + 6 * 3

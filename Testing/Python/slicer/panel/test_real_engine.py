@@ -45,6 +45,9 @@ def test_the_sample_from_one_click_to_the_planted_anomaly_and_the_preview(bench,
     planted = planted.T > 0.5
     assert 2 * (found & planted).sum() / (found.sum() + planted.sum()) > 0.4
     assert panel.ui.regionsTable.item(0, 1).text() == "decreased"
+    assert (
+        panel.ui.regionsTable.item(0, 5).text() and panel.ui.tractsTable.rowCount == nodes.tracts.GetNumberOfRows() > 50
+    )
     healthy = slicer.util.arrayFromVolume(nodes.pseudoHealthy)
     assert healthy[planted].mean() > given[planted].mean() + 0.1, "the anomaly is healed"
     assert panel.ui.deviceLabel.text and "FAAnomaly.modelSha256" in nodes.zMap.GetAttributeNames()

@@ -147,7 +147,7 @@ def test_a_click_on_a_row_moves_the_views_there(bench, layout):
         world = (world_of(volume) @ [*place[::-1], 1])[:3]
         offset = layout.sliceWidget("Red").mrmlSliceNode().GetSliceOffset()
         assert abs(offset - world[2]) < 0.2
-        shown = rows(panel)[row][5]
+        shown = rows(panel)[row][6]
         assert shown.startswith("R" if world[0] >= 0 else "L") and f"{abs(world[0]):.0f}" in shown
 
 

@@ -1,0 +1,1 @@
+"""Methods that learn healthy axial slices: what they share, from the cohort to the score map."""
