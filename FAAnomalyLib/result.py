@@ -165,7 +165,8 @@ class Result:
     def nothing_found(self) -> str:
         """What an empty list of regions means: which change of FA would have been found.
 
-        From ``detectable_change`` of the provenance; of both signs the larger number is told.
+        From ``detectable_change`` of the provenance; of both signs the larger number is told. In a drawn region it
+        is a lower bound: spheres of this change are found in it less often than not (``docs/measurements.md``).
         """
         told = "No region is beyond the threshold."
         known = self.provenance.get("detectable_change", [])
@@ -175,6 +176,11 @@ class Result:
             return f"{told} No change of FA in a sphere of {changes[-1][0]:g} mm would be." if changes else told
         (diameter, change), *others = seen
         more = "".join(f" ({other:.2f} in {size:g} mm)" for size, other in others)
+        if self.provenance.get("drawn_edge_mm") is not None:
+            return (
+                f"{told} A change of less than {change:.2f} FA in a sphere of {diameter:g} mm{more} would hardly be "
+                "found in a region drawn so."
+            )
         return (
             f"{told} A change of {change:.2f} FA in a sphere of {diameter:g} mm{more} would have been found at a "
             "typical place."

@@ -6,7 +6,9 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 
+from ..preprocessing.interruptible_itk import within_a_look
 from ..runtime.progress import CancelToken
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -37,15 +39,16 @@ def cancel_on_signals() -> Iterator[CancelToken]:
 def stopped_at_once(token: CancelToken) -> Iterator[None]:
     """Context manager in which a signal cancels *token* and raises ``KeyboardInterrupt``.
 
-    For imports, which take seconds and look at no token.
+    For imports, which take seconds and look at no token. A process of SimpleITK that looks at *token* is left to do so.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
-    def stop(*_: object) -> None:
+    def stop(_: int, frame: FrameType | None) -> None:
         token.cancel()
-        raise KeyboardInterrupt
+        if not within_a_look(frame):
+            raise KeyboardInterrupt
 
     before = {number: signal.signal(number, stop) for number in SIGNALS}
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import FrameType
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -57,3 +58,16 @@ def interruptible(process: SimpleITK.ProcessObject, run: Callable[[], Made], che
     if raised:
         raise raised[0]
     return made
+
+
+def within_a_look(frame: FrameType | None) -> bool:
+    """Whether a frame belongs to the call that :func:`interruptible` makes before an iteration.
+
+    A signal that arrives during a library call is handled there, if need be before that call's first line, where
+    SimpleITK turns what its handler raises into an error of its own.
+    """
+    while frame is not None:
+        if (frame.f_code.co_name, frame.f_code.co_filename) == ("look", interruptible.__code__.co_filename):
+            return True
+        frame = frame.f_back
+    return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,11 +15,13 @@ from ..anomaly.region_limits import RegionLimits, SizeLimits
 from ..anomaly.screening import analysis_mask
 from ..datasets.cohort import CohortSubject
 from ..errors import FAError
+from ..inpainting.interruptible_network import interruptible_network
 from ..inpainting.masks import pass_from_mask
 from ..inpainting.pass_runner import inpaint_passes
 from ..inpainting.sampling import Sampling
 from ..inpainting.volume_inpainter import VolumeInpainter
 from ..pipeline.loaded_model import LoadedModel
+from ..preprocessing.interruptible_itk import Check
 from ..preprocessing.model_grid import PreparedSubject
 from ..request import DetectRequest
 from .healthy_limits import automatic_threshold
@@ -62,14 +65,15 @@ def draw_in_cohort(
     device: str,
     calibration_of: Callable[[str], Calibration],
     report: Callable[[str], None],
+    check: Check | None = None,
     holes: DetectRequest | None = None,
 ) -> list[HealthyBox]:
     """Draw boxes in every subject of a cohort.
 
     Parameters
     ----------
-    subjects, folds, device, report, holes
-        As in :func:`~.healthy_maps.screen_cohort`.
+    subjects, folds, device, report, check, holes
+        As in :func:`~.healthy_maps.screen_cohort`; nothing is kept of a cancelled run.
     calibration_of
         Person -> bias, spread and scales of other people.
 
@@ -84,8 +88,10 @@ def draw_in_cohort(
     found: list[HealthyBox] = []
     for number, subject in enumerate(subjects, 1):
         loaded = unseen_model(subject, subjects, folds, device, models)
-        prepared = register(subject, loaded)
-        found += healthy_boxes(subject.person, prepared, loaded.inpainter, calibration_of(subject.person), sampling)
+        prepared = register(subject, loaded, check)
+        known = calibration_of(subject.person)
+        with interruptible_network(loaded.inpainter.network, check) if check else nullcontext():
+            found += healthy_boxes(subject.person, prepared, loaded.inpainter, known, sampling)
         report(f"drew regions in {number}/{len(subjects)} {subject.path.name}")
     return found
 

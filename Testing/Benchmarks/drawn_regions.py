@@ -1,14 +1,14 @@
 """Regions drawn by hand: false ones in healthy people by size, and planted spheres in boxes about and opposite to them.
 
-    python Testing/Benchmarks/drawn_regions.py DATA --folds folds.csv --keep boxes.pickle [--planted PERSON ...]
+    python Testing/Benchmarks/drawn_regions.py DATA --folds folds.csv --keep boxes.pickle
+    python Testing/Benchmarks/drawn_regions.py DATA --folds folds.csv --keep boxes.pickle --planted PERSON ...
 
 FOLDS are those of ``faanomaly calibrate --regions-only``: everybody's boxes are judged by the limits of the others.
 With ``--seen NAME ...`` further people's boxes are judged by everybody's limits, whether the model has seen them or
-not.  KEEP holds the boxes once they are filled.  Planted: spheres of 20, 30 and 40 mm, FA +-0.2 and +-0.3, boxes 1, 1.5
-and 2 times as large, none beyond 60 mm; found is a region that overlaps the sphere.  Opposite: a box as large as the
-sphere, where the
-other hemisphere has it, before and after planting.  Both sides: the sphere of 30 mm in both hemispheres, the box on
-one.
+not.  KEEP holds the boxes once they are filled.  Regions are counted as in a result, on the model grid.  Planted:
+spheres (``--diameters``), FA +-0.2 and +-0.3, boxes larger by ``--factors``, none beyond 60 mm; found is a region that
+overlaps the sphere.  Opposite: a box as large as the sphere, where the other hemisphere has it, before and after
+planting.  Both sides: the sphere of 30 mm in both hemispheres, the box on one.
 """
 
 from __future__ import annotations
@@ -17,16 +17,17 @@ import argparse
 import pickle
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from FAAnomalyLib.anomaly.calibration import Calibration
 from FAAnomalyLib.anomaly.drawn_region import drawn_edge_mm, drawn_hole
-from FAAnomalyLib.anomaly.region_limits import RegionLimits
+from FAAnomalyLib.anomaly.region_limits import RegionLimits, SizeLimits
 from FAAnomalyLib.anomaly.regions import find_regions
 from FAAnomalyLib.anomaly.scoring import score_region
+from FAAnomalyLib.anomaly.screening import analysis_mask
 from FAAnomalyLib.datasets.cohort import CohortSubject, find_subjects, load_subject
 from FAAnomalyLib.datasets.folds import read_folds
 from FAAnomalyLib.evaluation.planting.lesions import plant, sphere, white_matter_centre
@@ -35,12 +36,35 @@ from FAAnomalyLib.inpainting.pass_runner import inpaint_passes
 from FAAnomalyLib.inpainting.sampling import Sampling
 from FAAnomalyLib.pipeline.loaded_model import LoadedModel, open_model
 from FAAnomalyLib.preprocessing.model_grid import PreparedSubject, prepare
-from FAAnomalyLib.training.drawn_regions import EDGES_MM, HealthyBox, draw_in_cohort, fit_regions, healthy_boxes
+from FAAnomalyLib.training.drawn_regions import (
+    EDGES_MM,
+    PLACES,
+    HealthyBox,
+    boxes,
+    draw_in_cohort,
+    fit_regions,
+    healthy_boxes,
+)
 from FAAnomalyLib.training.healthy_maps import register
 from FAAnomalyLib.volume import Volume
 
-DIAMETERS_MM, CHANGES, FACTORS = (20.0, 30.0, 40.0), (0.2, -0.2, 0.3, -0.3), (1.0, 1.5, 2.0)
+CHANGES = (0.2, -0.2, 0.3, -0.3)
 SYMMETRIC_MM = 30.0
+
+
+@dataclass(frozen=True)
+class PlacedBox:
+    """A healthy box and the voxels that it is of, bool (X, Y, Z), on a grid of *spacing_mm*."""
+
+    box: HealthyBox
+    judged: np.ndarray
+    spacing_mm: float
+
+    def z(self, limits: SizeLimits) -> Volume:
+        """The box alone, on the model grid."""
+        data = np.zeros(self.judged.shape, np.float32)
+        data[self.judged] = self.box.evidence(limits.inpainter_spread) / limits.spread
+        return Volume(data, np.diag([self.spacing_mm] * 3 + [1.0]))
 
 
 def main() -> None:
@@ -52,6 +76,8 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, required=True, metavar="FILE")
     parser.add_argument("--seen", nargs="*", default=[], metavar="NAME")
     parser.add_argument("--planted", nargs="*", default=[], metavar="NAME")
+    parser.add_argument("--diameters", nargs="+", type=float, default=[20.0, 30.0, 40.0], metavar="MM")
+    parser.add_argument("--factors", nargs="+", type=float, default=[1.0, 1.5, 2.0])
     args = parser.parse_args()
     folds, loaded = read_folds(args.folds), open_model(args.model)
     by_name = {one.name: one for one in find_subjects(args.data, args.people)}
@@ -59,48 +85,72 @@ def main() -> None:
     if not args.keep.exists():
         drawn = draw_in_cohort(unseen, folds, "auto", lambda person: loaded.calibration, say)
         args.keep.write_bytes(pickle.dumps(drawn))
-    boxes: list[HealthyBox] = pickle.loads(args.keep.read_bytes())
+    kept: list[HealthyBox] = pickle.loads(args.keep.read_bytes())
     if args.planted:
         for name in args.planted:
-            planted_rows(by_name[name], loaded, limits_without(boxes, by_name[name].person))
+            limits = limits_without(kept, by_name[name].person)
+            planted_rows(by_name[name], loaded, limits, (args.diameters, args.factors))
         return
-    print("| people | box, mm | boxes | with a voxel beyond auto | beyond sensitive | SD of z |\n" + "|---" * 6 + "|")
-    print_healthy("held out", boxes, {one.person: limits_without(boxes, one.person) for one in unseen})
+    print("| people | box, mm | boxes | regions a box, auto | sensitive | boxes with any, auto | sensitive | SD of z |")
+    print("|---" * 8 + "|")
+    placed = {one.person: on_the_grid(kept, one, loaded) for one in unseen}
+    print_healthy("held out", placed, {one.person: limits_without(kept, one.person) for one in unseen})
     for name in args.seen:
         one = by_name[name]
         drawn = list(healthy_boxes(one.person, register(one, loaded), loaded.inpainter, loaded.calibration))
-        print_healthy(name, drawn, {one.person: fit_regions(boxes)})
+        print_healthy(name, {one.person: on_the_grid(drawn, one, loaded)}, {one.person: fit_regions(kept)})
 
 
 def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def limits_without(boxes: list[HealthyBox], person: str) -> RegionLimits:
-    return fit_regions([box for box in boxes if box.person != person])
+def limits_without(drawn: list[HealthyBox], person: str) -> RegionLimits:
+    return fit_regions([box for box in drawn if box.person != person])
 
 
-def print_healthy(label: str, boxes: list[HealthyBox], limits: dict[str, RegionLimits]) -> None:
+def on_the_grid(drawn: list[HealthyBox], subject: CohortSubject, loaded: LoadedModel) -> list[PlacedBox]:
+    """One person's boxes with the voxels they are of: the same places drawn again."""
+    prepared = register(subject, loaded)
+    spacing, priors = prepared.grid.spacing_mm, prepared.grid.priors
+    whole = analysis_mask(prepared.brain, priors.white_matter, prepared.brain, spacing)
+    placed = []
     for edge in EDGES_MM:
-        beyond, squares = {}, {}
-        for box in boxes:
-            if box.edge_mm == edge:
-                known = limits[box.person].at(edge)
-                z = box.evidence(known.inpainter_spread) / known.spread
-                pairs = [(z.max() > up or -z.min() > down) for up, down in (known.threshold, known.sensitive)]
-                beyond.setdefault(box.person, []).append(pairs)
-                squares.setdefault(box.person, []).append(float((z**2).mean()))
-        auto, sensitive = np.mean([np.mean(rows, axis=0) for rows in beyond.values()], axis=0)
-        spread = np.sqrt(np.mean([np.mean(rows) for rows in squares.values()]))
-        count = sum(map(len, beyond.values()))
+        own = iter([box for box in drawn if box.person == subject.person and box.edge_mm == edge])
+        for cubic in boxes(prepared, edge, PLACES, seed=sum(subject.person.encode())):
+            judged = cubic & whole
+            if judged.any():
+                box = next(own)
+                if len(box.template) != judged.sum():
+                    raise SystemExit(f"the boxes of {subject.name} are of other places: draw them again")
+                placed.append(PlacedBox(box, judged, spacing))
+    return placed
+
+
+def print_healthy(label: str, placed: dict[str, list[PlacedBox]], limits: dict[str, RegionLimits]) -> None:
+    """A row for each size: means over people."""
+    for edge in EDGES_MM:
+        counts, squares, number = [], [], 0
+        for person, drawn in placed.items():
+            some = [one for one in drawn if one.box.edge_mm == edge]
+            known = limits[person].at(edge)
+            z = [one.z(known) for one in some]
+            regions = [[len(find_regions(one, one, t)[1]) for t in (known.threshold, known.sensitive)] for one in z]
+            counts.append([*np.mean(regions, axis=0), *np.mean(np.array(regions) > 0, axis=0)])
+            squares.append(np.mean([np.mean(v.data[one.judged] ** 2) for v, one in zip(z, some, strict=True)]))
+            number += len(some)
+        auto, sensitive, any_auto, any_sensitive = np.mean(counts, axis=0)
         print(
-            f"| {label} | {edge:g} | {count} | {100 * auto:.0f} % | {100 * sensitive:.0f} % | {spread:.2f} |",
+            f"| {label} | {edge:g} | {number} | {auto:.2f} | {sensitive:.2f} | {100 * any_auto:.0f} % | "
+            f"{100 * any_sensitive:.0f} % | {np.sqrt(np.mean(squares)):.2f} |",
             flush=True,
         )
 
 
-def planted_rows(subject: CohortSubject, loaded: LoadedModel, limits: RegionLimits) -> None:
-    """Print a row for every planted sphere and box."""
+def planted_rows(
+    subject: CohortSubject, loaded: LoadedModel, limits: RegionLimits, sizes: tuple[list[float], list[float]]
+) -> None:
+    """Print a row for every planted sphere and box; *sizes* are diameters, mm, and factors."""
     volume, brain = load_subject(subject)
     healthy = prepare(volume, loaded.template, brain)
     calibration = replace(loaded.calibration, regions=limits)
@@ -111,13 +161,13 @@ def planted_rows(subject: CohortSubject, loaded: LoadedModel, limits: RegionLimi
         + "|---" * 9
         + "|"
     )
-    for diameter in DIAMETERS_MM:
+    for diameter in sizes[0]:
         centre = np.array(white_matter_centre(volume, white, diameter, seed=3))
         here, there = sphere(volume, tuple(centre), diameter) & white, opposite(healthy, centre)
         other = sphere(volume, tuple(there), diameter) & white
-        cases = [(change, here, FACTORS, "") for change in CHANGES]
+        cases = [(change, here, sizes[1], "") for change in CHANGES]
         if diameter == SYMMETRIC_MM:
-            cases += [(change, here | other, FACTORS[:1], ", both sides") for change in CHANGES[2:]]
+            cases += [(change, here | other, [1.0], ", both sides") for change in CHANGES[2:]]
         row = f"| {subject.name} | {diameter:g} | "
         print(row + f"0 | opposite {judge.row(healthy, cube(volume, there, diameter), None)}", flush=True)
         for change, truth, factors, also in cases:

@@ -10,6 +10,10 @@ from slicer.i18n import tr as _
 ATTRIBUTE = "FAAnomaly.detectableChange"
 """Attribute of a result: the engine's ``detectable_change`` as JSON, for the threshold of the run."""
 
+SCOPE = "FAAnomaly.scope"
+DRAWN = ("ROI", "segment")
+"""Scopes in which the change is a lower bound: less often than not it is found there."""
+
 
 def sentence(node, threshold: tuple[float, float], run_threshold: tuple[float, float], signs: str) -> str:
     """What is said where no region was found.
@@ -41,6 +45,10 @@ def sentence(node, threshold: tuple[float, float], run_threshold: tuple[float, f
         return _("{nothing} In this map not even a change of {mm:g} mm across is sure to be found.").format(
             nothing=nothing, mm=widest
         )
+    if node.GetAttribute(SCOPE) in DRAWN:
+        return _(
+            "{nothing} A change of FA by less than about {changes} would hardly be found in a region drawn so."
+        ).format(nothing=nothing, changes=_(", or by less than about ").join(parts))
     return _(
         "{nothing} At a typical place in white matter, a change of FA by about {changes} would have been found."
     ).format(nothing=nothing, changes=_(", or by about ").join(parts))

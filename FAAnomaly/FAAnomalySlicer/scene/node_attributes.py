@@ -11,7 +11,7 @@ from . import detectable_change
 from .threshold import ONE_SIDED, SENSITIVE, THRESHOLD, as_text
 
 PREFIX = "FAAnomaly."
-SCOPE = PREFIX + "scope"
+SCOPE = detectable_change.SCOPE
 """Attribute that every result has: what was analysed."""
 INPUT = PREFIX + "input"
 """Reference of a result to its input."""

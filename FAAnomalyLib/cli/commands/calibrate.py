@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
         with stopped_at_once(cancel):
             calibration = fit(people, say)
             held_out = held_out_calibrations(people)
-            drawn = draw_in_cohort(subjects, folds, args.device, held_out.__getitem__, say, request)
+            drawn = draw_in_cohort(subjects, folds, args.device, held_out.__getitem__, say, cancel.check, request)
         calibration = replace(calibration, regions=fit_regions(drawn))
         install(calibration, args.model, [one.name for one in people], request)
     values = "auto +{:.2f} and -{:.2f}, sensitive +{:.2f} and -{:.2f}, for one sign only +{:.2f} or -{:.2f}".format(
@@ -97,8 +97,12 @@ def _regions_only(
 
     manifest = read_manifest(args.model)
     known = load_calibration(args.model, manifest)
-    regions = fit_regions(draw_in_cohort(subjects, folds, args.device, lambda person: known, say, request))
-    install_regions(regions, args.model, manifest, [subject.path.name for subject in subjects])
+    kept = told_what_is_kept(lambda: f"{args.model} is as it was", "Run the same command again to begin anew")
+    with cancel_on_signals() as cancel:
+        with kept, stopped_at_once(cancel):
+            drawn = draw_in_cohort(subjects, folds, args.device, lambda person: known, say, cancel.check, request)
+            regions = fit_regions(drawn)
+        install_regions(regions, args.model, manifest, [subject.path.name for subject in subjects])
     print(f"added drawn regions of {regions.people} people to {args.model}: thresholds {table_of(regions)}")
     return 0
 

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
+from torch import nn
 
 from FAAnomalyLib.cli.application import main
+from FAAnomalyLib.cli.signals import stopped_at_once
 from FAAnomalyLib.datasets import cohort, folds
-from FAAnomalyLib.errors import EXIT_STATUS
-from FAAnomalyLib.training import healthy_maps, template_building
+from FAAnomalyLib.errors import EXIT_STATUS, FAError
+from FAAnomalyLib.preprocessing.interruptible_itk import interruptible
+from FAAnomalyLib.runtime.progress import CancelToken
+from FAAnomalyLib.training import drawn_regions, healthy_maps, template_building
+
+BUNDLED = Path(__file__).resolve().parents[3] / "Resources" / "Models" / "inpainter"
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGTERM to catch")
 
@@ -47,6 +56,64 @@ def test_calibrate_tells_where_the_passes_are(people, monkeypatch, tmp_path, cap
     told = capsys.readouterr().err
     assert f"Cancelled: finished passes are kept in {work}. Run the same command again to go on" in told
     assert told.count("\n") == 1 and signal.getsignal(number) in (signal.default_int_handler, signal.SIG_DFL)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_calibrate_regions_only_leaves_the_model_as_it_was(people, monkeypatch, tmp_path, capsys, number):
+    monkeypatch.setattr(drawn_regions, "register", interrupted(number))
+    monkeypatch.setattr(drawn_regions, "enough_people", lambda names: sorted(names))
+    monkeypatch.setattr(drawn_regions, "unseen_model", lambda *a: None)
+    model = tmp_path / "model"
+    model.mkdir()
+    for name in ("manifest.json", "calibration.npz"):
+        shutil.copy(BUNDLED / name, model)
+    before = {path.name: path.read_bytes() for path in model.iterdir()}
+    words = ["calibrate", tmp_path, "--folds", tmp_path / "folds.csv", "-o", model, "--regions-only"]
+    assert main([str(word) for word in words]) == EXIT_STATUS["cancelled"]
+    told = capsys.readouterr().err
+    assert f"Cancelled: {model} is as it was. Run the same command again to begin anew" in told
+    assert told.count("\n") == 1 and before == {path.name: path.read_bytes() for path in model.iterdir()}
+
+
+def test_drawing_regions_looks_for_a_cancel_in_registration_and_network(people, monkeypatch):
+    """A library call of seconds hears no signal; the token is asked within it."""
+    token, layers = CancelToken(), nn.Sequential(nn.ReLU(), nn.ReLU())
+    loaded = SimpleNamespace(inpainter=SimpleNamespace(network=layers))
+    monkeypatch.setattr(drawn_regions, "enough_people", lambda names: sorted(names))
+    monkeypatch.setattr(drawn_regions, "unseen_model", lambda *a: loaded)
+    asked = []
+
+    def registered(subject, model, check):
+        asked.append(check)
+        token.cancel()
+
+    monkeypatch.setattr(drawn_regions, "register", registered)
+    monkeypatch.setattr(drawn_regions, "healthy_boxes", lambda *a: [layers(torch.zeros(1))])
+    person = SimpleNamespace(person="Ann", path=Path("a"))
+    with pytest.raises(FAError, match="Cancelled"):
+        drawn_regions.draw_in_cohort([person], {}, "cpu", lambda name: None, print, token.check)
+    assert asked == [token.check]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_during_a_registration_is_no_error_of_the_library(number):
+    """SimpleITK makes a RuntimeError of what leaves its command, and prints a traceback."""
+    token, running, stopped = CancelToken(), [], []
+    process = SimpleNamespace(StopRegistration=lambda: stopped.append(True), Abort=None)
+    process.AddCommand = lambda event, look: setattr(process, "look", look)
+
+    def check():
+        if running:
+            os.kill(os.getpid(), number)
+        token.check()
+
+    def run():
+        running.append(True)
+        process.look()
+
+    with stopped_at_once(token), pytest.raises(FAError, match="Cancelled"):
+        interruptible(process, run, check)
+    assert stopped
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -160,7 +160,17 @@ def training(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def calibrated(tmp_path_factory, one_thread) -> Path:
+def few_places():
+    """One drawn region of each size in each hemisphere: the form of what is stored does not depend on how many."""
+    from FAAnomalyLib.training import drawn_regions
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(drawn_regions, "PLACES", 1)
+        yield
+
+
+@pytest.fixture(scope="module")
+def calibrated(tmp_path_factory, one_thread, few_places) -> Path:
     """A copy of the model of an earlier day that ``calibrate`` has calibrated today."""
     folder = tmp_path_factory.mktemp("models") / MODEL.name
     shutil.copytree(MODEL, folder)
@@ -220,7 +230,7 @@ def test_a_calibration_is_made_as_it_was(calibrated):
     assert settings["people"] == before["people"] == 3
 
 
-def test_drawn_regions_are_added_and_all_else_stays(tmp_path, one_thread):
+def test_drawn_regions_are_added_and_all_else_stays(tmp_path, one_thread, few_places):
     folder = tmp_path / MODEL.name
     shutil.copytree(MODEL, folder)
     words = ["--folds", DATA / "folds.csv", "--people", DATA / "people.csv", "-o", folder, "--device", "cpu"]

@@ -101,3 +101,15 @@ def test_an_empty_result_says_what_it_means(changes, signs, words):
     told = {"detectable_change": [dict(zip(keys, one, strict=True)) for one in changes], "request": {"signs": signs}}
     volume = tb.as_volume(np.zeros(tb.SHAPE, np.float32))
     assert words in Result(volume, volume, volume, volume, volume, [], told).nothing_found
+
+
+def test_of_a_drawn_region_no_more_is_said_than_what_would_hardly_be_found():
+    changes = [{"diameter_mm": 20.0, "increased": 0.17, "decreased": 0.2}]
+    volume = tb.as_volume(np.zeros(tb.SHAPE, np.float32))
+    told = {"detectable_change": changes, "request": {"signs": "both"}, "drawn_edge_mm": 30.0}
+    said = Result(volume, volume, volume, volume, volume, [], told).nothing_found
+    assert said.endswith(
+        "A change of less than 0.20 FA in a sphere of 20 mm would hardly be found in a region drawn so."
+    )
+    whole = Result(volume, volume, volume, volume, volume, [], {**told, "drawn_edge_mm": None}).nothing_found
+    assert "would have been found" in whole

@@ -238,3 +238,14 @@ def test_what_would_have_been_found_is_said_for_the_applied_threshold(scene, cha
         node.SetAttribute("FAAnomaly.detectableChange", json.dumps(changes))
     told = detectable_change.sentence(node, threshold, (5.0, 6.0), signs)
     assert told == "No region beyond the threshold." + (MATTER if said[:1] in "+−" and said else "") + said
+
+
+@pytest.mark.parametrize("scope", ["ROI", "segment"])
+def test_of_a_drawn_region_no_more_is_said_than_what_would_hardly_be_found(scene, scope):
+    node = add()
+    node.SetAttribute("FAAnomaly.detectableChange", json.dumps(CHANGES[:1]))
+    node.SetAttribute("FAAnomaly.scope", scope)
+    assert detectable_change.sentence(node, (5.0, 6.0), (5.0, 6.0), "both") == (
+        "No region beyond the threshold. A change of FA by less than about +0.18 or −0.17 over 20 mm would hardly be "
+        "found in a region drawn so."
+    )
