@@ -88,7 +88,7 @@ class TractNorms:
     mean, asymmetry, profile
         Of the tract's mean, (T,); of left minus right, (T,), on both sides' places; of the 20 places along it, (T, 20).
     threshold
-        z of a tract's mean for increases and decreases: one healthy person in twenty has any tract beyond it, for each.
+        z of a tract's mean for increases and decreases: one healthy person in twenty has any tract beyond one of them.
     people
         Number of people.
     template_sha256

@@ -22,6 +22,8 @@ from ..preprocessing.template import Template
 from .healthy_limits import automatic_threshold
 
 MIN_PEOPLE = 4
+SHARE_OF_EACH_SIGN = 0.975
+"""Share of healthy people who stay below the threshold of one sign: 5 % have any tract beyond one of the two."""
 
 
 @dataclass(frozen=True)
@@ -112,10 +114,15 @@ def fit_norms(people: list[PersonTracts], template_sha256: str) -> TractNorms:
             "bad-request", f"{len(people)} people are too few for norms of tracts", "", f"Give at least {MIN_PEOPLE}"
         )
     z = held_out_z(people)
-    maxima = [[float(np.nanmax(sign * one)) for one in z] for sign in (1, -1)]
-    threshold = automatic_threshold(maxima, np.ones(len(people)), len(people))
+    threshold = tract_threshold(z)
     mean, asymmetry, profile = _spreads(people)
     return TractNorms(mean, asymmetry, profile, threshold, len(people), template_sha256)
+
+
+def tract_threshold(z: np.ndarray) -> tuple[float, float]:
+    """z of increases and decreases beyond which one more healthy person in twenty has any tract; *z* is (people, T)."""
+    maxima = [[float(np.nanmax(sign * one)) for one in z] for sign in (1, -1)]
+    return automatic_threshold(maxima, np.ones(len(z)), len(z), SHARE_OF_EACH_SIGN)
 
 
 def held_out_z(people: list[PersonTracts]) -> np.ndarray:

@@ -128,7 +128,7 @@ class TractExperiment:
         stages = list(STAGES)
         measures = [self._unit(MEASURES, subject) for subject in self._design.cohort]
         self._finish(stages[0], measures)
-        people = mean_of_each_person([self._measured(unit) for unit in measures])
+        people = mean_of_each_person([self._measured(unit) for unit in measures if self._usable(unit)])
         names = [self._unit(NAMES, subject) for subject in self._design.subjects]
         self._finish(stages[1], names)
         cases = [unit for subject in self._design.changed for unit in self._change_units(subject)]
@@ -234,8 +234,11 @@ class TractExperiment:
         assert finished is not None, f"the unit {unit.name} is gone"
         return finished
 
+    def _usable(self, unit: Unit) -> bool:
+        return "left_out" not in self._read(unit).row
+
     def _who(self, unit: Unit) -> dict[str, str]:
         return {"subject": unit.subject, "person": self._by_name[unit.subject].person}
 
     def _rows(self, units: list[Unit]) -> list[dict]:
-        return [self._read(unit).row | self._who(unit) for unit in units if "left_out" not in self._read(unit).row]
+        return [self._read(unit).row | self._who(unit) for unit in units if self._usable(unit)]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from ...training.healthy_limits import automatic_threshold
+from ...training.tract_norms_fit import tract_threshold
 from .experiment import TractResults
 
 MAX_CONFUSIONS = 15
@@ -72,9 +72,7 @@ def _healthy(results: TractResults) -> str:
     z = results.z
     beyond = 0
     for number in range(len(z)):
-        others = np.delete(z, number, axis=0)
-        maxima = [[float(np.nanmax(sign * one)) for one in others] for sign in (1, -1)]
-        up, down = automatic_threshold(maxima, np.ones(len(others)), len(others))
+        up, down = tract_threshold(np.delete(z, number, axis=0))
         beyond += bool(np.nanmax(z[number]) > up or np.nanmin(z[number]) < -down)
     lines = [
         "## Tracts of healthy people, each against the others",
