@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import nn
 
 from ...errors import FAError
 from ...io.atomic import atomic_write
 from ...models.manifest import sha256_of
+from ...runtime.arrays import as_array, as_tensor
 
 WEIGHTS, DESCRIPTION, CARD = "weights.npz", "networks.json", "MODEL_CARD.md"
 LONGEST_REASON = 160
@@ -56,7 +56,7 @@ class NetworksRecord:
 
 def save_networks(folder: Path, networks: nn.Module, record: NetworksRecord, remarks: Sequence[str] = ()) -> None:
     """Write weights, then the record that vouches for them, then the model card with *remarks*."""
-    content: dict[str, Any] = {key: value.detach().cpu().numpy() for key, value in networks.state_dict().items()}
+    content: dict[str, Any] = {key: as_array(value) for key, value in networks.state_dict().items()}
     with atomic_write(folder / WEIGHTS, unique_suffix=".npz") as temporary:
         np.savez_compressed(temporary, **content)
     described = {**asdict(record), "sha256": sha256_of(folder / WEIGHTS)}
@@ -97,7 +97,7 @@ def load_weights(folder: Path, networks: nn.Module) -> None:
     """Put the stored arrays into *networks*; raises ``FAError('missing')`` when they do not fit."""
     try:
         with np.load(folder / WEIGHTS, allow_pickle=False) as stored:
-            networks.load_state_dict({name: torch.from_numpy(stored[name]) for name in stored.files})
+            networks.load_state_dict({name: as_tensor(stored[name]) for name in stored.files})
     except (OSError, ValueError, EOFError, RuntimeError, TypeError, zipfile.BadZipFile) as error:
         raise FAError(
             "missing",

@@ -13,6 +13,7 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
+from ...runtime.arrays import as_array
 from ...volume import Volume
 from .slice_method import Judged
 from .slices import SliceStack
@@ -104,9 +105,9 @@ def best_threshold(healthy: SliceStack, restore: Restore, batch: int, generator:
     scores = []
     for part, inside in zip(changed.split(batch), brain.split(batch), strict=True):
         residual = (part - restore(part, inside).expected.cpu()).abs() / 2.0
-        scores.append(ndimage.median_filter(torch.where(inside, residual, 0.0).numpy(), (1, 1, 5, 5)))
-    inside = brain.numpy()
-    return bisected_threshold(np.concatenate(scores)[inside], truth.numpy()[inside])
+        scores.append(ndimage.median_filter(as_array(torch.where(inside, residual, 0.0)), (1, 1, 5, 5)))
+    inside = as_array(brain)
+    return bisected_threshold(np.concatenate(scores)[inside], as_array(truth)[inside])
 
 
 def _disc(brain: Tensor, generator: torch.Generator) -> Tensor:

@@ -15,6 +15,7 @@ from torch.nn import functional
 from ...datasets.cohort import CohortSubject
 from ...errors import FAError
 from ...preprocessing.template import Template
+from ...runtime.arrays import as_array, as_tensor
 from ...training.cohort_cache import OUTSIDE_WEIGHT, prepare_subjects
 
 MULTIPLE = 16
@@ -78,8 +79,8 @@ def slices_of(fa: np.ndarray, brain: np.ndarray, person: int = 0) -> SliceStack:
     person
         Number of the person.
     """
-    inside = torch.from_numpy(np.ascontiguousarray(brain.transpose(2, 0, 1)))[:, None]
-    pictures = 2.0 * torch.from_numpy(np.ascontiguousarray(fa.transpose(2, 0, 1), np.float32))[:, None] - 1.0
+    inside = as_tensor(np.ascontiguousarray(brain.transpose(2, 0, 1)))[:, None]
+    pictures = 2.0 * as_tensor(np.ascontiguousarray(fa.transpose(2, 0, 1), np.float32))[:, None] - 1.0
     missing = [-size % MULTIPLE for size in pictures.shape[2:]]
     padding = [0, missing[1], 0, missing[0]]
     pictures = functional.pad(torch.where(inside, pictures, -1.0), padding, value=-1.0)
@@ -88,7 +89,7 @@ def slices_of(fa: np.ndarray, brain: np.ndarray, person: int = 0) -> SliceStack:
 
 def volume_of(slices: Tensor, shape: Sequence[int]) -> np.ndarray:
     """Inverse of :func:`slices_of` for any values (Z, 1, X', Y'): float32 (X, Y, Z) of *shape*."""
-    return slices[:, 0, : shape[0], : shape[1]].float().cpu().numpy().transpose(1, 2, 0)
+    return as_array(slices[:, 0, : shape[0], : shape[1]].float()).transpose(1, 2, 0)
 
 
 def healthy_slices(
@@ -104,7 +105,7 @@ def healthy_slices(
         subjects = prepare_subjects(list(people), template, Path(cache), report)
     stacks = []
     for one in subjects:
-        stacks.append(slices_of(one.fa.numpy(), one.weight.numpy() > OUTSIDE_WEIGHT, numbers[one.person]))
+        stacks.append(slices_of(as_array(one.fa), as_array(one.weight) > OUTSIDE_WEIGHT, numbers[one.person]))
     stack = SliceStack(*(torch.cat([getattr(s, name) for s in stacks]) for name in ("pictures", "brain", "people")))
     stack = stack.where(stack.brain_share >= LEARNED_SHARE)
     if not len(stack):

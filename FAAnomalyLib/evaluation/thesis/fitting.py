@@ -11,6 +11,7 @@ import torch
 from ...datasets.cohort import CohortSubject, load_subject
 from ...networks.registry import build_network
 from ...preprocessing.template import Template, TemplatePriors, load_template
+from ...runtime.arrays import as_tensor
 from ...runtime.device import choose_device
 from ...runtime.resources import resources_dir
 from ...training.cohort_cache import TrainingSubject
@@ -83,7 +84,7 @@ def _examples(subject: CohortSubject, options: FitOptions) -> list[TrainingSubje
 
 
 def _example(subject: CohortSubject, fa: np.ndarray) -> TrainingSubject:
-    tensor = torch.from_numpy(np.ascontiguousarray(fa))
+    tensor = as_tensor(np.ascontiguousarray(fa))
     nothing = np.zeros(fa.shape, np.float32)
     return TrainingSubject(
         subject.path.name, subject.person, tensor, torch.ones_like(tensor), TemplatePriors(nothing, nothing, nothing)

@@ -12,6 +12,7 @@ from ...diffusion.noise_schedule import NoiseSchedule
 from ...diffusion.registry import samplers
 from ...models.checkpoints import load_model
 from ...networks.thesis.unet import WHITE_MATTER_FA
+from ...runtime.arrays import as_array, as_tensor
 from ...runtime.device import choose_device
 
 Box = tuple[slice, ...]
@@ -102,7 +103,7 @@ class ThesisFiller:
         pictures = samplers()["thesis"].function(
             predict, self._schedule, noise, own, known=known, hole=hidden, steps=self._steps
         )
-        values = ((pictures[:, 0].cpu().numpy() + 1.0) / 2.0).clip(0.0, 1.0)
+        values = ((as_array(pictures[:, 0]) + 1.0) / 2.0).clip(0.0, 1.0)
         for one, here, (_, box) in zip(values, inside, holes, strict=True):
             filled[box][here] = one[here]
 
@@ -121,4 +122,4 @@ class ThesisFiller:
 
     def _tensor(self, arrays: Sequence[np.ndarray]) -> torch.Tensor:
         """Arrays of one shape as (B, 1, X, Y, Z)."""
-        return torch.from_numpy(np.stack(arrays).astype(np.float32))[:, None].to(self._device)
+        return as_tensor(np.stack(arrays).astype(np.float32))[:, None].to(self._device)
