@@ -16,9 +16,6 @@ from .tract_atlas import MIN_MEMBERSHIP, TractAtlas
 
 MIN_SHARE_OF_REGION = 0.05
 """A tract that holds less of a region is not named."""
-PRIOR_POWER = 0.1
-"""Power of a tract's number of streamlines that its match is weighted with: of two tracts at one place the larger one
-is the likelier (first named rightly 82 instead of 81 % of spheres of 16 mm, 79 instead of 75 % of 20 mm)."""
 MAX_NAMED = 5
 """Tracts that are named of one region."""
 
@@ -41,8 +38,9 @@ class RegionNamer:
         """The tracts of one region.
 
         With a tract's membership m and the region R, in volumes, a tract matches by
-        ``mean_R(m) * sum_R(m) / sqrt(|R| sum(m^2)) * n^0.1``: how much of the region is of the tract, times the cosine
-        between both, which prefers a tract that has much of itself there, times a prior by its streamlines n.
+        ``mean_R(m) * sum_R(m) / sqrt(|R| sum(m^2))``: how much of the region is of the tract, times the cosine
+        between both, which prefers a tract that has much of itself there. A prior by its number of streamlines named
+        the callosum, which is everywhere, too often.
 
         Parameters
         ----------
@@ -97,8 +95,7 @@ class RegionNamer:
         cosine = float(inside.sum() * voxel_ml / np.sqrt(voxels * voxel_ml * tract_ml))
         of_region = float((inside >= MIN_MEMBERSHIP).sum() / voxels)
         words = (tract.name, tract.abbreviation, tract.side, tract.group)
-        prior = float(tract.streamlines) ** PRIOR_POWER
-        return cosine * float(inside.sum() / voxels) * prior, TractShare(*words, of_region, min(share, 1.0))
+        return cosine * float(inside.sum() / voxels), TractShare(*words, of_region, min(share, 1.0))
 
     def _nearest(self, flat: np.ndarray) -> RegionAnatomy:
         """The tract whose edge is nearest to the region."""
