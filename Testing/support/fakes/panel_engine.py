@@ -46,8 +46,8 @@ from support.fakes.fake_engine import install
 STAGES = {"reading": 1.0, "loading the model": 1.0, "registration": 4.0, "filling holes": 10.0, "scoring": 2.0}
 THRESHOLD = 5.0
 PEAKS = {"increased": 12.0, "decreased": 9.0}
-CORTICOSPINAL = np.array([-21.0, -13.0, -1.0])
-"""A place of the left corticospinal tract, mm of the template's world."""
+CORTICOSPINAL = np.array([-17.0, -13.0, -13.0])
+"""In the cerebral peduncle, where the left corticospinal tract is most its own, mm of the template's world."""
 NOISE_SIGMA = 2.0
 """Voxels; how smooth the noise is."""
 
