@@ -145,6 +145,20 @@ def split_people(
     return [s for s in subjects if s.person not in held_out], [s for s in subjects if s.person in held_out]
 
 
+def people_table(folder: Path, named: Path | None) -> Path | None:
+    """The table of people: the one that was named, else ``people.csv`` in the folder of the maps where it is there."""
+    beside = folder / "people.csv"
+    return named or (beside if beside.is_file() else None)
+
+
+def one_map_each(subjects: Iterable[CohortSubject]) -> list[CohortSubject]:
+    """The first map of each person."""
+    first: dict[str, CohortSubject] = {}
+    for subject in subjects:
+        first.setdefault(subject.person, subject)
+    return list(first.values())
+
+
 def load_subject(subject: CohortSubject) -> tuple[Volume, np.ndarray | None]:
     """Read an FA map and its brain mask, and check them.
 

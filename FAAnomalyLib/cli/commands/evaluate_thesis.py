@@ -93,14 +93,13 @@ def _run_on_fa(args: argparse.Namespace) -> int:
 
 def experiment_design(args: argparse.Namespace) -> tuple[ExperimentDesign, list[CohortSubject]]:
     """The design that the options ask for, and the whole cohort; raises ``FAError``."""
-    from ...datasets.cohort import find_subjects
+    from ...datasets.cohort import find_subjects, one_map_each, people_table
     from ...evaluation.experiments.design import FULL_SUBJECTS, QUICK_SUBJECTS, chosen_tables
-    from ...evaluation.experiments.thesis_experiment import ExperimentDesign, one_map_each
+    from ...evaluation.experiments.thesis_experiment import ExperimentDesign
     from ...evaluation.methods.choices import chosen_methods
 
     tables = chosen_tables(args.experiment)
-    people = args.people or (args.data / "people.csv" if (args.data / "people.csv").is_file() else None)
-    cohort = find_subjects(args.data, people)
+    cohort = find_subjects(args.data, people_table(args.data, args.people))
     choices = chosen_methods(args.methods, {subject.person for subject in cohort})
     chosen = _planted_in(cohort, args, QUICK_SUBJECTS if args.quick else FULL_SUBJECTS)
     held_out = {subject.person for subject in chosen}
@@ -144,7 +143,7 @@ def thesis_networks(folders: list[str]) -> dict[str, Path]:
 
 def _planted_in(cohort: list[CohortSubject], args: argparse.Namespace, count: int) -> list[CohortSubject]:
     """One map of each person under test: those named, else people whom the detector has not seen before others."""
-    from ...evaluation.experiments.thesis_experiment import one_map_each
+    from ...datasets.cohort import one_map_each
     from ...evaluation.methods.detector import seen_in_training
     from ...models.registry import find_model
     from ...training.objective import TEMPLATE_PERSON
@@ -184,6 +183,7 @@ def _networks(folders: dict[str, Path]) -> dict[str, dict]:
 
 def _warnings(design: ExperimentDesign, cohort: list[CohortSubject], args: argparse.Namespace) -> list[str]:
     """What limits the numbers."""
+    from ...datasets.cohort import people_table
     from ...evaluation.methods.detector import seen_in_training
     from ...models.registry import find_model
 
@@ -197,6 +197,6 @@ def _warnings(design: ExperimentDesign, cohort: list[CohortSubject], args: argpa
     seen = [one.name for one in seen_in_training(list(design.subjects), cohort, lambda subject: model)]
     if seen:
         warnings.append(f"The detector was trained or calibrated on {', '.join(seen)}; its scores there are too good.")
-    if args.people is None and not (args.data / "people.csv").is_file():
+    if people_table(args.data, args.people) is None:
         warnings.append("Every map was taken as another person: name the people with --people file.csv (file,person).")
     return warnings

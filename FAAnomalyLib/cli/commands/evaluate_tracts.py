@@ -12,8 +12,7 @@ QUICK_SUBJECTS = 2
 
 def run_tracts(args: argparse.Namespace) -> int:
     """Run the experiment, write ``tracts.md`` and the CSV files of its rows, print the tables."""
-    from ...datasets.cohort import find_subjects
-    from ...evaluation.experiments.thesis_experiment import one_map_each
+    from ...datasets.cohort import find_subjects, one_map_each, people_table
     from ...evaluation.tracts.experiment import TractDesign, TractExperiment
     from ...evaluation.tracts.tables import csv_text, markdown
     from ...models.registry import find_model
@@ -22,8 +21,7 @@ def run_tracts(args: argparse.Namespace) -> int:
     from ..progress_bar import ProgressBar
     from ..signals import cancel_on_signals
 
-    people = args.people or (args.data / "people.csv" if (args.data / "people.csv").is_file() else None)
-    cohort = find_subjects(args.data, people)
+    cohort = find_subjects(args.data, people_table(args.data, args.people))
     chosen = one_map_each([subject for subject in cohort if not args.subjects or subject.name in args.subjects])
     changed = chosen[:QUICK_SUBJECTS] if args.quick else chosen
     design = TractDesign(cohort, chosen, changed, args.quick, args.model, args.device, args.seed)

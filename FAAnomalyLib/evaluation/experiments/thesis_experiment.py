@@ -277,11 +277,3 @@ def read_model_sha(model: str) -> str:
     return "".join(
         sha256_of(path)[:16] for path in sorted(folder.glob("*.*")) if path.suffix in (".pt", ".npz", ".json")
     )
-
-
-def one_map_each(subjects: Sequence[CohortSubject]) -> list[CohortSubject]:
-    """The first map of each person."""
-    first: dict[str, CohortSubject] = {}
-    for subject in subjects:
-        first.setdefault(subject.person, subject)
-    return list(first.values())

@@ -16,6 +16,7 @@ import numpy as np
 from ...anatomy.tract_atlas import TABLE_FILE, TRACTS_FILE
 from ...anatomy.tract_norms import TractNorms, save_norms
 from ...datasets.cohort import CohortSubject, load_subject
+from ...geometry.subject_to_atlas import SubjectToAtlas
 from ...models.manifest import sha256_of
 from ...pipeline.anatomy import atlas_folder, mapping_of, open_atlas
 from ...pipeline.detector import Detector
@@ -116,6 +117,7 @@ class TractExperiment:
         self._detector = Detector()
         self._by_name = {subject.name: subject for subject in (*design.cohort, *design.subjects)}
         self._folders: dict[str, Path] = {}
+        self._mappings: dict[str, SubjectToAtlas] = {}
 
     def run(self) -> TractResults:
         """Finish all units and return their rows.
@@ -128,7 +130,7 @@ class TractExperiment:
         stages = list(STAGES)
         measures = [self._unit(MEASURES, subject) for subject in self._design.cohort]
         self._finish(stages[0], measures)
-        people = mean_of_each_person([self._measured(unit) for unit in measures if self._usable(unit)])
+        people = mean_of_each_person([_measured(one) for one in map(self._read, measures) if _usable(one)])
         names = [self._unit(NAMES, subject) for subject in self._design.subjects]
         self._finish(stages[1], names)
         cases = [unit for subject in self._design.changed for unit in self._change_units(subject)]
@@ -194,11 +196,16 @@ class TractExperiment:
             beyond = [score.tract for score in result.tracts if score.verdict in ("increased", "decreased")]
             return Finished({"tracts": beyond, "regions": len(result.regions)})
         case = TractChange(**unit.setting)
-        mapping = mapping_of(prepared_map(subject, self._template))
-        where = changed_voxels(volume, self._loaded.atlas, mapping, case)
+        where = changed_voxels(volume, self._loaded.atlas, self._mapping(subject), case)
         result = self._detect(plant(volume, where, case.change), subject.person)
         ml = float(where.sum() * volume.voxel_ml)
         return Finished(asdict(case) | asdict(outcome(result, case, where)) | {"changed_ml": ml})
+
+    def _mapping(self, subject: CohortSubject) -> SubjectToAtlas:
+        """Where the untouched brain lies in the atlas; registered once for all of its changes."""
+        if subject.name not in self._mappings:
+            self._mappings[subject.name] = mapping_of(prepared_map(subject, self._template))
+        return self._mappings[subject.name]
 
     def _detect(self, volume: Volume, person: str) -> Result:
         request = DetectRequest(
@@ -225,20 +232,23 @@ class TractExperiment:
     def _without(self, people: list[PersonTracts], person: str) -> TractNorms:
         return fit_norms([one for one in people if one.person != person], self._template.sha256)
 
-    def _measured(self, unit: Unit) -> PersonTracts:
-        finished = self._read(unit)
-        return PersonTracts(finished.row["person"], **finished.arrays)
-
     def _read(self, unit: Unit) -> Finished:
         finished = self._store.read(unit)
         assert finished is not None, f"the unit {unit.name} is gone"
         return finished
 
-    def _usable(self, unit: Unit) -> bool:
-        return "left_out" not in self._read(unit).row
-
     def _who(self, unit: Unit) -> dict[str, str]:
         return {"subject": unit.subject, "person": self._by_name[unit.subject].person}
 
     def _rows(self, units: list[Unit]) -> list[dict]:
-        return [self._read(unit).row | self._who(unit) for unit in units if self._usable(unit)]
+        read = [(unit, self._read(unit)) for unit in units]
+        return [finished.row | self._who(unit) for unit, finished in read if _usable(finished)]
+
+
+def _usable(finished: Finished) -> bool:
+    """Whether the unit could be computed."""
+    return "left_out" not in finished.row
+
+
+def _measured(finished: Finished) -> PersonTracts:
+    return PersonTracts(finished.row["person"], **finished.arrays)
