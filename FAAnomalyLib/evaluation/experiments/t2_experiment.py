@@ -159,6 +159,10 @@ class T2Experiment:
         FAError
             ``cancelled``: finished units are kept. Others as what runs raises.
         """
+        with self._store.told_what_is_kept():
+            return self._run()
+
+    def _run(self) -> list[T2Result]:
         validation = {name: self._units(VALIDATION, name, {}) for name in self._choices}
         self._finish(VALIDATION, [unit for units in validation.values() for unit in units])
         thresholds = {name: self._threshold(units) for name, units in validation.items()}

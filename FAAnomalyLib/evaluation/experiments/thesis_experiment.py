@@ -119,14 +119,8 @@ class ThesisExperiment:
         FAError
             ``cancelled``: what is finished stays and is not computed again. Others as what runs raises.
         """
-        try:
+        with self._store.told_what_is_kept():
             return self._run()
-        except FAError as error:
-            if error.code != "cancelled":
-                raise
-            raise FAError(
-                "cancelled", "Cancelled", f"finished units are kept in {self._store.folder}", "Run it again to go on"
-            ) from error
 
     def _run(self) -> list[UnitRow]:
         self.networks = self._fitted_networks()

@@ -7,6 +7,7 @@ import json
 import zipfile
 import zlib
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from ..._version import __version__
 from ...errors import FAError
 from ...io.atomic import atomic_write, cannot_write
 from ...io.claims import Claims, wait_for_others
+from ...runtime.progress import told_what_is_kept
 
 FORMAT = 1
 """Raised whenever the meaning of a unit changes, so that older ones are not reused."""
@@ -119,6 +121,10 @@ class UnitStore:
                 np.savez_compressed(temporary, **content)
         except OSError as error:
             raise cannot_write(self.folder, error) from error
+
+    def told_what_is_kept(self) -> AbstractContextManager[None]:
+        """Context manager in which a cancelled experiment tells where its finished units are."""
+        return told_what_is_kept(lambda: f"finished units are kept in {self.folder}", "Run it again to go on")
 
     def _path(self, unit: Unit) -> Path:
         return self.folder / f"{unit.name}.npz"

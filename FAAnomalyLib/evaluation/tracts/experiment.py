@@ -127,6 +127,10 @@ class TractExperiment:
         FAError
             ``cancelled``: what is finished stays. Others as what runs raises.
         """
+        with self._store.told_what_is_kept():
+            return self._run()
+
+    def _run(self) -> TractResults:
         stages = list(STAGES)
         measures = [self._unit(MEASURES, subject) for subject in self._design.cohort]
         self._finish(stages[0], measures)

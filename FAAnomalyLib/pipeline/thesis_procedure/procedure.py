@@ -10,8 +10,6 @@ elsewhere. Nothing is registered or smoothed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -31,7 +29,7 @@ from ...preprocessing.native_crop import NativeCrop, native_crop
 from ...preprocessing.template import Template, TemplatePriors
 from ...runtime.device import choose_device, describe
 from ...runtime.hardware import peak_memory_mb
-from ...runtime.progress import Progress
+from ...runtime.progress import Progress, told_what_is_kept
 from ...volume import Volume
 from ..provenance import package_versions, voxels_sha256
 from .cube_store import CubeStore
@@ -152,7 +150,8 @@ def run_thesis_procedure(
     scan.inpainter.check(options.sampling)
     cubes = _cubes(scan, options)
     store = CubeStore(output, subject.name, _identity(loaded, crop, options))
-    with interruptible_network(scan.inpainter.network, progress.check), _told_what_is_kept(store, cubes):
+    told = told_what_is_kept(lambda: _kept(store, cubes), "Give the same command again to go on")
+    with interruptible_network(scan.inpainter.network, progress.check), told:
         values, reused = _fill_all(scan, cubes, options, store, progress)
     progress.step("assembling")
     outcome = _assembled(subject.volume, crop, cubes, values, options)
@@ -280,19 +279,8 @@ def _grid_remarks(model: Model, options: ThesisOptions) -> list[str]:
     return [f"the model was trained on a grid of {trained} voxels, not of {options.grid}: this is a trial run"]
 
 
-@contextmanager
-def _told_what_is_kept(store: CubeStore, cubes: list[Cube]) -> Iterator[None]:
-    """Context manager in which a cancelled run tells how many cubes are finished."""
-    try:
-        yield
-    except FAError as error:
-        if error.code != "cancelled":
-            raise
-        whole = [cube for cube in cubes if cube.hole.any()]
-        kept = sum(store.path(cube.origin).is_file() for cube in whole)
-        raise FAError(
-            "cancelled",
-            "Cancelled",
-            f"{kept} of {len(whole)} cubes are kept in {store.folder}",
-            "Give the same command again to go on",
-        ) from error
+def _kept(store: CubeStore, cubes: list[Cube]) -> str:
+    """How many cubes are finished."""
+    whole = [cube for cube in cubes if cube.hole.any()]
+    kept = sum(store.path(cube.origin).is_file() for cube in whole)
+    return f"{kept} of {len(whole)} cubes are kept in {store.folder}"
