@@ -181,7 +181,7 @@ def test_a_drawn_region_without_a_finding_is_what_is_shown(order, signs):
     healthy = volume.data.copy()
     healthy[6:11, 30:37, 8:13] = 0.7
     result = result_of(turned(volume, order, signs), drawn_ml=14.0)
-    result.pseudo_healthy = turned(volume.with_data(healthy), order, signs)
+    result.expected = turned(volume.with_data(healthy), order, signs)
     assert Scene(result).centre() == (8, 33, 10)
     page = report_html(result)
     assert "Slices through the drawn region" in page and "Only the drawn region of 14.0 ml was analysed" in page
