@@ -11,6 +11,8 @@ from ..geometry.bounding_box import Box
 
 SEARCH_MM = 10.0
 """How far from the straight mirror image a fitting place is looked for: no brain is its own mirror image."""
+MODEL_MM = 4.5
+"""Edge of the voxels whose resolution the model sees."""
 MAX_MISSING = 0.1
 """Share of the region whose partner may be no healthy tissue."""
 NEARLY_AS_GOOD = 1.05
@@ -23,16 +25,13 @@ class Surroundings:
 
     Attributes
     ----------
-    fa, smooth
-        FA (X, Y, Z) and the same without the detail that the model does not see.
-    expected
-        The model's mean, FA.
+    fa, expected
+        FA (X, Y, Z), and the model's mean of it.
     region, shell
         bool: what is to be filled, and the healthy tissue round it.
     """
 
     fa: np.ndarray
-    smooth: np.ndarray
     expected: np.ndarray
     region: np.ndarray
     shell: np.ndarray
@@ -44,8 +43,8 @@ class MirroredBrain:
 
     Attributes
     ----------
-    fa, smooth
-        As in :class:`Surroundings`, of the whole brain.
+    fa
+        FA (X, Y, Z) of the whole brain.
     healthy
         bool (X, Y, Z): tissue that may be shown elsewhere.
     mirror
@@ -55,7 +54,6 @@ class MirroredBrain:
     """
 
     fa: np.ndarray
-    smooth: np.ndarray
     healthy: np.ndarray
     mirror: np.ndarray
     spacing: np.ndarray
@@ -87,8 +85,8 @@ class MirroredBrain:
         method to perform multiple-point geostatistical simulations, Water Resources Research 46:W11536, 2010.
         """
         reach = np.maximum(np.rint(SEARCH_MM / self.spacing), 1).astype(int)
-        fa, smooth, healthy = (self._seen(image, box, reach) for image in (self.fa, self.smooth, self.healthy))
-        usable = healthy > 0.99
+        fa, usable = self._seen(box, reach)
+        smooth = without_detail(fa, usable, self.spacing)
         misfit = _misfit(fa, around.shell, around.fa) + _misfit(smooth, around.region, around.expected)
         missing = signal.correlate(1.0 - usable, around.region.astype(np.float64), "valid", "fft")
         misfit[missing > MAX_MISSING * around.region.sum()] = np.inf
@@ -100,15 +98,35 @@ class MirroredBrain:
         there = tuple(slice(s, s + n) for s, n in zip(shift, around.fa.shape, strict=True))
         return np.where(usable[there], fa[there], np.nan)
 
-    def _seen(self, image: np.ndarray, box: Box, reach: np.ndarray) -> np.ndarray:
-        """An image in the mirror, on *box* widened by *reach* voxels; 0 beyond the grid."""
+    def _seen(self, box: Box, reach: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """FA and what of it is healthy, in the mirror, on *box* widened by *reach* voxels; 0 beyond the grid."""
         start = np.array([s.start for s in box]) - reach
         shape = tuple(int(s.stop - s.start + 2 * r) for s, r in zip(box, reach, strict=True))
-        matrix, offset = self.mirror[:3, :3], self.mirror[:3, 3]
-        order = 1 if image.dtype == bool else 3
-        return ndimage.affine_transform(
-            image.astype(np.float32), matrix, matrix @ start + offset, shape, order=order, mode="constant"
-        )
+        matrix = self.mirror[:3, :3]
+        offset = matrix @ start + self.mirror[:3, 3]
+        source = _reached(matrix, offset, shape, self.fa.shape)
+        offset = offset - [s.start for s in source]
+        fa = ndimage.affine_transform(self.fa[source], matrix, offset, shape, order=3)
+        healthy = ndimage.affine_transform(self.healthy[source].astype(np.float32), matrix, offset, shape, order=1)
+        return np.clip(fa, 0.0, 1.0), healthy > 0.99
+
+
+def _reached(matrix: np.ndarray, offset: np.ndarray, shape: tuple[int, ...], grid: tuple[int, ...]) -> Box:
+    """The part of a grid that an image of *shape* is interpolated from, with what a cubic spline feels beyond it."""
+    corners = matrix @ np.stack(np.meshgrid(*[(0, n - 1) for n in shape])).reshape(3, -1) + offset[:, None]
+    x, y, z = (
+        slice(int(np.clip(low - 6, 0, n - 1)), int(np.clip(high + 7, 1, n)))
+        for low, high, n in zip(corners.min(axis=1), corners.max(axis=1), grid, strict=True)
+    )
+    return x, y, z
+
+
+def without_detail(fa: np.ndarray, known: np.ndarray, spacing: np.ndarray) -> np.ndarray:
+    """FA at the resolution that the model sees, from the *known* voxels alone; float32, 0 far from all of them."""
+    sigma = np.sqrt(np.maximum(MODEL_MM**2 - spacing**2, 0.0) / 12.0) / spacing
+    weight = ndimage.gaussian_filter(known.astype(np.float32), sigma, truncate=3.0)
+    total = ndimage.gaussian_filter(np.where(known, fa, 0.0).astype(np.float32), sigma, truncate=3.0)
+    return np.divide(total, weight, out=np.zeros_like(total), where=weight > 1e-3)
 
 
 def _misfit(image: np.ndarray, where: np.ndarray, wanted: np.ndarray) -> np.ndarray:

@@ -28,12 +28,10 @@ SHELL_MM = 5.0
 MIN_HEALTHY = 60
 """Voxels of healthy tissue below which neither scale nor spectrum can be told."""
 MAX_ASYMMETRY = 1.0
-"""Standard deviations of a voxel that the place opposite may depart from what is expected, on average over the region.
-Of 60 places in ten healthy people the worst departs by 0.8; a lesion of 0.2 FA by twice that."""
+"""Standard deviations of a voxel that the place opposite may depart from what is expected, on average over the region:
+no healthy place does, and a lesion there is not to be copied."""
 OUTLIER = 3.0
 """Standard deviations at which a residual is cut: rims of lesions, speckle at the brain's edge."""
-MODEL_MM = 4.5
-"""Edge of the voxels whose resolution the model sees."""
 SCALE_BINS, SCALE_SIGMA_BINS, SCALE_PRIOR = 64, 4.0, 20.0
 """The residual's scale as a function of expected FA: bins, their smoothing, and voxels that the mean scale counts."""
 
@@ -98,7 +96,7 @@ def draw_regions(tissue: Tissue, regions: np.ndarray, seed: int, check: Callable
     filled, healthy = tissue.fa.copy(), tissue.predicted & tissue.brain & ~regions
     if not regions.any():
         return Draw(filled)
-    mirrored = _mirrored(tissue, regions)
+    mirrored = MirroredBrain(tissue.fa, tissue.brain & ~regions, tissue.mirror, tissue.spacing)
     labels, count = ndimage.label(regions, ndimage.generate_binary_structure(3, 3))
     margin = np.ceil(AROUND_MM / tissue.spacing).astype(int)
     plain = 0
@@ -150,9 +148,7 @@ class _Local:
         """A standardised residual that knows nothing of the shell: that of the place opposite, and what it lacks."""
         near = bounding_box(self.region | shell)
         x, y, z = (slice(b.start + n.start, b.start + n.stop) for b, n in zip(box, near, strict=True))
-        around = Surroundings(
-            self.fa[near], mirrored.smooth[x, y, z], self.expected[near], self.region[near], shell[near]
-        )
+        around = Surroundings(self.fa[near], self.expected[near], self.region[near], shell[near])
         opposite = mirrored.fitting((x, y, z), around, generator)
         if opposite is None:
             return field.sample(generator)
@@ -195,16 +191,6 @@ def scale_by_expected(expected: np.ndarray, residual: np.ndarray, healthy: np.nd
     return np.sqrt((total + SCALE_PRIOR / SCALE_BINS * typical) / (count + SCALE_PRIOR / SCALE_BINS))[bins]
 
 
-def _mirrored(tissue: Tissue, regions: np.ndarray) -> MirroredBrain:
-    """The brain in the mirror, whose smooth FA is taken without the regions."""
-    clean = tissue.brain & ~regions
-    sigma = np.sqrt(np.maximum(MODEL_MM**2 - tissue.spacing**2, 0.0) / 12.0) / tissue.spacing
-    weight = ndimage.gaussian_filter(clean.astype(np.float32), sigma, truncate=3.0)
-    smooth = ndimage.gaussian_filter(np.where(clean, tissue.fa, 0.0).astype(np.float32), sigma, truncate=3.0)
-    smooth = np.divide(smooth, weight, out=np.zeros_like(smooth), where=weight > 1e-3)
-    return MirroredBrain(tissue.fa, smooth, clean, tissue.mirror, tissue.spacing)
-
-
 def _widened(part: tuple[slice, ...], margin: np.ndarray, shape: tuple[int, ...]) -> Box:
     x, y, z = (
         slice(max(s.start - int(m), 0), min(s.stop + int(m), n)) for s, m, n in zip(part, margin, shape, strict=True)
@@ -215,7 +201,7 @@ def _widened(part: tuple[slice, ...], margin: np.ndarray, shape: tuple[int, ...]
 def _folded(fa: np.ndarray) -> np.ndarray:
     """FA in [0, 1], float32: what is beyond a bound is reflected there, as noise is in a measured map.
 
-    >>> _folded(np.array([-0.1, 0.4, 1.2])).round(2).tolist()
-    [0.1, 0.4, 0.8]
+    >>> print(_folded(np.array([-0.1, 0.4, 1.2])))
+    [0.1 0.4 0.8]
     """
     return np.clip(1.0 - np.abs(1.0 - np.abs(fa)), 0.0, 1.0).astype(np.float32)

@@ -13,8 +13,9 @@ import numpy as np
 from scipy import fft
 from scipy.sparse.linalg import LinearOperator, cg
 
-RANGE_MM = 11.0
-"""Distance at which a covariance has been tapered to 0. Beyond it a shell of some centimetres tells little."""
+RANGE_MM = 10.0
+"""Distance at which a covariance has been tapered to 0: far enough to join a region to what lies around it, and near
+enough to be told by the tissue within two centimetres."""
 MIN_PAIRS = 0.02
 """Of the measured voxels: a distance that fewer pairs have is taken as uncorrelated."""
 NUGGET = 0.02
@@ -121,9 +122,9 @@ class StationaryField:
 
 
 def _taper(shape: tuple[int, ...], spacing: np.ndarray) -> np.ndarray:
-    """Squared cosine over the distance in mm from the first voxel of a periodic grid, 1 there and 0 from the range."""
+    """Over the distance in mm from the first voxel of a periodic grid: 1 to half the range, then a cosine down to 0."""
     squared = np.zeros(())
     for n, edge in zip(shape, spacing, strict=True):
         squared = squared[..., None] + (fft.fftfreq(n, 1.0 / n) * edge) ** 2
-    distance = np.minimum(np.sqrt(squared) / RANGE_MM, 1.0)
-    return np.cos(np.pi / 2 * distance) ** 2
+    beyond = np.clip(2.0 * np.sqrt(squared) / RANGE_MM - 1.0, 0.0, 1.0)
+    return np.cos(np.pi / 2 * beyond) ** 2

@@ -115,7 +115,10 @@ def test_difference_is_input_minus_expected(whole, brain):
     np.testing.assert_array_equal(result.expected.data[far], brain.data[far])
     judged = result.expected_sd.data > 0
     assert not judged[far].any() and (judged >= (result.difference.data != 0)).all()
-    np.testing.assert_allclose(result.expected_sd.data[judged], 0.02, atol=1e-5)  # the stand-in's
+    sd = result.expected_sd.data[
+        judged
+    ]  # of the stand-in nearly the same everywhere, and not lower at the rims of holes
+    assert 0.05 < np.median(sd) < 0.2 and sd.min() > 0.9 * np.median(sd)
     assert not result.z_map.data[outside].any() and not result.segmentation.data[outside].any()
     # Nearly all of the brain was replaced by something like it.
     changed = result.difference.data != 0
