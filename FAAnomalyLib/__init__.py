@@ -80,7 +80,9 @@ def detect(
     Returns
     -------
     Result
-        Volumes in the input's own geometry, the regions beyond the threshold, and the provenance.
+        Volumes in the input's own geometry, the regions beyond the threshold, and the provenance. ``expected`` is the
+        model's mean, by which the input is judged; ``pseudo_healthy`` the input with its regions replaced by healthy
+        tissue of its own resolution and noise, for programs that come next.
 
     Raises
     ------
@@ -121,7 +123,8 @@ def inpaint(
     Returns
     -------
     Result
-        As from :func:`detect`; outside the region nothing is changed and nothing analysed.
+        As from :func:`detect`; outside the region nothing is changed and nothing analysed, and ``pseudo_healthy`` is
+        filled in the whole region, whether it deviates or not.
 
     Raises
     ------

@@ -1,6 +1,6 @@
 """Pseudo-healthy tissue in real brains, before and after: a row for each brain, at native resolution.
 
-    python Testing/Benchmarks/filled_pictures.py OUT.png NAME_FA.nii.gz [...] [--diameter MM] [--change FA] [--seed N]
+    python Testing/Benchmarks/filled_pictures.py OUT.png NAME_FA.nii.gz [...] [--diameter MM] [--change FA] [--seeds N]
 
 In each map, beside which NAME_mask.nii.gz may lie, a sphere of changed FA is planted in the white matter, and the whole
 brain is analysed as anybody would.  Columns: the brain with the lesion, the outline of what was found; what is expected
@@ -39,9 +39,12 @@ def main() -> None:
     parser.add_argument("--model", default="default")
     parser.add_argument("--diameter", type=float, default=26.0)
     parser.add_argument("--change", type=float, default=-0.25)
-    parser.add_argument("--seed", type=int, default=2)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[2], help="of the lesion's place, one for each map")
     args = parser.parse_args()
-    rows = [row_of(path, args.model, args.diameter, args.change, args.seed) for path in args.maps]
+    seeds = args.seeds * len(args.maps) if len(args.seeds) == 1 else args.seeds
+    rows = [
+        row_of(path, args.model, args.diameter, args.change, seed) for path, seed in zip(args.maps, seeds, strict=True)
+    ]
     sheet = np.concatenate(rows, axis=0)
     image = Image.new("L", (sheet.shape[1], sheet.shape[0] + CAPTION))
     image.paste(Image.fromarray(sheet), (0, CAPTION))

@@ -146,3 +146,24 @@ def test_a_segmentation_is_scored_against_the_planted_truth(tmp_path, monkeypatc
     printed = capsys.readouterr().out
     assert end.value.code == 1 and "IoU 0.500, Dice 0.667, sensitivity 0.500, precision 1.000" in printed
     assert "number 2, decreased, 3.0 mm from the planted centre" in printed
+
+
+@pytest.mark.slow
+def test_a_page_of_pairs_and_what_a_classifier_tells(monkeypatch, tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    region, around = np.zeros((16, 14, 12), bool), np.zeros((16, 14, 12), bool)
+    around[2:-2, 2:-2, 2:-2], region[5:11, 5:10, 4:9] = True, True
+    around &= ~region
+    for number in range(12):
+        truth, other = rng.uniform(0.2, 0.6, (2, *region.shape)).astype(np.float32)
+        fills = {
+            method: np.where(region, 0.4 + 0.05 * other, truth)
+            for method in ("harmonic", "biharmonic", "template", "expected")
+        }
+        hole = {"truth": truth, "draw": np.where(region, other, truth), **fills, "region": region, "around": around}
+        np.savez(tmp_path / f"person{number % 4}_hole{number}.npz", spacing=np.array([1.0, 1.5, 3.0]), **hole)
+    run_script(monkeypatch, "which_is_real.py", tmp_path, "-o", tmp_path / "page.html", "--pairs", "5")
+    page, said = (tmp_path / "page.html").read_text(encoding="utf-8"), capsys.readouterr().out
+    assert page.count('"pictures"') == 5 and "http" not in page
+    told = {line[:42].strip(): int(line.split(" in ")[-1].split(" %")[0]) for line in said.splitlines()[1:]}
+    assert told["expected (the model's mean)"] == 100 and 10 <= told["pseudo-healthy (the draw)"] <= 85
