@@ -36,6 +36,11 @@ SCALE_BINS, SCALE_SIGMA_BINS, SCALE_PRIOR = 64, 4.0, 20.0
 """The residual's scale as a function of expected FA: bins, their smoothing, and voxels that the mean scale counts."""
 
 
+RIM_SD = 1.0
+"""Standard deviations by which a voxel within :data:`SHELL_MM` of a lesion departs like the lesion and is taken for a
+part of it: what the region missed is no healthy tissue to go on from."""
+
+
 @dataclass(frozen=True)
 class Tissue:
     """A brain and what is expected of it, on the native grid.
@@ -78,7 +83,13 @@ class Draw:
     plain: int = 0
 
 
-def draw_regions(tissue: Tissue, regions: np.ndarray, seed: int, check: Callable[[], None] | None = None) -> Draw:
+def draw_regions(
+    tissue: Tissue,
+    regions: np.ndarray,
+    seed: int,
+    check: Callable[[], None] | None = None,
+    signs: np.ndarray | None = None,
+) -> Draw:
     """Replace regions by one draw from the posterior.
 
     Parameters
@@ -92,6 +103,9 @@ def draw_regions(tissue: Tissue, regions: np.ndarray, seed: int, check: Callable
         Of the draw: the same tissue, regions and seed give the same bytes.
     check
         Called before every part; may raise to cancel.
+    signs
+        int (X, Y, Z), where known: 1 in regions of increased FA, -1 in those of decreased FA, 0 elsewhere. The rim of
+        a lesion that its region missed is then not taken for healthy.
     """
     filled, healthy = tissue.fa.copy(), tissue.predicted & tissue.brain & ~regions
     if not regions.any():
@@ -105,7 +119,8 @@ def draw_regions(tissue: Tissue, regions: np.ndarray, seed: int, check: Callable
             check()
         box = _widened(part, margin, labels.shape)
         region, known = labels[box] == number, healthy[box]
-        local = _Local(filled[box], tissue.expected[box], region, known, tissue.spacing)
+        sign = 0 if signs is None else _one_sign(signs[box][region])
+        local = _Local(filled[box], tissue.expected[box], region, known, tissue.spacing, sign)
         if known.sum() < MIN_HEALTHY:
             values, plain = local.expected[region], plain + 1
         else:
@@ -123,15 +138,18 @@ class _Local:
     region: np.ndarray
     healthy: np.ndarray
     spacing: np.ndarray
+    sign: int
 
     def drawn(self, box: Box, mirrored: MirroredBrain, generator: np.random.Generator) -> np.ndarray:
         """FA of the region's voxels, float32 in [0, 1]."""
         residual = np.where(self.healthy, self.fa - self.expected, 0.0)
         scale = scale_by_expected(self.expected, residual, self.healthy)
         known = np.clip(residual / scale, -OUTLIER, OUTLIER)
-        field = StationaryField.measured(known, self.healthy, self.spacing)
         distance = ndimage.distance_transform_edt(~self.region, sampling=self.spacing)
-        shell = self.healthy & (distance <= max(SHELL_MM, 1.01 * float(self.spacing.max())))
+        near = distance <= max(SHELL_MM, 1.01 * float(self.spacing.max()))
+        healthy = self.healthy & ~(near & (self.sign * known > RIM_SD))
+        field = StationaryField.measured(np.where(healthy, known, 0.0), healthy, self.spacing)
+        shell = healthy & near
         loose = self._unconditional(box, shell, scale, field, mirrored, generator)
         joined = loose + field.continued(known - loose, shell) if shell.any() else loose
         return _folded(self.expected + scale * joined)[self.region]
@@ -189,6 +207,12 @@ def scale_by_expected(expected: np.ndarray, residual: np.ndarray, healthy: np.nd
     )
     typical = max(float(squares.mean()), 1e-8)
     return np.sqrt((total + SCALE_PRIOR / SCALE_BINS * typical) / (count + SCALE_PRIOR / SCALE_BINS))[bins]
+
+
+def _one_sign(signs: np.ndarray) -> int:
+    """The sign of a region; 0 where it has none or both."""
+    present = np.unique(signs[signs != 0])
+    return int(present[0]) if len(present) == 1 else 0
 
 
 def _widened(part: tuple[slice, ...], margin: np.ndarray, shape: tuple[int, ...]) -> Box:

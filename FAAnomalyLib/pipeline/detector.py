@@ -306,7 +306,8 @@ def _on_native_grid(run: _Run, scores: Scores, threshold: Limits) -> tuple[Resul
     run.progress.check()
     segmentation, regions = find_regions_and_voxels(z_map, difference, threshold)
     filled = segmentation.data > 0 if region is None else judged
-    drawn = filled_brain(subject, scores.inpainted, filled, run.request.seed, run.progress.check)
+    seed, check = run.request.seed, run.progress.check
+    drawn = filled_brain(subject, scores.inpainted, filled, seed, check, segmentation.data)
     sd, unknown = expected_sd(subject, scores.inpainted, judged)
     result = Result(
         volume,
@@ -318,9 +319,7 @@ def _on_native_grid(run: _Run, scores: Scores, threshold: Limits) -> tuple[Resul
         expected=volume.with_data(expected),
         expected_sd=volume.with_data(sd),
     )
-    fill = _Fill(
-        FillProvenance(run.request.seed, int(filled.sum()), drawn.plain), [*fill_remarks(drawn.plain), *unknown]
-    )
+    fill = _Fill(FillProvenance(seed, int(filled.sum()), drawn.plain), [*fill_remarks(drawn.plain), *unknown])
     if run.atlas is not None:
         result = _with_tracts(run, run.atlas, scores, result, [at for _, at in regions])
     return result, fill

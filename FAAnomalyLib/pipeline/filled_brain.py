@@ -10,6 +10,7 @@ from ..geometry.bounding_box import bounding_box
 from ..inpainting.fusion import Inpainted
 from ..inpainting.posterior_draw import Draw, Tissue, draw_regions
 from ..preprocessing.model_grid import PreparedSubject
+from ..result import DECREASED, INCREASED
 
 
 def mean_on_native_grid(subject: PreparedSubject, inpainted: Inpainted, where: np.ndarray) -> np.ndarray:
@@ -54,10 +55,11 @@ def filled_brain(
     regions: np.ndarray,
     seed: int,
     check: Callable[[], None] | None = None,
+    segmentation: np.ndarray | None = None,
 ) -> Draw:
     """The input with *regions*, bool on the native grid, replaced by one draw from the posterior.
 
-    See :func:`~FAAnomalyLib.inpainting.posterior_draw.draw_regions`.
+    See :func:`~FAAnomalyLib.inpainting.posterior_draw.draw_regions`; *segmentation* tells the signs of the regions.
     """
     predicted = subject.inpainted_on_native(inpainted.covered)
     tissue = Tissue(
@@ -68,7 +70,10 @@ def filled_brain(
         subject.grid.native.spacing,
         subject.grid.opposite,
     )
-    return draw_regions(tissue, regions, seed, check)
+    signs = None
+    if segmentation is not None:
+        signs = np.where(segmentation == INCREASED, 1, np.where(segmentation == DECREASED, -1, 0))
+    return draw_regions(tissue, regions, seed, check, signs)
 
 
 def fill_remarks(plain: int) -> list[str]:
