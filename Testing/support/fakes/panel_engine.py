@@ -34,6 +34,7 @@ from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.geometry.subject_to_atlas import SubjectToAtlas
 from FAAnomalyLib.io.markups_roi import box_mask, read_markups_roi
 from FAAnomalyLib.io.volumes import load_volume
+from FAAnomalyLib.pipeline.anatomy import name_regions, open_atlas
 from FAAnomalyLib.request import DetectRequest
 from FAAnomalyLib.result import Result
 from FAAnomalyLib.runtime.progress import Progress
@@ -133,9 +134,6 @@ def blobs(volume: Volume, region: np.ndarray, request: DetectRequest) -> Result:
 
 def with_tracts(result: Result) -> Result:
     """Named by the bundled atlas; turned like the template, the decreased region in the left corticospinal tract."""
-    # SciPy's distributions, which come with it, would take as long as the rest of an engine's start.
-    from FAAnomalyLib.pipeline.anatomy import name_regions, open_atlas
-
     loaded = open_atlas("default", "")
     increased, decreased = result.regions
     matrix = np.eye(4)

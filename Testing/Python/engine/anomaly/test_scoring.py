@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 import pytest
@@ -23,9 +24,15 @@ def inpainter():
     return tb.inpainter()
 
 
-def scored(inpainter, change: float, calibration: Calibration | None = None, sizes=None) -> Scores:
+@lru_cache
+def first_look(inpainter, change: float):
+    """A brain and what holes of both sizes give, which no test alters."""
     prepared = tb.prepared(*tb.head(1, change))
-    by_size = tb.inpainted_by_size(prepared, inpainter)
+    return prepared, tb.inpainted_by_size(prepared, inpainter)
+
+
+def scored(inpainter, change: float, calibration: Calibration | None = None, sizes=None) -> Scores:
+    prepared, by_size = first_look(inpainter, change)
     if sizes:
         by_size = {size: by_size[size] for size in sizes}
     return score_brain(inpainter, prepared, by_size, calibration or Calibration(), Sampling())

@@ -52,7 +52,7 @@ def test_a_known_pose_is_found(pose):
 
 def test_an_individual_is_found_within_a_millimetre():
     matrix = sb.head(x=8.0, y=-12.0)
-    off = sb.misplacement_mm(aligned(subject(matrix, seed=5), sb.template()).matrix, matrix)
+    off = sb.misplacement_mm(aligned(subject(matrix, seed=5)).matrix, matrix)
     assert off.mean() < 1.0 and off.max() < 2.5
 
 
