@@ -47,7 +47,7 @@ PLANTED = {10.0: (0.3, 0.55), 20.0: (0.15, 0.3), 40.0: (0.08, 0.2)}
 WHOLE = 0.0
 """Stands for the edge of a box where the whole brain is searched."""
 APART_MM = 20.0
-BEYOND = ("none up to 0.6", "more than planted")
+BEYOND = ("none up to 0.4", "more than planted")
 """Words for an infinite change, told and needed."""
 
 

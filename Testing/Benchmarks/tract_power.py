@@ -6,9 +6,9 @@ FA is changed by +-0.1 over the whole of four tracts (those of ``faanomaly evalu
 each person; the brain is warped anew for each, over the affine alignment of the untouched one.  First table: how much
 of the change the tract's mean shows, how much of it the expectation follows, and what is left, with the bent and with
 the affine template.  Second table: what different statistics of a tract find of these changes.  Everybody is judged by
-norms and thresholds of the other people.  "Less half of its twin": the deviation minus half of that of the same tract
-in the other hemisphere; "either": it or the mean, by a threshold for the larger of both.  "Both sides": as if the twin
-had changed as much.  KEEP holds the measurements (a quarter of an hour): a later run reads them.
+norms and thresholds of the other people.  "Beside its twin": the part of the deviation that the same tract of the other
+hemisphere does not share; "either": it or the mean, by a threshold for the larger of both.  "Both sides": as if the
+twin had changed as much.  KEEP holds the measurements (a quarter of an hour): a later run reads them.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import pickle
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +37,7 @@ from FAAnomalyLib.preprocessing.template import Template, load_template
 from FAAnomalyLib.runtime.resources import resources_dir
 from FAAnomalyLib.training.tract_norms_fit import tract_threshold
 
-CHANGE = 0.1
+CHANGE, SHARED = 0.1, 0.5
 BENT, AFFINE = "bent template", "affine template"
 Means = dict[str, np.ndarray]
 """By template: (2, T), mean and expected FA of every tract."""
@@ -71,12 +72,12 @@ def main() -> None:
         print(f"{len(known)} of {len(by_person)} people", file=sys.stderr, flush=True)
     people, names = list(known.values()), [tract.name for tract in loaded.atlas.tracts]
     followed(people, names)
-    twin = [-1 if other is None else other for other in twins(loaded.atlas)]
+    twin = np.array([-1 if other is None else other for other in twins(loaded.atlas)])
     print("\n| statistic | SD between people | thresholds | people beyond | found | both sides |\n" + "|---" * 6 + "|")
     power("mean, bent template", people, names, BENT, [same])
     power("mean, affine template", people, names, AFFINE, [same])
-    power("mean less half of its twin", people, names, BENT, [less_half_of(twin)])
-    power("either", people, names, BENT, [same, less_half_of(twin)])
+    power("beside its twin", people, names, BENT, [unshared(twin)])
+    power("either", people, names, BENT, [same, unshared(twin)])
 
 
 def person(maps: list[CohortSubject], atlas: TractAtlas, template: Template) -> Person:
@@ -135,14 +136,23 @@ def same(deviation: np.ndarray, of_twin: np.ndarray) -> np.ndarray:
     return deviation
 
 
-def less_half_of(twin: list[int]) -> Rule:
-    number = np.array(twin)
+def unshared(twin: np.ndarray) -> Rule:
+    """A deviation less half of its twin's where both have one sign, at most to 0: so no change leaves a ghost.
 
-    def rule(deviation: np.ndarray, of_twin: np.ndarray) -> np.ndarray:
-        other = np.where(np.isfinite(deviation[number]), deviation[number] + of_twin, 0.0)
-        return deviation - 0.5 * np.where(number >= 0, other, 0.0)
+    *twin* is the number of each tract's twin, -1 for none, whose statistic is NaN.
+    """
+
+    def rule(deviation: np.ndarray, added: np.ndarray) -> np.ndarray:
+        other, size = np.where(twin >= 0, deviation[twin] + added, np.nan), np.abs(deviation)
+        left = np.where(deviation * other > 0, np.maximum(size - SHARED * np.abs(other), 0.0), size)
+        return np.where(np.isfinite(other), np.sign(deviation) * left, np.nan)
 
     return rule
+
+
+def strongest(z: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """The z of larger magnitude; the first where there is no other."""
+    return np.where(np.abs(other) > np.abs(z), other, z)
 
 
 def power(label: str, people: list[Person], names: list[str], key: str, rules: list[Rule]) -> None:
@@ -152,8 +162,8 @@ def power(label: str, people: list[Person], names: list[str], key: str, rules: l
     norms = [[Spread.of(np.delete(values, n, axis=0)) for values in untouched] for n in range(len(people))]
 
     def z(number: int, deviation: np.ndarray, of_twin: np.ndarray) -> np.ndarray:
-        both = np.stack([s.z(rule(deviation, of_twin)) for s, rule in zip(norms[number], rules, strict=True)])
-        return np.take_along_axis(both, np.argmax(np.abs(both), axis=0)[None], axis=0)[0]
+        several = [s.z(rule(deviation, of_twin)) for s, rule in zip(norms[number], rules, strict=True)]
+        return reduce(strongest, several)
 
     healthy = np.stack([z(n, one.deviation[key], nothing) for n, one in enumerate(people)])
     beyond, found = 0, []
