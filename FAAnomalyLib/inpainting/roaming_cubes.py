@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 
 MAX_ZERO_SHARE = 0.3
@@ -56,3 +58,15 @@ def cube_box(origin: Origin, edge: int) -> tuple[slice, slice, slice]:
     """Slices of the cube at *origin* along x, y and z."""
     x, y, z = (slice(first, first + edge) for first in origin)
     return x, y, z
+
+
+def tiles(origin: Origin, edge: int, size: int) -> list[Origin]:
+    """Origins of the cubes of *size* that tile a cube of *edge*, a multiple of it.
+
+    Examples
+    --------
+    >>> len(tiles((0, 0, 0), 16, 8)), tiles((1, 2, 3), 8, 8)
+    (8, [(1, 2, 3)])
+    """
+    x, y, z = origin
+    return [(x + i, y + j, z + k) for i, j, k in product(range(0, edge, size), repeat=3)]

@@ -10,9 +10,9 @@ import numpy as np
 
 from ...datasets.cohort import CohortSubject, load_subject, naming
 from ...errors import FAError
+from ...inpainting.roaming_cubes import Origin, cube_box
 from ...volume import Volume
 from ..planting.lesions import plant
-from ..thesis.cubes import Corner, cube_box
 from ..thesis.grid import thesis_crop
 from ..thesis.network import scan_white_matter
 from .design import CUBIC, SphereCase
@@ -62,7 +62,7 @@ class PlantedSphere:
     case: SphereCase
     volume: Volume
     sphere: np.ndarray
-    corner: Corner
+    corner: Origin
     healthy: HealthyMap
 
     @property
@@ -99,8 +99,8 @@ class Bench:
         self.healthy = lru_cache(maxsize=4)(self._healthy)
         self.planted = lru_cache(maxsize=4)(self._planted)
 
-    def corner(self, subject: CohortSubject, diameter: int) -> Corner:
-        """Corner of the seeded cube of *diameter* in a subject's white matter; the same for every change.
+    def corner(self, subject: CohortSubject, diameter: int) -> Origin:
+        """Origin of the seeded cube of *diameter* in a subject's white matter; the same for every change.
 
         Raises ``FAError('bad-input')`` for a map without white matter.
         """

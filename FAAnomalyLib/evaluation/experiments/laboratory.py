@@ -12,6 +12,7 @@ import numpy as np
 
 from ...datasets.cohort import CohortSubject
 from ...errors import FAError
+from ...inpainting.roaming_cubes import Origin, cube_box, roaming_cubes, tiles
 from ...models.registry import find_model
 from ...pipeline.loaded_model import template_folder
 from ...preprocessing.model_grid import PreparedSubject, prepare
@@ -27,7 +28,6 @@ from ..metrics.binary_overlap import binary_overlap
 from ..metrics.reconstruction import measure_reconstruction
 from ..metrics.roc import roc_curve
 from ..rows import FAANOMALY
-from ..thesis.cubes import Corner, cube_box, roaming_cubes, tiles
 from ..thesis.network import MAX_BATCH, ThesisFiller, hole_of, scan_white_matter
 from .bench import Bench, PlantedSphere
 from .design import CUBIC, WHITE_MATTER, HoleSetting, SphereCase
@@ -106,7 +106,7 @@ class Laboratory:
         """The map with the unit's anomaly."""
         return self.bench.planted(self._subject(unit), case_of(unit))
 
-    def cubes_unit(self, subject: CohortSubject, case: SphereCase, corners: Sequence[Corner]) -> Unit:
+    def cubes_unit(self, subject: CohortSubject, case: SphereCase, corners: Sequence[Origin]) -> Unit:
         """Some roaming cubes of a map with an anomaly.
 
         Its identity is what the network sees. With a windowed network, cubes far from the anomaly see the same for
@@ -159,7 +159,7 @@ class Laboratory:
         found = domain & (np.abs(scan - filled) > abs(planted.case.change) - MARGIN)
         return Finished({"scores": scores}, _slices(planted, filled, found, planted.truth(setting.mask_type)))
 
-    def _roaming_hole(self, planted: PlantedSphere, corner: Corner) -> np.ndarray:
+    def _roaming_hole(self, planted: PlantedSphere, corner: Origin) -> np.ndarray:
         return hole_of(cube_box(corner, ROAMING_SIZE), scan_white_matter(planted.volume.data))
 
     def _roaming_cubes(self, unit: Unit, subject: CohortSubject, case: SphereCase) -> Finished:
@@ -269,7 +269,7 @@ def case_of(unit: Unit) -> SphereCase:
     return SphereCase(unit.setting["diameter"], unit.setting["change"])
 
 
-def _corner(values: Sequence[int]) -> Corner:
+def _corner(values: Sequence[int]) -> Origin:
     x, y, z = values
     return x, y, z
 

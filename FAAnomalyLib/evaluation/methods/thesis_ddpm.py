@@ -16,10 +16,10 @@ import numpy as np
 
 from ...datasets.cohort import CohortSubject
 from ...errors import FAError
+from ...inpainting.roaming_cubes import cube_box, roaming_cubes
 from ...io.atomic import atomic_write
 from ...training.export import MODEL
 from ...volume import Volume
-from ..thesis.cubes import cube_box, roaming_cubes
 from ..thesis.fitting import fit_thesis_network
 from ..thesis.grid import back_to_native, thesis_crop
 from ..thesis.network import MAX_BATCH, ThesisFiller, hole_of, scan_white_matter

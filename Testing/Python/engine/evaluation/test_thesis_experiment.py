@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-from itertools import product
 
 import numpy as np
 import pytest
@@ -17,7 +16,6 @@ from FAAnomalyLib.evaluation.experiments.printed import printed_rows
 from FAAnomalyLib.evaluation.experiments.thesis_experiment import UnitRow
 from FAAnomalyLib.evaluation.experiments.thesis_figures import draw_figure
 from FAAnomalyLib.evaluation.experiments.thesis_tables import latex_table, markdown_table, measured_rows, tables_csv
-from FAAnomalyLib.evaluation.thesis.cubes import roaming_cubes
 from FAAnomalyLib.evaluation.thesis.grid import back_to_native, thesis_crop
 from FAAnomalyLib.volume import Volume
 
@@ -48,16 +46,6 @@ def test_a_map_of_125_mm_is_copied_to_the_thesis_grid_and_back():
     assert np.array_equal(back_to_native(crop.volume.data, crop.volume, native, order=0), data)
     wide = Volume(np.full((140, 150, 140), 0.5, np.float32), np.diag([1.25, 1.25, 1.25, 1.0]))
     assert thesis_crop(wide).lost == pytest.approx(1 - 128**3 / (140 * 150 * 140), abs=0.01)
-
-
-def test_roaming_cubes_are_those_of_the_listing():
-    fa = np.where(np.random.default_rng(1).random((32, 32, 32)) < 0.3, 0.0, 0.5)
-    printed = []
-    for i, j, k in product(range(0, 32, 8), repeat=3):
-        z = fa[i : i + 8, j : j + 8, k : k + 8]
-        if len(np.where(z == 0)[0]) / 8**3 < 0.3:
-            printed.append((i, j, k))
-    assert 0 < len(printed) < 64 and roaming_cubes(fa, 8) == printed
 
 
 def test_an_anomaly_lies_in_its_cube_and_all_positive_scores_a_sphere_in_a_cube(subjects):
