@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 OUTPUT = Path("thesis-results")
 """Folder of the results where none is named."""
-NETWORKS = ("conditional", "unconditional")
 
 
 def add_experiment_options(parser: argparse.ArgumentParser) -> None:
@@ -43,7 +42,7 @@ def add_experiment_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FOLDER",
-        help="with --experiment: a thesis network that train --method made; without it one is trained",
+        help="with --experiment: a thesis network, of train --recipe or train --method; without it one is trained",
     )
 
 
@@ -127,17 +126,15 @@ def experiment_design(args: argparse.Namespace) -> tuple[ExperimentDesign, list[
 
 
 def thesis_networks(folders: list[str]) -> dict[str, Path]:
-    """Folders of fitted thesis networks by what they are; raises ``FAError('missing')`` for any other folder."""
-    from ...evaluation.methods.method_model import read_method
-    from ...evaluation.methods.thesis_ddpm import CONDITIONAL, UNCONDITIONAL
+    """Folders of trained thesis networks by what they are; raises ``FAError`` for others, and for two of one kind."""
+    from ...evaluation.methods.thesis_model import find_thesis_model
 
-    kinds = {CONDITIONAL: "conditional", UNCONDITIONAL: "unconditional"}
-    found = {}
+    found: dict[str, Path] = {}
     for folder in map(Path, folders):
-        method = read_method(folder).method
-        if method not in kinds:
-            raise FAError("bad-request", f"{folder} holds {method}, not a thesis network", "", "")
-        found[kinds[method]] = folder
+        name = "conditional" if find_thesis_model(folder).conditional else "unconditional"
+        if name in found:
+            raise FAError("bad-request", f"{found[name]} and {folder} both hold a {name} network", "", "Name one")
+        found[name] = folder
     return found
 
 
@@ -163,20 +160,16 @@ def _planted_in(cohort: list[CohortSubject], args: argparse.Namespace, count: in
 
 def _networks(folders: dict[str, Path]) -> dict[str, dict]:
     """What the report says of the thesis networks."""
-    import json
-
-    from ...evaluation.methods.thesis_ddpm import MODEL, SAMPLING
-    from ...models.manifest import read_manifest
+    from ...evaluation.methods.thesis_model import find_thesis_model
 
     facts = {}
-    for name, folder in folders.items():
-        manifest, sampling = read_manifest(folder / MODEL), json.loads((folder / SAMPLING).read_text(encoding="utf-8"))
+    for name, model in ((name, find_thesis_model(folder)) for name, folder in folders.items()):
         facts[name] = {
-            "widths": manifest["network"]["widths"],
-            "steps": manifest["training"]["steps"],
-            "sampler_steps": sampling["steps"],
-            "windowed": sampling["windowed"],
-            "sha256": manifest["sha256"],
+            "widths": list(model.widths),
+            "steps": model.training_steps,
+            "sampler_steps": model.steps,
+            "windowed": model.windowed,
+            "sha256": model.sha256,
         }
     return facts
 

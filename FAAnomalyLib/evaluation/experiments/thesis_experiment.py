@@ -16,10 +16,11 @@ from ...io.claims import wait_for_others
 from ...models.manifest import sha256_of
 from ...models.registry import find_model
 from ...runtime.progress import CancelToken, Progress, ProgressCallback
-from ..methods.method_model import FILE as METHOD_FILE
+from ..methods.method_model import model_sha256
 from ..methods.registry import MethodChoice
 from ..methods.scoring_method import FitOptions
-from ..methods.thesis_ddpm import MODEL, SAMPLING, fit
+from ..methods.thesis_ddpm import fit
+from ..methods.thesis_model import SAMPLING, find_thesis_model
 from ..rows import FAANOMALY
 from .design import CUBIC, MASK_SIZES, WHITE_MATTER, SphereCase, ThesisTable, spheres
 from .laboratory import Equipment, Laboratory
@@ -51,7 +52,7 @@ class ExperimentDesign:
     quick
         Tiny networks and few sampling steps.
     networks
-        Model folders of thesis networks that were fitted before, by name; the others are fitted in the output folder.
+        Folders of thesis networks that were trained before, by name; the others are trained in the output folder.
     model
         The detector's model.
     device, seed
@@ -158,7 +159,7 @@ class ThesisExperiment:
         while waiting:
             self._progress.step(stage, 1 - len(waiting) / len(wanted))
             for name in list(waiting):
-                if (folders[name] / SAMPLING).is_file():
+                if name in self._design.networks or (folders[name] / SAMPLING).is_file():
                     waiting.remove(name)
                     continue
                 with self._store.claims.claim(f"network-{name}") as ours:
@@ -242,13 +243,11 @@ class ThesisExperiment:
             return ()
         choice = next(choice for choice in self._design.choices if choice.entry.name == name)
         folder = choice.model_of(subject.person)
-        fitted = () if folder is None else (sha256_of(folder / METHOD_FILE),)
+        fitted = () if folder is None else (model_sha256(folder),)
         return (*fitted, *sorted(one.name for one in (*self._design.subjects, *self._design.learning)))
 
     def _roaming_units(self) -> list[Unit]:
-        weights = (
-            sha256_of(self.networks["conditional"] / MODEL / "weights.pt") if "conditional" in self.networks else ""
-        )
+        weights = find_thesis_model(self.networks["conditional"]).sha256
         return [
             Unit("roaming", subject.name, "conditional", asdict(case), (*self._identity(subject), weights))
             for subject, case in self._roaming_cases()

@@ -19,7 +19,7 @@ from ...preprocessing.template import Template, load_template
 from ...result import Result
 from ...runtime.resources import resources_dir
 from ...volume import Volume
-from .registry import Fit, MethodContext, PaperRule, RegisteredMethod, register
+from .registry import Fit, MethodContext, PaperRule, RegisteredMethod, TakesModel, register
 from .score_map import ScoreMap
 from .thresholds import Thresholds
 
@@ -67,7 +67,7 @@ class ScoringEntry:
         beside the common protocol's thresholds. None where the paper has none.
     dimensions
         2 for a method that works slice by slice, else 3.
-    needs_template, needs_network, is_stochastic, fills_holes, by_default
+    needs_template, needs_network, is_stochastic, fills_holes, by_default, takes_model
         See :class:`~.registry.RegisteredMethod`.
     """
 
@@ -82,6 +82,7 @@ class ScoringEntry:
     is_stochastic: bool = False
     fills_holes: bool = False
     by_default: bool = True
+    takes_model: TakesModel | None = None
 
 
 def register_scoring(entry: ScoringEntry) -> RegisteredMethod:
@@ -104,6 +105,7 @@ def register_scoring(entry: ScoringEntry) -> RegisteredMethod:
             dimensions=entry.dimensions,
             fills_holes=entry.fills_holes,
             by_default=entry.by_default,
+            takes_model=entry.takes_model,
         )
     )
 

@@ -7,7 +7,6 @@ applied where that is known: in :mod:`.thesis_rule` and in the tables of the the
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -15,10 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from ...datasets.cohort import CohortSubject
+from ...diffusion.registry import samplers
 from ...errors import FAError
 from ...inpainting.roaming_cubes import cube_box, roaming_cubes
-from ...io.atomic import atomic_write
-from ...training.export import MODEL
 from ...volume import Volume
 from ..thesis.fitting import fit_thesis_network
 from ..thesis.grid import back_to_native, thesis_crop
@@ -26,11 +24,11 @@ from ..thesis.network import MAX_BATCH, ThesisFiller, hole_of, scan_white_matter
 from .registry import MethodContext
 from .score_map import ScoreMap
 from .scoring_method import FitOptions, ScoringEntry, register_scoring
+from .thesis_model import find_thesis_model, holds_thesis_network, write_sampling
 
 MASK_SIZE = 16
-SAMPLING = "sampling.json"
-"""Steps, and whether the network sees a window only."""
-PAPER, TINY = {"steps": 1000, "windowed": False}, {"steps": 5, "windowed": True}
+TINY_STEPS = 5
+"""Of the sampler, for the recipe ``tiny``; the paper's own recipe has the thesis' 1000."""
 
 
 class ThesisDdpm:
@@ -73,23 +71,17 @@ class ThesisDdpm:
         return self.filler.fill(volume.data, hole, self._seed)
 
 
-def open_filler(model: Path, device: str) -> ThesisFiller:
-    """The network in a folder that :func:`fit` has made; raises ``FAError('missing')`` where there is none."""
-    try:
-        sampling = json.loads((model / SAMPLING).read_text(encoding="utf-8"))
-        steps, windowed = int(sampling["steps"]), bool(sampling["windowed"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise FAError(
-            "missing", f"There is no thesis network in {model}", f"{SAMPLING}: {error}", "Fit the method again"
-        ) from error
-    return ThesisFiller(model / MODEL, steps, windowed, device)
+def open_filler(folder: Path, device: str) -> ThesisFiller:
+    """The thesis network in a folder; raises ``FAError`` as :func:`~.thesis_model.find_thesis_model`."""
+    model = find_thesis_model(folder)
+    return ThesisFiller(model.folder, model.steps, model.windowed, device)
 
 
 def fit(people: Sequence[CohortSubject], options: FitOptions, conditional: bool) -> None:
     """Train the network and say how it is sampled: ``paper`` with 1000 steps on the whole grid, ``tiny`` with five."""
     fit_thesis_network(people, options, conditional)
-    with atomic_write(options.folder / SAMPLING) as temporary:
-        temporary.write_text(json.dumps(PAPER if options.recipe == "paper" else TINY) + "\n", encoding="utf-8")
+    tiny = options.recipe != "paper"
+    write_sampling(options.folder, TINY_STEPS if tiny else samplers()["thesis"].default_steps, tiny)
 
 
 def _register(name: str, conditional: bool, position: int) -> None:
@@ -102,6 +94,7 @@ def _register(name: str, conditional: bool, position: int) -> None:
             needs_network=True,
             is_stochastic=True,
             fills_holes=True,
+            takes_model=partial(holds_thesis_network, conditional=conditional),
         )
     )
 

@@ -27,11 +27,15 @@ from FAAnomalyLib.evaluation.experiments.results import (
 )
 from FAAnomalyLib.evaluation.experiments.thesis_experiment import ExperimentDesign, ThesisExperiment
 from FAAnomalyLib.evaluation.experiments.units import UnitStore
+from FAAnomalyLib.evaluation.methods.choices import chosen_methods
+from FAAnomalyLib.evaluation.methods.method_model import check_model
 from FAAnomalyLib.evaluation.methods.score_map import ScoreMap
-from FAAnomalyLib.evaluation.methods.thesis_ddpm import MODEL, SAMPLING
+from FAAnomalyLib.evaluation.methods.thesis_model import SAMPLING, find_thesis_model
 from FAAnomalyLib.evaluation.thesis.network import ThesisFiller
 from FAAnomalyLib.models.checkpoints import save_model
+from FAAnomalyLib.models.registry import find_model
 from FAAnomalyLib.networks.registry import build_network
+from FAAnomalyLib.training.export import MODEL
 from support.fakes.random_nets import randomise
 
 CONFIG = {"kind": "thesis", "conditional": True, "widths": [8, 8, 8, 8, 8]}
@@ -120,8 +124,27 @@ def test_an_experiment_goes_from_maps_to_tables_and_a_rerun_computes_nothing(mod
     assert ThesisExperiment(design, tmp_path / "out").run() == rows
 
 
-def test_a_folder_without_a_thesis_network_is_refused_in_one_line(tmp_path, capsys):
+def test_networks_of_both_commands_are_taken(model, tmp_path):
+    """Of ``train --recipe``: run folder and model folder; of ``train --method``: with steps of its own."""
+    run, method = tmp_path / "run", tmp_path / "method"
+    for folder in (run, method):
+        shutil.copytree(model, folder / MODEL)
+    (method / SAMPLING).write_text(json.dumps({"steps": 3, "windowed": True}))
+    found = [find_thesis_model(folder) for folder in (model, run, method)]
+    assert [(one.steps, one.windowed, one.voxels) for one in found] == [(1000, False, 128)] * 2 + [(3, True, 128)]
+    assert thesis_networks([str(run)]) == {"conditional": run} and found[0].sha256 == found[1].sha256
+    with pytest.raises(FAError, match="both hold a conditional network"):
+        thesis_networks([str(run), str(model)])
+    with pytest.raises(FAError, match="network of the kind inpainter"):
+        thesis_networks([str(find_model())])
+    (choice,) = chosen_methods(f"thesis-conditional-ddpm={run}", {"ann"})
+    assert choice.model == run and check_model(run, choice.entry) is None
     with pytest.raises(FAError, match="no fitted method"):
+        chosen_methods(f"thesis-unconditional-ddpm={run}", {"ann"})
+
+
+def test_a_folder_without_a_thesis_network_is_refused_in_one_line(tmp_path, capsys):
+    with pytest.raises(FAError, match="no thesis network"):
         thesis_networks([str(tmp_path)])
     for words in (
         ["evaluate", "--experiment", "thesis"],
