@@ -16,12 +16,14 @@ from ...inpainting.roaming_cubes import Origin, cube_box, roaming_cubes, tiles
 from ...models.registry import find_model
 from ...pipeline.loaded_model import template_folder
 from ...preprocessing.model_grid import PreparedSubject, prepare
+from ...preprocessing.native_crop import THESIS_VOXELS
 from ...preprocessing.template import Template, load_template
 from ...result import Result
 from ...training.objective import TEMPLATE_PERSON
 from ..methods.detector import DetectorMethods
 from ..methods.registry import MethodChoice, MethodContext
 from ..methods.thesis_ddpm import open_filler
+from ..methods.thesis_model import find_thesis_model
 from ..methods.thesis_rule import MARGIN
 from ..methods.thresholds import UNCALIBRATED, Thresholds, leave_one_person_out
 from ..metrics.binary_overlap import binary_overlap
@@ -77,7 +79,8 @@ class Laboratory:
 
     def __init__(self, equipment: Equipment, store: UnitStore) -> None:
         self._equipment, self._store = equipment, store
-        self.bench = Bench(equipment.seed)
+        self.bench = Bench(equipment.seed, grid_of(equipment.networks))
+        self._roaming_edge = self.bench.edge(ROAMING_SIZE)
         self._fillers: dict[str, ThesisFiller] = {}
         self._choices = {choice.entry.name: choice for choice in equipment.choices}
         self._cubes: dict[Unit, tuple[CohortSubject, SphereCase]] = {}
@@ -115,7 +118,7 @@ class Laboratory:
         planted, filler = self.bench.planted(subject, case), self.filler("conditional")
         holes = [self._roaming_hole(planted, corner) for corner in corners]
         boxes = [filler.window(hole) for hole in holes if hole.any()]
-        cubes = [hole[cube_box(corner, ROAMING_SIZE)] for hole, corner in zip(holes, corners, strict=True)]
+        cubes = [hole[cube_box(corner, self._roaming_edge)] for hole, corner in zip(holes, corners, strict=True)]
         content = [_sha(planted.volume.data[box]) for box in boxes] + [_sha(cube) for cube in cubes]
         setting: dict = {"corners": [list(corner) for corner in corners]}
         if not filler.windowed:
@@ -126,7 +129,7 @@ class Laboratory:
 
     def roaming_units(self, subject: CohortSubject, case: SphereCase) -> list[Unit]:
         """The units that cover a map with an anomaly: one cube each, or eight where the network is windowed."""
-        corners = roaming_cubes(self.bench.planted(subject, case).volume.data, ROAMING_SIZE)
+        corners = roaming_cubes(self.bench.planted(subject, case).volume.data, self._roaming_edge)
         step = MAX_BATCH if self.filler("conditional").windowed else 1
         return [self.cubes_unit(subject, case, corners[n : n + step]) for n in range(0, len(corners), step)]
 
@@ -138,7 +141,7 @@ class Laboratory:
         subject, size = self._subject(unit), unit.setting["mask_size"]
         healthy, corner = self.bench.healthy(subject), self.bench.corner(subject, size)
         hole = np.zeros(healthy.volume.shape, bool)
-        hole[cube_box(corner, size)] = True
+        hole[cube_box(corner, self.bench.edge(size))] = True
         if unit.setting["mask_type"] == WHITE_MATTER:
             hole &= healthy.white_matter
         filled = self.filler(unit.method).fill(healthy.volume.data, hole, self._equipment.seed)
@@ -152,25 +155,25 @@ class Laboratory:
         planted = self.planted(unit)
         setting = HoleSetting(unit.setting["mask_type"], unit.setting["mask_size"])
         scan, domain = planted.volume.data, planted.domain(setting.mask_type)
-        corners = tiles(planted.corner, planted.case.diameter, setting.mask_size)
-        holes = [hole_of(cube_box(corner, setting.mask_size), domain) for corner in corners]
+        edge = self.bench.edge(setting.mask_size)
+        holes = [hole_of(cube_box(corner, edge), domain) for corner in tiles(planted.corner, planted.edge, edge)]
         filled = self.filler(unit.method).fill_each(scan, holes, self._equipment.seed)
         scores = rule_scores(scan - filled, domain, planted.truth(setting.mask_type), planted.case.change)
         found = domain & (np.abs(scan - filled) > abs(planted.case.change) - MARGIN)
         return Finished({"scores": scores}, _slices(planted, filled, found, planted.truth(setting.mask_type)))
 
     def _roaming_hole(self, planted: PlantedSphere, corner: Origin) -> np.ndarray:
-        return hole_of(cube_box(corner, ROAMING_SIZE), scan_white_matter(planted.volume.data))
+        return hole_of(cube_box(corner, self._roaming_edge), scan_white_matter(planted.volume.data))
 
     def _roaming_cubes(self, unit: Unit, subject: CohortSubject, case: SphereCase) -> Finished:
-        """FA of some roaming cubes with their white matter generated, (N, 16, 16, 16)."""
+        """FA of some roaming cubes with their white matter generated, (N, E, E, E)."""
         planted = self.bench.planted(subject, case)
         corners = [_corner(one) for one in unit.setting["corners"]]
         x, y, z = corners[0]
         seed = self._equipment.seed + 1_000_000 * x + 10_000 * y + 100 * z
         holes = [self._roaming_hole(planted, corner) for corner in corners]
         filled = self.filler("conditional").fill_each(planted.volume.data, holes, seed)
-        return Finished({}, {"filled": np.stack([filled[cube_box(corner, ROAMING_SIZE)] for corner in corners])})
+        return Finished({}, {"filled": np.stack([filled[cube_box(corner, self._roaming_edge)] for corner in corners])})
 
     def _roaming(self, unit: Unit) -> Finished:
         """The assembled brain of a map with an anomaly: its cubes pasted inside their holes, the input elsewhere."""
@@ -185,7 +188,7 @@ class Laboratory:
             for one, values in zip(cubes.setting["corners"], finished.arrays["filled"], strict=True):
                 hole = self._roaming_hole(planted, _corner(one))
                 domain |= hole
-                filled[hole] = values[hole[cube_box(_corner(one), ROAMING_SIZE)]]
+                filled[hole] = values[hole[cube_box(_corner(one), self._roaming_edge)]]
         truth = planted.truth(WHITE_MATTER)
         scores = rule_scores(scan - filled, domain, truth, case.change)
         row = {"scores": scores, **_roc(np.abs(scan - filled), truth, domain)}
@@ -264,6 +267,18 @@ class Laboratory:
         return prepare(volume, self.template, volume.data > 0)
 
 
+def grid_of(networks: Mapping[str, Path]) -> int:
+    """Voxels along each edge of the grid that thesis networks were trained on, 128 where there are none.
+
+    Raises ``FAError('bad-request')`` for networks of different grids, which would not see the same maps.
+    """
+    grids = {name: find_thesis_model(folder).voxels for name, folder in networks.items()} or {"": THESIS_VOXELS}
+    if len(set(grids.values())) > 1:
+        told = ", ".join(f"the {name} one {voxels}" for name, voxels in grids.items())
+        raise FAError("bad-request", "The thesis networks have different grids", told, "Give networks of one grid")
+    return next(iter(grids.values()))
+
+
 def case_of(unit: Unit) -> SphereCase:
     """The anomaly of a unit."""
     return SphereCase(unit.setting["diameter"], unit.setting["change"])
@@ -302,10 +317,10 @@ def _roc(score: np.ndarray, truth: np.ndarray, domain: np.ndarray) -> dict:
 
 def _slices(planted: PlantedSphere, filled: np.ndarray, found: np.ndarray, truth: np.ndarray) -> dict[str, np.ndarray]:
     """The axial slice through the anomaly's centre, for figures: lesioned, filled, truth, found."""
-    z = planted.corner[2] + planted.case.diameter // 2
+    z = planted.corner[2] + planted.edge // 2
     arrays = {"lesioned": planted.volume.data, "filled": filled, "truth": truth, "found": found}
     cut = {name: array[:, :, z] for name, array in arrays.items()}
-    corner = np.array([*planted.corner[:2], planted.case.diameter], np.int16)
+    corner = np.array([*planted.corner[:2], planted.edge], np.int16)
     return {name: one if one.dtype == bool else one.astype(np.float16) for name, one in cut.items()} | {
         "corner": corner
     }

@@ -20,7 +20,7 @@ from ...io.atomic import atomic_write, cannot_write
 from ...io.claims import Claims, wait_for_others
 from ...runtime.progress import told_what_is_kept
 
-FORMAT = 1
+FORMAT = 2
 """Raised whenever the meaning of a unit changes, so that older ones are not reused."""
 
 

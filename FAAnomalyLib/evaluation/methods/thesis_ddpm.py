@@ -16,10 +16,10 @@ import numpy as np
 from ...datasets.cohort import CohortSubject
 from ...diffusion.registry import samplers
 from ...errors import FAError
-from ...inpainting.roaming_cubes import cube_box, roaming_cubes
+from ...inpainting.roaming_cubes import cube_box, cube_edge, roaming_cubes
+from ...preprocessing.native_crop import native_crop
 from ...volume import Volume
 from ..thesis.fitting import fit_thesis_network
-from ..thesis.grid import back_to_native, thesis_crop
 from ..thesis.network import MAX_BATCH, ThesisFiller, hole_of, scan_white_matter
 from .registry import MethodContext
 from .score_map import ScoreMap
@@ -45,29 +45,28 @@ class ThesisDdpm:
     def __init__(self, name: str, context: MethodContext) -> None:
         if context.model is None:
             raise FAError("missing", f"{name} needs a model", "", "Make it with faanomaly train DATA --method NAME")
-        self.filler, self._seed = open_filler(context.model, context.device), context.seed or 0
+        self._voxels, self._seed = find_thesis_model(context.model).voxels, context.seed or 0
+        self.filler = open_filler(context.model, context.device)
         self.identity = (name, MASK_SIZE, *self.filler.identity, self._seed)
 
     def score(self, volume: Volume) -> ScoreMap:
         """See :meth:`.scoring_method.ScoringMethod.score`."""
-        crop = thesis_crop(volume).volume
-        expected, generated = crop.data.copy(), np.zeros(crop.shape, bool)
-        white_matter, corners = scan_white_matter(crop.data), roaming_cubes(crop.data, MASK_SIZE)
+        crop, edge = native_crop(volume, self._voxels), cube_edge(MASK_SIZE, self._voxels)
+        expected, generated = crop.fa.copy(), np.zeros(crop.fa.shape, bool)
+        white_matter, corners = scan_white_matter(crop.fa), roaming_cubes(crop.fa, edge)
         for start in range(0, len(corners), MAX_BATCH):
-            holes = [
-                hole_of(cube_box(corner, MASK_SIZE), white_matter) for corner in corners[start : start + MAX_BATCH]
-            ]
+            holes = [hole_of(cube_box(corner, edge), white_matter) for corner in corners[start : start + MAX_BATCH]]
             together = np.logical_or.reduce(holes)
-            expected[together] = self.filler.fill_each(crop.data, holes, self._seed + start)[together]
+            expected[together] = self.filler.fill_each(crop.fa, holes, self._seed + start)[together]
             generated |= together
-        covered = back_to_native(generated, crop, volume, order=0) > 0.5
-        healthy = np.where(covered, back_to_native(expected, crop, volume), volume.data).astype(np.float32)
+        covered = crop.to_native(generated.astype(np.float32)) >= 0.5
+        healthy = np.where(covered, np.clip(crop.to_native(expected), 0.0, 1.0), volume.data).astype(np.float32)
         return ScoreMap(
             volume, (volume.data - healthy).astype(np.float32), healthy, covered, {"network_evaluations": len(corners)}
         )
 
     def fill(self, volume: Volume, hole: np.ndarray) -> np.ndarray:
-        """See :meth:`.scoring_method.HoleFiller.fill`; *volume* is on the thesis' grid."""
+        """See :meth:`.scoring_method.HoleFiller.fill`; *volume* is on the network's grid."""
         return self.filler.fill(volume.data, hole, self._seed)
 
 

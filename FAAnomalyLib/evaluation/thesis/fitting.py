@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from ...datasets.cohort import CohortSubject, load_subject
+from ...datasets.cohort import CohortSubject, load_stripped
 from ...networks.registry import build_network
+from ...preprocessing.native_crop import native_crop
 from ...preprocessing.template import Template, TemplatePriors, load_template
 from ...runtime.arrays import as_tensor
 from ...runtime.device import choose_device
@@ -20,7 +21,6 @@ from ...training.recipes import RECIPES, Recipe
 from ...training.trainer import Trainer
 from ...training.training_run import TrainingRun
 from ..methods.scoring_method import FitOptions
-from .grid import thesis_crop
 
 TINY_WIDTHS = [8, 16, 16, 32, 32]
 TINY_STEPS = 150
@@ -73,7 +73,7 @@ def _by_map(run: TrainingRun, people: Sequence[CohortSubject], template: Templat
 
 def _examples(subject: CohortSubject, options: FitOptions) -> list[TrainingSubject]:
     """The whole map, or for the tiny recipe crops about random voxels of its brain."""
-    fa = thesis_crop(*load_subject(subject)).volume.data
+    fa = native_crop(load_stripped(subject)).fa
     if options.recipe == "paper":
         return [_example(subject, fa)]
     generator = np.random.default_rng([options.seed, *subject.name.encode()])

@@ -8,6 +8,7 @@ import io
 import numpy as np
 import pytest
 
+from FAAnomalyLib.datasets.cohort import CohortSubject
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.evaluation.experiments.bench import Bench
 from FAAnomalyLib.evaluation.experiments.design import FIGURES, TABLES, SphereCase, chosen_tables, spheres
@@ -16,7 +17,7 @@ from FAAnomalyLib.evaluation.experiments.printed import printed_rows
 from FAAnomalyLib.evaluation.experiments.thesis_experiment import UnitRow
 from FAAnomalyLib.evaluation.experiments.thesis_figures import draw_figure
 from FAAnomalyLib.evaluation.experiments.thesis_tables import latex_table, markdown_table, measured_rows, tables_csv
-from FAAnomalyLib.evaluation.thesis.grid import back_to_native, thesis_crop
+from FAAnomalyLib.io.volumes import save_volume
 from FAAnomalyLib.volume import Volume
 
 
@@ -33,19 +34,21 @@ def test_experiments_by_name():
         chosen_tables(["thesis-4.1"])
 
 
-def test_a_map_of_125_mm_is_copied_to_the_thesis_grid_and_back():
-    data = np.zeros((145, 174, 145), np.float32)
-    data[20:130, 30:150, 12:125] = np.random.default_rng(0).random((110, 120, 113), dtype=np.float32) * 0.9 + 0.05
-    affine = np.diag([-1.25, 1.25, 1.25, 1.0])
-    affine[:3, 3] = 90.0, -126.0, -72.0
-    native = Volume(data, affine)
-    crop = thesis_crop(native)
-    assert crop.volume.shape == (128,) * 3 and crop.lost == 0.0
-    assert np.allclose(crop.volume.spacing, 1.25) and np.all(np.diag(crop.volume.affine)[:3] > 0)
-    assert np.array_equal(np.sort(crop.volume.data[crop.volume.data > 0]), np.sort(data[data > 0]))
-    assert np.array_equal(back_to_native(crop.volume.data, crop.volume, native, order=0), data)
-    wide = Volume(np.full((140, 150, 140), 0.5, np.float32), np.diag([1.25, 1.25, 1.25, 1.0]))
-    assert thesis_crop(wide).lost == pytest.approx(1 - 128**3 / (140 * 150 * 140), abs=0.01)
+def test_anomalies_lie_in_the_products_own_crop(subjects, tmp_path):
+    """The thesis' shape at 8, 23, 8, masked; on a coarser grid the same anomaly is as large in millimetres."""
+    data = np.random.default_rng(0).uniform(0.05, 0.9, (145, 174, 145)).astype(np.float32)
+    mask = np.zeros(data.shape, np.uint8)
+    mask[20:130, 30:150, 12:125] = 1
+    save_volume(Volume(data, np.diag([1.25, 1.25, 1.25, 1.0])), tmp_path / "ann_FA.nii.gz")
+    save_volume(Volume(mask, np.diag([1.25, 1.25, 1.25, 1.0])), tmp_path / "ann_mask.nii.gz")
+    ann = CohortSubject.from_file(tmp_path / "ann_FA.nii.gz")
+    assert np.array_equal(Bench(0).healthy(ann).volume.data, (data * mask)[8:136, 23:151, 8:136])
+    fine, coarse = (Bench(seed=3, voxels=voxels).planted(subjects[0], SphereCase(16, 0.1)) for voxels in (128, 64))
+    assert (fine.edge, coarse.edge) == (16, 8) and coarse.volume.shape == (64, 64, 64)
+    ml = [one.sphere.sum() * one.volume.voxel_ml for one in (fine, coarse)]
+    assert ml[0] == pytest.approx(ml[1], rel=0.05)
+    with pytest.raises(FAError, match="they would be 0.5 voxels"):
+        Bench(seed=3, voxels=16).corner(subjects[0], 4)
 
 
 def test_an_anomaly_lies_in_its_cube_and_all_positive_scores_a_sphere_in_a_cube(subjects):
