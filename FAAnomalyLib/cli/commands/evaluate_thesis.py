@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,7 +81,8 @@ def _run_on_fa(args: argparse.Namespace) -> int:
     finally:
         bar.close()
     date = datetime.datetime.now().astimezone().isoformat(timespec="minutes")
-    facts = experiment_facts(design, _networks(experiment.networks), _warnings(design, cohort, args), date)
+    warnings = [*_warnings(design, cohort, args), *_about_networks(design, cohort, experiment.networks)]
+    facts = experiment_facts(design, _networks(design, experiment.networks), warnings, date)
     people = {subject.name: subject.person for subject in design.subjects}
     stored = StoredExperiment(facts, people, tuple(table.name for table in design.tables), tuple(rows))
     store_experiment(stored, output)
@@ -158,7 +160,7 @@ def _planted_in(cohort: list[CohortSubject], args: argparse.Namespace, count: in
     return people[: max(1, min(count, len(people) // 2))]
 
 
-def _networks(folders: dict[str, Path]) -> dict[str, dict]:
+def _networks(design: ExperimentDesign, folders: dict[str, Path]) -> dict[str, dict]:
     """What the report says of the thesis networks."""
     from ...evaluation.methods.thesis_model import find_thesis_model
 
@@ -167,7 +169,8 @@ def _networks(folders: dict[str, Path]) -> dict[str, dict]:
         facts[name] = {
             "widths": list(model.widths),
             "steps": model.training_steps,
-            "sampler_steps": model.steps,
+            "grid": model.voxels,
+            "sampler_steps": min(model.steps, design.most_steps or model.steps),
             "windowed": model.windowed,
             "sha256": model.sha256,
         }
@@ -192,4 +195,31 @@ def _warnings(design: ExperimentDesign, cohort: list[CohortSubject], args: argpa
         warnings.append(f"The detector was trained or calibrated on {', '.join(seen)}; its scores there are too good.")
     if people_table(args.data, args.people) is None:
         warnings.append("Every map was taken as another person: name the people with --people file.csv (file,person).")
+    return warnings
+
+
+def _always(model: Path, subject: CohortSubject) -> Path:
+    return model
+
+
+def _about_networks(design: ExperimentDesign, cohort: list[CohortSubject], folders: dict[str, Path]) -> list[str]:
+    """Who the networks have seen, and what their grid leaves out."""
+    from ...datasets.cohort import load_stripped
+    from ...evaluation.experiments.laboratory import grid_of
+    from ...evaluation.methods.detector import seen_in_training
+    from ...evaluation.methods.thesis_model import find_thesis_model
+    from ...preprocessing.native_crop import native_crop
+
+    warnings, subjects = [], list(design.subjects)
+    for name, model in ((name, find_thesis_model(folder).folder) for name, folder in folders.items()):
+        seen = [one.name for one in seen_in_training(subjects, cohort, partial(_always, model))]
+        if seen:
+            warnings.append(f"The {name} network was trained on {', '.join(seen)}; its scores there are too good.")
+    crops = [native_crop(load_stripped(subject), grid_of(folders)) for subject in subjects]
+    clipped = [crop.clipped_ml for crop in crops if crop.clipped_ml > 0]
+    if clipped:
+        warnings.append(
+            f"The crop of 160 mm cuts {len(clipped)} of {len(crops)} maps, by {max(clipped):.0f} ml at most; what lies "
+            "outside it is not looked at."
+        )
     return warnings

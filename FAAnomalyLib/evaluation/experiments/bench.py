@@ -11,10 +11,10 @@ import numpy as np
 from ...datasets.cohort import CohortSubject, load_stripped, naming
 from ...errors import FAError
 from ...inpainting.roaming_cubes import Origin, cube_box, cube_edge
+from ...pipeline.thesis_procedure.scan_inpainter import scan_white_matter
 from ...preprocessing.native_crop import THESIS_VOXELS, native_crop
 from ...volume import Volume
 from ..planting.lesions import plant
-from ..thesis.network import scan_white_matter
 from .design import CUBIC, SphereCase
 
 DRAWS = 300

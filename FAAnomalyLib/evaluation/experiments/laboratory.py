@@ -12,9 +12,10 @@ import numpy as np
 
 from ...datasets.cohort import CohortSubject
 from ...errors import FAError
-from ...inpainting.roaming_cubes import Origin, cube_box, roaming_cubes, tiles
+from ...inpainting.roaming_cubes import Origin, cube_box, cube_hole, roaming_cubes, tiles
 from ...models.registry import find_model
 from ...pipeline.loaded_model import template_folder
+from ...pipeline.thesis_procedure.scan_inpainter import ScanInpainter, scan_white_matter
 from ...preprocessing.model_grid import PreparedSubject, prepare
 from ...preprocessing.native_crop import THESIS_VOXELS
 from ...preprocessing.template import Template, load_template
@@ -22,15 +23,14 @@ from ...result import Result
 from ...training.objective import TEMPLATE_PERSON
 from ..methods.detector import DetectorMethods
 from ..methods.registry import MethodChoice, MethodContext
-from ..methods.thesis_ddpm import open_filler
 from ..methods.thesis_model import find_thesis_model
+from ..methods.thesis_network import ThesisNetwork
 from ..methods.thesis_rule import MARGIN
 from ..methods.thresholds import UNCALIBRATED, Thresholds, leave_one_person_out
 from ..metrics.binary_overlap import binary_overlap
 from ..metrics.reconstruction import measure_reconstruction
 from ..metrics.roc import roc_curve
 from ..rows import FAANOMALY
-from ..thesis.network import MAX_BATCH, ThesisFiller, hole_of, scan_white_matter
 from .bench import Bench, PlantedSphere
 from .design import CUBIC, WHITE_MATTER, HoleSetting, SphereCase
 from .units import Finished, Unit, UnitStore
@@ -56,6 +56,8 @@ class Equipment:
         The detector's model.
     device, seed
         As in :class:`~FAAnomalyLib.request.DetectRequest`.
+    most_steps
+        Of the thesis networks' sampler; None for those that their folders name.
     """
 
     subjects: Mapping[str, CohortSubject]
@@ -64,6 +66,7 @@ class Equipment:
     model: str
     device: str
     seed: int
+    most_steps: int | None = None
 
 
 class Laboratory:
@@ -75,13 +78,16 @@ class Laboratory:
         What it runs with.
     store
         Units that others build on.
+    check
+        Called before every step of a thesis network; may raise to cancel.
     """
 
-    def __init__(self, equipment: Equipment, store: UnitStore) -> None:
+    def __init__(self, equipment: Equipment, store: UnitStore, check: Callable[[], None] | None = None) -> None:
         self._equipment, self._store = equipment, store
+        self._on_step = None if check is None else lambda step, steps: check()
         self.bench = Bench(equipment.seed, grid_of(equipment.networks))
         self._roaming_edge = self.bench.edge(ROAMING_SIZE)
-        self._fillers: dict[str, ThesisFiller] = {}
+        self._networks: dict[str, ThesisNetwork] = {}
         self._choices = {choice.entry.name: choice for choice in equipment.choices}
         self._cubes: dict[Unit, tuple[CohortSubject, SphereCase]] = {}
         self._prepared = lru_cache(maxsize=1)(self._prepare)
@@ -96,55 +102,64 @@ class Laboratory:
     def compute(self, unit: Unit) -> Finished:
         """Result of a unit; raises ``FAError`` as what it runs does."""
         if unit in self._cubes:
-            return self._roaming_cubes(unit, *self._cubes[unit])
+            return self._roaming_cube(unit, *self._cubes[unit])
         return self._kinds[unit.kind](unit)
 
-    def filler(self, network: str) -> ThesisFiller:
+    def network(self, name: str) -> ThesisNetwork:
         """The thesis network ``conditional`` or ``unconditional``."""
-        if network not in self._fillers:
-            self._fillers[network] = open_filler(self._equipment.networks[network], self._equipment.device)
-        return self._fillers[network]
+        if name not in self._networks:
+            folder, equipment = self._equipment.networks[name], self._equipment
+            self._networks[name] = ThesisNetwork(folder, equipment.device, equipment.most_steps)
+        return self._networks[name]
 
     def planted(self, unit: Unit) -> PlantedSphere:
         """The map with the unit's anomaly."""
         return self.bench.planted(self._subject(unit), case_of(unit))
 
-    def cubes_unit(self, subject: CohortSubject, case: SphereCase, corners: Sequence[Origin]) -> Unit:
-        """Some roaming cubes of a map with an anomaly.
+    def roaming_units(self, subject: CohortSubject, case: SphereCase) -> list[Unit]:
+        """The units that cover a map with an anomaly, one for each cube that holds white matter.
 
         Its identity is what the network sees. With a windowed network, cubes far from the anomaly see the same for
         every anomaly, and are generated once.
         """
-        planted, filler = self.bench.planted(subject, case), self.filler("conditional")
-        holes = [self._roaming_hole(planted, corner) for corner in corners]
-        boxes = [filler.window(hole) for hole in holes if hole.any()]
-        cubes = [hole[cube_box(corner, self._roaming_edge)] for hole, corner in zip(holes, corners, strict=True)]
-        content = [_sha(planted.volume.data[box]) for box in boxes] + [_sha(cube) for cube in cubes]
-        setting: dict = {"corners": [list(corner) for corner in corners]}
-        if not filler.windowed:
-            setting |= asdict(case)
-        unit = Unit("cubes", subject.name, "conditional", setting, (*filler.identity, *content, self._equipment.seed))
-        self._cubes[unit] = (subject, case)
-        return unit
+        network, scan = self._roaming_scan(subject, case)
+        units = []
+        for origin in roaming_cubes(scan.fa, self._roaming_edge):
+            hole = scan.cube(origin, self._roaming_edge, WHITE_MATTER).hole
+            if not hole.any():
+                continue
+            setting: dict = {"corner": list(origin)}
+            if not scan.windowed:
+                setting |= asdict(case)
+            content = _sha(scan.fa[scan.window(hole)]), _sha(hole[cube_box(origin, self._roaming_edge)])
+            units.append(
+                Unit("cube", subject.name, "conditional", setting, (*network.identity, *content, self._equipment.seed))
+            )
+            self._cubes[units[-1]] = (subject, case)
+        return units
 
-    def roaming_units(self, subject: CohortSubject, case: SphereCase) -> list[Unit]:
-        """The units that cover a map with an anomaly: one cube each, or eight where the network is windowed."""
-        corners = roaming_cubes(self.bench.planted(subject, case).volume.data, self._roaming_edge)
-        step = MAX_BATCH if self.filler("conditional").windowed else 1
-        return [self.cubes_unit(subject, case, corners[n : n + step]) for n in range(0, len(corners), step)]
+    def _roaming_scan(self, subject: CohortSubject, case: SphereCase) -> tuple[ThesisNetwork, ScanInpainter]:
+        network = self.network("conditional")
+        return network, network.scan(self.bench.planted(subject, case).volume.data)
 
     def _subject(self, unit: Unit) -> CohortSubject:
         return self._equipment.subjects[unit.subject]
 
+    def _filled(self, name: str, fa: np.ndarray, origins: Sequence[Origin], setting: HoleSetting) -> np.ndarray:
+        """A map with the cubes at *origins* generated, each in a run of its own."""
+        network, edge = self.network(name), self.bench.edge(setting.mask_size)
+        scan = network.scan(fa)
+        cubes = [scan.cube(origin, edge, setting.mask_type) for origin in origins]
+        return network.filled(scan, cubes, self._equipment.seed, self._on_step)
+
     def _reconstruction(self, unit: Unit) -> Finished:
         """The four measures of one filled hole in a healthy map."""
-        subject, size = self._subject(unit), unit.setting["mask_size"]
-        healthy, corner = self.bench.healthy(subject), self.bench.corner(subject, size)
-        hole = np.zeros(healthy.volume.shape, bool)
-        hole[cube_box(corner, self.bench.edge(size))] = True
-        if unit.setting["mask_type"] == WHITE_MATTER:
+        subject, setting = self._subject(unit), HoleSetting(**unit.setting)
+        healthy, corner = self.bench.healthy(subject), self.bench.corner(subject, setting.mask_size)
+        hole = cube_hole(healthy.volume.shape, corner, self.bench.edge(setting.mask_size))
+        if setting.mask_type == WHITE_MATTER:
             hole &= healthy.white_matter
-        filled = self.filler(unit.method).fill(healthy.volume.data, hole, self._equipment.seed)
+        filled = self._filled(unit.method, healthy.volume.data, [corner], setting)
         measured = asdict(measure_reconstruction(healthy.volume.data, filled, hole))
         return Finished(
             {name: value if value is None or np.isfinite(value) else None for name, value in measured.items()}
@@ -155,44 +170,35 @@ class Laboratory:
         planted = self.planted(unit)
         setting = HoleSetting(unit.setting["mask_type"], unit.setting["mask_size"])
         scan, domain = planted.volume.data, planted.domain(setting.mask_type)
-        edge = self.bench.edge(setting.mask_size)
-        holes = [hole_of(cube_box(corner, edge), domain) for corner in tiles(planted.corner, planted.edge, edge)]
-        filled = self.filler(unit.method).fill_each(scan, holes, self._equipment.seed)
+        corners = tiles(planted.corner, planted.edge, self.bench.edge(setting.mask_size))
+        filled = self._filled(unit.method, scan, corners, setting)
         scores = rule_scores(scan - filled, domain, planted.truth(setting.mask_type), planted.case.change)
         found = domain & (np.abs(scan - filled) > abs(planted.case.change) - MARGIN)
         return Finished({"scores": scores}, _slices(planted, filled, found, planted.truth(setting.mask_type)))
 
-    def _roaming_hole(self, planted: PlantedSphere, corner: Origin) -> np.ndarray:
-        return hole_of(cube_box(corner, self._roaming_edge), scan_white_matter(planted.volume.data))
-
-    def _roaming_cubes(self, unit: Unit, subject: CohortSubject, case: SphereCase) -> Finished:
-        """FA of some roaming cubes with their white matter generated, (N, E, E, E)."""
-        planted = self.bench.planted(subject, case)
-        corners = [_corner(one) for one in unit.setting["corners"]]
-        x, y, z = corners[0]
-        seed = self._equipment.seed + 1_000_000 * x + 10_000 * y + 100 * z
-        holes = [self._roaming_hole(planted, corner) for corner in corners]
-        filled = self.filler("conditional").fill_each(planted.volume.data, holes, seed)
-        return Finished({}, {"filled": np.stack([filled[cube_box(corner, self._roaming_edge)] for corner in corners])})
+    def _roaming_cube(self, unit: Unit, subject: CohortSubject, case: SphereCase) -> Finished:
+        """FA of the white matter of one roaming cube, generated; (V,) in C order of its hole."""
+        network, scan = self._roaming_scan(subject, case)
+        cube = scan.cube(_origin(unit), self._roaming_edge, WHITE_MATTER)
+        return Finished({}, {"filled": network.filled(scan, [cube], self._equipment.seed, self._on_step)[cube.hole]})
 
     def _roaming(self, unit: Unit) -> Finished:
         """The assembled brain of a map with an anomaly: its cubes pasted inside their holes, the input elsewhere."""
         subject, case = self._subject(unit), case_of(unit)
         planted = self.bench.planted(subject, case)
-        scan = planted.volume.data
-        filled, domain = scan.copy(), np.zeros(scan.shape, bool)
-        for cubes in self.roaming_units(subject, case):
-            finished = self._store.read(cubes)
+        _, scan = self._roaming_scan(subject, case)
+        filled, domain = scan.fa.copy(), np.zeros(scan.fa.shape, bool)
+        for one in self.roaming_units(subject, case):
+            finished = self._store.read(one)
             if finished is None or "filled" not in finished.arrays:
                 raise FAError("bug", f"Roaming cubes of {subject.name} are missing", "", "Run the experiment again")
-            for one, values in zip(cubes.setting["corners"], finished.arrays["filled"], strict=True):
-                hole = self._roaming_hole(planted, _corner(one))
-                domain |= hole
-                filled[hole] = values[hole[cube_box(_corner(one), self._roaming_edge)]]
+            hole = scan.cube(_origin(one), self._roaming_edge, WHITE_MATTER).hole
+            domain |= hole
+            filled[hole] = finished.arrays["filled"]
         truth = planted.truth(WHITE_MATTER)
-        scores = rule_scores(scan - filled, domain, truth, case.change)
-        row = {"scores": scores, **_roc(np.abs(scan - filled), truth, domain)}
-        found = domain & (np.abs(scan - filled) > abs(case.change) - MARGIN)
+        scores = rule_scores(scan.fa - filled, domain, truth, case.change)
+        row = {"scores": scores, **_roc(np.abs(scan.fa - filled), truth, domain)}
+        found = domain & (np.abs(scan.fa - filled) > abs(case.change) - MARGIN)
         return Finished(row, _slices(planted, filled, found, truth))
 
     def _healthy(self, unit: Unit) -> Finished:
@@ -284,8 +290,8 @@ def case_of(unit: Unit) -> SphereCase:
     return SphereCase(unit.setting["diameter"], unit.setting["change"])
 
 
-def _corner(values: Sequence[int]) -> Origin:
-    x, y, z = values
+def _origin(unit: Unit) -> Origin:
+    x, y, z = unit.setting["corner"]
     return x, y, z
 
 

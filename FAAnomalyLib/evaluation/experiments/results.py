@@ -194,7 +194,8 @@ def fact_lines(facts: Mapping) -> list[str]:
     ]
     for name, network in facts["networks"].items():
         lines.append(
-            f"{name} network: widths {network['widths']}, {network['steps']} training steps, sampler with "
+            f"{name} network: {network['grid']} voxels cubed, widths {network['widths']}, {network['steps']} training "
+            f"steps, sampler with "
             f"{network['sampler_steps']} steps{', window round the hole' if network['windowed'] else ''}, weights "
             f"{network['sha256'][:12]}"
         )

@@ -26,6 +26,8 @@ from .design import CUBIC, MASK_SIZES, WHITE_MATTER, SphereCase, ThesisTable, sp
 from .laboratory import Equipment, Laboratory
 from .units import Finished, Unit, UnitStore, finish_units
 
+QUICK_STEPS = 5
+"""Of the thesis networks' sampler, with ``--quick``."""
 NETWORKS = {"conditional": True, "unconditional": False}
 STAGES = {
     "training the thesis' networks": 3.0,
@@ -68,6 +70,11 @@ class ExperimentDesign:
     model: str = "default"
     device: str = "auto"
     seed: int = 0
+
+    @property
+    def most_steps(self) -> int | None:
+        """Of the thesis networks' sampler; None for those that their folders name."""
+        return QUICK_STEPS if self.quick else None
 
     @property
     def reconstructs(self) -> bool:
@@ -125,7 +132,7 @@ class ThesisExperiment:
 
     def _run(self) -> list[UnitRow]:
         self.networks = self._fitted_networks()
-        laboratory = Laboratory(self._equipment(), self._store)
+        laboratory = Laboratory(self._equipment(), self._store, self._progress.check)
         holes = self._hole_units(laboratory)
         brains = self._brain_units(laboratory)
         roaming = self._roaming_units()
@@ -133,7 +140,7 @@ class ThesisExperiment:
             self._finish(stage, units, laboratory)
         self._progress.finish()
         rows = []
-        for unit in [*holes, *[unit for unit in brains if unit.kind != "cubes"], *roaming]:
+        for unit in [*holes, *[unit for unit in brains if unit.kind != "cube"], *roaming]:
             finished = self._store.read(unit)
             if finished is None:
                 raise FAError("bad-input", f"A unit in {self._store.folder} is damaged", "", "Run the experiment again")
@@ -183,7 +190,8 @@ class ThesisExperiment:
     def _equipment(self) -> Equipment:
         design = self._design
         subjects = {subject.name: subject for subject in (*design.subjects, *design.learning)}
-        return Equipment(subjects, self.networks, design.choices, design.model, design.device, design.seed)
+        most_steps = QUICK_STEPS if design.quick else None
+        return Equipment(subjects, self.networks, design.choices, design.model, design.device, design.seed, most_steps)
 
     def _identity(self, subject: CohortSubject) -> tuple:
         files = [sha256_of(path) for path in (subject.path, subject.mask) if path is not None]
@@ -195,13 +203,13 @@ class ThesisExperiment:
         for subject in self._design.subjects:
             identity = self._identity(subject)
             for name in self.networks if self._design.reconstructs else ():
-                network = (*identity, *laboratory.filler(name).identity)
+                network = (*identity, *laboratory.network(name).identity)
                 units += [
                     Unit("reconstruction", subject.name, name, {"mask_type": kind, "mask_size": size}, network)
                     for size in MASK_SIZES
                     for kind in (CUBIC, WHITE_MATTER)
                 ]
-            network = (*identity, *laboratory.filler("conditional").identity)
+            network = (*identity, *laboratory.network("conditional").identity)
             units += [
                 Unit(
                     "hole",

@@ -7,24 +7,25 @@ applied where that is known: in :mod:`.thesis_rule` and in the tables of the the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
 from ...datasets.cohort import CohortSubject
 from ...diffusion.registry import samplers
 from ...errors import FAError
-from ...inpainting.roaming_cubes import cube_box, cube_edge, roaming_cubes
+from ...geometry.bounding_box import bounding_box
+from ...inpainting.roaming_cubes import cube_edge, roaming_cubes
+from ...pipeline.thesis_procedure.scan_inpainter import Cube
 from ...preprocessing.native_crop import native_crop
 from ...volume import Volume
 from ..thesis.fitting import fit_thesis_network
-from ..thesis.network import MAX_BATCH, ThesisFiller, hole_of, scan_white_matter
 from .registry import MethodContext
 from .score_map import ScoreMap
 from .scoring_method import FitOptions, ScoringEntry, register_scoring
-from .thesis_model import find_thesis_model, holds_thesis_network, write_sampling
+from .thesis_model import holds_thesis_network, write_sampling
+from .thesis_network import ThesisNetwork
 
 MASK_SIZE = 16
 TINY_STEPS = 5
@@ -45,35 +46,33 @@ class ThesisDdpm:
     def __init__(self, name: str, context: MethodContext) -> None:
         if context.model is None:
             raise FAError("missing", f"{name} needs a model", "", "Make it with faanomaly train DATA --method NAME")
-        self._voxels, self._seed = find_thesis_model(context.model).voxels, context.seed or 0
-        self.filler = open_filler(context.model, context.device)
-        self.identity = (name, MASK_SIZE, *self.filler.identity, self._seed)
+        self.network, self._seed = ThesisNetwork(context.model, context.device), context.seed or 0
+        self.identity = (name, MASK_SIZE, *self.network.identity, self._seed)
 
     def score(self, volume: Volume) -> ScoreMap:
         """See :meth:`.scoring_method.ScoringMethod.score`."""
-        crop, edge = native_crop(volume, self._voxels), cube_edge(MASK_SIZE, self._voxels)
-        expected, generated = crop.fa.copy(), np.zeros(crop.fa.shape, bool)
-        white_matter, corners = scan_white_matter(crop.fa), roaming_cubes(crop.fa, edge)
-        for start in range(0, len(corners), MAX_BATCH):
-            holes = [hole_of(cube_box(corner, edge), white_matter) for corner in corners[start : start + MAX_BATCH]]
-            together = np.logical_or.reduce(holes)
-            expected[together] = self.filler.fill_each(crop.fa, holes, self._seed + start)[together]
-            generated |= together
+        voxels = self.network.told.voxels
+        crop, edge = native_crop(volume, voxels), cube_edge(MASK_SIZE, voxels)
+        scan, generated, calls = self.network.scan(crop.fa), np.zeros(crop.fa.shape, bool), 0
+
+        def cubes() -> Iterator[Cube]:
+            nonlocal calls
+            for origin in roaming_cubes(crop.fa, edge):
+                cube = scan.cube(origin, edge, "wm")
+                generated[cube.hole] = True
+                calls += self.network.steps * bool(cube.hole.any())
+                yield cube
+
+        expected = self.network.filled(scan, cubes(), self._seed)
         covered = crop.to_native(generated.astype(np.float32)) >= 0.5
         healthy = np.where(covered, np.clip(crop.to_native(expected), 0.0, 1.0), volume.data).astype(np.float32)
-        return ScoreMap(
-            volume, (volume.data - healthy).astype(np.float32), healthy, covered, {"network_evaluations": len(corners)}
-        )
+        difference = (volume.data - healthy).astype(np.float32)
+        return ScoreMap(volume, difference, healthy, covered, {"network_evaluations": calls})
 
     def fill(self, volume: Volume, hole: np.ndarray) -> np.ndarray:
         """See :meth:`.scoring_method.HoleFiller.fill`; *volume* is on the network's grid."""
-        return self.filler.fill(volume.data, hole, self._seed)
-
-
-def open_filler(folder: Path, device: str) -> ThesisFiller:
-    """The thesis network in a folder; raises ``FAError`` as :func:`~.thesis_model.find_thesis_model`."""
-    model = find_thesis_model(folder)
-    return ThesisFiller(model.folder, model.steps, model.windowed, device)
+        x, y, z = (one.start for one in bounding_box(hole))
+        return self.network.filled(self.network.scan(volume.data), [Cube((x, y, z), hole)], self._seed)
 
 
 def fit(people: Sequence[CohortSubject], options: FitOptions, conditional: bool) -> None:

@@ -15,6 +15,7 @@ from ...errors import FAError
 from ...io.atomic import atomic_write
 from ...models.manifest import read_manifest
 from ...networks.thesis.unet import KIND
+from ...pipeline.thesis_procedure.scan_inpainter import trained_on_crops
 from ...training.export import MODEL
 
 SAMPLING = "sampling.json"
@@ -78,7 +79,7 @@ def find_thesis_model(folder: Path) -> ThesisModel:
             "Give a model of the recipes thesis-conditional or thesis-unconditional",
         )
     steps = min(samplers()["thesis"].default_steps, int(manifest["schedule"]["timesteps"]))
-    steps, windowed = _sampling(folder) or (steps, False)
+    steps, windowed = _sampling(folder) or (steps, trained_on_crops(manifest))
     return ThesisModel(
         folder=place,
         conditional=bool(manifest["network"]["conditional"]),

@@ -1,8 +1,7 @@
-"""The thesis network fills one hole as the listings say; the tiny recipe makes a model that the methods open."""
+"""A thesis network in methods and experiments: one hole and many, networks of both commands, maps to tables."""
 
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import replace
 
@@ -30,15 +29,15 @@ from FAAnomalyLib.evaluation.experiments.units import UnitStore
 from FAAnomalyLib.evaluation.methods.choices import chosen_methods
 from FAAnomalyLib.evaluation.methods.method_model import check_model
 from FAAnomalyLib.evaluation.methods.score_map import ScoreMap
-from FAAnomalyLib.evaluation.methods.thesis_model import SAMPLING, find_thesis_model
-from FAAnomalyLib.evaluation.thesis.network import ThesisFiller
+from FAAnomalyLib.evaluation.methods.thesis_model import find_thesis_model, write_sampling
+from FAAnomalyLib.evaluation.methods.thesis_network import ThesisNetwork
 from FAAnomalyLib.models.checkpoints import save_model
 from FAAnomalyLib.models.registry import find_model
 from FAAnomalyLib.networks.registry import build_network
 from FAAnomalyLib.training.export import MODEL
 from support.fakes.random_nets import randomise
 
-CONFIG = {"kind": "thesis", "conditional": True, "widths": [8, 8, 8, 8, 8]}
+CONFIG = {"kind": "thesis", "conditional": True, "widths": [8, 8, 8]}
 
 
 @pytest.fixture(scope="module")
@@ -55,31 +54,34 @@ def brain():
     return np.random.default_rng(0).random((48, 32, 32), dtype=np.float32)
 
 
-def cube(at: int, edge: int = 4) -> np.ndarray:
-    hole = np.zeros((48, 32, 32), bool)
-    hole[at : at + edge, 14 : 14 + edge, 14 : 14 + edge] = True
-    return hole
-
-
 @pytest.mark.slow
 def test_a_hole_is_generated_without_a_look_inside_beside_the_condition(model, brain):
-    filler, hole = ThesisFiller(model, steps=2, windowed=False, device="cpu"), cube(20)
-    filled = filler.fill(brain, hole, seed=1)
-    assert np.array_equal(filled[~hole], brain[~hole]) and filled.min() >= 0 and filled.max() <= 1
-    assert not np.array_equal(filled[hole], brain[hole])
-    hidden = np.where(hole & (brain > 0.2), 0.9, brain).astype(np.float32)  # the same white matter
-    assert np.array_equal(filler.fill(hidden, hole, seed=1)[hole], filled[hole])
-    assert not np.array_equal(filler.fill(brain, hole, seed=2)[hole], filled[hole])
+    network = ThesisNetwork(model, "cpu", most_steps=2)
+    scan = network.scan(brain)
+    cube = scan.cube((20, 14, 14), 4, "cubic")
+    filled = network.filled(scan, [cube], seed=1)
+    assert np.array_equal(filled[~cube.hole], brain[~cube.hole]) and filled.min() >= 0 and filled.max() <= 1
+    assert not np.array_equal(filled[cube.hole], brain[cube.hole])
+    hidden = np.where(cube.hole & (brain > 0.2), 0.9, brain).astype(np.float32)  # the same white matter
+    assert np.array_equal(network.filled(network.scan(hidden), [cube], seed=1)[cube.hole], filled[cube.hole])
+    assert not np.array_equal(network.filled(scan, [cube], seed=2)[cube.hole], filled[cube.hole])
+    box = scan.window(cube.hole)
+    assert all(one == slice(None) for one in box), "the thesis shows the whole grid"
 
 
-def test_a_window_holds_the_hole_and_holes_are_filled_apart(model, brain):
-    filler, holes = ThesisFiller(model, steps=2, windowed=True, device="cpu"), [cube(4), cube(40)]
-    box = filler.window(holes[1])
-    assert holes[1][box].sum() == holes[1].sum() and all((s.stop - s.start) % 16 == 0 for s in box)
-    both = filler.fill_each(brain, holes, seed=1)
-    other = np.where(holes[1], 0.9, brain).astype(np.float32)
-    far = filler.fill_each(np.where(holes[1] & (brain > 0.2), other, brain), holes, seed=1)
-    assert np.allclose(far[holes[0]], both[holes[0]], atol=1e-6)
+def test_a_network_of_crops_sees_a_window_and_holes_are_filled_apart(model, brain, tmp_path):
+    shutil.copytree(model, tmp_path / MODEL)
+    write_sampling(tmp_path, steps=2, windowed=True)
+    network = ThesisNetwork(tmp_path, "cpu")
+    scan = network.scan(brain)
+    cubes = [scan.cube((at, 14, 14), 4, "wm") for at in (4, 40)]
+    box = scan.window(cubes[1].hole)
+    assert cubes[1].hole[box].sum() == cubes[1].hole.sum() > 0 and all((s.stop - s.start) % 4 == 0 for s in box)
+    both = network.filled(scan, cubes, seed=1)
+    other = np.where(cubes[1].hole, 0.9, brain).astype(np.float32)
+    assert np.array_equal(network.filled(network.scan(other), cubes[:1], seed=1)[cubes[0].hole], both[cubes[0].hole])
+    # The draws of a cube do not depend on what was filled before it.
+    assert np.array_equal(network.filled(scan, cubes[1:], seed=1)[cubes[1].hole], both[cubes[1].hole])
     assert torch.is_inference_mode_enabled() is False
 
 
@@ -88,7 +90,7 @@ def test_an_experiment_goes_from_maps_to_tables_and_a_rerun_computes_nothing(mod
     networks = tmp_path / "network"
     networks.mkdir()
     shutil.copytree(model, networks / MODEL)
-    (networks / SAMPLING).write_text(json.dumps({"steps": 1, "windowed": True}))
+    write_sampling(networks, steps=1, windowed=True)
 
     def nothing(laboratory, method, subject, case, thresholds):
         volume = laboratory.bench.planted(subject, case).volume
@@ -129,7 +131,7 @@ def test_networks_of_both_commands_are_taken(model, tmp_path):
     run, method = tmp_path / "run", tmp_path / "method"
     for folder in (run, method):
         shutil.copytree(model, folder / MODEL)
-    (method / SAMPLING).write_text(json.dumps({"steps": 3, "windowed": True}))
+    write_sampling(method, steps=3, windowed=True)
     found = [find_thesis_model(folder) for folder in (model, run, method)]
     assert [(one.steps, one.windowed, one.voxels) for one in found] == [(1000, False, 128)] * 2 + [(3, True, 128)]
     assert thesis_networks([str(run)]) == {"conditional": run} and found[0].sha256 == found[1].sha256
