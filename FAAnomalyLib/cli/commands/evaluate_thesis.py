@@ -36,7 +36,9 @@ def add_experiment_options(parser: argparse.ArgumentParser) -> None:
         help="with thesis-3.10 and thesis-3.11: the healthy people's template, which preprocess t2 has made",
     )
     parser.add_argument(
-        "--quick", action="store_true", help="with --experiment: tiny thesis networks, ten sampling steps, two people"
+        "--quick",
+        action="store_true",
+        help="with --experiment: a trial of minutes: tiny thesis networks, five sampling steps, one person",
     )
     parser.add_argument(
         "--thesis-model",
@@ -95,7 +97,7 @@ def _run_on_fa(args: argparse.Namespace) -> int:
 def experiment_design(args: argparse.Namespace) -> tuple[ExperimentDesign, list[CohortSubject]]:
     """The design that the options ask for, and the whole cohort; raises ``FAError``."""
     from ...datasets.cohort import find_subjects, one_map_each, people_table
-    from ...evaluation.experiments.design import FULL_SUBJECTS, QUICK_SUBJECTS, chosen_tables
+    from ...evaluation.experiments.design import FULL_SUBJECTS, QUICK_LEARNING, QUICK_SUBJECTS, chosen_tables
     from ...evaluation.experiments.thesis_experiment import ExperimentDesign
     from ...evaluation.methods.choices import chosen_methods
 
@@ -116,7 +118,7 @@ def experiment_design(args: argparse.Namespace) -> tuple[ExperimentDesign, list[
     design = ExperimentDesign(
         tables,
         chosen,
-        one_map_each(learning) if args.quick else learning,
+        one_map_each(learning)[:QUICK_LEARNING] if args.quick else learning,
         choices,
         args.quick,
         networks,
@@ -162,6 +164,7 @@ def _planted_in(cohort: list[CohortSubject], args: argparse.Namespace, count: in
 
 def _networks(design: ExperimentDesign, folders: dict[str, Path]) -> dict[str, dict]:
     """What the report says of the thesis networks."""
+    from ...evaluation.experiments.laboratory import QUICK_STEPS
     from ...evaluation.methods.thesis_model import find_thesis_model
 
     facts = {}
@@ -170,7 +173,7 @@ def _networks(design: ExperimentDesign, folders: dict[str, Path]) -> dict[str, d
             "widths": list(model.widths),
             "steps": model.training_steps,
             "grid": model.voxels,
-            "sampler_steps": min(model.steps, design.most_steps or model.steps),
+            "sampler_steps": min(model.steps, QUICK_STEPS) if design.quick else model.steps,
             "windowed": model.windowed,
             "sha256": model.sha256,
         }
@@ -180,14 +183,18 @@ def _networks(design: ExperimentDesign, folders: dict[str, Path]) -> dict[str, d
 def _warnings(design: ExperimentDesign, cohort: list[CohortSubject], args: argparse.Namespace) -> list[str]:
     """What limits the numbers."""
     from ...datasets.cohort import people_table
+    from ...evaluation.experiments.laboratory import QUICK_STEPS
+    from ...evaluation.experiments.thesis_experiment import QUICK_CHANGE
     from ...evaluation.methods.detector import seen_in_training
     from ...models.registry import find_model
 
     warnings = []
     if design.quick:
         warnings.append(
-            "Quick: tiny thesis networks, few training and sampling steps, few people. The rows show that everything "
-            "runs; they say nothing of the thesis' networks at full size."
+            f"Quick: {len(design.subjects)} tested, {len(design.learning)} learned from; thesis networks of few "
+            f"channels, trained briefly on crops, that see a window round each hole; at most {QUICK_STEPS} steps; "
+            f"whole-brain methods on changes of {QUICK_CHANGE:g} and more, with one registration of a brain for all "
+            "comparators. The rows show that everything runs; they say nothing of the thesis' networks at full size."
         )
     model = find_model(args.model)
     seen = [one.name for one in seen_in_training(list(design.subjects), cohort, lambda subject: model)]

@@ -11,7 +11,9 @@ from .printed import PrintedRow, printed_rows
 CUBIC, WHITE_MATTER = "cubic", "wm"
 MASK_SIZES = (32, 16, 8, 4)
 """Of figures 3.1 to 3.16, in their order."""
-FULL_SUBJECTS, QUICK_SUBJECTS = 10, 2
+FULL_SUBJECTS, QUICK_SUBJECTS = 10, 1
+QUICK_LEARNING = 4
+"""People that a trial learns from, and takes thresholds from."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from ...inpainting.roaming_cubes import Origin, cube_box, cube_hole, roaming_cub
 from ...models.registry import find_model
 from ...pipeline.loaded_model import template_folder
 from ...pipeline.thesis_procedure.scan_inpainter import ScanInpainter, scan_white_matter
-from ...preprocessing.model_grid import PreparedSubject, prepare
+from ...preprocessing.model_grid import PreparedSubject, prepare, with_other_fa
 from ...preprocessing.native_crop import THESIS_VOXELS
 from ...preprocessing.template import Template, load_template
 from ...result import Result
@@ -37,6 +37,8 @@ from .units import Finished, Unit, UnitStore
 
 ROAMING_SIZE = 16
 ROC_POINTS = 200
+QUICK_STEPS = 5
+"""Most steps of the thesis networks' sampler in a trial."""
 THESIS_RULE, SIGNED_RULE, ALL_POSITIVE = "thesis' rule", "thesis' rule, signed", "all positive"
 
 
@@ -56,8 +58,9 @@ class Equipment:
         The detector's model.
     device, seed
         As in :class:`~FAAnomalyLib.request.DetectRequest`.
-    most_steps
-        Of the thesis networks' sampler; None for those that their folders name.
+    quick
+        Whether this is a trial: at most :data:`QUICK_STEPS` sampling steps, one registration of each brain for the
+        comparators.
     """
 
     subjects: Mapping[str, CohortSubject]
@@ -66,7 +69,7 @@ class Equipment:
     model: str
     device: str
     seed: int
-    most_steps: int | None = None
+    quick: bool = False
 
 
 class Laboratory:
@@ -90,7 +93,7 @@ class Laboratory:
         self._networks: dict[str, ThesisNetwork] = {}
         self._choices = {choice.entry.name: choice for choice in equipment.choices}
         self._cubes: dict[Unit, tuple[CohortSubject, SphereCase]] = {}
-        self._prepared = lru_cache(maxsize=1)(self._prepare)
+        self._prepared = lru_cache(maxsize=2)(self._prepare)
         self._kinds: dict[str, Callable[[Unit], Finished]] = {
             "reconstruction": self._reconstruction,
             "hole": self._hole,
@@ -109,7 +112,7 @@ class Laboratory:
         """The thesis network ``conditional`` or ``unconditional``."""
         if name not in self._networks:
             folder, equipment = self._equipment.networks[name], self._equipment
-            self._networks[name] = ThesisNetwork(folder, equipment.device, equipment.most_steps)
+            self._networks[name] = ThesisNetwork(folder, equipment.device, QUICK_STEPS if equipment.quick else None)
         return self._networks[name]
 
     def planted(self, unit: Unit) -> PlantedSphere:
@@ -269,7 +272,13 @@ class Laboratory:
         return choice.entry.create(context).score(volume)
 
     def _prepare(self, subject: CohortSubject, case: SphereCase | None) -> PreparedSubject:
-        volume = self.bench.healthy(subject).volume if case is None else self.bench.planted(subject, case).volume
+        """A map for the comparators; in a trial a brain is registered once for all of its anomalies."""
+        if case is None:
+            volume = self.bench.healthy(subject).volume
+        else:
+            volume = self.bench.planted(subject, case).volume
+            if self._equipment.quick:
+                return with_other_fa(self._prepared(subject, None), volume)
         return prepare(volume, self.template, volume.data > 0)
 
 

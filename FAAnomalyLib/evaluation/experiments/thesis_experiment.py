@@ -26,8 +26,8 @@ from .design import CUBIC, MASK_SIZES, WHITE_MATTER, SphereCase, ThesisTable, sp
 from .laboratory import Equipment, Laboratory
 from .units import Finished, Unit, UnitStore, finish_units
 
-QUICK_STEPS = 5
-"""Of the thesis networks' sampler, with ``--quick``."""
+QUICK_CHANGE = 0.1
+"""Least change that whole-brain methods are run on in a trial: none of them finds 0.01."""
 NETWORKS = {"conditional": True, "unconditional": False}
 STAGES = {
     "training the thesis' networks": 3.0,
@@ -52,7 +52,8 @@ class ExperimentDesign:
     choices
         Whole-brain comparators beside the detector.
     quick
-        Tiny networks and few sampling steps.
+        Whether this is a trial: tiny networks, few sampling steps, whole-brain methods on changes of
+        :data:`QUICK_CHANGE` and more, one registration of a brain for all comparators.
     networks
         Folders of thesis networks that were trained before, by name; the others are trained in the output folder.
     model
@@ -70,11 +71,6 @@ class ExperimentDesign:
     model: str = "default"
     device: str = "auto"
     seed: int = 0
-
-    @property
-    def most_steps(self) -> int | None:
-        """Of the thesis networks' sampler; None for those that their folders name."""
-        return QUICK_STEPS if self.quick else None
 
     @property
     def reconstructs(self) -> bool:
@@ -190,8 +186,9 @@ class ThesisExperiment:
     def _equipment(self) -> Equipment:
         design = self._design
         subjects = {subject.name: subject for subject in (*design.subjects, *design.learning)}
-        most_steps = QUICK_STEPS if design.quick else None
-        return Equipment(subjects, self.networks, design.choices, design.model, design.device, design.seed, most_steps)
+        return Equipment(
+            subjects, self.networks, design.choices, design.model, design.device, design.seed, design.quick
+        )
 
     def _identity(self, subject: CohortSubject) -> tuple:
         files = [sha256_of(path) for path in (subject.path, subject.mask) if path is not None]
@@ -235,7 +232,7 @@ class ThesisExperiment:
         units = [unit for name in comparators for unit in laboratory.healthy_units(name)]
         model = read_model_sha(design.model)
         for subject in design.subjects:
-            for case in spheres([table for table in design.tables if not table.roaming or self._roams(subject)]):
+            for case in self._brain_cases(subject):
                 identity = (*self._identity(subject), model)
                 units += [
                     Unit("brain", subject.name, name, asdict(case), (*identity, *self._choice_identity(name, subject)))
@@ -245,6 +242,12 @@ class ThesisExperiment:
             units += laboratory.roaming_units(subject, case)
         return list(dict.fromkeys(units))
 
+    def _brain_cases(self, subject: CohortSubject) -> list[SphereCase]:
+        """The anomalies of a person that whole-brain methods are run on."""
+        tables = [table for table in self._design.tables if not table.roaming or self._roams(subject)]
+        least = QUICK_CHANGE if self._design.quick else 0.0
+        return [case for case in spheres(tables) if abs(case.change) >= least]
+
     def _choice_identity(self, name: str, subject: CohortSubject) -> tuple:
         """What decides a comparator beside the map: its fitted model, and the healthy maps of its thresholds."""
         if name == FAANOMALY:
@@ -252,7 +255,8 @@ class ThesisExperiment:
         choice = next(choice for choice in self._design.choices if choice.entry.name == name)
         folder = choice.model_of(subject.person)
         fitted = () if folder is None else (model_sha256(folder),)
-        return (*fitted, *sorted(one.name for one in (*self._design.subjects, *self._design.learning)))
+        others = sorted(one.name for one in (*self._design.subjects, *self._design.learning))
+        return (*fitted, *others, *(["one registration"] if self._design.quick else []))
 
     def _roaming_units(self) -> list[Unit]:
         weights = find_thesis_model(self.networks["conditional"]).sha256

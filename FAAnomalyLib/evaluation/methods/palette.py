@@ -133,7 +133,9 @@ def fit(people: Sequence[CohortSubject], options: FitOptions) -> None:
     # Not kept: a method's model folder is passed on, and must not hold anybody's brain.
     with tempfile.TemporaryDirectory(prefix="faanomaly-") as cache:
         subjects = prepare_subjects(list(people), template, Path(cache), options.report)
-    run = TrainingRun(recipe_of(options.recipe, template), subjects, [], template, options.folder, options.seed)
+    recipe = recipe_of(options.recipe, template)
+    recipe = replace(recipe, steps=options.steps_of(recipe.steps))
+    run = TrainingRun(recipe, subjects, [], template, options.folder, options.seed)
     torch.manual_seed(options.seed)
     # PyTorch's type stubs lack this overload of Module.to.
     network = build_network(run.recipe.network).to(device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]

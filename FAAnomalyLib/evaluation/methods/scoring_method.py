@@ -146,6 +146,8 @@ class FitOptions:
         Called with a line of progress.
     template
         What the people are registered to; None for the bundled template.
+    effort
+        Share of the recipe's training steps that are done, above 0 to 1; less than 1 only shows that a method runs.
     """
 
     folder: Path
@@ -154,6 +156,11 @@ class FitOptions:
     seed: int = 0
     report: Callable[[str], None] = print
     template: Template | None = None
+    effort: float = 1.0
+
+    def steps_of(self, steps: int) -> int:
+        """How many of a recipe's *steps* are done."""
+        return max(1, round(steps * self.effort))
 
     def known_template(self) -> Template:
         """The template, read where it is the bundled one."""

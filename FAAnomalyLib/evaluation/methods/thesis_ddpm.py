@@ -7,20 +7,33 @@ applied where that is known: in :mod:`.thesis_rule` and in the tables of the the
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
+import torch
 
 from ...datasets.cohort import CohortSubject
 from ...diffusion.registry import samplers
 from ...errors import FAError
 from ...geometry.bounding_box import bounding_box
 from ...inpainting.roaming_cubes import cube_edge, roaming_cubes
+from ...networks.registry import build_network
 from ...pipeline.thesis_procedure.scan_inpainter import Cube
 from ...preprocessing.native_crop import native_crop
+from ...preprocessing.template import load_template
+from ...request import CROP_CENTRES
+from ...runtime.device import choose_device
+from ...runtime.resources import resources_dir
+from ...training.export import export_model
+from ...training.recipes import RECIPES
+from ...training.trainer import Trainer
+from ...training.training_run import TrainingRun
+from ...training.volume_pairs import prepare_pairs
 from ...volume import Volume
-from ..thesis.fitting import fit_thesis_network
 from .registry import MethodContext
 from .score_map import ScoreMap
 from .scoring_method import FitOptions, ScoringEntry, register_scoring
@@ -28,6 +41,9 @@ from .thesis_model import holds_thesis_network, write_sampling
 from .thesis_network import ThesisNetwork
 
 MASK_SIZE = 16
+PAPER = {True: "thesis-conditional", False: "thesis-unconditional"}
+TINY = {True: "tiny", False: "tiny-unconditional"}
+"""Recipe of ``train --recipe`` for the conditional and the unconditional network."""
 TINY_STEPS = 5
 """Of the sampler, for the recipe ``tiny``; the paper's own recipe has the thesis' 1000."""
 
@@ -76,10 +92,26 @@ class ThesisDdpm:
 
 
 def fit(people: Sequence[CohortSubject], options: FitOptions, conditional: bool) -> None:
-    """Train the network and say how it is sampled: ``paper`` with 1000 steps on the whole grid, ``tiny`` with five."""
-    fit_thesis_network(people, options, conditional)
+    """Train the network by the recipe of ``train --recipe``, and say with how many steps it is sampled.
+
+    A run that was interrupted goes on from its checkpoint.
+    """
     tiny = options.recipe != "paper"
-    write_sampling(options.folder, TINY_STEPS if tiny else samplers()["thesis"].default_steps, tiny)
+    recipe = RECIPES[(TINY if tiny else PAPER)[conditional]]
+    recipe = replace(recipe, steps=options.steps_of(recipe.steps))
+    template, device = load_template(resources_dir() / "Template"), choose_device(options.device)
+    # Not kept: a method's model folder is passed on, and must not hold anybody's brain.
+    with tempfile.TemporaryDirectory(prefix="faanomaly-") as cache:
+        pairs = prepare_pairs(list(people), recipe.grid["shape"][0], CROP_CENTRES[0], Path(cache), options.report)
+        run = TrainingRun(recipe, pairs, [], template, options.folder, options.seed)
+        torch.manual_seed(options.seed)
+        # PyTorch's type stubs lack this overload of Module.to.
+        network = build_network(recipe.network).to(device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        trainer = Trainer(run, network, device, torch.float32, report=options.report)
+        trainer.resume()
+        trainer.train(save_every=200)
+    export_model(run, trainer.state)
+    write_sampling(options.folder, TINY_STEPS if tiny else samplers()["thesis"].default_steps)
 
 
 def _register(name: str, conditional: bool, position: int) -> None:

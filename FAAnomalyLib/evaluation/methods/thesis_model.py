@@ -19,7 +19,7 @@ from ...pipeline.thesis_procedure.scan_inpainter import trained_on_crops
 from ...training.export import MODEL
 
 SAMPLING = "sampling.json"
-"""How a network that a method has fitted is sampled: steps, and whether it sees a window only."""
+"""Sampling steps of a network that a method has fitted."""
 
 
 @dataclass(frozen=True)
@@ -79,15 +79,14 @@ def find_thesis_model(folder: Path) -> ThesisModel:
             "Give a model of the recipes thesis-conditional or thesis-unconditional",
         )
     steps = min(samplers()["thesis"].default_steps, int(manifest["schedule"]["timesteps"]))
-    steps, windowed = _sampling(folder) or (steps, trained_on_crops(manifest))
     return ThesisModel(
         folder=place,
         conditional=bool(manifest["network"]["conditional"]),
         voxels=int(manifest["grid"]["shape"][0]),
         widths=tuple(manifest["network"]["widths"]),
         training_steps=(manifest.get("training") or {}).get("steps"),
-        steps=steps,
-        windowed=windowed,
+        steps=_sampling_steps(folder) or steps,
+        windowed=trained_on_crops(manifest),
         sha256=manifest["sha256"],
     )
 
@@ -100,20 +99,19 @@ def holds_thesis_network(folder: Path, conditional: bool) -> bool:
         return False
 
 
-def write_sampling(folder: Path, steps: int, windowed: bool) -> None:
-    """Say how a method's own network is sampled; written last, so that a folder that says it is complete."""
+def write_sampling(folder: Path, steps: int) -> None:
+    """Say with how many steps a method's own network is sampled; written last, as a sign of completion."""
     with atomic_write(folder / SAMPLING) as temporary:
-        temporary.write_text(json.dumps({"steps": steps, "windowed": windowed}) + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps({"steps": steps}) + "\n", encoding="utf-8")
 
 
-def _sampling(folder: Path) -> tuple[int, bool] | None:
+def _sampling_steps(folder: Path) -> int | None:
     """What the folder says; None where it says nothing, ``FAError('missing')`` where that cannot be used."""
     path = folder / SAMPLING
     if not path.is_file():
         return None
     try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
-        return int(stored["steps"]), bool(stored["windowed"])
+        return int(json.loads(path.read_text(encoding="utf-8"))["steps"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise FAError(
             "missing", f"The thesis network in {folder} is damaged", f"{SAMPLING}: {error}", "Fit the method again"

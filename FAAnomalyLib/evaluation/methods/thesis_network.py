@@ -46,7 +46,7 @@ class ThesisNetwork:
 
     def scan(self, fa: np.ndarray) -> ScanInpainter:
         """Ready for one map: FA in [0, 1] on the network's grid, (N, N, N)."""
-        return ScanInpainter(self._model, fa, self._device, self.told.windowed)
+        return ScanInpainter(self._model, fa, self._device)
 
     def filled(
         self, scan: ScanInpainter, cubes: Iterable[Cube], seed: int, on_step: OnStep | None = None

@@ -30,7 +30,7 @@ from ..provenance import package_versions, voxels_sha256
 from .cube_store import CubeStore
 from .options import ThesisOptions
 from .outcome import ThesisOutcome, thresholded
-from .scan_inpainter import Cube, ScanInpainter
+from .scan_inpainter import Cube, ScanInpainter, trained_on_crops
 
 STAGES = {"reading": 0.1, "loading the model": 0.5, "filling cubes": 100.0, "assembling": 0.3}
 """Stages and their expected shares of the time."""
@@ -202,10 +202,14 @@ def _counts(cubes: list[Cube], reused: int) -> dict[str, int]:
 
 
 def _grid_remarks(model: Model, options: ThesisOptions) -> list[str]:
-    trained = model.manifest["grid"]["shape"][0]
-    if options.grid == trained:
-        return []
-    return [f"the model was trained on a grid of {trained} voxels, not of {options.grid}: this is a trial run"]
+    remarks, trained = [], model.manifest["grid"]["shape"][0]
+    if options.grid != trained:
+        remarks.append(
+            f"the model was trained on a grid of {trained} voxels, not of {options.grid}: this is a trial run"
+        )
+    if trained_on_crops(model.manifest):
+        remarks.append("the model was trained on crops and sees a window round each cube: a trial run")
+    return remarks
 
 
 def _kept(store: CubeStore, cubes: list[Cube]) -> str:

@@ -43,16 +43,19 @@ class ScanInpainter:
         from the sampler, but not from the condition.
     device
         Where the network runs, in float32.
+
+    Attributes
+    ----------
     windowed
-        Whether the network sees a window round the hole alone; by default where it was trained on crops. The thesis
-        shows it the whole grid.
+        Whether the network sees a window round the hole alone, because it was trained on crops. The thesis shows it
+        the whole grid.
     """
 
-    def __init__(self, model: Model, fa: np.ndarray, device: torch.device, windowed: bool | None = None) -> None:
+    def __init__(self, model: Model, fa: np.ndarray, device: torch.device) -> None:
         check_model(model, fa.shape)
         self.fa = np.asarray(fa, np.float32)
         self.white_matter = scan_white_matter(self.fa)
-        self.windowed = trained_on_crops(model.manifest) if windowed is None else windowed
+        self.windowed = trained_on_crops(model.manifest)
         self._divisor = int(model.network.divisor)  # type: ignore[arg-type]  # a plain number of ThesisUNet
         # The scan stands in for the template: inside a hole the condition is the scan's own mask, uncut.
         self._scan = TemplatePriors(self.fa, self.white_matter.astype(np.float32), (self.fa > 0).astype(np.float32))

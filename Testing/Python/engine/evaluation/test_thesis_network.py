@@ -26,26 +26,43 @@ from FAAnomalyLib.evaluation.experiments.results import (
 )
 from FAAnomalyLib.evaluation.experiments.thesis_experiment import ExperimentDesign, ThesisExperiment
 from FAAnomalyLib.evaluation.experiments.units import UnitStore
+from FAAnomalyLib.evaluation.methods import thesis_ddpm
 from FAAnomalyLib.evaluation.methods.choices import chosen_methods
 from FAAnomalyLib.evaluation.methods.method_model import check_model
 from FAAnomalyLib.evaluation.methods.score_map import ScoreMap
 from FAAnomalyLib.evaluation.methods.thesis_model import find_thesis_model, write_sampling
 from FAAnomalyLib.evaluation.methods.thesis_network import ThesisNetwork
+from FAAnomalyLib.io.volumes import load_volume
 from FAAnomalyLib.models.checkpoints import save_model
 from FAAnomalyLib.models.registry import find_model
 from FAAnomalyLib.networks.registry import build_network
 from FAAnomalyLib.training.export import MODEL
+from FAAnomalyLib.training.recipes import RECIPES
 from support.fakes.random_nets import randomise
 
-CONFIG = {"kind": "thesis", "conditional": True, "widths": [8, 8, 8]}
+CONFIG = {"kind": "thesis", "conditional": True, "widths": [8, 8, 8], "has_attention": [False, False, True]}
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     folder = tmp_path_factory.mktemp("thesis")
+    return saved(folder)
+
+
+@pytest.fixture(scope="module")
+def windowed(tmp_path_factory):
+    """Of a method that was trained on crops."""
+    folder = tmp_path_factory.mktemp("windowed")
+    saved(folder / MODEL, training={"steps": 7, "volumes": ["a1_FA.nii.gz"], "recipe": {"crop": [32, 32, 32]}})
+    write_sampling(folder, steps=2)
+    return folder
+
+
+def saved(folder, **more):
     network = randomise(build_network(CONFIG), spread=0.5)
     grid = {"shape": [128] * 3, "spacing_mm": 1.25}
-    save_model(folder, network.state_dict(), {"network": CONFIG, "schedule": linear_schedule().to_dict(), "grid": grid})
+    manifest = {"network": CONFIG, "schedule": linear_schedule().to_dict(), "grid": grid, **more}
+    save_model(folder, network.state_dict(), manifest)
     return folder
 
 
@@ -69,10 +86,8 @@ def test_a_hole_is_generated_without_a_look_inside_beside_the_condition(model, b
     assert all(one == slice(None) for one in box), "the thesis shows the whole grid"
 
 
-def test_a_network_of_crops_sees_a_window_and_holes_are_filled_apart(model, brain, tmp_path):
-    shutil.copytree(model, tmp_path / MODEL)
-    write_sampling(tmp_path, steps=2, windowed=True)
-    network = ThesisNetwork(tmp_path, "cpu")
+def test_a_network_of_crops_sees_a_window_and_holes_are_filled_apart(windowed, brain):
+    network = ThesisNetwork(windowed, "cpu")
     scan = network.scan(brain)
     cubes = [scan.cube((at, 14, 14), 4, "wm") for at in (4, 40)]
     box = scan.window(cubes[1].hole)
@@ -86,12 +101,7 @@ def test_a_network_of_crops_sees_a_window_and_holes_are_filled_apart(model, brai
 
 
 @pytest.mark.slow
-def test_an_experiment_goes_from_maps_to_tables_and_a_rerun_computes_nothing(model, subjects, tmp_path, monkeypatch):
-    networks = tmp_path / "network"
-    networks.mkdir()
-    shutil.copytree(model, networks / MODEL)
-    write_sampling(networks, steps=1, windowed=True)
-
+def test_an_experiment_goes_from_maps_to_tables_and_a_rerun_computes_nothing(windowed, subjects, tmp_path, monkeypatch):
     def nothing(laboratory, method, subject, case, thresholds):
         volume = laboratory.bench.planted(subject, case).volume
         empty = np.zeros(volume.shape, np.float32)
@@ -99,7 +109,7 @@ def test_an_experiment_goes_from_maps_to_tables_and_a_rerun_computes_nothing(mod
 
     monkeypatch.setattr(Laboratory, "_scored", nothing)
     design = ExperimentDesign(
-        chosen_tables(["thesis-3.1"]), subjects[:1], subjects[2:], networks={"conditional": networks}, device="cpu"
+        chosen_tables(["thesis-3.1"]), subjects[:1], subjects[2:], networks={"conditional": windowed}, device="cpu"
     )
     rows = ThesisExperiment(design, tmp_path / "out").run()
     assert [row.kind for row in rows].count("hole") == 6 == [row.kind for row in rows].count("brain")
@@ -126,14 +136,12 @@ def test_an_experiment_goes_from_maps_to_tables_and_a_rerun_computes_nothing(mod
     assert ThesisExperiment(design, tmp_path / "out").run() == rows
 
 
-def test_networks_of_both_commands_are_taken(model, tmp_path):
+def test_networks_of_both_commands_are_taken(model, windowed, tmp_path):
     """Of ``train --recipe``: run folder and model folder; of ``train --method``: with steps of its own."""
-    run, method = tmp_path / "run", tmp_path / "method"
-    for folder in (run, method):
-        shutil.copytree(model, folder / MODEL)
-    write_sampling(method, steps=3, windowed=True)
-    found = [find_thesis_model(folder) for folder in (model, run, method)]
-    assert [(one.steps, one.windowed, one.voxels) for one in found] == [(1000, False, 128)] * 2 + [(3, True, 128)]
+    run = tmp_path / "run"
+    shutil.copytree(model, run / MODEL)
+    found = [find_thesis_model(folder) for folder in (model, run, windowed)]
+    assert [(one.steps, one.windowed, one.voxels) for one in found] == [(1000, False, 128)] * 2 + [(2, True, 128)]
     assert thesis_networks([str(run)]) == {"conditional": run} and found[0].sha256 == found[1].sha256
     with pytest.raises(FAError, match="both hold a conditional network"):
         thesis_networks([str(run), str(model)])
@@ -143,6 +151,33 @@ def test_networks_of_both_commands_are_taken(model, tmp_path):
     assert choice.model == run and check_model(run, choice.entry) is None
     with pytest.raises(FAError, match="no fitted method"):
         chosen_methods(f"thesis-unconditional-ddpm={run}", {"ann"})
+
+
+@pytest.mark.slow
+def test_a_recipe_is_one_for_both_commands(subjects, tmp_path, monkeypatch, capsys):
+    """``train --recipe`` and ``train --method`` make the same network; ``detect --method`` runs both."""
+    monkeypatch.setattr(thesis_ddpm, "MASK_SIZE", 64)  # eight cubes
+    small = replace(RECIPES["tiny"], steps=3, crop=(8, 8, 8), grid={"shape": [16] * 3, "spacing_mm": 10.0})
+    monkeypatch.setitem(RECIPES, "tiny", replace(small, network={**small.network, "widths": [8, 8, 8]}))
+    data, option = subjects[0].path.parent, "thesis-conditional-ddpm"
+    run, method = tmp_path / "run", tmp_path / "method"
+    words = ["train", str(data), "--recipe", "tiny", "--device", "cpu", "--hold-out", "b1"]
+    assert main([*words, "-o", str(run)]) == 0
+    assert main([*words, "-o", str(method), "--method", option]) == 0
+    first, second = (torch.load(folder / MODEL / "weights.pt", weights_only=True) for folder in (run, method))
+    assert all(torch.equal(value, second[name]) for name, value in first.items())
+    assert not list(method.rglob("*.npy")), "a method's folder holds nobody's brain"
+    told = find_thesis_model(method)
+    assert (told.steps, told.windowed, told.voxels, told.training_steps) == (5, True, 16, 3)
+
+    scan = ["detect", str(subjects[2].path), "--method", option, "--no-report", "--device", "cpu", "--model"]
+    assert main([*scan, str(run), "-o", str(tmp_path / "no")]) == 5
+    assert "has no thresholds" in capsys.readouterr().err
+    write_sampling(run, steps=5)  # or it would take the thesis' 1000
+    for folder, more in ((run, ["--threshold", "0.18"]), (method, [])):
+        assert main([*scan, str(folder), "-o", str(tmp_path / folder.name / "out"), *more]) == 0
+    one, other = (load_volume(f / "out" / "pseudo_healthy.nii.gz")[0].data for f in (run, method))
+    assert np.array_equal(one, other) and not np.array_equal(one, load_volume(subjects[2].path)[0].data)
 
 
 def test_a_folder_without_a_thesis_network_is_refused_in_one_line(tmp_path, capsys):
