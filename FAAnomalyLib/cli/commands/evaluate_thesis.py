@@ -99,11 +99,13 @@ def experiment_design(args: argparse.Namespace) -> tuple[ExperimentDesign, list[
     from ...datasets.cohort import find_subjects, one_map_each, people_table
     from ...evaluation.experiments.design import FULL_SUBJECTS, QUICK_LEARNING, QUICK_SUBJECTS, chosen_tables
     from ...evaluation.experiments.thesis_experiment import ExperimentDesign
-    from ...evaluation.methods.choices import chosen_methods
+    from ...evaluation.methods.choices import chosen_methods, every_method
 
     tables = chosen_tables(args.experiment)
     cohort = find_subjects(args.data, people_table(args.data, args.people))
-    choices = chosen_methods(args.methods, {subject.person for subject in cohort})
+    everything = args.quick and args.methods is None
+    named = chosen_methods(args.methods, {subject.person for subject in cohort})
+    choices, tried = every_method() if everything else (named, ())
     chosen = _planted_in(cohort, args, QUICK_SUBJECTS if args.quick else FULL_SUBJECTS)
     held_out = {subject.person for subject in chosen}
     learning = [subject for subject in cohort if subject.person not in held_out]
@@ -121,6 +123,7 @@ def experiment_design(args: argparse.Namespace) -> tuple[ExperimentDesign, list[
         one_map_each(learning)[:QUICK_LEARNING] if args.quick else learning,
         choices,
         args.quick,
+        tried,
         networks,
         args.model,
         args.device,
@@ -183,19 +186,10 @@ def _networks(design: ExperimentDesign, folders: dict[str, Path]) -> dict[str, d
 def _warnings(design: ExperimentDesign, cohort: list[CohortSubject], args: argparse.Namespace) -> list[str]:
     """What limits the numbers."""
     from ...datasets.cohort import people_table
-    from ...evaluation.experiments.laboratory import QUICK_STEPS
-    from ...evaluation.experiments.thesis_experiment import QUICK_CHANGE
     from ...evaluation.methods.detector import seen_in_training
     from ...models.registry import find_model
 
-    warnings = []
-    if design.quick:
-        warnings.append(
-            f"Quick: {len(design.subjects)} tested, {len(design.learning)} learned from; thesis networks of few "
-            f"channels, trained briefly on crops, that see a window round each hole; at most {QUICK_STEPS} steps; "
-            f"whole-brain methods on changes of {QUICK_CHANGE:g} and more, with one registration of a brain for all "
-            "comparators. The rows show that everything runs; they say nothing of the thesis' networks at full size."
-        )
+    warnings = [_quick_words(design)] if design.quick else []
     model = find_model(args.model)
     seen = [one.name for one in seen_in_training(list(design.subjects), cohort, lambda subject: model)]
     if seen:
@@ -203,6 +197,23 @@ def _warnings(design: ExperimentDesign, cohort: list[CohortSubject], args: argpa
     if people_table(args.data, args.people) is None:
         warnings.append("Every map was taken as another person: name the people with --people file.csv (file,person).")
     return warnings
+
+
+def _quick_words(design: ExperimentDesign) -> str:
+    """What a trial is."""
+    from ...evaluation.experiments.laboratory import QUICK_STEPS
+    from ...evaluation.experiments.thesis_experiment import QUICK_CHANGE, TRIAL_PEOPLE
+
+    words = (
+        f"Quick: maps tested {len(design.subjects)}, learned from {len(design.learning)}; thesis networks of few "
+        f"channels, trained briefly on crops, that see a window round each hole; at most {QUICK_STEPS} sampling steps; "
+        f"whole-brain methods on changes of {QUICK_CHANGE:g} and more, one registration of a brain for all of them. "
+    )
+    if design.trained_in_trial:
+        words += (
+            f"Comparators that learn are trained for a moment on {TRIAL_PEOPLE} people and run on ±0.2 in 16 alone. "
+        )
+    return words + "The rows show that everything runs; they say nothing of these networks at full size."
 
 
 def _always(model: Path, subject: CohortSubject) -> Path:

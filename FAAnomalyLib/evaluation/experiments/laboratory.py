@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -22,6 +22,7 @@ from ...preprocessing.template import Template, load_template
 from ...result import Result
 from ...training.objective import TEMPLATE_PERSON
 from ..methods.detector import DetectorMethods
+from ..methods.method_model import model_sha256
 from ..methods.registry import MethodChoice, MethodContext
 from ..methods.thesis_model import find_thesis_model
 from ..methods.thesis_network import ThesisNetwork
@@ -37,6 +38,8 @@ from .units import Finished, Unit, UnitStore
 
 ROAMING_SIZE = 16
 ROC_POINTS = 200
+THRESHOLD_PEOPLE = 2
+"""Give the thresholds of a comparator that was trained for a moment."""
 QUICK_STEPS = 5
 """Most steps of the thesis networks' sampler in a trial."""
 THESIS_RULE, SIGNED_RULE, ALL_POSITIVE = "thesis' rule", "thesis' rule, signed", "all positive"
@@ -61,6 +64,8 @@ class Equipment:
     quick
         Whether this is a trial: at most :data:`QUICK_STEPS` sampling steps, one registration of each brain for the
         comparators.
+    tried
+        Names of comparators that were trained for a moment: :data:`THRESHOLD_PEOPLE` people give their thresholds.
     """
 
     subjects: Mapping[str, CohortSubject]
@@ -70,6 +75,7 @@ class Equipment:
     device: str
     seed: int
     quick: bool = False
+    tried: Collection[str] = ()
 
 
 class Laboratory:
@@ -241,7 +247,15 @@ class Laboratory:
         for subject in self._equipment.subjects.values():
             if subject.person != TEMPLATE_PERSON:
                 first.setdefault(subject.person, subject)
-        return [Unit("healthy", subject.name, method, {}, (self.template.sha256,)) for subject in first.values()]
+        people = list(first.values())
+        if method in self._equipment.tried:
+            people = people[-THRESHOLD_PEOPLE:]
+        return [Unit("healthy", subject.name, method, {}, self._healthy_identity(method)) for subject in people]
+
+    def _healthy_identity(self, method: str) -> tuple:
+        choice = self._choices.get(method)
+        model = None if choice is None else choice.model
+        return (self.template.sha256,) if model is None else (self.template.sha256, model_sha256(model))
 
     @cached_property
     def detectors(self) -> DetectorMethods:

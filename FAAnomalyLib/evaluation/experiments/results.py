@@ -86,7 +86,10 @@ def experiment_facts(
         "subjects": [subject.name for subject in design.subjects],
         "people": len({subject.person for subject in design.subjects}),
         "learned_from": [subject.name for subject in design.learning],
-        "comparators": [choice.entry.name for choice in design.choices],
+        "comparators": [
+            *(choice.entry.name for choice in design.choices),
+            *(one.name for one in design.trained_in_trial),
+        ],
         "networks": dict(networks),
         "warnings": list(warnings),
     }

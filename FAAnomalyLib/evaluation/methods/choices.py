@@ -7,7 +7,7 @@ from pathlib import Path
 from ...errors import FAError
 from .detector import folds_for
 from .method_model import check_model
-from .registry import MethodChoice, method_by_option, untrained_choices
+from .registry import MethodChoice, RegisteredMethod, method_by_option, registered_methods, untrained_choices
 
 DETECTOR = "faanomaly"
 """The method under evaluation, which always takes part; it may be named."""
@@ -35,6 +35,13 @@ def chosen_methods(text: str | None, people: set[str]) -> tuple[MethodChoice, ..
         return untrained_choices()
     words = [word.strip() for word in text.split(",") if word.strip()]
     return tuple(_choice(word, people) for word in dict.fromkeys(words) if word != DETECTOR)
+
+
+def every_method() -> tuple[tuple[MethodChoice, ...], tuple[RegisteredMethod, ...]]:
+    """All comparators that need no training, and all that do, but for the thesis' own networks."""
+    ready = tuple(MethodChoice(entry) for entry in registered_methods() if not entry.needs_training)
+    learning = (entry for entry in registered_methods() if entry.needs_training and entry.takes_model is None)
+    return ready, tuple(learning)
 
 
 def _choice(word: str, people: set[str]) -> MethodChoice:

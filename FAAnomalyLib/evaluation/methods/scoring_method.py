@@ -7,7 +7,9 @@ command line are the frame's business.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -146,6 +148,9 @@ class FitOptions:
         Called with a line of progress.
     template
         What the people are registered to; None for the bundled template.
+    cache
+        Folder in which registered maps are kept for other methods; by default nothing is kept, because a method's model
+        folder is passed on and must not hold anybody's brain.
     effort
         Share of the recipe's training steps that are done, above 0 to 1; less than 1 only shows that a method runs.
     """
@@ -156,11 +161,21 @@ class FitOptions:
     seed: int = 0
     report: Callable[[str], None] = print
     template: Template | None = None
+    cache: Path | None = None
     effort: float = 1.0
 
     def steps_of(self, steps: int) -> int:
         """How many of a recipe's *steps* are done."""
         return max(1, round(steps * self.effort))
+
+    @contextmanager
+    def maps(self) -> Iterator[Path]:
+        """Context manager that gives the folder for registered or cropped maps."""
+        if self.cache is not None:
+            yield self.cache
+            return
+        with tempfile.TemporaryDirectory(prefix="faanomaly-") as folder:
+            yield Path(folder)
 
     def known_template(self) -> Template:
         """The template, read where it is the bundled one."""

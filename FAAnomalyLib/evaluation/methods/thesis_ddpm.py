@@ -7,11 +7,9 @@ applied where that is known: in :mod:`.thesis_rule` and in the tables of the the
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -100,9 +98,8 @@ def fit(people: Sequence[CohortSubject], options: FitOptions, conditional: bool)
     recipe = RECIPES[(TINY if tiny else PAPER)[conditional]]
     recipe = replace(recipe, steps=options.steps_of(recipe.steps))
     template, device = load_template(resources_dir() / "Template"), choose_device(options.device)
-    # Not kept: a method's model folder is passed on, and must not hold anybody's brain.
-    with tempfile.TemporaryDirectory(prefix="faanomaly-") as cache:
-        pairs = prepare_pairs(list(people), recipe.grid["shape"][0], CROP_CENTRES[0], Path(cache), options.report)
+    with options.maps() as cache:
+        pairs = prepare_pairs(list(people), recipe.grid["shape"][0], CROP_CENTRES[0], cache, options.report)
         run = TrainingRun(recipe, pairs, [], template, options.folder, options.seed)
         torch.manual_seed(options.seed)
         # PyTorch's type stubs lack this overload of Module.to.

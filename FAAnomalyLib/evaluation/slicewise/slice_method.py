@@ -170,7 +170,8 @@ class SliceMethod(Generic[R]):
             raise FAError("bad-request", f"{self.name} has no recipe {options.recipe!r}", "", f"Choose {known}")
         recipe, device = self._recipe(options), choose_device(options.device)
         template = options.known_template()
-        slices = healthy_slices(people, template, options.report)
+        with options.maps() as cache:
+            slices = healthy_slices(people, template, cache, options.report)
         networks = self.networks(recipe, slices.shape, options.seed).to(device).train()
         generator = torch.Generator().manual_seed(options.seed)
         self.train(networks, Training(slices, recipe, device, generator, options.report))

@@ -105,9 +105,10 @@ def test_synthetic_anomalies_are_patches_in_the_brain():
 
 
 @pytest.fixture(scope="module")
-def learned(subjects, template, aligned):
+def learned(subjects, template, aligned, tmp_path_factory):
     """The healthy slices of person A, registered once for all methods."""
-    return healthy_slices([one for one in subjects if one.person == "A"], template, lambda line: None)
+    cache = tmp_path_factory.mktemp("registered")
+    return healthy_slices([one for one in subjects if one.person == "A"], template, cache, lambda line: None)
 
 
 def test_healthy_slices_are_those_with_brain(learned, subjects):
