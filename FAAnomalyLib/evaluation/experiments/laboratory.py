@@ -33,7 +33,7 @@ from ..metrics.reconstruction import measure_reconstruction
 from ..metrics.roc import roc_curve
 from ..rows import FAANOMALY
 from .bench import Bench, PlantedSphere
-from .design import CUBIC, WHITE_MATTER, HoleSetting, SphereCase
+from .design import CUBIC, MASK_SIZES, WHITE_MATTER, HoleSetting, SphereCase
 from .units import Finished, Unit, UnitStore
 
 ROAMING_SIZE = 16
@@ -106,6 +106,7 @@ class Laboratory:
             "roaming": self._roaming,
             "healthy": self._healthy,
             "brain": self._brain,
+            "mask": self._mask,
         }
 
     def compute(self, unit: Unit) -> Finished:
@@ -153,6 +154,17 @@ class Laboratory:
 
     def _subject(self, unit: Unit) -> CohortSubject:
         return self._equipment.subjects[unit.subject]
+
+    def _mask(self, unit: Unit) -> Finished:
+        """The axial slice of a healthy map through a hole of each mask type; holes of all sizes have one centre."""
+        subject, edge = self._subject(unit), self.bench.edge(unit.setting["mask_size"])
+        healthy, largest = self.bench.healthy(subject), max(MASK_SIZES)
+        x, y, z = (first + (self.bench.edge(largest) - edge) // 2 for first in self.bench.corner(subject, largest))
+        cube = cube_hole(healthy.volume.shape, (x, y, z), edge)
+        arrays = {"lesioned": healthy.volume.data, CUBIC: cube, WHITE_MATTER: cube & healthy.white_matter}
+        cut = {name: one[:, :, z + edge // 2] for name, one in arrays.items()}
+        cut["lesioned"] = cut["lesioned"].astype(np.float16)
+        return Finished({}, cut | {"corner": np.array([x, y, edge], np.int16)})
 
     def _filled(self, name: str, fa: np.ndarray, origins: Sequence[Origin], setting: HoleSetting) -> np.ndarray:
         """A map with the cubes at *origins* generated, each in a run of its own."""

@@ -28,7 +28,7 @@ from ..methods.thesis_model import SAMPLING, find_thesis_model
 from ..rows import FAANOMALY
 from .design import CUBIC, MASK_SIZES, WHITE_MATTER, SphereCase, ThesisTable, spheres
 from .fitting import Fitting, fit_all
-from .laboratory import Equipment, Laboratory
+from .laboratory import Equipment, Laboratory, grid_of
 from .units import Finished, Unit, UnitStore, finish_units
 
 QUICK_CHANGE = 0.1
@@ -237,8 +237,10 @@ class ThesisExperiment:
         return (*files, self._design.seed)
 
     def _hole_units(self, laboratory: Laboratory) -> list[Unit]:
-        """Fills of one hole: figures 3.1 to 3.16, tables 3.1 to 3.8."""
-        units = []
+        """Masks: figures 2.5 to 2.8. Fills of one hole: figures 3.1 to 3.16, tables 3.1 to 3.8."""
+        first = self._design.subjects[0]
+        masked = (*self._identity(first), grid_of(self.networks))
+        units = [Unit("mask", first.name, "", {"mask_size": size}, masked) for size in MASK_SIZES]
         for subject in self._design.subjects:
             identity = self._identity(subject)
             for name in self.networks if self._design.reconstructs else ():

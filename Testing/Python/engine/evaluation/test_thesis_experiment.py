@@ -11,12 +11,28 @@ import pytest
 from FAAnomalyLib.datasets.cohort import CohortSubject
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.evaluation.experiments.bench import Bench
-from FAAnomalyLib.evaluation.experiments.design import FIGURES, TABLES, SphereCase, chosen_tables, spheres
-from FAAnomalyLib.evaluation.experiments.laboratory import ALL_POSITIVE, SIGNED_RULE, THESIS_RULE, rule_scores
+from FAAnomalyLib.evaluation.experiments.design import (
+    FIGURES,
+    MASK_FIGURES,
+    MASK_SIZES,
+    TABLES,
+    SphereCase,
+    chosen_tables,
+    spheres,
+)
+from FAAnomalyLib.evaluation.experiments.laboratory import (
+    ALL_POSITIVE,
+    SIGNED_RULE,
+    THESIS_RULE,
+    Equipment,
+    Laboratory,
+    rule_scores,
+)
 from FAAnomalyLib.evaluation.experiments.printed import printed_rows
 from FAAnomalyLib.evaluation.experiments.thesis_experiment import UnitRow
 from FAAnomalyLib.evaluation.experiments.thesis_figures import draw_figure
 from FAAnomalyLib.evaluation.experiments.thesis_tables import latex_table, markdown_table, measured_rows, tables_csv
+from FAAnomalyLib.evaluation.experiments.units import Unit, UnitStore
 from FAAnomalyLib.io.volumes import save_volume
 from FAAnomalyLib.volume import Volume
 
@@ -29,7 +45,7 @@ def test_the_printed_numbers_obey_f1_of_iou():
 
 def test_experiments_by_name():
     assert [table.name for table in chosen_tables(["thesis"])] == list(TABLES)
-    assert len(FIGURES) == 43 and FIGURES == tuple(f"3.{n}" for n in range(1, 44))
+    assert FIGURES == (*(f"2.{n}" for n in range(5, 9)), *(f"3.{n}" for n in range(1, 44)))
     with pytest.raises(FAError, match="no experiment 'thesis-4.1'"):
         chosen_tables(["thesis-4.1"])
 
@@ -117,3 +133,29 @@ def test_figures_are_drawn_where_there_is_something(tmp_path):
         draw_figure("4.1", rows, tmp_path)
     with pytest.raises(FAError, match="missing or damaged"):
         draw_figure("3.26", [UnitRow("hole", "one", "c", rows[0].setting, "gone", rows[0].row)], tmp_path)
+
+
+def test_masks_are_drawn_in_every_size_and_applied(subjects, tmp_path):
+    """Figures 2.5 to 2.8, without any network."""
+    store, subject = UnitStore(tmp_path), subjects[0]
+    laboratory = Laboratory(Equipment({subject.name: subject}, {}, (), "default", "cpu", 0), store)
+    rows, hidden = [], {"cubic": 0, "wm": 0}
+    for size in MASK_SIZES:
+        unit = Unit("mask", subject.name, "", {"mask_size": size})
+        finished = laboratory.compute(unit)
+        store.write(unit, finished)
+        rows.append(UnitRow("mask", subject.name, "", unit.setting, unit.name, finished.row))
+        fa, cubic, guided = (finished.arrays[name] for name in ("lesioned", "cubic", "wm"))
+        assert cubic.sum() == size**2 and np.array_equal(guided, cubic & (fa > 0.2))
+        hidden = {name: count + int(finished.arrays[name].sum()) for name, count in hidden.items()}
+    units = tmp_path / "units"
+    masks = {name: np.asarray(draw_figure(name, rows, units).convert("L"))[42:-30] for name in MASK_FIGURES}
+    white = {name: int((masks[name] > 250).sum()) for name in ("2.5", "2.6")}
+    # A voxel is two pixels wide.
+    assert white["2.5"] == pytest.approx(4 * hidden["cubic"], rel=0.1) and 0 < hidden["wm"] < hidden["cubic"]
+    assert white["2.6"] < white["2.5"]
+    # Applied: what was the mask's is black, and the rest is the map.
+    outlined = 4 * 4 * sum(MASK_SIZES)
+    for mask, applied in (("2.5", "2.7"), ("2.6", "2.8")):
+        assert (masks[applied][masks[mask] > 250] > 40).sum() < outlined
+        assert (masks[applied][masks[mask] < 5] > 40).sum() > 10_000
