@@ -137,8 +137,9 @@ def _tiny(conditional: bool) -> Recipe:
     On the thesis' own grid, but on crops of it: such a network is run on a window round each hole.
     """
     whole = _thesis(conditional)
-    network = {**whole.network, "widths": [8, 16, 32], "has_attention": [False, False, True]}
-    return replace(whole, network=network, steps=220, learning_rate=1e-3, constant_steps=120, crop=(32, 32, 32))
+    smaller = {"widths": [8, 16, 32], "has_attention": [False, False, True], "num_res_blocks": 1}
+    network = {**whole.network, **smaller}
+    return replace(whole, network=network, steps=220, learning_rate=1e-3, constant_steps=120, crop=(24, 24, 24))
 
 
 RECIPES: dict[str, Recipe] = {

@@ -12,7 +12,7 @@ CUBIC, WHITE_MATTER = "cubic", "wm"
 MASK_SIZES = (32, 16, 8, 4)
 """Of figures 3.1 to 3.16, in their order."""
 FULL_SUBJECTS, QUICK_SUBJECTS = 10, 1
-QUICK_LEARNING = 4
+QUICK_LEARNING = 3
 """People that a trial learns from, and takes thresholds from."""
 
 

@@ -38,7 +38,7 @@ from .units import Finished, Unit, UnitStore
 
 ROAMING_SIZE = 16
 ROC_POINTS = 200
-THRESHOLD_PEOPLE = 2
+THRESHOLD_PEOPLE = 1
 """Give the thresholds of a comparator that was trained for a moment."""
 QUICK_STEPS = 5
 """Most steps of the thesis networks' sampler in a trial."""

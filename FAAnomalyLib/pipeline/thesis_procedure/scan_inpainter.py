@@ -19,7 +19,7 @@ from ...preprocessing.template import Template, TemplatePriors
 from ...volume import Volume
 
 Box = tuple[slice, ...]
-MARGIN = 8
+MARGIN = 4
 """Voxels of context on each side of a hole, at least, in a window."""
 
 

@@ -163,7 +163,7 @@ def test_a_run_begins_with_another_runs_checkpoint(tmp_path, known):
 
 def test_the_tiny_recipe_trains_on_crops_of_the_thesis_grid(known):
     for name in ("tiny", "tiny-unconditional"):
-        assert RECIPES[name].grid == RECIPES["thesis-conditional"].grid and RECIPES[name].crop == (32, 32, 32)
+        assert RECIPES[name].grid == RECIPES["thesis-conditional"].grid and RECIPES[name].crop == (24, 24, 24)
     assert RECIPES["thesis-conditional"].crop is None and RECIPES["thesis-unconditional"].crop is None
     subject = tiny_training.subject("x", "X", 9)
     objective = objective_of(replace(RECIPE, crop=(8, 12, 16)))
