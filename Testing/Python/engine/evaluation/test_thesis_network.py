@@ -13,7 +13,7 @@ from FAAnomalyLib.cli.application import main
 from FAAnomalyLib.cli.commands.evaluate_thesis import thesis_networks
 from FAAnomalyLib.diffusion.noise_schedule import linear_schedule
 from FAAnomalyLib.errors import FAError
-from FAAnomalyLib.evaluation.experiments.design import chosen_tables
+from FAAnomalyLib.evaluation.experiments.design import MASK_FIGURES, chosen_tables
 from FAAnomalyLib.evaluation.experiments.laboratory import Equipment, Laboratory
 from FAAnomalyLib.evaluation.experiments.results import (
     StoredExperiment,
@@ -29,6 +29,7 @@ from FAAnomalyLib.evaluation.experiments.units import UnitStore
 from FAAnomalyLib.evaluation.methods import thesis_ddpm
 from FAAnomalyLib.evaluation.methods.choices import chosen_methods
 from FAAnomalyLib.evaluation.methods.method_model import check_model
+from FAAnomalyLib.evaluation.methods.registry import RegisteredMethod
 from FAAnomalyLib.evaluation.methods.score_map import ScoreMap
 from FAAnomalyLib.evaluation.methods.thesis_model import find_thesis_model, write_sampling
 from FAAnomalyLib.evaluation.methods.thesis_network import ThesisNetwork
@@ -102,27 +103,44 @@ def test_a_network_of_crops_sees_a_window_and_holes_are_filled_apart(windowed, b
 
 @pytest.mark.slow
 def test_an_experiment_goes_from_maps_to_tables_and_a_rerun_computes_nothing(windowed, subjects, tmp_path, monkeypatch):
+    fitted = []
+
     def nothing(laboratory, method, subject, case, thresholds):
-        volume = laboratory.bench.planted(subject, case).volume
+        bench = laboratory.bench
+        volume = bench.healthy(subject).volume if case is None else bench.planted(subject, case).volume
         empty = np.zeros(volume.shape, np.float32)
         return ScoreMap(volume, empty, volume.data, empty > 0).at((1.0, 1.0))
 
+    def learn(people, options):
+        fitted.append((len(people), options.recipe, options.effort))
+
     monkeypatch.setattr(Laboratory, "_scored", nothing)
+    learner = RegisteredMethod("learner", lambda context: None, fit=learn)
     design = ExperimentDesign(
-        chosen_tables(["thesis-3.1"]), subjects[:1], subjects[2:], networks={"conditional": windowed}, device="cpu"
+        chosen_tables(["thesis-3.1"]),
+        subjects[:1],
+        subjects[1:],
+        quick=True,
+        trained_in_trial=[learner],
+        networks={"conditional": windowed},
+        device="cpu",
     )
     rows = ThesisExperiment(design, tmp_path / "out").run()
-    assert [row.kind for row in rows].count("hole") == 6 == [row.kind for row in rows].count("brain")
+    assert fitted == [(2, "tiny", 0.1)], "trained for a moment, and once"
+    assert [row.kind for row in rows].count("hole") == 6 and [row.kind for row in rows].count("mask") == 4
+    brains = [(row.method, row.setting["diameter"], row.setting["change"]) for row in rows if row.kind == "brain"]
+    wanted = [("FAAnomaly", diameter, change) for diameter in (8, 16) for change in (0.2, 0.1)]
+    assert sorted(brains) == sorted([*wanted, ("learner", 16, 0.2)])
     facts = experiment_facts(design, {}, [], "today")
     stored = StoredExperiment(facts, {"a1": "A"}, ("3.1",), tuple(rows))
     store_experiment(stored, tmp_path / "out")
     assert read_experiment(tmp_path / "out") == stored
     text = write_tables(stored, tmp_path / "out")
-    assert text.count("| 1, 1 |") == 6 and "0.00 / 0.00" in text
+    assert text.count("| 1, 1 |") == 6 and "0.00 / 0.00" in text and "| learner |" in text
     drawn = write_figures(stored, tmp_path / "out")
-    assert set(drawn) == {"3.18", "3.19", "3.26", "3.27"}
+    assert set(drawn) == {*MASK_FIGURES, "3.18", "3.19", "3.26", "3.27"}
     write_html(stored, tmp_path / "out", drawn)
-    assert (tmp_path / "out" / "report.html").read_text(encoding="utf-8").count("<img") == 4
+    assert (tmp_path / "out" / "report.html").read_text(encoding="utf-8").count("<img") == 8
 
     average = replace(subjects[2], name="average", person="template")
     people = {subject.name: subject for subject in (*subjects, average)}
