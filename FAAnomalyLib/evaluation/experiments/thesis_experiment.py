@@ -18,6 +18,7 @@ from ...io.atomic import atomic_write
 from ...models.manifest import sha256_of
 from ...models.registry import find_model
 from ...pipeline.loaded_model import template_folder
+from ...preprocessing.native_crop import THESIS_VOXELS
 from ...preprocessing.template import load_template
 from ...runtime.progress import CancelToken, Progress, ProgressCallback
 from ..methods.method_model import model_sha256
@@ -179,6 +180,13 @@ class ThesisExperiment:
             for name in wanted
             if name not in design.networks
         ]
+        if missing and grid_of(design.networks) != THESIS_VOXELS:
+            raise FAError(
+                "bad-request",
+                f"The {' and '.join(design.networks)} network has a grid of {grid_of(design.networks)} voxels",
+                f"the other network would be trained on {THESIS_VOXELS}",
+                "Give both networks with --thesis-model, or one table that needs one, such as thesis-3.9",
+            )
         self._fit(list(STAGES)[0], missing)
         return folders
 

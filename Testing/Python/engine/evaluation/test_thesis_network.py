@@ -171,6 +171,17 @@ def test_networks_of_both_commands_are_taken(model, windowed, tmp_path):
         chosen_methods(f"thesis-unconditional-ddpm={run}", {"ann"})
 
 
+def test_networks_of_two_grids_are_refused_before_anything_is_trained(subjects, tmp_path):
+    saved(tmp_path / "coarse", grid={"shape": [64] * 3, "spacing_mm": 2.5})
+    networks = thesis_networks([str(tmp_path / "coarse")])
+    design = ExperimentDesign(
+        chosen_tables(["thesis-3.1", "thesis-3.2"]), subjects[:1], subjects[2:], networks=networks, device="cpu"
+    )
+    with pytest.raises(FAError, match="grid of 64 voxels: the other network would be trained on 128"):
+        ThesisExperiment(design, tmp_path / "out").run()
+    assert not (tmp_path / "out" / "networks").exists()
+
+
 @pytest.mark.slow
 def test_a_recipe_is_one_for_both_commands(subjects, tmp_path, monkeypatch, capsys):
     """``train --recipe`` and ``train --method`` make the same network; ``detect --method`` runs both."""
