@@ -105,9 +105,10 @@ def test_synthetic_anomalies_are_patches_in_the_brain():
 
 
 @pytest.fixture(scope="module")
-def learned(subjects, template, aligned):
+def learned(subjects, template, aligned, tmp_path_factory):
     """The healthy slices of person A, registered once for all methods."""
-    return healthy_slices([one for one in subjects if one.person == "A"], template, lambda line: None)
+    cache = tmp_path_factory.mktemp("registered")
+    return healthy_slices([one for one in subjects if one.person == "A"], template, cache, lambda line: None)
 
 
 def test_healthy_slices_are_those_with_brain(learned, subjects):
@@ -260,3 +261,20 @@ def test_paper_networks_fit_the_model_grid():
             networks = method.build(method.recipes["paper"], (80, 96))
         assert sum(parameter.numel() for parameter in networks.parameters()) > 1e6
     assert registry.method_by_option("f-anogan").needs_training
+
+
+def test_a_trial_shortens_the_training_alone(tmp_path, monkeypatch, learned):
+    """Networks, sampling and the model's record stay those of the recipe."""
+    method, seen = latent_diffusion.LATENT_DIFFUSION, []
+
+    def train(networks, training):
+        seen.append(training.recipe)
+        raise FAError("cancelled", "Enough")
+
+    monkeypatch.setattr(slice_method, "healthy_slices", lambda *_: learned)
+    for effort in (1.0, 0.1):
+        options = FitOptions(tmp_path, "tiny", "cpu", 0, lambda line: None, sb.template(), effort=effort)
+        with pytest.raises(FAError, match="Enough"):
+            replace(method, train=train).fit([], options)
+    tiny = method.recipes["tiny"]
+    assert seen[0] == tiny and seen[1] == replace(tiny, steps=30, diffusion_steps=60)
