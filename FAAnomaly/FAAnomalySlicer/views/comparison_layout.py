@@ -90,8 +90,9 @@ class Comparison:
         for node in nodes:
             node.SetOrientation(orientation)
         fit_slices(COMPARED)
-        for node in nodes if position is not None else ():
-            node.JumpSliceByOffsetting(*position)
+        if position is not None:
+            for node in nodes:
+                node.JumpSliceByOffsetting(*position)
 
     def end(self) -> None:
         """Restore the earlier layout; without effect when the user has chosen another meanwhile.
