@@ -124,7 +124,7 @@ def fail_everywhere(scene, commit, seed: int) -> int:
 def test_new_nodes(scene, case):
     volume, commit = case
     assert fail_everywhere(scene, commit, 1) > 200
-    assert len(find_results(volume).nodes()) == 5 and report_of(volume).GetText() == "<html>1</html>"
+    assert len(find_results(volume).nodes()) == 6 and report_of(volume).GetText() == "<html>1</html>"
 
 
 def test_nodes_of_an_earlier_run(scene, case):
@@ -147,4 +147,4 @@ def test_some_new_and_some_of_an_earlier_run(scene, case):
     scene.RemoveNode(nodes.table)
     volume.SetAndObserveTransformNodeID(None)
     assert fail_everywhere(scene, commit, 2) > 100
-    assert len(find_results(volume).nodes()) == 5
+    assert len(find_results(volume).nodes()) == 6
