@@ -7,12 +7,16 @@ import io
 import json
 from dataclasses import asdict, dataclass, field, replace
 
+import numpy as np
+
 from .geometry.subject_to_atlas import SubjectToAtlas
 from .tracts import RegionAnatomy, TractScore
 from .volume import Volume
 
 INCREASED, DECREASED = 1, 2
 """Labels of the segmentation, uint8; 0 is everything else."""
+LARGEST_CHANGE = 0.4
+"""FA beyond which no change is told to be detectable: the residuals are bounded, and hardly grow any more."""
 REGION_COLUMNS = (
     "label",
     "sign",
@@ -54,7 +58,7 @@ class Region:
     peak_z, mean_z
         Signed z of the strongest voxel, and the mean over the region.
     mean_difference
-        Mean of input minus pseudo-healthy over the region, signed, in FA.
+        Mean of input minus expected over the region, signed, in FA.
     mean_difference_sd
         Standard deviation of healthy tissue at this smoothing, in FA: ``|mean_difference| / |mean_z|``. It does not
         shrink with the size of the region, because the errors of neighbouring voxels are correlated.
@@ -119,9 +123,10 @@ class Result:
     input
         The FA map as it was analysed: repaired, float32 in [0, 1].
     pseudo_healthy
-        The input with every voxel that a hole covered replaced by the model's mean, FA.
+        The input with its regions replaced by healthy tissue of the input's own resolution and noise, FA: one draw
+        from the posterior, not its mean. Outside the regions, or the drawn region, it is the input, bit by bit.
     difference
-        Input minus pseudo-healthy, signed, FA.
+        Input minus expected, signed, FA.
     z_map
         Smoothed, standardised z; fades to 0 over one model voxel beyond the analysed tissue.
     segmentation
@@ -135,6 +140,12 @@ class Result:
         Every tract of the atlas, in its order; empty for a drawn region, and where no atlas was asked for.
     to_atlas
         Where the brain lies in the atlas; None where no atlas was asked for.
+    expected
+        The input with every voxel that a hole covered replaced by the model's mean, FA. Left out, it is
+        *pseudo_healthy*: of a method that fills with its mean.
+    expected_sd
+        Standard deviation of healthy tissue about that mean, at the mean's resolution, FA; 0 outside the holes, and
+        everywhere where the model does not tell it, as when it is left out.
     """
 
     input: Volume
@@ -146,8 +157,14 @@ class Result:
     provenance: dict = field(default_factory=dict)
     tracts: list[TractScore] = field(default_factory=list)
     to_atlas: SubjectToAtlas | None = None
+    expected: Volume = None  # type: ignore[assignment]
+    expected_sd: Volume = None  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
+        if self.expected is None:
+            self.expected = self.pseudo_healthy
+        if self.expected_sd is None:
+            self.expected_sd = self.input.with_data(np.zeros(self.input.shape, np.float32))
         if not self.input.sides_known:
             self.regions = [replace(region, side_known=False) for region in self.regions]
 
@@ -165,31 +182,36 @@ class Result:
     def nothing_found(self) -> str:
         """What an empty list of regions means: which change of FA would have been found.
 
-        From ``detectable_change`` of the provenance; of both signs the larger number is told. In a drawn region it
-        is a lower bound: spheres of this change are found in it less often than not (``docs/measurements.md``).
+        From ``detectable_change`` of the provenance; of both signs the larger number is told. Half of the spheres of
+        this change are found (``docs/measurements.md``).
         """
         told = "No region is beyond the threshold."
         known = self.provenance.get("detectable_change", [])
         changes = [(one["diameter_mm"], _larger_change(one, self.signs)) for one in known]
+        if not changes:
+            return told
+        where = "of white matter" if self.provenance.get("drawn_edge_mm") is None else "in a region drawn so"
         seen = [(diameter, change) for diameter, change in changes if change is not None]
         if not seen:
-            return f"{told} No change of FA in a sphere of {changes[-1][0]:g} mm would be." if changes else told
-        (diameter, change), *others = seen
-        more = "".join(f" ({other:.2f} in {size:g} mm)" for size, other in others)
-        if self.provenance.get("drawn_edge_mm") is not None:
             return (
-                f"{told} A change of less than {change:.2f} FA in a sphere of {diameter:g} mm{more} would hardly be "
-                "found in a region drawn so."
+                f"{told} Not even a change of {LARGEST_CHANGE:g} FA in a sphere of {changes[-1][0]:g} mm would have "
+                f"been found at half of the places {where}."
             )
+        (diameter, change), *others = seen
+        others_told = [f"{other:.2f} in {size:g} mm" for size, other in others]
+        others_told += [f"more than {LARGEST_CHANGE:g} in {size:g} mm" for size, other in changes if other is None]
+        more = f" ({', '.join(others_told)})" if others_told else ""
         return (
-            f"{told} A change of {change:.2f} FA in a sphere of {diameter:g} mm{more} would have been found at a "
-            "typical place."
+            f"{told} A change of {change:.2f} FA in a sphere of {diameter:g} mm{more} would have been found at half of "
+            f"the places {where}."
         )
 
     def volumes(self) -> dict[str, Volume]:
         """File stem -> volume, in the order of display."""
         return {
             "pseudo_healthy": self.pseudo_healthy,
+            "expected": self.expected,
+            "expected_sd": self.expected_sd,
             "difference": self.difference,
             "z_map": self.z_map,
             "segmentation": self.segmentation,

@@ -17,6 +17,7 @@ from math import erf, exp, inf, isinf, pi, sqrt
 import numpy as np
 
 from ..preprocessing.model_grid import RESOLUTION_MM
+from ..result import LARGEST_CHANGE
 from .calibration import COMBINATIONS, UNIT, Calibration, Limits, calibrated_voxels
 from .drawn_region import INPAINTER_SHARE, PLACES_KEY, SIGMAS_MM
 from .region_limits import ROUNDING
@@ -33,8 +34,8 @@ from .residual_maps import (
 
 DIAMETERS_MM = (20.0, 40.0)
 """Spheres that a result speaks of."""
-CHANGES = np.linspace(0.0, 0.6, 121)
-"""FA; a change beyond the last is not called detectable."""
+CHANGES = np.linspace(0.0, LARGEST_CHANGE, 81)
+"""FA."""
 VOXEL_NOISE = 0.11
 """FA, robust standard deviation of the warped template's residual in a voxel of healthy white matter: median of six
 people (0.10 to 0.14), each held out."""
@@ -51,7 +52,7 @@ class DetectableChange:
     diameter_mm
         Of the sphere.
     increased, decreased
-        FA, positive; None where the sign was not searched, or no change up to 0.6 reaches the threshold.
+        FA, positive; None where the sign was not searched, or no change up to 0.4 reaches the threshold.
     """
 
     diameter_mm: float

@@ -71,6 +71,13 @@ class ModelGrid:
         """4x4 matrix from model voxel indices to native ones."""
         return np.linalg.inv(self.native.affine) @ self.alignment.matrix @ self.template.fa.affine
 
+    @property
+    def opposite(self) -> np.ndarray:
+        """4x4 matrix from native voxel indices to those of the place opposite: the model grid is symmetric."""
+        mirror = np.diag([-1.0, 1.0, 1.0, 1.0])
+        mirror[0, 3] = self.template.fa.shape[0] - 1
+        return self._native_from_model @ mirror @ np.linalg.inv(self._native_from_model)
+
     def to_model(self, data: np.ndarray, order: int = 3, box: Box | None = None) -> np.ndarray:
         """Resample a native array to the model grid.
 

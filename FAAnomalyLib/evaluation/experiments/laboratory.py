@@ -244,7 +244,7 @@ class Laboratory:
         everywhere = scan_white_matter(planted.volume.data)
         scores["roaming"] = asdict(binary_overlap(found & everywhere, truth))
         row = {"scores": scores, "regions": len(result.regions), **_roc(np.abs(result.z_map.data), truth, everywhere)}
-        return Finished(row, _slices(planted, result.pseudo_healthy.data, found, truth))
+        return Finished(row, _slices(planted, result.expected.data, found, truth))
 
     def _thresholds(self, unit: Unit, subject: CohortSubject) -> Thresholds:
         rows = [self._store.read(healthy) for healthy in self.healthy_units(unit.method)]

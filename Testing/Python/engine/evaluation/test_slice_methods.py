@@ -45,9 +45,9 @@ SMALL = {
     f_anogan.F_ANOGAN: {"steps": 10, "encoder_steps": 20, "critic_steps": 2},
     anovaegan.ANOVAEGAN: {"steps": 20},
     latent_diffusion.LATENT_DIFFUSION: {
-        "steps": 120,
-        "diffusion_steps": 150,
-        "batch": 8,
+        "steps": 80,
+        "diffusion_steps": 80,
+        "batch": 4,
         "window_steps": 3,
         "inpainting_steps": 4,
     },
@@ -59,9 +59,9 @@ SMALL = {
         "moves": 1,
     },
     pddpm.PDDPM: {"steps": 20, **NARROW},
-    anoddpm.ANODDPM: {"steps": 60, "evaluations": 2, "widths": (8, 8)},
+    anoddpm.ANODDPM: {"steps": 30, "evaluations": 2, "widths": (8, 8), "batch": 4},
     coarse_noise_dae.DAE: {"steps": 20, **NARROW},
-    repaint_slices.REPAINT: {"steps": 10, "levels": 2, "resamples": 1, **NARROW},
+    repaint_slices.REPAINT: {"steps": 5, "levels": 2, "resamples": 1, **NARROW},
     ilvr.ILVR: {"steps": 10, "evaluations": 2, **NARROW},
 }
 """The tiny recipes with fewer steps."""
@@ -192,7 +192,7 @@ def discs(count: int, seed: int) -> SliceStack:
 @pytest.mark.slow
 def test_guidance_restores_what_the_classifier_calls_anomalous():
     method = guided_diffusion.GUIDED_DIFFUSION
-    recipe = replace(method.recipes["tiny"], steps=10, classifier_steps=150, unet=(8, 8), classifier=(8, 8, 16))
+    recipe = replace(method.recipes["tiny"], steps=10, classifier_steps=100, unet=(8, 8), classifier=(8, 8, 16))
     networks, healthy = method.networks(recipe, (24, 24), 1), discs(64, 0)
     generator = torch.Generator().manual_seed(0)
     method.train(networks, slice_method.Training(healthy, recipe, torch.device("cpu"), generator, lambda line: None))
