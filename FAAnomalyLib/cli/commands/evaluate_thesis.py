@@ -207,7 +207,7 @@ def _quick_words(design: ExperimentDesign) -> str:
     words = (
         f"Quick: maps tested {len(design.subjects)}, learned from {len(design.learning)}; thesis networks of few "
         f"channels, trained briefly on crops, that see a window round each hole; at most {QUICK_STEPS} sampling steps; "
-        f"whole-brain methods on changes of {QUICK_CHANGE:g} and more, one registration of a brain for all of them. "
+        f"whole-brain methods on changes of {QUICK_CHANGE:g} alone, one registration of a brain for all of them. "
     )
     if design.trained_in_trial:
         words += (

@@ -32,8 +32,8 @@ from .fitting import Fitting, fit_all
 from .laboratory import Equipment, Laboratory, grid_of
 from .units import Finished, Unit, UnitStore, finish_units
 
-QUICK_CHANGE = 0.1
-"""Least change that whole-brain methods are run on in a trial: none of them finds 0.01."""
+QUICK_CHANGE = 0.2
+"""Least change that whole-brain methods are run on in a trial."""
 TRIAL_EFFORT, TRIAL_PEOPLE = 0.1, 2
 """Share of the recipe ``tiny`` that a comparator is trained for in a trial, and on how many people."""
 TRIAL_CASES = (SphereCase(16, 0.2), SphereCase(16, -0.2))
@@ -66,7 +66,7 @@ class ExperimentDesign:
         Whole-brain comparators beside the detector.
     quick
         Whether this is a trial: tiny networks, few sampling steps, whole-brain methods on changes of
-        :data:`QUICK_CHANGE` and more, one registration of a brain for all comparators.
+        :data:`QUICK_CHANGE` alone, one registration of a brain for all comparators.
     trained_in_trial
         Comparators that learn and have no model: with *quick* each is trained for a moment.
     networks
