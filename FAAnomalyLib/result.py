@@ -7,6 +7,8 @@ import io
 import json
 from dataclasses import asdict, dataclass, field, replace
 
+import numpy as np
+
 from .geometry.subject_to_atlas import SubjectToAtlas
 from .tracts import RegionAnatomy, TractScore
 from .volume import Volume
@@ -56,7 +58,7 @@ class Region:
     peak_z, mean_z
         Signed z of the strongest voxel, and the mean over the region.
     mean_difference
-        Mean of input minus pseudo-healthy over the region, signed, in FA.
+        Mean of input minus expected over the region, signed, in FA.
     mean_difference_sd
         Standard deviation of healthy tissue at this smoothing, in FA: ``|mean_difference| / |mean_z|``. It does not
         shrink with the size of the region, because the errors of neighbouring voxels are correlated.
@@ -121,9 +123,10 @@ class Result:
     input
         The FA map as it was analysed: repaired, float32 in [0, 1].
     pseudo_healthy
-        The input with every voxel that a hole covered replaced by the model's mean, FA.
+        The input with its regions replaced by healthy tissue of the input's own resolution and noise, FA: one draw
+        from the posterior, not its mean. Outside the regions, or the drawn region, it is the input, bit by bit.
     difference
-        Input minus pseudo-healthy, signed, FA.
+        Input minus expected, signed, FA.
     z_map
         Smoothed, standardised z; fades to 0 over one model voxel beyond the analysed tissue.
     segmentation
@@ -137,6 +140,12 @@ class Result:
         Every tract of the atlas, in its order; empty for a drawn region, and where no atlas was asked for.
     to_atlas
         Where the brain lies in the atlas; None where no atlas was asked for.
+    expected
+        The input with every voxel that a hole covered replaced by the model's mean, FA. Left out, it is
+        *pseudo_healthy*: of a method that fills with its mean.
+    expected_sd
+        Standard deviation of healthy tissue about that mean, at the mean's resolution, FA; 0 outside the holes, and
+        everywhere where the model does not tell it, as when it is left out.
     """
 
     input: Volume
@@ -148,8 +157,14 @@ class Result:
     provenance: dict = field(default_factory=dict)
     tracts: list[TractScore] = field(default_factory=list)
     to_atlas: SubjectToAtlas | None = None
+    expected: Volume = None  # type: ignore[assignment]
+    expected_sd: Volume = None  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
+        if self.expected is None:
+            self.expected = self.pseudo_healthy
+        if self.expected_sd is None:
+            self.expected_sd = self.input.with_data(np.zeros(self.input.shape, np.float32))
         if not self.input.sides_known:
             self.regions = [replace(region, side_known=False) for region in self.regions]
 
@@ -195,6 +210,8 @@ class Result:
         """File stem -> volume, in the order of display."""
         return {
             "pseudo_healthy": self.pseudo_healthy,
+            "expected": self.expected,
+            "expected_sd": self.expected_sd,
             "difference": self.difference,
             "z_map": self.z_map,
             "segmentation": self.segmentation,

@@ -39,6 +39,8 @@ def text_summary(result: Result, folder: str, seconds: float) -> str:
             lines.append(f"  and {len(regions) - MAX_ROWS} more in regions.csv")
     else:
         lines.append(result.nothing_found)
+        if result.drawn_ml is None:
+            lines.append("The pseudo-healthy brain is therefore the input.")
     lines += _tracts_beyond(result)
     lines.append(f"Done in {format_duration(seconds)}. Results are in {folder}; open {Path(folder) / 'report.html'}.")
     lines.append("For research; this is not a diagnosis.")

@@ -59,7 +59,7 @@ def planted_row(result: Result, truth: GroundTruth, untouched_prediction: np.nda
     truth
         What was changed.
     untouched_prediction
-        The method's pseudo-healthy FA (X, Y, Z) of the brain without the anomaly.
+        The method's expected FA (X, Y, Z) of the brain without the anomaly.
     seconds
         Run time; None where it was not measured.
     """
@@ -74,7 +74,7 @@ def planted_row(result: Result, truth: GroundTruth, untouched_prediction: np.nda
         "dice_best": best_dice(score, inside),
         "found": float(detected),
         "false_regions": false_positives,
-        "leak": leakage(untouched_prediction, result.pseudo_healthy.data, truth.mask, truth.effective_change),
+        "leak": leakage(untouched_prediction, result.expected.data, truth.mask, truth.effective_change),
         "judged_share": float((result.z_map.data[truth.mask] != 0).mean()),
         **_cost(result, seconds),
     }
@@ -117,9 +117,12 @@ def detector_rows(
 
 
 def untouched_arrays(result: Result) -> dict[str, np.ndarray]:
-    """Arrays of an untouched brain that its planted cases are compared with; the names are stored in records."""
+    """Arrays of an untouched brain that its planted cases are compared with; the names are stored in records.
+
+    ``pseudo_healthy`` is the expected FA: records are older than the draw that has this name now.
+    """
     return {
-        "pseudo_healthy": result.pseudo_healthy.data,
+        "pseudo_healthy": result.expected.data,
         "z": result.z_map.data,
         "affine": result.z_map.affine,
         "segmentation": result.segmentation.data,

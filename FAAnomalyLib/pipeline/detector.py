@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,7 +15,6 @@ from ..anomaly.detectable_change import DetectableChange, detectable_changes, de
 from ..anomaly.drawn_region import drawn_edge_mm, drawn_hole
 from ..anomaly.regions import choose_threshold, find_regions_and_voxels, restrict_to_signs
 from ..anomaly.scoring import Scores, score_brain, score_region
-from ..geometry.bounding_box import bounding_box
 from ..inpainting.fusion import Inpainted
 from ..inpainting.interruptible_network import interruptible_network
 from ..inpainting.masks import Pass, pass_from_mask
@@ -31,12 +31,14 @@ from ..runtime.hardware import peak_memory_mb
 from ..runtime.progress import CancelToken, Progress, ProgressCallback
 from ..volume import Volume
 from .anatomy import NO_ATLAS, LoadedAtlas, mapping_of, name_regions, open_atlas, score_all_tracts
+from .filled_brain import expected_sd, fill_remarks, filled_brain, mean_on_native_grid
 from .inputs import read_brain_mask, read_fa, read_region, source_key
 from .loaded_model import LoadedModel, open_model
 from .provenance import (
     AtlasProvenance,
     BySign,
     CalibrationProvenance,
+    FillProvenance,
     ModelProvenance,
     Provenance,
     RegistrationProvenance,
@@ -51,7 +53,7 @@ STAGES = {
     "loading the model": 1.0,
     "registration": 6.0,
     "filling holes": 14.0,
-    "second look": 8.0,
+    "second look": 5.0,
     "scoring": 0.5,
 }
 """Stages of a detection and their expected shares of the time."""
@@ -99,6 +101,13 @@ class _Run:
     remarks: list[str]
     progress: Progress
     atlas: LoadedAtlas | None
+
+
+class _Fill(NamedTuple):
+    """How the pseudo-healthy brain came about, and what the user should know of it."""
+
+    provenance: FillProvenance
+    remarks: list[str]
 
 
 class Detector:
@@ -160,9 +169,9 @@ class Detector:
             scores = _scored(run, _inpainted(run, passes, cache))
             progress.step("scoring")
             threshold = _threshold(run)
-            result = _on_native_grid(run, scores, restrict_to_signs(threshold, request.signs))
+            result, fill = _on_native_grid(run, scores, restrict_to_signs(threshold, request.signs))
         progress.finish()
-        result.provenance = _provenance(run, scores, threshold, len(passes)).as_dict()
+        result.provenance = _provenance(run, scores, threshold, len(passes), fill).as_dict()
         return result
 
     def _open(self, request: DetectRequest, volume: Volume | None, hole: np.ndarray | None, progress: Progress) -> _Run:
@@ -285,20 +294,36 @@ def _threshold(run: _Run) -> Limits:
     return chosen if isinstance(chosen, tuple) else (float(chosen), float(chosen))
 
 
-def _on_native_grid(run: _Run, scores: Scores, threshold: Limits) -> Result:
-    """Volumes and regions on the input's own grid; only what lay in a hole, and in the drawn region, is replaced."""
-    subject, volume = run.subject, run.subject.grid.native
-    replaced = subject.inpainted_on_native(scores.inpainted.covered)
-    if run.region is not None:
-        replaced &= run.region
-    mean = _mean_on_native_grid(subject, scores.inpainted, replaced)
+def _on_native_grid(run: _Run, scores: Scores, threshold: Limits) -> tuple[Result, _Fill]:
+    """Volumes and regions on the input's own grid; only what lay in a hole, and in the drawn region, is judged."""
+    subject, volume, region = run.subject, run.subject.grid.native, run.region
+    predicted = subject.inpainted_on_native(scores.inpainted.covered)
+    judged = predicted if region is None else predicted & region
+    mean = mean_on_native_grid(subject, scores.inpainted, judged)
     run.progress.check()
-    healthy = np.where(replaced, mean, volume.data).astype(np.float32)
-    difference, z_map = volume.with_data(volume.data - healthy), subject.z_on_native(scores.z, replaced)
+    expected = np.where(judged, mean, volume.data).astype(np.float32)
+    difference, z_map = volume.with_data(volume.data - expected), subject.z_on_native(scores.z, judged)
     run.progress.check()
     segmentation, regions = find_regions_and_voxels(z_map, difference, threshold)
-    result = Result(volume, volume.with_data(healthy), difference, z_map, segmentation, [one for one, _ in regions])
-    return result if run.atlas is None else _with_tracts(run, run.atlas, scores, result, [at for _, at in regions])
+    filled = segmentation.data > 0 if region is None else judged
+    drawn = filled_brain(subject, scores.inpainted, filled, run.request.seed, run.progress.check)
+    sd, unknown = expected_sd(subject, scores.inpainted, judged)
+    result = Result(
+        volume,
+        volume.with_data(drawn.fa),
+        difference,
+        z_map,
+        segmentation,
+        [one for one, _ in regions],
+        expected=volume.with_data(expected),
+        expected_sd=volume.with_data(sd),
+    )
+    fill = _Fill(
+        FillProvenance(run.request.seed, int(filled.sum()), drawn.plain), [*fill_remarks(drawn.plain), *unknown]
+    )
+    if run.atlas is not None:
+        result = _with_tracts(run, run.atlas, scores, result, [at for _, at in regions])
+    return result, fill
 
 
 def _with_tracts(run: _Run, loaded: LoadedAtlas, scores: Scores, result: Result, voxels: list[np.ndarray]) -> Result:
@@ -311,19 +336,13 @@ def _with_tracts(run: _Run, loaded: LoadedAtlas, scores: Scores, result: Result,
     return result
 
 
-def _mean_on_native_grid(subject: PreparedSubject, inpainted: Inpainted, replaced: np.ndarray) -> np.ndarray:
-    # Outside the holes the input stands in, so that interpolation at their rims meets no zeros.
-    whole = np.where(inpainted.covered, inpainted.mean, subject.fa)
-    return np.clip(subject.grid.to_native(whole, order=3, box=bounding_box(replaced)), 0.0, 1.0)
-
-
 def _detectable(run: _Run, scores: Scores, threshold: Limits) -> list[DetectableChange]:
     if run.edge_mm is None:
         return detectable_changes(run.loaded.calibration, scores.scale, threshold)
     return detectable_in_region(run.loaded.calibration, scores.scale, threshold, run.edge_mm)
 
 
-def _provenance(run: _Run, scores: Scores, threshold: Limits, passes: int) -> Provenance:
+def _provenance(run: _Run, scores: Scores, threshold: Limits, passes: int, fill: _Fill) -> Provenance:
     native, inpainter = run.subject.grid.native, run.loaded.inpainter
     return Provenance(
         faanomaly=__version__,
@@ -343,7 +362,8 @@ def _provenance(run: _Run, scores: Scores, threshold: Limits, passes: int) -> Pr
         device=describe(inpainter.device),
         dtype=str(inpainter.dtype).removeprefix("torch."),
         peak_memory_mb=peak_memory_mb(),
-        warnings=run.remarks,
+        warnings=[*run.remarks, *fill.remarks],
         versions=package_versions(),
         atlas=None if run.atlas is None else AtlasProvenance.of(run.atlas),
+        pseudo_healthy=fill.provenance,
     )

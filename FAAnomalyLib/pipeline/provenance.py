@@ -120,6 +120,15 @@ class AtlasProvenance:
 
 
 @dataclass(frozen=True)
+class FillProvenance:
+    """What of the pseudo-healthy brain is not the input."""
+
+    seed: int
+    voxels: int
+    without_texture: int
+
+
+@dataclass(frozen=True)
 class Provenance:
     """Everything that decided a result, and what it cost; see ``docs/result-json.md``."""
 
@@ -143,6 +152,7 @@ class Provenance:
     warnings: list[str]
     versions: dict[str, str]
     atlas: AtlasProvenance | None
+    pseudo_healthy: FillProvenance
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values that JSON can hold, keys in the order of the fields."""

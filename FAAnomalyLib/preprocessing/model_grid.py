@@ -71,6 +71,13 @@ class ModelGrid:
         """4x4 matrix from model voxel indices to native ones."""
         return np.linalg.inv(self.native.affine) @ self.alignment.matrix @ self.template.fa.affine
 
+    @property
+    def opposite(self) -> np.ndarray:
+        """4x4 matrix from native voxel indices to those of the place opposite: the model grid is symmetric."""
+        mirror = np.diag([-1.0, 1.0, 1.0, 1.0])
+        mirror[0, 3] = self.template.fa.shape[0] - 1
+        return self._native_from_model @ mirror @ np.linalg.inv(self._native_from_model)
+
     def to_model(self, data: np.ndarray, order: int = 3, box: Box | None = None) -> np.ndarray:
         """Resample a native array to the model grid.
 
@@ -254,6 +261,24 @@ def prepare(
     warped = warp_template(template.priors, fa, grid.spacing_mm, check)
     remarks += _cavities(grid, warped, brain, on_grid)
     return PreparedSubject(replace(grid, warped=warped), fa, on_grid, brain, remarks)
+
+
+def with_other_fa(prepared: PreparedSubject, volume: Volume) -> PreparedSubject:
+    """Another FA map of the same brain on the same native grid, with registration, brain and priors as they were.
+
+    Parameters
+    ----------
+    prepared
+        As :func:`prepare` returns it.
+    volume
+        FA in [0, 1], for instance with an anomaly that was planted.
+    """
+    if not volume.same_geometry(prepared.grid.native):
+        raise ValueError("the map lies on another grid than the prepared one")
+    grid = replace(prepared.grid, native=volume)
+    masked = np.where(prepared.native_brain, volume.data, 0.0).astype(np.float32)
+    fa = np.where(prepared.brain, np.clip(grid.to_model(masked), 0.0, 1.0), 0.0)
+    return replace(prepared, grid=grid, fa=fa)
 
 
 def _prepare_aligned(volume: Volume, template: Template, brain: np.ndarray | None) -> PreparedSubject:

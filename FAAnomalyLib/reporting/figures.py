@@ -34,7 +34,7 @@ EDGES = {AXIAL: tuple("RLAP"), CORONAL: tuple("RLSI"), SAGITTAL: tuple("APSI")}
 """Letters at the left, right, upper and lower edge of a picture."""
 UNKNOWN_SIDE = "?"
 """Stands for L and R where the file does not say them."""
-COLUMNS = ("input", "pseudo-healthy", "z-map")
+COLUMNS = ("input", "expected", "z-map")
 
 WARM = np.array([(0.65, 0.06, 0.08), (0.95, 0.25, 0.10), (1.0, 0.62, 0.15), (1.0, 0.93, 0.55)])
 COOL = np.array([(0.10, 0.16, 0.70), (0.12, 0.42, 0.98), (0.25, 0.75, 1.0), (0.75, 0.97, 1.0)])
@@ -89,17 +89,16 @@ class Scene:
     """
 
     def __init__(self, result: Result, width: int = 380) -> None:
-        volumes = [
-            nearest_canonical(v) for v in (result.input, result.pseudo_healthy, result.z_map, result.segmentation)
-        ]
+        maps = (result.input, result.expected, result.z_map, result.pseudo_healthy)
+        volumes = [nearest_canonical(v) for v in (*maps, result.segmentation)]
         self.affine, self.spacing = volumes[0].affine, volumes[0].spacing
-        self.fa, self.healthy, self.z = (np.nan_to_num(v.data.astype(np.float32)) for v in volumes[:3])
-        self.labels, self.sides_known = volumes[3].data, result.input.sides_known
+        self.fa, self.expected, self.z, self.healthy = (np.nan_to_num(v.data.astype(np.float32)) for v in volumes[:4])
+        self.labels, self.sides_known = volumes[4].data, result.input.sides_known
         x, y, z = (int(np.ceil(MARGIN_MM / s)) for s in self.spacing)
         self.box = bounding_box(self.fa > 0, (x, y, z))
         self.size_mm = np.array([s.stop - s.start for s in self.box]) * self.spacing
         self.zoom = width / float(self.size_mm[:2].max())
-        self._drawn = None if result.drawn_ml is None else bounding_box(self.fa != self.healthy)
+        self._drawn = None if result.drawn_ml is None else bounding_box(self.fa != self.expected)
         extreme = float(np.abs(self.z).max()) if self.z.size else 0.0
         self.top = float(min(max(math.ceil(extreme), 5), 10))
 
@@ -126,12 +125,15 @@ class Scene:
         return [int(s.start + f * (s.stop - s.start - 1)) for f in np.linspace(0.18, 0.88, count)]
 
     def panel(self, column: str, axis: int, at: Voxel, cross: bool = False, zoom: float | None = None) -> Image.Image:
-        """One labelled slice through canonical voxel *at*; *column* is one of ``COLUMNS`` or ``outline``."""
+        """One labelled slice through canonical voxel *at*.
+
+        *column* is one of ``COLUMNS``, ``outline`` or ``pseudo-healthy``.
+        """
         zoom = zoom or self.zoom
         sides = [a for a in range(3) if a != axis]
         width, height = (max(int(round(self.size_mm[a] * zoom)), 8) for a in sides)
         pixels = width, height
-        back = self.healthy if column == "pseudo-healthy" else self.fa
+        back = {"expected": self.expected, "pseudo-healthy": self.healthy}.get(column, self.fa)
         low, high = FA_WINDOW
         fa = self._resized(back, axis, at[axis], pixels, Image.Resampling.BICUBIC)
         rgb = np.repeat(np.clip((fa - low) / (high - low), 0.0, 1.0)[..., None], 3, axis=2)
@@ -254,7 +256,7 @@ def colour_bar(top: float, width: int = 560) -> Image.Image:
 
 
 def montage(scene: Scene, region: Region | None = None) -> Image.Image:
-    """Axial, coronal and sagittal slices (rows) of input, pseudo-healthy and z-map (columns), with the z scale.
+    """Axial, coronal and sagittal slices (rows) of input, expected and z-map (columns), with the z scale.
 
     The slices pass through the peak of *region*, without one through :meth:`Scene.centre`.
     """
@@ -262,7 +264,7 @@ def montage(scene: Scene, region: Region | None = None) -> Image.Image:
     rows = [[scene.panel(column, axis, at) for column in COLUMNS] for axis in (AXIAL, CORONAL, SAGITTAL)]
     widest = max(p.width for row in rows for p in row)
     head = Image.new("RGB", (3 * widest + 20, 30))
-    for i, column in enumerate(("Input FA", "Pseudo-healthy FA", "z-map on input")):
+    for i, column in enumerate(("Input FA", "Expected FA", "z-map on input")):
         write(ImageDraw.Draw(head), (widest * (i + 0.5) + 10 * i, 24), column, 18, "ms")
     body = [side_by_side([_on_black(p, widest) for p in row]) for row in rows]
     return stacked([head, *body, colour_bar(scene.top)])
@@ -284,6 +286,12 @@ def region_strip(scene: Scene, region: Region) -> Image.Image:
         for column in ("outline", "z-map")
     ]
     return stacked(rows, 4)
+
+
+def filled_strip(scene: Scene, region: Region | None = None) -> Image.Image:
+    """Axial, coronal and sagittal slice of the pseudo-healthy brain, where :func:`montage` cuts."""
+    at = scene.index(region.peak_ras) if region else scene.centre()
+    return side_by_side([scene.panel("pseudo-healthy", axis, at) for axis in PLANES])
 
 
 def _palette() -> Image.Image:

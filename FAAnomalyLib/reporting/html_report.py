@@ -15,7 +15,7 @@ from PIL import Image
 from ..geometry.orientation import nearest_canonical
 from ..request import BOTH_SIZES, MASK_VOXEL_MM
 from ..result import Region, Result
-from .figures import FA_WINDOW, Z_VISIBLE, Scene, lightbox, montage, png, region_strip
+from .figures import FA_WINDOW, Z_VISIBLE, Scene, filled_strip, lightbox, montage, png, region_strip
 from .tract_section import tract_section
 
 MAX_REGIONS = 12
@@ -88,9 +88,10 @@ def report_html(result: Result) -> str:
         "<h2>Overview</h2>",
         _figure(
             montage(scene, strongest),
-            "Axial, coronal and sagittal slices: input, pseudo-healthy, z-map",
+            "Axial, coronal and sagittal slices: input, expected, z-map",
             f"Slices {through}. {_display(result)}",
         ),
+        *_filled(scene, result),
         _reading(scene),
         *_series(scene, result),
         "<h2>Regions</h2>",
@@ -105,6 +106,22 @@ def report_html(result: Result) -> str:
         f"<title>FA anomaly report</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n{body}\n"
         f"</main>\n</body>\n</html>\n"
     )
+
+
+def _filled(scene: Scene, result: Result) -> list[str]:
+    """The pseudo-healthy brain, where it differs from the input."""
+    strongest = result.regions[0] if result.regions else None
+    if strongest is None and result.drawn_ml is None:
+        return []
+    what = "regions" if result.drawn_ml is None else "drawn region"
+    return [
+        _figure(
+            filled_strip(scene, strongest),
+            "The same slices of the pseudo-healthy brain",
+            f"Pseudo-healthy brain, same slices: the input with its {what} replaced by one draw of healthy tissue, at "
+            "the input's own resolution and noise.",
+        )
+    ]
 
 
 def _series(scene: Scene, result: Result) -> list[str]:
@@ -137,7 +154,7 @@ def _display(result: Result) -> str:
 def _reading(scene: Scene) -> str:
     return (
         "<h2>How to read this</h2>\n"
-        "<p>Pseudo-healthy is the model's expectation of each piece of tissue, made from its surroundings while the "
+        "<p>Expected FA is the model's mean for each piece of tissue, made from its surroundings while the "
         "piece itself was hidden. The z-map weighs how far the input departs from it by the uncertainty that "
         "the model predicts, on the scale of this brain's own white matter: <span class='decreased'>blue, FA lower "
         f"than expected</span>; <span class='increased'>red, FA higher</span>. Below |z| {Z_VISIBLE:g} nothing is "

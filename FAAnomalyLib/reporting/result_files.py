@@ -19,6 +19,8 @@ from ..tracts import profiles_csv, tracts_csv
 
 RESULT_FILES = (
     "pseudo_healthy.nii.gz",
+    "expected.nii.gz",
+    "expected_sd.nii.gz",
     "difference.nii.gz",
     "z_map.nii.gz",
     "segmentation.nii.gz",

@@ -95,12 +95,12 @@ def picture_panel(widget) -> None:
 
 
 def picture_views(widget, path: Path, truth=None, remark: str = "") -> None:
-    """Axial, coronal and sagittal: input with the outline of *truth*, pseudo-healthy, z-map with outlines."""
+    """Axial, coronal and sagittal: input with the outline of *truth*, expected FA, z-map with outlines."""
     position = strongest(widget)
     rows = []
     for button, title in (
         (widget.ui.showInputButton, f"Input{remark}"),
-        (widget.ui.showHealthyButton, "Pseudo-healthy"),
+        (widget.ui.showExpectedButton, "Expected"),
         (widget.ui.showZMapButton, "Input, z-map and outlines of the regions"),
     ):
         if not button.checked:

@@ -19,6 +19,7 @@ from .panel_context import PanelContext, show_text
 
 VOLUMES = {
     "pseudoHealthy": "pseudo_healthy.nii.gz",
+    "expected": "expected.nii.gz",
     "difference": "difference.nii.gz",
     "zMap": "z_map.nii.gz",
     "segmentation": "segmentation.seg.nrrd",

@@ -131,7 +131,7 @@ class Panel:
 
     def _on_ended(self, detection) -> None:
         # After the preview the same region is shown in full quality.
-        shown = Shown.PSEUDO_HEALTHY if self.preview.on else Shown.Z_MAP
+        shown = Shown.EXPECTED if self.preview.on else Shown.Z_MAP
         self.preview.turn_off()
         self.results.show_new(detection, shown)
 

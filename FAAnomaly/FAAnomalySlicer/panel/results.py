@@ -77,8 +77,9 @@ class ResultsSection:
         ui, context = self._ui, self._context
         buttons = {
             Shown.INPUT: ui.showInputButton,
-            Shown.PSEUDO_HEALTHY: ui.showHealthyButton,
+            Shown.EXPECTED: ui.showExpectedButton,
             Shown.Z_MAP: ui.showZMapButton,
+            Shown.PSEUDO_HEALTHY: ui.showHealthyButton,
         }
         for shown, button in buttons.items():
             button.connect("clicked(bool)", context.guarded(self._toggling(shown)))
@@ -92,8 +93,9 @@ class ResultsSection:
             self._ui.resultsSection,
             {
                 "1": self._showing(Shown.INPUT),
-                "2": self._showing(Shown.PSEUDO_HEALTHY),
+                "2": self._showing(Shown.EXPECTED),
                 "3": self._showing(Shown.Z_MAP),
+                "4": self._showing(Shown.PSEUDO_HEALTHY),
                 "N": lambda: self._table.step(1),
                 "P": lambda: self._table.step(-1),
             },

@@ -48,7 +48,7 @@ class LivePreview:
     Attributes
     ----------
     filled
-        Emits ``(array, record)``: float32 (k, j, i) with healthy tissue in the box and the input around it, and the
+        Emits ``(array, record)``: float32 (k, j, i) with the expected FA in the box and the input around it, and the
         :class:`~..scene.geometry.InputRecord` of the volume.
     failed
         Emits the exception, most often an ``FAError``; the next move tries again.
@@ -98,7 +98,7 @@ class LivePreview:
             job = self._job = connection.client.submit("inpaint", {**wanted.options, **QUALITY, **files})
             yield next_emission(job.finished)
             self._job = None
-            result = job.answer()["files"]["pseudo_healthy"]
+            result = job.answer()["files"]["expected"]
             array = yield in_background(lambda: read_volume(result, record), connection.timer)
             self.filled.emit(array, record)
         finally:

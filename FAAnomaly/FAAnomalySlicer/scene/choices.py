@@ -139,6 +139,7 @@ class Shown(Enum):
 
     OWN = "own"
     INPUT = "input"
+    EXPECTED = "expected"
     PSEUDO_HEALTHY = "pseudo-healthy"
     Z_MAP = "z-map"
 

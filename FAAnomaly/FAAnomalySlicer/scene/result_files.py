@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 VOLUMES: dict[str, type[np.generic]] = {
     "pseudo_healthy": np.float32,
+    "expected": np.float32,
     "difference": np.float32,
     "z_map": np.float32,
     "segmentation": np.uint8,
@@ -45,7 +46,7 @@ class ResultArrays:
 
     Attributes
     ----------
-    pseudo_healthy, difference, z_map
+    pseudo_healthy, expected, difference, z_map
         float32 (k, j, i), contiguous.
     segmentation
         uint8 (k, j, i): 1 increased, 2 decreased.
@@ -62,6 +63,7 @@ class ResultArrays:
     """
 
     pseudo_healthy: np.ndarray
+    expected: np.ndarray
     difference: np.ndarray
     z_map: np.ndarray
     segmentation: np.ndarray

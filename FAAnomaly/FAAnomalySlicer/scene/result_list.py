@@ -19,10 +19,14 @@ from .scope import Scope, scope_of_nodes
 
 ROLE = "FAAnomaly."
 INPUT = "FAAnomaly.input"
+FILLED = "FAAnomaly.filled"
+"""Attribute of a pseudo-healthy volume: what was replaced in it. Those of earlier versions, which hold the expected FA,
+have none."""
 KEPT = "FAAnomaly.kept"
 """Attribute of the nodes of a result that no run replaces: which kept one of its scope it is."""
 
 CLASSES = {
+    "expected": "vtkMRMLScalarVolumeNode",
     "pseudoHealthy": "vtkMRMLScalarVolumeNode",
     "difference": "vtkMRMLScalarVolumeNode",
     "zMap": "vtkMRMLScalarVolumeNode",
@@ -46,7 +50,7 @@ class ResultNodes:
 
     Attributes
     ----------
-    pseudoHealthy, difference, zMap
+    pseudoHealthy, difference, zMap, expected
         ``vtkMRMLScalarVolumeNode``.
     segmentation
         ``vtkMRMLSegmentationNode`` with the segments ``increased`` and ``decreased``.
@@ -77,6 +81,13 @@ class ResultNodes:
     place: Any = None
     shownTracts: Any = None
     number: int = 0
+    expected: Any = None
+
+    @property
+    def mean(self) -> Any:
+        """The expected FA; of a scene of an earlier version the pseudo-healthy volume, which held it."""
+        earlier = self.pseudoHealthy is not None and self.pseudoHealthy.GetAttribute(FILLED) is None
+        return self.pseudoHealthy if self.expected is None and earlier else self.expected
 
     def nodes(self) -> dict[str, Any]:
         """Role -> node, of the nodes that every result has and that exist."""

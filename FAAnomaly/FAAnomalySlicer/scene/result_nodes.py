@@ -1,4 +1,4 @@
-"""Results in the scene: five nodes in one folder beside the input, made once and used again.
+"""Results in the scene: six nodes in one folder beside the input, made once and used again.
 
 Everything slow is prepared outside the scene, in steps; the last step adds it all in one batch. Before that step the
 scene is unchanged, and when the step fails the scene is restored: no new node is left, and nodes of an earlier run have
@@ -29,6 +29,7 @@ from .result_files import ResultArrays, read_result, read_volume
 from .result_list import (
     CLASSES,
     EXTRAS,
+    FILLED,
     INPUT,
     ResultNodes,
     displays_of,
@@ -39,7 +40,7 @@ from .result_list import (
     store_result,
 )
 from .rollback import Rollback
-from .scope import Scope, scope_of_provenance
+from .scope import WHOLE_BRAIN, Scope, scope_of_provenance
 from .threshold import Selection, limits, select, show_selection
 from .tract_scores import fill_tract_table
 
@@ -54,7 +55,9 @@ __all__ = [
 ]
 
 SCALE = "FAAnomaly.inputScale"
-"""Attribute of the pseudo-healthy volume: the value of the input that corresponds to FA 1."""
+"""Attribute of the expected and the pseudo-healthy volume: the value of the input that corresponds to FA 1."""
+FA_ROLES = ("expected", "pseudoHealthy")
+"""Volumes of FA, shown in the window of the input."""
 DIFFERENCE_LIMIT = 0.4
 """The difference is shown from minus to plus this change of FA."""
 
@@ -99,12 +102,17 @@ def import_steps(
     """
     selection = selection or select(arrays, "auto", "both")
     images = {}
-    volumes = {"pseudoHealthy": arrays.pseudo_healthy, "difference": arrays.difference, "zMap": arrays.z_map}
+    volumes = {
+        "expected": arrays.expected,
+        "pseudoHealthy": arrays.pseudo_healthy,
+        "difference": arrays.difference,
+        "zMap": arrays.z_map,
+    }
     for number, (role, array) in enumerate(volumes.items(), 1):
         images[role] = _image(array)
-        yield number / 6
+        yield number / 7
     scale = _scale(inputNode, arrays) if inputNode is not None else 1.0
-    yield 5 / 6
+    yield 6 / 7
     # The user may have closed the scene or removed the input since the first step.
     if inputNode is not None and inputNode.GetScene() is None:
         inputNode = None
@@ -164,7 +172,9 @@ def _commit(prepared: PreparedResult, scene, inputNode, previous: ResultNodes) -
             node.SetAttribute(attribute, value)
         prepared.scope.mark(node, scene)
         node.SetNodeReferenceID(INPUT, inputNode.GetID() if inputNode is not None else None)
-    nodes["pseudoHealthy"].SetAttribute(SCALE, f"{scale:g}")
+    for role in FA_ROLES:
+        nodes[role].SetAttribute(SCALE, f"{scale:g}")
+    nodes["pseudoHealthy"].SetAttribute(FILLED, "regions" if prepared.scope.kind == WHOLE_BRAIN else "drawn region")
     segmentation = nodes["segmentation"]
     same = inputNode is not None and _on_grid(inputNode, arrays)
     segmentation.SetReferenceImageGeometryParameterFromVolumeNode(inputNode if same else nodes["zMap"])
@@ -203,6 +213,7 @@ def _store_anatomy(prepared: PreparedResult, result: ResultNodes, inputNode) -> 
 
 def _new_node(scene, role: str, name: str):
     titles = {
+        "expected": _("{name} expected"),
         "pseudoHealthy": _("{name} pseudo-healthy"),
         "difference": _("{name} difference"),
         "zMap": _("{name} z-map"),
@@ -227,14 +238,15 @@ def _show(nodes: dict, inputNode, scale: float, selection: Selection) -> None:
         while node.GetDisplayNode() is not None:  # a legend whose map has lost its display
             node.GetScene().RemoveNode(node.GetDisplayNode())
         node.CreateDefaultDisplayNodes()
-        if role in ("pseudoHealthy", "difference"):
+        if role in (*FA_ROLES, "difference"):
             node.GetDisplayNode().SetAutoWindowLevel(False)
-    if "pseudoHealthy" in new:
-        low, high = 0.0, 1.0
-        shown = inputNode.GetScalarVolumeDisplayNode() if inputNode is not None else None
-        if shown is not None:
-            low, high = shown.GetWindowLevelMin() / scale, shown.GetWindowLevelMax() / scale
-        nodes["pseudoHealthy"].GetDisplayNode().SetWindowLevelMinMax(low, high)
+    low, high = 0.0, 1.0
+    shown = inputNode.GetScalarVolumeDisplayNode() if inputNode is not None else None
+    if shown is not None:
+        low, high = shown.GetWindowLevelMin() / scale, shown.GetWindowLevelMax() / scale
+    for role in FA_ROLES:
+        if role in new:
+            nodes[role].GetDisplayNode().SetWindowLevelMinMax(low, high)
     if "difference" in new:
         nodes["difference"].GetDisplayNode().SetWindowLevelMinMax(-DIFFERENCE_LIMIT, DIFFERENCE_LIMIT)
     if "zMap" in new or nodes["zMap"].GetDisplayNode().GetColorNode() is None:
@@ -266,7 +278,7 @@ def _scale(inputNode, arrays: ResultArrays) -> float:
         return 1.0
     step = (slice(None, None, 3),) * 3
     given = geometry.voxels(inputNode)[step]
-    analysed = arrays.pseudo_healthy[step] + arrays.difference[step]
+    analysed = arrays.expected[step] + arrays.difference[step]
     clear = (analysed > 0.2) & (analysed < 0.9)
     ratio = float(np.median(given[clear] / analysed[clear])) if clear.any() else 1.0
     return ratio if np.isfinite(ratio) and ratio > 1.5 else 1.0

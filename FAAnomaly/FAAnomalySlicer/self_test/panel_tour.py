@@ -76,7 +76,7 @@ class PanelTour:
         """The whole brain is analysed, and the planted anomaly is found."""
         detection = self._run()
         nodes, volume = detection.outcome(), self._volume
-        for node in (nodes.zMap, nodes.difference, nodes.pseudoHealthy):
+        for node in (nodes.zMap, nodes.difference, nodes.expected, nodes.pseudoHealthy):
             assert np.allclose(geometry.ijk_to_ras(node), geometry.ijk_to_ras(volume)), f"{node.GetName()} is elsewhere"
             assert geometry.voxels(node).shape == geometry.voxels(volume).shape
         strongest = next((region for region in detection.regions if region.sign == "decreased"), None)

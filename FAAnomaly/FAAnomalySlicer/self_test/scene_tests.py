@@ -85,6 +85,5 @@ def make_result(volume) -> ResultArrays:
     affine = geometry.ijk_to_ras(volume)
     columns = affine[:, [2, 1, 0, 3]]
     segmentation, regions = find_regions(Volume(z, columns), Volume(difference, columns), THRESHOLD)
-    return ResultArrays(
-        fa - difference, difference, z, segmentation.data, affine, regions, {"threshold_z": THRESHOLD, "warnings": []}
-    )
+    healthy, provenance = fa - difference, {"threshold_z": THRESHOLD, "warnings": []}
+    return ResultArrays(healthy, healthy, difference, z, segmentation.data, affine, regions, provenance)

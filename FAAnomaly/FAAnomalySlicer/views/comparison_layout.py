@@ -1,4 +1,4 @@
-"""A layout with three linked views side by side: input, pseudo-healthy, z-map over the input."""
+"""A layout with three linked views side by side: input, expected, z-map over the input."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import slicer
 import slicer.util
 from slicer.i18n import tr as _
 
-from .slice_views import COMPARED, INPUT, PSEUDO_HEALTHY, Z_MAP, fit_slices, match_window
+from .slice_views import COMPARED, EXPECTED, INPUT, Z_MAP, fit_slices, match_window
 
 LAYOUT_ID = 4137
 """Numbers of Slicer's own layouts are below 1000."""
@@ -53,11 +53,11 @@ class Comparison:
         if not self.shown:
             self._before = layout.GetViewArrangement()
             layout.SetViewArrangement(LAYOUT_ID)
-        if inputNode is not None and nodes.pseudoHealthy is not None:
-            match_window(inputNode, nodes.pseudoHealthy)
+        if inputNode is not None and nodes.mean is not None:
+            match_window(inputNode, nodes.mean)
         volumes = {
             INPUT: (inputNode, None),
-            PSEUDO_HEALTHY: (nodes.pseudoHealthy, None),
+            EXPECTED: (nodes.mean, None),
             Z_MAP: (inputNode, nodes.zMap),
         }
         for composite in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
@@ -109,7 +109,7 @@ def _set_layers(composite, background, foreground, opacity: float) -> None:
 
 
 def _description() -> str:
-    titles = {INPUT: _("Input"), PSEUDO_HEALTHY: _("Healthy"), Z_MAP: _("z")}
+    titles = {INPUT: _("Input"), EXPECTED: _("Expected"), Z_MAP: _("z")}
     views = "".join(
         f'<item><view class="vtkMRMLSliceNode" singletontag="{name}">'
         f'<property name="orientation" action="default">Axial</property>'

@@ -1,4 +1,4 @@
-"""Layers of the slice views: input, pseudo-healthy or z-map over the input, and back to the user's own.
+"""Layers of the slice views: input, expected, pseudo-healthy or z-map over the input, and back to the user's own.
 
 Only MRML nodes are changed, so that it works without a window too. Layers that the user changes while a result is
 shown are the user's: they are not restored.
@@ -17,8 +17,8 @@ from FAAnomalyLib.errors import FAError
 from ..scene.result_list import ResultNodes
 from ..scene.result_nodes import SCALE
 
-INPUT, PSEUDO_HEALTHY, Z_MAP = "input", "pseudo-healthy", "z-map"
-COMPARED = {"FAAnomalyInput": INPUT, "FAAnomalyHealthy": PSEUDO_HEALTHY, "FAAnomalyZMap": Z_MAP}
+INPUT, EXPECTED, PSEUDO_HEALTHY, Z_MAP = "input", "expected", "pseudo-healthy", "z-map"
+COMPARED = {"FAAnomalyInput": INPUT, "FAAnomalyHealthy": EXPECTED, "FAAnomalyZMap": Z_MAP}
 """Slice views of the comparison layout -> content of each; :class:`SliceViews` does not change them."""
 OPACITY = 0.8
 """Opacity of the z-map over the input until another one is chosen."""
@@ -70,8 +70,8 @@ class SliceViews:
     Attributes
     ----------
     shown
-        ``input``, ``pseudo-healthy``, ``z-map``, ``other`` (:meth:`show_single`), or None while the views
-        show the user's layers.
+        ``input``, ``expected``, ``pseudo-healthy``, ``z-map``, ``other`` (:meth:`show_single`), or None while the
+        views show the user's layers.
     """
 
     def __init__(self, scene=None) -> None:
@@ -95,18 +95,19 @@ class SliceViews:
                 composite.SetForegroundOpacity(self._opacity)
 
     def show(self, what: str, inputNode, nodes: ResultNodes) -> None:
-        """Show ``input``, ``pseudo-healthy`` or ``z-map`` in every slice view.
+        """Show ``input``, ``expected``, ``pseudo-healthy`` or ``z-map`` in every slice view.
 
         Raises ``FAError('bad-request')`` when the volume is gone.
         """
-        if what not in (INPUT, PSEUDO_HEALTHY, Z_MAP):
-            raise ValueError(f"{what!r} is none of {INPUT}, {PSEUDO_HEALTHY}, {Z_MAP}")
-        # The input may have been removed; where nothing was inpainted, the pseudo-healthy volume equals the input.
+        if what not in (INPUT, EXPECTED, PSEUDO_HEALTHY, Z_MAP):
+            raise ValueError(f"{what!r} is none of {INPUT}, {EXPECTED}, {PSEUDO_HEALTHY}, {Z_MAP}")
+        healthy = {EXPECTED: nodes.mean, PSEUDO_HEALTHY: nodes.pseudoHealthy}
+        # The input may have been removed; outside the regions the pseudo-healthy volume equals the input.
         below = inputNode if inputNode is not None or what == INPUT else nodes.pseudoHealthy
-        background = self._present(nodes.pseudoHealthy if what == PSEUDO_HEALTHY else below, what)
+        background = self._present(healthy.get(what, below), what)
         foreground = self._present(nodes.zMap, what) if what == Z_MAP else None
-        if what == PSEUDO_HEALTHY and inputNode is not None:
-            match_window(inputNode, nodes.pseudoHealthy)
+        if what in healthy and inputNode is not None:
+            match_window(inputNode, background)
         self._put(what, background, foreground)
 
     def show_single(self, volumeNode) -> None:
@@ -181,10 +182,10 @@ def jump_to(ras, volumeNode) -> None:
     slicer.vtkMRMLSliceNode.JumpAllSlices(volumeNode.GetScene(), *world, slicer.vtkMRMLSliceNode.CenteredJumpSlice)
 
 
-def match_window(inputNode, pseudoHealthy) -> None:
+def match_window(inputNode, healthy) -> None:
     """Give both volumes the window of the input: the same brightness is the same FA."""
-    given, shown = inputNode.GetScalarVolumeDisplayNode(), pseudoHealthy.GetScalarVolumeDisplayNode()
+    given, shown = inputNode.GetScalarVolumeDisplayNode(), healthy.GetScalarVolumeDisplayNode()
     if given is not None and shown is not None:
-        scale = float(pseudoHealthy.GetAttribute(SCALE) or 1.0)
+        scale = float(healthy.GetAttribute(SCALE) or 1.0)
         shown.SetAndObserveColorNodeID(given.GetColorNodeID())
         shown.SetWindowLevelMinMax(given.GetWindowLevelMin() / scale, given.GetWindowLevelMax() / scale)

@@ -32,7 +32,7 @@ class Method(Protocol):
         Returns
         -------
         Result
-            The evaluation reads ``pseudo_healthy``, ``z_map`` (signed, 0 where nothing was analysed),
+            The evaluation reads ``expected``, ``z_map`` (signed, 0 where nothing was analysed),
             ``difference``, ``segmentation`` and ``regions``, and from ``provenance``, where present,
             ``threshold_z``, ``network_evaluations``, ``calibration`` and every other number.
         """

@@ -54,4 +54,6 @@ class ScoreMap:
         segmentation, regions = find_regions(score, difference, thresholds)
         used = None if thresholds == UNCALIBRATED else list(thresholds)
         provenance = {"threshold_z": used, "network_evaluations": 0, **self.provenance}
-        return Result(volume, volume.with_data(self.expected), difference, score, segmentation, regions, provenance)
+        expected = volume.with_data(self.expected)
+        healthy = volume.with_data(np.where(segmentation.data > 0, self.expected, volume.data))
+        return Result(volume, healthy, difference, score, segmentation, regions, provenance, expected=expected)

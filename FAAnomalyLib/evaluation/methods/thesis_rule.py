@@ -14,7 +14,7 @@ def thesis_rule(difference: np.ndarray, white_matter: np.ndarray, change: float)
     Parameters
     ----------
     difference
-        Input minus pseudo-healthy, FA, any shape. Its sign is ignored.
+        Input minus expected, FA, any shape. Its sign is ignored.
     white_matter
         bool of that shape.
     change

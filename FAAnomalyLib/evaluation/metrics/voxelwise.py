@@ -98,7 +98,7 @@ def leakage(untouched: np.ndarray, changed: np.ndarray, truth: np.ndarray, chang
     Parameters
     ----------
     untouched, changed
-        Pseudo-healthy FA of the brain without and with the anomaly, one shape.
+        Expected FA of the brain without and with the anomaly, one shape.
     truth
         bool of that shape: planted voxels.
     change

@@ -36,7 +36,7 @@ DEFINITIONS = {
     "false regions": "all other regions of that brain (false positives), those of the other sign included",
     "found at 1 false region": "found at the |z| at which a brain has one false region on average, interpolated "
     "linearly between two points of the free-response (FROC) curve; the whole curve is in evaluation.json",
-    "leak": "shift of the pseudo-healthy map inside the truth, against the untouched brain's, per unit of effective "
+    "leak": "shift of the expected FA inside the truth, against the untouched brain's, per unit of effective "
     "change (1: the prediction repeats the anomaly)",
     "z": "of untouched brains, over analysed white matter (z not 0)",
     "sensitive threshold": "the same z-map cut where the calibration's healthy brains show one region on average; "
@@ -45,7 +45,7 @@ DEFINITIONS = {
     "standardised by the brain's own median and MAD; threshold, one a tail: 95th "
     "percentile of the largest z of untouched brains of the other people (of the "
     "same brain where there is nobody else)",
-    "raw difference, thesis' rule": "|input - pseudo-healthy| above the planted change - 0.02 in white matter: the "
+    "raw difference, thesis' rule": "|input - expected| above the planted change - 0.02 in white matter: the "
     "threshold is an oracle's by construction, and the sign is ignored",
     "all positive": "all white matter is called anomalous",
     "intervals": "mean over people of each person's mean [95 % BCa bootstrap over people]",

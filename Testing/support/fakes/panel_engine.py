@@ -109,9 +109,11 @@ def blobs(volume: Volume, region: np.ndarray, request: DetectRequest) -> Result:
         noise = ndimage.gaussian_filter(np.random.default_rng(0).standard_normal(z.shape, np.float32), NOISE_SIGMA)
         z += noise / noise.std()
     z = np.where(brain & (np.abs(z) > 0.01), z, 0).astype(np.float32)
-    healthy = np.where(brain, np.clip(volume.data - 0.03 * z - 0.01, 0, 1), volume.data).astype(np.float32)
-    difference = volume.with_data(volume.data - healthy)
+    expected = np.where(brain, np.clip(volume.data - 0.03 * z - 0.01, 0, 1), volume.data).astype(np.float32)
+    difference = volume.with_data(volume.data - expected)
     segmentation, regions = find_regions(volume.with_data(z), difference, THRESHOLD)
+    filled = brain if request.roi or request.region else segmentation.data > 0
+    healthy = volume.with_data(np.where(filled, expected, volume.data))
     provenance = {
         "faanomaly": "0.1.0",
         "threshold_z": THRESHOLD,
@@ -126,9 +128,8 @@ def blobs(volume: Volume, region: np.ndarray, request: DetectRequest) -> Result:
             "mask_type": request.mask_type,
         },
     }
-    result = Result(
-        volume, volume.with_data(healthy), difference, volume.with_data(z), segmentation, regions, provenance
-    )
+    z_map, mean = volume.with_data(z), volume.with_data(expected)
+    result = Result(volume, healthy, difference, z_map, segmentation, regions, provenance, expected=mean)
     return with_tracts(result) if MODE == "tracts" else result
 
 

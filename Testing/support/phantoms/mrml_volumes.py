@@ -131,12 +131,13 @@ def made_result(data_xyz: np.ndarray, affine: np.ndarray, threshold: float = 5.0
     }
     return Result(
         volume,
-        volume.with_data(data_xyz - difference),
+        volume.with_data(np.where(segmentation.data > 0, data_xyz - difference, data_xyz)),
         volume.with_data(difference),
         volume.with_data(z_map),
         segmentation,
         regions,
         provenance,
+        expected=volume.with_data(data_xyz - difference),
     )
 
 
@@ -145,6 +146,7 @@ def answer_of(result: Result, folder: Path) -> dict:
     write_result(result, folder, report=lambda _: "<html></html>")
     names = (
         "pseudo_healthy.nii.gz",
+        "expected.nii.gz",
         "difference.nii.gz",
         "z_map.nii.gz",
         "segmentation.nii.gz",

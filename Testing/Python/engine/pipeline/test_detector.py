@@ -36,7 +36,7 @@ LESION = sb.Lesion(radius_mm=9.0, change=0.3)
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory) -> Path:
-    return stand_in.make(tmp_path_factory.mktemp("model") / "stand-in", spread=0.02, spacing=3.0)
+    return stand_in.make(tmp_path_factory.mktemp("model") / "stand-in", spread=0.02, spacing=4.0)
 
 
 @pytest.fixture(scope="module")
@@ -106,19 +106,37 @@ def test_results_lie_exactly_on_the_inputs_grid(whole, brain):
     assert sorted(p.name for p in folder.iterdir()) == sorted(RESULT_FILES)
 
 
-def test_difference_is_what_was_replaced(whole, brain):
+def test_difference_is_input_minus_expected(whole, brain):
     result = whole[0]
     np.testing.assert_array_equal(result.input.data, brain.data)
-    np.testing.assert_array_equal(result.difference.data, brain.data - result.pseudo_healthy.data)
+    np.testing.assert_array_equal(result.difference.data, brain.data - result.expected.data)
     outside = brain.data == 0
     far = ndimage.distance_transform_edt(outside) > 3
-    np.testing.assert_array_equal(result.pseudo_healthy.data[far], brain.data[far])
+    np.testing.assert_array_equal(result.expected.data[far], brain.data[far])
+    judged = result.expected_sd.data > 0
+    assert not judged[far].any() and (judged >= (result.difference.data != 0)).all()
+    sd = result.expected_sd.data[
+        judged
+    ]  # of the stand-in nearly the same everywhere, and not lower at the rims of holes
+    assert 0.05 < np.median(sd) < 0.2 and sd.min() > 0.9 * np.median(sd)
     assert not result.z_map.data[outside].any() and not result.segmentation.data[outside].any()
     # Nearly all of the brain was replaced by something like it.
     changed = result.difference.data != 0
     assert changed[~outside].mean() > 0.97
     inner = ndimage.binary_erosion(~outside, iterations=4)
-    assert np.corrcoef(result.pseudo_healthy.data[inner], brain.data[inner])[0, 1] > 0.7
+    assert np.corrcoef(result.expected.data[inner], brain.data[inner])[0, 1] > 0.7
+
+
+def test_only_the_regions_are_replaced_by_a_draw_in_which_the_lesion_is_gone(whole, brain):
+    result = whole[0]
+    found, healthy = result.segmentation.data > 0, result.pseudo_healthy.data
+    np.testing.assert_array_equal(healthy[~found], brain.data[~found])
+    assert (healthy[found] != brain.data[found]).mean() > 0.99 and 0 <= healthy.min() and healthy.max() <= 1
+    # Healthy on average, and no mean: it has the texture of the brain.
+    drawn, expected = healthy[found], result.expected.data[found]
+    assert abs((drawn - expected).mean()) < 0.05 and (drawn - expected).std() > 0.01
+    told = result.provenance["pseudo_healthy"]
+    assert told == {"seed": 0, "voxels": int(found.sum()), "without_texture": 0}
 
 
 def test_the_lesion_is_found_where_it_was_planted(whole, brain):
@@ -130,7 +148,7 @@ def test_the_lesion_is_found_where_it_was_planted(whole, brain):
     found = result.segmentation.data == 1
     assert (found & truth).sum() / (found | truth).sum() > 0.25
     # What is shown in its place looks like the white matter around it.
-    assert result.pseudo_healthy.data[truth].mean() < brain.data[truth].mean() - 0.15
+    assert result.expected.data[truth].mean() < brain.data[truth].mean() - 0.15
 
 
 def test_provenance_tells_everything_in_strict_json(whole, brain, model):
@@ -155,13 +173,14 @@ def test_provenance_tells_everything_in_strict_json(whole, brain, model):
         "peak_memory_mb",
         "warnings",
         "versions",
+        "pseudo_healthy",
         "regions",
     } <= set(written)
     assert written["model"]["sha256"] == json.loads((model / "manifest.json").read_text())["sha256"]
     assert written["request"]["seed"] == 0 and written["request"]["sampler"] == "mean"
     assert set(written["seconds"]) == set(STAGES) and written["drawn_ml"] is None
     # The candidates are filled twice, before and after the template is warped without them.
-    assert written["hidden_share"] > 0 and written["network_evaluations"] == told["passes"] + 2
+    assert written["hidden_share"] > 0 and written["network_evaluations"] == told["passes"] + 1
     assert len(written["regions"]) == len(result.regions) >= 1
     assert "torch" in written["versions"] and 0.9 < written["registration"]["correlation"] <= 1
     found = np.array(written["registration"]["template_to_input_ras"])
@@ -203,7 +222,8 @@ def test_the_same_seed_gives_the_same_bits_and_another_does_not(run, coarse, dra
     for name, volume in first.volumes().items():
         np.testing.assert_array_equal(again.volumes()[name].data, volume.data)
     assert again.regions == first.regions
-    assert (other.pseudo_healthy.data != first.pseudo_healthy.data)[drawn].mean() > 0.2
+    for one, another in ((other.expected, first.expected), (other.pseudo_healthy, first.pseudo_healthy)):
+        assert (one.data != another.data)[drawn].mean() > 0.2
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -215,7 +235,7 @@ def test_cancelling_at_any_stage_leaves_no_result(run, coarse, tmp_path, stage):
             cancel.cancel()
 
     with pytest.raises(FAError) as caught:
-        run(model=coarse, output=str(tmp_path / "out"), progress=watch, cancel=cancel)
+        run(model=coarse, mask_size=32, output=str(tmp_path / "out"), progress=watch, cancel=cancel)
     assert caught.value.code == "cancelled" and "\n" not in str(caught.value)
     left = {p.name for p in (tmp_path / "out").iterdir()} if (tmp_path / "out").exists() else set()
     assert left <= {".passes"}
@@ -227,7 +247,7 @@ def test_cancelling_at_any_stage_leaves_no_result(run, coarse, tmp_path, stage):
 
 
 def test_a_cancelled_run_goes_on_and_ends_with_the_same_bits(run, coarse, tmp_path):
-    options = {"model": coarse, "sampler": "ddpm", "steps": 1}
+    options = {"model": coarse, "mask_size": 32, "sampler": "ddpm", "steps": 1}
     straight, cancel = run(**options), CancelToken()
     options["output"] = str(tmp_path)
 
@@ -243,7 +263,8 @@ def test_a_cancelled_run_goes_on_and_ends_with_the_same_bits(run, coarse, tmp_pa
     assert kept > 0
     assert resumed.provenance["network_evaluations"] == straight.provenance["network_evaluations"] - 2 * kept
     np.testing.assert_array_equal(resumed.z_map.data, straight.z_map.data)
-    np.testing.assert_array_equal(resumed.pseudo_healthy.data, straight.pseudo_healthy.data)
+    for name in ("expected", "pseudo_healthy"):
+        np.testing.assert_array_equal(resumed.volumes()[name].data, straight.volumes()[name].data)
     assert not (tmp_path / ".passes").exists()
 
 
@@ -260,7 +281,11 @@ def drawn(brain) -> np.ndarray:
 def test_a_drawn_region_changes_nothing_outside_it(run, brain, drawn, tmp_path):
     save_volume(brain.with_data(drawn), tmp_path / "drawn.nii.gz")
     result = run(region=str(tmp_path / "drawn.nii.gz"))
-    np.testing.assert_array_equal(result.pseudo_healthy.data[~drawn], brain.data[~drawn])
+    for name in ("expected", "pseudo_healthy"):
+        np.testing.assert_array_equal(result.volumes()[name].data[~drawn], brain.data[~drawn])
+    judged = result.difference.data != 0
+    assert (result.pseudo_healthy.data != brain.data)[judged].mean() > 0.99, "the whole drawn region is filled"
+    assert result.provenance["pseudo_healthy"]["voxels"] == pytest.approx(judged.sum(), rel=0.01)
     assert not result.z_map.data[~drawn].any() and not result.segmentation.data[~drawn].any()
     assert (result.difference.data[drawn] != 0).mean() > 0.95
     assert result.provenance["passes"] == result.provenance["network_evaluations"] == 1

@@ -181,11 +181,11 @@ def test_a_drawn_region_without_a_finding_is_what_is_shown(order, signs):
     healthy = volume.data.copy()
     healthy[6:11, 30:37, 8:13] = 0.7
     result = result_of(turned(volume, order, signs), drawn_ml=14.0)
-    result.pseudo_healthy = turned(volume.with_data(healthy), order, signs)
+    result.expected = turned(volume.with_data(healthy), order, signs)
     assert Scene(result).centre() == (8, 33, 10)
     page = report_html(result)
     assert "Slices through the drawn region" in page and "Only the drawn region of 14.0 ml was analysed" in page
-    assert len(images(page)) == 1 and "Axial series" not in page
+    assert len(images(page)) == 2 and "Axial series" not in page and "its drawn region replaced by one draw" in page
     whole = report_html(result_of(turned(volume, order, signs)))
     assert "near the middle of the brain" in whole and "Axial series" in whole and len(images(whole)) == 2
 
@@ -214,7 +214,7 @@ def test_the_page_is_one_sound_file():
     assert "http" not in PIECE.sub("", page) and "url(" not in PIECE.sub("", page)
     for word in ("not a diagnosis", "patient&#x27;s right (R) is on the left", "How to read", "<details>", "a.nii.gz"):
         assert word in page
-    assert len(images(page)) == 2 + 3
+    assert len(images(page)) == 3 + 3 and "its regions replaced by one draw" in page
 
 
 def test_regions_are_described():
@@ -266,7 +266,7 @@ def test_tiny_and_empty_results(shape, value):
     region = Region(1, "increased", 1, 0.001, 5.0, 5.0, 0.1, 0.02, (999.0, -999.0, 0.0), (999.0, -999.0, 0.0))
     result = result_of(volume, z=np.full(shape, value * 10, np.float32))
     result.regions = [region]
-    assert len(images(report_html(result))) == 3
+    assert len(images(report_html(result))) == 4
 
 
 def test_everything_is_escaped():

@@ -98,7 +98,7 @@ def expected(volume) -> dict:
     nodes = results_of(volume)
     return {
         "FAAnomalyInput": (volume.GetID(), None, None),
-        "FAAnomalyHealthy": (nodes.pseudoHealthy.GetID(), None, None),
+        "FAAnomalyHealthy": (nodes.expected.GetID(), None, None),
         "FAAnomalyZMap": (volume.GetID(), nodes.zMap.GetID(), None),
     }
 
@@ -112,7 +112,7 @@ def test_three_linked_axial_views_of_equal_brightness(analysed, arrangement):
     assert arrangement.layers() == expected(volume) and list(arrangement.views()) == list(expected(volume))
     for node, composite in arrangement.views().values():
         assert node.GetOrientation() == "Axial" and composite.GetLinkedControl() and composite.GetHotLinkedControl()
-    display = results_of(volume).pseudoHealthy.GetDisplayNode()
+    display = results_of(volume).expected.GetDisplayNode()
     assert (display.GetWindowLevelMin(), display.GetWindowLevelMax()) == pytest.approx((0.1, 0.6))
     assert len({node.GetLayoutLabel() for node, _ in arrangement.views().values()}) == 3
 

@@ -32,6 +32,7 @@ def test_export(analysed, tmp_path, dialogs, main_window):
     np.testing.assert_allclose(written.affine, GRIDS["oblique"], atol=1e-4)
     assert {path.name for path in tmp_path.iterdir()} == {
         "FA_of_somebody_pseudo_healthy.nii.gz",
+        "FA_of_somebody_expected.nii.gz",
         "FA_of_somebody_difference.nii.gz",
         "FA_of_somebody_z_map.nii.gz",
         "FA_of_somebody_segmentation.seg.nrrd",

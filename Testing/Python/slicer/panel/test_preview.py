@@ -105,7 +105,7 @@ def test_apply_fills_the_box_in_full_quality_and_ends_the_preview(previewing, la
     assert jobs[-1].params["sampler"] == "dpm++" and jobs[-1].state == "done"
     assert picture(panel) is None and not panel.ui.lensButton.checked
     view = layout.sliceWidget("Red").mrmlSliceCompositeNode()
-    assert view.GetBackgroundVolumeID() == results_of(volume).pseudoHealthy.GetID()
+    assert view.GetBackgroundVolumeID() == results_of(volume).expected.GetID()
 
 
 def test_off_gives_everything_back(previewing, layout):

@@ -167,9 +167,13 @@ def test_the_toggle_shows_each_picture_and_gives_the_views_back(bench, layout):
     assert (view.GetBackgroundVolumeID(), view.GetForegroundVolumeID()) == (volume.GetID(), nodes.zMap.GetID())
     panel.ui.opacitySlider.value = 0.4
     assert view.GetForegroundOpacity() == pytest.approx(0.4)
-    panel.ui.showHealthyButton.click()
-    assert view.GetBackgroundVolumeID() == nodes.pseudoHealthy.GetID() and not view.GetForegroundVolumeID()
-    assert panel.ui.showHealthyButton.checked and not panel.ui.showZMapButton.checked
+    for button, node in (
+        (panel.ui.showExpectedButton, nodes.expected),
+        (panel.ui.showHealthyButton, nodes.pseudoHealthy),
+    ):
+        button.click()
+        assert view.GetBackgroundVolumeID() == node.GetID() and not view.GetForegroundVolumeID()
+        assert button.checked and not panel.ui.showZMapButton.checked
     panel.ui.showInputButton.click()
     assert view.GetBackgroundVolumeID() == volume.GetID()
     panel.ui.showInputButton.click()
@@ -196,13 +200,13 @@ def test_side_by_side_and_back_to_the_users_layout(bench):
     nodes = results_of(volume)
     assert arrangement.GetViewArrangement() != 3 and panel.ui.compareCheckBox.checked
     assert views["FAAnomalyInput"].GetBackgroundVolumeID() == volume.GetID()
-    assert views["FAAnomalyHealthy"].GetBackgroundVolumeID() == nodes.pseudoHealthy.GetID()
+    assert views["FAAnomalyHealthy"].GetBackgroundVolumeID() == nodes.expected.GetID()
     assert views["FAAnomalyZMap"].GetForegroundVolumeID() == nodes.zMap.GetID()
     assert views["FAAnomalyZMap"].GetLinkedControl() and not views["Red"].GetBackgroundVolumeID()
     panel.ui.opacitySlider.value = 0.35
     assert views["FAAnomalyZMap"].GetForegroundOpacity() == pytest.approx(0.35)
     panel.ui.showInputButton.click()
-    assert views["FAAnomalyHealthy"].GetBackgroundVolumeID() == nodes.pseudoHealthy.GetID()
+    assert views["FAAnomalyHealthy"].GetBackgroundVolumeID() == nodes.expected.GetID()
     assert views["Red"].GetBackgroundVolumeID() == volume.GetID()
     panel.ui.compareCheckBox.click()
     assert arrangement.GetViewArrangement() == 3 and not panel.ui.compareCheckBox.checked
@@ -221,7 +225,7 @@ def test_surfaces_on_demand(analysed):
 
 def test_a_result_is_no_input_and_the_reason_is_told(analysed):
     panel, volume = analysed
-    for node in (results_of(volume).pseudoHealthy, results_of(volume).difference):
+    for node in (results_of(volume).expected, results_of(volume).pseudoHealthy, results_of(volume).difference):
         panel.choose(node)
         assert "is a result of FA Anomaly; choose FA of somebody" in panel.ui.inputCheckLabel.text
         assert not panel.ui.applyButton.enabled and "is a result" in panel.ui.applyButton.toolTip

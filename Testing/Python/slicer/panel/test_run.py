@@ -35,15 +35,17 @@ def test_a_nifti_file_is_analysed_and_the_results_lie_where_it_lies(bench, tmp_p
     panel.run()
 
     nodes = results_of(volume)
-    for node in (nodes.pseudoHealthy, nodes.difference, nodes.zMap):
+    for node in (nodes.expected, nodes.pseudoHealthy, nodes.difference, nodes.zMap):
         np.testing.assert_allclose(world_of(node), world_of(volume), atol=1e-6)
         assert node.GetImageData().GetDimensions() == volume.GetImageData().GetDimensions()
         assert node.GetTransformNodeID() == volume.GetTransformNodeID()
-    given, healthy, difference = (
-        slicer.util.arrayFromVolume(n) for n in (volume, nodes.pseudoHealthy, nodes.difference)
+    given, expected, healthy, difference = (
+        slicer.util.arrayFromVolume(n) for n in (volume, nodes.expected, nodes.pseudoHealthy, nodes.difference)
     )
-    np.testing.assert_allclose(given - healthy, difference, atol=1e-6)
-    assert (given[given == 0] == healthy[given == 0]).all()
+    np.testing.assert_allclose(given - expected, difference, atol=1e-6)
+    assert (given[given == 0] == expected[given == 0]).all()
+    found = healthy != given
+    assert found.any() and np.abs(slicer.util.arrayFromVolume(nodes.zMap))[found].min() > 2, "regions alone are filled"
 
     # The table says where in the world the strongest voxel lies.
     z = slicer.util.arrayFromVolume(nodes.zMap)

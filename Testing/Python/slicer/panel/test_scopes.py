@@ -66,10 +66,10 @@ def test_a_run_on_a_box_leaves_the_whole_brains_result_and_each_can_be_shown(ana
     panel.until(lambda: ui.regionsTable.rowCount == 1)
     assert whole.segmentation.GetAttribute("FAAnomaly.threshold") == "10.0"
     assert part.segmentation.GetAttribute("FAAnomaly.threshold") == "5.0", "only the shown result follows the slider"
-    ui.showHealthyButton.click()
+    ui.showExpectedButton.click()
     ui.resultSelector.setCurrentIndex(0)
     panel.settle()
-    assert layers(layout) == (part.pseudoHealthy.GetID(), None)
+    assert layers(layout) == (part.expected.GetID(), None)
 
     dialogs.answer("Table of regions", "")
     ui.exportTableButton.click()
@@ -148,7 +148,9 @@ def test_keys_work_inside_the_module_alone(analysed, layout):
     press("1")
     assert layers(layout) == (volume.GetID(), None), "a second press changes nothing"
     press("2")
-    assert layers(layout) == (nodes.pseudoHealthy.GetID(), None)
+    assert layers(layout) == (nodes.expected.GetID(), None)
+    press("4")
+    assert layers(layout) == (nodes.pseudoHealthy.GetID(), None) and panel.ui.showHealthyButton.checked
     press("3")
     assert layers(layout) == (volume.GetID(), nodes.zMap.GetID())
     z = slicer.util.arrayFromVolume(nodes.zMap)
@@ -160,7 +162,7 @@ def test_keys_work_inside_the_module_alone(analysed, layout):
     assert not section.findChildren("QShortcut")
     panel.widget.enter()
     panel.widget.enter()
-    assert len(section.findChildren("QShortcut")) == 5
+    assert len(section.findChildren("QShortcut")) == 6
 
 
 def test_the_brain_is_outlined_round_the_regions_in_3d(analysed, layout, monkeypatch):

@@ -37,6 +37,8 @@ def test_what_the_engine_writes_is_read_back(tmp_path, name):
     answer = answer_of(result, tmp_path / "out")
     arrays = read_result(answer["files"], record(GRIDS[name]))
     for stem, volume in result.volumes().items():
+        if stem == "expected_sd":  # for programs; the panel shows the z-map
+            continue
         array = getattr(arrays, stem)
         np.testing.assert_array_equal(array.T, volume.data)
         assert array.dtype == volume.data.dtype and array.flags.c_contiguous

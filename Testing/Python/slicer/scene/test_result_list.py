@@ -84,7 +84,7 @@ def test_each_scope_has_nodes_of_its_own_and_uses_them_again(scene, analyse):
         "ROI",
         "segment",
     ]
-    assert len(set().union(*map(ids, results))) == 4 * 6 and len({result.folder for result in results}) == 4
+    assert len(set().union(*map(ids, results))) == 4 * 7 and len({result.folder for result in results}) == 4
     before = {node.GetID() for node in scene.GetNodes()}
     kept_voxels = slicer.util.arrayFromVolume(results[2].zMap).copy()
     one.SetName("renamed")

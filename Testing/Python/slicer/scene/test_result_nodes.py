@@ -23,7 +23,7 @@ from support.phantoms.mrml_volumes import (
     world_of,
 )
 
-VOLUMES = {"pseudoHealthy": "pseudo_healthy", "difference": "difference", "zMap": "z_map"}
+VOLUMES = {"expected": "expected", "pseudoHealthy": "pseudo_healthy", "difference": "difference", "zMap": "z_map"}
 ROLES = (*VOLUMES, "segmentation", "table")
 
 
@@ -108,7 +108,7 @@ def test_what_the_nodes_are(run, scene):
     assert not known.ContainsRepresentation("Closed surface")
     assert nodes.table.GetNumberOfRows() == 2
     names = {node.GetName() for node in nodes.nodes().values()}
-    assert names == {"FA pseudo-healthy", "FA difference", "FA z-map", "FA anomalies", "FA regions"}
+    assert names == {"FA expected", "FA pseudo-healthy", "FA difference", "FA z-map", "FA anomalies", "FA regions"}
 
 
 def test_both_volumes_look_alike(run):
@@ -117,8 +117,9 @@ def test_both_volumes_look_alike(run):
     volume.GetDisplayNode().SetAutoWindowLevel(False)
     volume.GetDisplayNode().SetWindowLevelMinMax(100, 700)
     nodes = import_result(*run(volume, 1000.0)[1:], volume)
-    display = nodes.pseudoHealthy.GetDisplayNode()
-    np.testing.assert_allclose([display.GetWindowLevelMin(), display.GetWindowLevelMax()], [0.1, 0.7], rtol=0.02)
+    for node in (nodes.expected, nodes.pseudoHealthy):
+        display = node.GetDisplayNode()
+        np.testing.assert_allclose([display.GetWindowLevelMin(), display.GetWindowLevelMax()], [0.1, 0.7], rtol=0.02)
 
 
 def test_provenance_is_told_without_a_path(run):
@@ -151,7 +152,7 @@ def test_no_subject_hierarchy_is_no_hindrance(run, monkeypatch):
     finished = run(volume)
     monkeypatch.setattr("FAAnomalySlicer.scene.subject_hierarchy._hierarchy", lambda scene: None)
     nodes = import_result(*finished[1:], volume)
-    assert nodes.folder == 0 and len(nodes.nodes()) == 5
+    assert nodes.folder == 0 and len(nodes.nodes()) == 6
 
 
 def test_a_second_run_uses_the_nodes_again(run, scene):
@@ -179,9 +180,9 @@ def test_a_deleted_node_is_made_again(run, scene, role):
     first = import_result(*run(volume)[1:], volume)
     scene.RemoveNode(getattr(first, role))
     left = find_results(volume)
-    assert getattr(left, role) is None and len(left.nodes()) == 4
+    assert getattr(left, role) is None and len(left.nodes()) == 5
     second = import_result(*run(volume)[1:], volume, first)
-    assert len(second.nodes()) == 5 and second.folder == first.folder
+    assert len(second.nodes()) == 6 and second.folder == first.folder
     for other in ROLES:
         assert (getattr(second, other) is getattr(first, other)) == (other != role)
 
@@ -224,7 +225,7 @@ def test_a_removed_input_keeps_its_result(run, scene):
     result, arrays, answer = run(volume)
     scene.RemoveNode(volume)
     nodes = import_result(arrays, {**answer, "name": "gone"}, None)
-    assert nodes.zMap.GetName() == "gone z-map" and len(nodes.nodes()) == 5
+    assert nodes.zMap.GetName() == "gone z-map" and len(nodes.nodes()) == 6
     np.testing.assert_array_equal(slicer.util.arrayFromVolume(nodes.zMap).T, result.z_map.data)
     assert nodes.segmentation.GetNodeReference("referenceImageGeometryRef") is nodes.zMap
 
@@ -244,7 +245,7 @@ def test_nothing_is_in_the_scene_before_the_last_step(run, scene):
     steps = import_steps(*finished[1:], volume)
     for fraction in steps:
         assert ids(scene) == before and 0 < fraction < 1
-    assert len(find_results(volume).nodes()) == 5
+    assert len(find_results(volume).nodes()) == 6
     half = import_steps(*run(volume)[1:], volume)
     next(half)
     half.close()
@@ -269,7 +270,7 @@ def test_a_scene_closed_between_steps_gets_the_result_all_the_same(run, scene):
     with pytest.raises(StopIteration) as done:
         while True:
             next(steps)
-    assert len(done.value.value.nodes()) == 5
+    assert len(done.value.value.nodes()) == 6
 
 
 @pytest.mark.parametrize(
@@ -289,7 +290,7 @@ def test_a_failed_import_leaves_no_node(run, scene, monkeypatch, where):
         import_result(*finished[1:], volume)
     assert ids(scene) == before and not scene.IsBatchProcessing() and find_results(volume) is None
     monkeypatch.undo()
-    assert len(import_result(*finished[1:], volume).nodes()) == 5
+    assert len(import_result(*finished[1:], volume).nodes()) == 6
 
 
 def test_one_batch(run, scene):
@@ -315,7 +316,7 @@ def test_a_saved_scene_brings_the_results_back(run, scene, tmp_path):
     scene.ReadFromMRB(str(tmp_path / "case.mrb"))
     volume = scene.GetFirstNodeByName("FA")
     nodes = find_results(volume)
-    assert len(nodes.nodes()) == 5 and nodes.folder
+    assert len(nodes.nodes()) == 6 and nodes.folder
     # Slicer turns an axis of a left-handed volume when it reads the file, so ask by place.
     index = np.linalg.inv(world_of(nodes.zMap)) @ PARENT @ result.z_map.affine
     voxels = np.argwhere(np.abs(result.z_map.data) > 1)
@@ -353,4 +354,4 @@ def test_result_nodes_tell_what_is_there(run, scene):
     volume = add()
     nodes = import_result(*run(volume)[1:], volume)
     scene.RemoveNode(nodes.table)
-    assert nodes.table is not None and nodes.present().table is None and len(nodes.present().nodes()) == 4
+    assert nodes.table is not None and nodes.present().table is None and len(nodes.present().nodes()) == 5

@@ -10,7 +10,7 @@ import slicer
 
 from FAAnomalyLib.errors import FAError
 from FAAnomalySlicer.scene.result_nodes import import_result, read_result
-from FAAnomalySlicer.views.slice_views import INPUT, PSEUDO_HEALTHY, Z_MAP, Layers, SliceViews, jump_to
+from FAAnomalySlicer.views.slice_views import EXPECTED, INPUT, PSEUDO_HEALTHY, Z_MAP, Layers, SliceViews, jump_to
 from support.phantoms.mrml_volumes import GRIDS, PARENT, add_volume, answer_of, brainlike, made_result, put_under
 
 
@@ -55,6 +55,7 @@ def test_the_toggle(made, composites, users):
     for what, background, foreground in (
         (INPUT, volume, None),
         (Z_MAP, volume, nodes.zMap),
+        (EXPECTED, nodes.expected, None),
         (PSEUDO_HEALTHY, nodes.pseudoHealthy, None),
         (Z_MAP, volume, nodes.zMap),
     ):
@@ -151,13 +152,25 @@ def test_a_closed_scene_is_forgotten(made, composites, users, scene):
     assert views.shown is None
 
 
-def test_both_are_equally_bright(made, composites):
+def test_all_are_equally_bright(made, composites):
     volume, nodes, _ = made
     volume.GetDisplayNode().SetAutoWindowLevel(False)
     volume.GetDisplayNode().SetWindowLevelMinMax(0.05, 0.55)
-    SliceViews().show(PSEUDO_HEALTHY, volume, nodes)
-    display = nodes.pseudoHealthy.GetDisplayNode()
-    assert (display.GetWindowLevelMin(), display.GetWindowLevelMax()) == pytest.approx((0.05, 0.55))
+    for what, shown in ((EXPECTED, nodes.expected), (PSEUDO_HEALTHY, nodes.pseudoHealthy)):
+        SliceViews().show(what, volume, nodes)
+        display = shown.GetDisplayNode()
+        assert (display.GetWindowLevelMin(), display.GetWindowLevelMax()) == pytest.approx((0.05, 0.55))
+
+
+def test_a_result_of_an_earlier_version_holds_the_expected_fa_in_its_pseudo_healthy_volume(made, composites, scene):
+    volume, nodes, _ = made
+    scene.RemoveNode(nodes.expected)
+    nodes.expected = None
+    with pytest.raises(FAError, match="gone"):  # of this version: a draw is no mean
+        SliceViews().show(EXPECTED, volume, nodes)
+    nodes.pseudoHealthy.RemoveAttribute("FAAnomaly.filled")
+    SliceViews().show(EXPECTED, volume, nodes)
+    assert layers(composites)[0].background == nodes.pseudoHealthy.GetID()
 
 
 def test_without_a_window(made, scene):
@@ -207,7 +220,7 @@ def test_what_is_seen(layout, scene, tmp_path):
     nodes = import_result(read_result(answer["files"]), answer, volume)
     place = next(region for region in result.regions if region.sign == "increased").peak_ras
     views, seen = SliceViews(), {}
-    for what in (INPUT, PSEUDO_HEALTHY, Z_MAP, INPUT):
+    for what in (INPUT, EXPECTED, Z_MAP, INPUT):
         views.show(what, volume, nodes)
         if what in seen:
             np.testing.assert_array_equal(picture(), seen[what])  # the legend has gone as well
@@ -217,4 +230,4 @@ def test_what_is_seen(layout, scene, tmp_path):
     assert coloured[Z_MAP] > 3 * coloured[INPUT] > 0
     legend = seen[Z_MAP][:, 220:]
     assert (legend[..., 0] - legend[..., 2] > 100).sum() > 100 < (legend[..., 2] - legend[..., 0] > 100).sum()
-    assert np.abs(seen[INPUT] - seen[PSEUDO_HEALTHY]).max() > 20
+    assert np.abs(seen[INPUT] - seen[EXPECTED]).max() > 20
