@@ -5,6 +5,9 @@ brain's own scale and the median spread of the places it stands for a mean resid
 kernel in part (:func:`ball_height`), and of its change every voxel shows what noise, the bound of the residuals and the
 smaller of deviation and asymmetry leave (:func:`residual_left`). Counted are the maps of the template, which do not
 follow a change; the inpainter's part is left out, as if it followed the change entirely.
+
+About half of single spheres of the told change are found, in drawn regions of all sizes and in whole brains
+(``docs/measurements.md``).
 """
 
 from __future__ import annotations
