@@ -15,6 +15,8 @@ from .volume import Volume
 
 INCREASED, DECREASED = 1, 2
 """Labels of the segmentation, uint8; 0 is everything else."""
+LARGEST_CHANGE = 0.4
+"""FA beyond which no change is told to be detectable: the residuals are bounded, and hardly grow any more."""
 REGION_COLUMNS = (
     "label",
     "sign",
@@ -180,25 +182,28 @@ class Result:
     def nothing_found(self) -> str:
         """What an empty list of regions means: which change of FA would have been found.
 
-        From ``detectable_change`` of the provenance; of both signs the larger number is told. In a drawn region it
-        is a lower bound: spheres of this change are found in it less often than not (``docs/measurements.md``).
+        From ``detectable_change`` of the provenance; of both signs the larger number is told. Half of the spheres of
+        this change are found (``docs/measurements.md``).
         """
         told = "No region is beyond the threshold."
         known = self.provenance.get("detectable_change", [])
         changes = [(one["diameter_mm"], _larger_change(one, self.signs)) for one in known]
+        if not changes:
+            return told
+        where = "of white matter" if self.provenance.get("drawn_edge_mm") is None else "in a region drawn so"
         seen = [(diameter, change) for diameter, change in changes if change is not None]
         if not seen:
-            return f"{told} No change of FA in a sphere of {changes[-1][0]:g} mm would be." if changes else told
-        (diameter, change), *others = seen
-        more = "".join(f" ({other:.2f} in {size:g} mm)" for size, other in others)
-        if self.provenance.get("drawn_edge_mm") is not None:
             return (
-                f"{told} A change of less than {change:.2f} FA in a sphere of {diameter:g} mm{more} would hardly be "
-                "found in a region drawn so."
+                f"{told} Not even a change of {LARGEST_CHANGE:g} FA in a sphere of {changes[-1][0]:g} mm would have "
+                f"been found at half of the places {where}."
             )
+        (diameter, change), *others = seen
+        others_told = [f"{other:.2f} in {size:g} mm" for size, other in others]
+        others_told += [f"more than {LARGEST_CHANGE:g} in {size:g} mm" for size, other in changes if other is None]
+        more = f" ({', '.join(others_told)})" if others_told else ""
         return (
-            f"{told} A change of {change:.2f} FA in a sphere of {diameter:g} mm{more} would have been found at a "
-            "typical place."
+            f"{told} A change of {change:.2f} FA in a sphere of {diameter:g} mm{more} would have been found at half of "
+            f"the places {where}."
         )
 
     def volumes(self) -> dict[str, Volume]:

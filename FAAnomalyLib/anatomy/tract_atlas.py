@@ -6,8 +6,10 @@ Slicer's process reads it, too: NumPy is all that it needs.
 from __future__ import annotations
 
 import csv
+import hashlib
 import zipfile
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -73,11 +75,14 @@ class TractAtlas:
         4x4, voxel to mm of the template's world (RAS).
     tracts
         In the order of the table.
+    sha256
+        Of the file of its arrays; empty for an atlas that was not read from one.
     """
 
     shape: tuple[int, int, int]
     affine: np.ndarray
     tracts: tuple[Tract, ...]
+    sha256: str = ""
 
     @property
     def voxel_ml(self) -> float:
@@ -142,7 +147,7 @@ def save_atlas(atlas: TractAtlas, folder: Path) -> None:
 
 
 def load_atlas(folder: Path) -> TractAtlas:
-    """Read an atlas of this layout.
+    """Read an atlas of this layout; its arrays are read once, for the atlas and for their SHA-256.
 
     Raises
     ------
@@ -157,9 +162,10 @@ def load_atlas(folder: Path) -> TractAtlas:
     try:
         with open(folder / TABLE_FILE, newline="", encoding="utf-8") as handle:
             table = list(csv.DictReader(handle))
-        with np.load(folder / TRACTS_FILE, allow_pickle=False) as stored:
-            return _read(table, {name: stored[name] for name in stored.files})
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        raw = (folder / TRACTS_FILE).read_bytes()
+        with np.load(BytesIO(raw), allow_pickle=False) as stored:
+            return _read(table, {name: stored[name] for name in stored.files}, hashlib.sha256(raw).hexdigest())
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise FAError(
             "missing",
             f"The tract atlas in {folder} is damaged",
@@ -168,7 +174,7 @@ def load_atlas(folder: Path) -> TractAtlas:
         ) from error
 
 
-def _read(table: list[dict[str, str]], stored: dict[str, np.ndarray]) -> TractAtlas:
+def _read(table: list[dict[str, str]], stored: dict[str, np.ndarray], sha256: str) -> TractAtlas:
     x, y, z = (int(n) for n in stored["shape"])
     counts = stored["counts"]
     if len(table) != len(counts) or any(stored[name].size != counts.sum() for name in ("share", "membership", "node")):
@@ -183,4 +189,4 @@ def _read(table: list[dict[str, str]], stored: dict[str, np.ndarray]) -> TractAt
         share, membership = (stored[name][part].astype(np.float32) / FULL for name in ("share", "membership"))
         words = (row["name"], row["abbreviation"], row["side"], row["group"], int(row["streamlines"]))
         tracts.append(Tract(*words, voxels, share, membership, stored["node"][part]))
-    return TractAtlas((x, y, z), stored["affine"].astype(float), tuple(tracts))
+    return TractAtlas((x, y, z), stored["affine"].astype(float), tuple(tracts), sha256)

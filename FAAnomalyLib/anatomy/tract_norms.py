@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.stats import norm, t
+from scipy.special import ndtri, stdtr
 
 from ..errors import FAError
 from .tract_atlas import NODES, TractAtlas
@@ -44,11 +44,12 @@ class Spread:
         """Standard normal z of a new person's deviations.
 
         ``(d - bias) / (sd sqrt(1 + 1/n))`` is Student distributed with ``n - 1 + 4`` degrees of freedom; z has the
-        same probability.
+        same probability. The two functions are what ``scipy.stats`` calls as well, whose import alone takes as long as
+        a small detection.
         """
         statistic = (deviation - self.bias) / self.error()
         freedom = self.people - 1 + PRIOR_PEOPLE
-        return np.sign(statistic) * -norm.ppf(np.clip(t.sf(np.abs(statistic), freedom), 1e-300, 0.5))
+        return np.sign(statistic) * -ndtri(np.clip(stdtr(freedom, -np.abs(statistic)), 1e-300, 0.5))
 
     def error(self) -> np.ndarray:
         """Standard error of the expectation for a new person, FA."""

@@ -5,6 +5,9 @@ brain's own scale and the median spread of the places it stands for a mean resid
 kernel in part (:func:`ball_height`), and of its change every voxel shows what noise, the bound of the residuals and the
 smaller of deviation and asymmetry leave (:func:`residual_left`). Counted are the maps of the template, which do not
 follow a change; the inpainter's part is left out, as if it followed the change entirely.
+
+About half of single spheres of the told change are found, in drawn regions of all sizes and in whole brains
+(``docs/measurements.md``).
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from math import erf, exp, inf, isinf, pi, sqrt
 import numpy as np
 
 from ..preprocessing.model_grid import RESOLUTION_MM
+from ..result import LARGEST_CHANGE
 from .calibration import COMBINATIONS, UNIT, Calibration, Limits, calibrated_voxels
 from .drawn_region import INPAINTER_SHARE, PLACES_KEY, SIGMAS_MM
 from .region_limits import ROUNDING
@@ -33,8 +37,8 @@ from .residual_maps import (
 
 DIAMETERS_MM = (20.0, 40.0)
 """Spheres that a result speaks of."""
-CHANGES = np.linspace(0.0, 0.6, 121)
-"""FA; a change beyond the last is not called detectable."""
+CHANGES = np.linspace(0.0, LARGEST_CHANGE, 81)
+"""FA."""
 VOXEL_NOISE = 0.11
 """FA, robust standard deviation of the warped template's residual in a voxel of healthy white matter: median of six
 people (0.10 to 0.14), each held out."""
@@ -51,7 +55,7 @@ class DetectableChange:
     diameter_mm
         Of the sphere.
     increased, decreased
-        FA, positive; None where the sign was not searched, or no change up to 0.6 reaches the threshold.
+        FA, positive; None where the sign was not searched, or no change up to 0.4 reaches the threshold.
     """
 
     diameter_mm: float

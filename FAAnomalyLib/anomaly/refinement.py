@@ -2,8 +2,9 @@
 
 Screening detects a change, because some of its predictions know nothing of it; but a third of the change and more
 leaks into the inpainted content. A hole that covers the change leaves nothing of it in the healthy content, and so in
-the reported difference. The z-map stays that of the screening: candidates of healthy people, too, stand out more once
-they are hidden whole, and limits that allow for that made a second z the weaker evidence.
+the reported difference; nor does a template that is warped by what lies around the hole. The z-map stays that of the
+screening: candidates of healthy people, too, stand out more once they are hidden whole, and limits that allow for that
+made a second z the weaker evidence.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from ..inpainting.sampling import Sampling
 from ..inpainting.volume_inpainter import VolumeInpainter
 from ..preprocessing.interruptible_itk import Check
 from ..preprocessing.model_grid import PreparedSubject
-from ..preprocessing.template_warping import warp_template
+from ..preprocessing.template_warping import warp_template_around
 
 
 def refill_candidates(
@@ -30,10 +31,10 @@ def refill_candidates(
     on_progress: Callable[[float], None] | None = None,
     check: Check | None = None,
 ) -> Inpainted | None:
-    """Hide the candidates and inpaint them twice, the second time with a template that was warped without them.
+    """Hide the candidates whole and inpaint them, with a template that was warped without a look at them.
 
-    The first fill is healthy content in place of the candidates. The template warped to that brain does not follow the
-    lesion either, and is the prior of the second fill, which is returned.
+    A template that was warped to the lesion would bring a part of it into the fill. Beside the lesion it is warped more
+    closely than for the screening, since it cannot follow what it does not see.
 
     Parameters
     ----------
@@ -58,14 +59,8 @@ def refill_candidates(
     hole = candidates & prepared.brain
     if not hole.any():
         return None
-    passes, template = [pass_from_mask(hole)], prepared.grid.template
-    guess = inpaint_passes(inpainter, prepared.fa, passes, sampling, _half(on_progress, 0), priors=prepared.grid.priors)
-    healthy = np.where(hole, guess.mean, prepared.fa)
-    priors = warp_template(template.priors, healthy, prepared.grid.spacing_mm, check)
-    refilled = inpaint_passes(inpainter, prepared.fa, passes, sampling, _half(on_progress, 1), priors=priors)
-    refilled.evaluations += guess.evaluations
-    return refilled
-
-
-def _half(on_progress: Callable[[float], None] | None, number: int) -> Callable[[float], None] | None:
-    return None if on_progress is None else lambda share: on_progress((number + share) / 2)
+    template, spacing_mm = prepared.grid.template, prepared.grid.spacing_mm
+    priors = prepared.grid.priors
+    if not template.aligned:
+        priors = warp_template_around(template.priors, prepared.fa, hole, spacing_mm, inpainter.device, check)
+    return inpaint_passes(inpainter, prepared.fa, [pass_from_mask(hole)], sampling, on_progress, priors=priors)

@@ -82,7 +82,7 @@ def _result(entry, request: DetectRequest):
 
 def _model(entry, request: DetectRequest) -> tuple[Path | None, tuple[float, float]]:
     """The method's model folder, and the thresholds: its own, or the number that was asked for."""
-    from ..evaluation.methods.method_model import read_method
+    from ..evaluation.methods.method_model import check_model
 
     number = isinstance(request.threshold, (int, float))
     if request.model == DetectRequest().model:
@@ -95,13 +95,18 @@ def _model(entry, request: DetectRequest) -> tuple[Path | None, tuple[float, flo
             )
         return None, (float(request.threshold), float(request.threshold))
     folder = Path(request.model)
-    record = read_method(folder)
-    if record.method != entry.name:
-        raise FAError("bad-request", f"{folder} holds the method {record.method}", "", "Name the method's own folder")
+    record = check_model(folder, entry)
     if number:
         return folder, (float(request.threshold), float(request.threshold))
     if request.threshold != "auto":
         raise FAError(
             "bad-request", f"--threshold {request.threshold} does not fit --method", "", "Choose auto or a number"
+        )
+    if record is None:
+        raise FAError(
+            "missing",
+            f"The model in {folder} has no thresholds for {entry.name}",
+            "it was trained without --method, and they come from healthy people",
+            "Name a threshold, for instance --threshold 0.18",
         )
     return folder, record.thresholds

@@ -181,6 +181,12 @@ def load_subject(subject: CohortSubject) -> tuple[Volume, np.ndarray | None]:
         return volume, validate_brain_mask(load_volume(subject.mask)[0], volume)
 
 
+def load_stripped(subject: CohortSubject) -> Volume:
+    """An FA map in [0, 1] that is 0 outside its brain mask, where there is one; raises as :func:`load_subject`."""
+    volume, brain = load_subject(subject)
+    return volume if brain is None else volume.with_data(np.where(brain, volume.data, 0.0).astype(np.float32))
+
+
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
     """Context manager that puts a file's name in front of any ``FAError`` that does not contain it.

@@ -117,12 +117,15 @@ class EvaluationDesign:
         Lesion shapes; may be empty.
     methods
         The comparators; None for the quick ones that need no training.
+    device
+        Of the comparators' networks, as in :class:`~FAAnomalyLib.request.DetectRequest`.
     """
 
     subjects: Sequence[CohortSubject]
     protocol: EvaluationProtocol
     shapes: Sequence[LesionShape] = ()
     methods: Sequence[MethodChoice] | None = None
+    device: str = "auto"
 
     def cases(self) -> list[Case]:
         """Every anomaly that is planted into every subject."""

@@ -88,7 +88,8 @@ def evaluate(
         LesionSimulator(subject, provider.template_for(subject), seed, design.shapes, cancel.check if cancel else None)
         for subject in design.subjects
     ]
-    runs = [[MethodRun.start(choice, simulator, seed) for choice in choices] for simulator in simulators]
+    device = design.device
+    runs = [[MethodRun.start(choice, simulator, seed, device) for choice in choices] for simulator in simulators]
     rows = Rows()
     try:
         scorer = Scorer(store, [run for own in runs for run in own], cases, progress, cancel)

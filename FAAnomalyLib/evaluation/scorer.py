@@ -48,14 +48,15 @@ class MethodRun:
     untouched_record: str
 
     @classmethod
-    def start(cls, choice: MethodChoice, simulator: LesionSimulator, seed: int) -> MethodRun:
-        """The method as it scores the untouched brain."""
+    def start(cls, choice: MethodChoice, simulator: LesionSimulator, seed: int, device: str) -> MethodRun:
+        """The method as it scores the untouched brain; its networks run on *device*."""
         entry, subject = choice.entry, simulator.subject
         context = MethodContext(
             subject,
             simulator.prepare,
             seed=seed if entry.is_stochastic else None,
             model=choice.model_of(subject.person),
+            device=device,
         )
         method = entry.create(context)
         identity = record_identity(entry.name, method.identity, simulator.fingerprint)

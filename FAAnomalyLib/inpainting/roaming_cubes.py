@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
+
+from ..errors import FAError
+from ..request import CROP_FIELD_MM, MASK_VOXEL_MM
 
 MAX_ZERO_SHARE = 0.3
 """A cube with this share of voxels of FA 0, or more, is left out."""
@@ -45,6 +50,38 @@ def roaming_cubes(fa: np.ndarray, edge: int, max_zero_share: float = MAX_ZERO_SH
     return [(int(i), int(j), int(k)) for i, j, k in chosen]
 
 
+def cube_edge(mask_size: int, voxels: int) -> int:
+    """Edge of a cube in voxels of a crop of 160 mm.
+
+    Parameters
+    ----------
+    mask_size
+        In voxels of 1.25 mm.
+    voxels
+        Along each edge of the crop.
+
+    Raises
+    ------
+    FAError
+        ``bad-request`` where that is no whole number.
+
+    Examples
+    --------
+    >>> cube_edge(16, 128), cube_edge(16, 64)
+    (16, 8)
+    """
+    spacing_mm = CROP_FIELD_MM / voxels
+    edge = mask_size * MASK_VOXEL_MM / spacing_mm
+    if edge < 1 or edge != int(edge):
+        raise FAError(
+            "bad-request",
+            f"Cubes of {mask_size} do not fit a grid of {voxels}",
+            f"they would be {edge:g} voxels of {spacing_mm:g} mm",
+            "Choose a larger mask size or grid",
+        )
+    return int(edge)
+
+
 def cube_hole(shape: tuple[int, ...], origin: Origin, edge: int) -> np.ndarray:
     """The cube at *origin*, bool of *shape*, cut at the border."""
     hole = np.zeros(shape, bool)
@@ -56,3 +93,15 @@ def cube_box(origin: Origin, edge: int) -> tuple[slice, slice, slice]:
     """Slices of the cube at *origin* along x, y and z."""
     x, y, z = (slice(first, first + edge) for first in origin)
     return x, y, z
+
+
+def tiles(origin: Origin, edge: int, size: int) -> list[Origin]:
+    """Origins of the cubes of *size* that tile a cube of *edge*, a multiple of it.
+
+    Examples
+    --------
+    >>> len(tiles((0, 0, 0), 16, 8)), tiles((1, 2, 3), 8, 8)
+    (8, [(1, 2, 3)])
+    """
+    x, y, z = origin
+    return [(x + i, y + j, z + k) for i, j, k in product(range(0, edge, size), repeat=3)]

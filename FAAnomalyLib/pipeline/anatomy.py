@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from ..anatomy.region_anatomy import RegionNamer
-from ..anatomy.tract_atlas import TRACTS_FILE, TractAtlas, load_atlas
+from ..anatomy.tract_atlas import TractAtlas, load_atlas
 from ..anatomy.tract_measures import measure_tracts
 from ..anatomy.tract_norms import TractNorms, load_norms
 from ..anatomy.tract_scores import score_tracts
@@ -35,14 +34,18 @@ class LoadedAtlas:
         Its tracts.
     norms
         Of healthy people; None where the atlas has none over this template.
-    name, sha256
-        Folder name, and the SHA-256 of its arrays.
+    name
+        Of its folder.
     """
 
     atlas: TractAtlas
     norms: TractNorms | None
     name: str
-    sha256: str
+
+    @property
+    def sha256(self) -> str:
+        """Of the atlas' arrays."""
+        return self.atlas.sha256
 
 
 def atlas_folder(name: str) -> Path:
@@ -64,8 +67,7 @@ def open_atlas(name: str, template_sha256: str) -> LoadedAtlas | None:
     if name == "default" and not folder.is_dir():
         return None
     atlas = load_atlas(folder)
-    digest = hashlib.sha256((folder / TRACTS_FILE).read_bytes()).hexdigest()
-    return LoadedAtlas(atlas, load_norms(folder, atlas, template_sha256), folder.name, digest)
+    return LoadedAtlas(atlas, load_norms(folder, atlas, template_sha256), folder.name)
 
 
 def mapping_of(subject: PreparedSubject) -> SubjectToAtlas:

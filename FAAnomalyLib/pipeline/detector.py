@@ -53,7 +53,7 @@ STAGES = {
     "loading the model": 1.0,
     "registration": 6.0,
     "filling holes": 14.0,
-    "second look": 8.0,
+    "second look": 5.0,
     "scoring": 0.5,
 }
 """Stages of a detection and their expected shares of the time."""

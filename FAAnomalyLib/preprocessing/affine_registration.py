@@ -14,7 +14,7 @@ from .alignment_check import MAX_GREY_TO_WHITE, UNSEEN, Comparison, is_head_like
 from .fa_limits import cut_faces
 from .inside_registration import core_of, register_by_the_inside
 from .interruptible_itk import Check
-from .itk_optimisation import ImagePair, optimise, ras_matrix, rigid_then_affine
+from .itk_optimisation import ImagePair, optimise, ras_matrix, rigid_part, rigid_then_affine
 
 if TYPE_CHECKING:
     import SimpleITK
@@ -32,6 +32,11 @@ OTHER_TILTS = ((25, 0, 0), (-25, 0, 0), (0, 0, 25), (0, 0, -25), (0, 25, 0), (0,
 """Head poses that are tried when the upright one fails, degrees about x, y, z."""
 OTHER_HEIGHTS_MM = (-40, -20, 20, 40)
 """The centre of mass of a slab is not the brain's: these heights of the slab in the template are tried as well."""
+MAX_LATE_TURN_DEGREES = 8.0
+"""Rotation of the affine over the rigid alignment beyond which the rigid one had stopped short of its optimum, as it
+does for a slab that is turned far: the nine parameters then turn and scale at once, and end in a local optimum."""
+BETTER_AGAIN = 0.01
+"""A repetition from there is taken when it raises the correlation by this."""
 BY_THE_INSIDE = "affine by the inside"
 
 
@@ -165,23 +170,32 @@ def _best_alignment(whole: Comparison, check: Check | None) -> Alignment:
     """The alignment from the centres of mass, or from another head pose where that one is poor."""
     pair = ImagePair(*whole.images, check=check)
 
-    def refined(start: SimpleITK.Euler3DTransform, method: str) -> Alignment:
-        rigid, affine = rigid_then_affine(pair, start)
+    def refined(start: SimpleITK.Euler3DTransform, method: str) -> tuple[Alignment, bool]:
+        rigid, affine = _settled(pair, whole, start)
+        rigid_correlation = whole.correlation(rigid)
+        lost = rigid_correlation == UNSEEN
         if is_head_like(affine):
-            return Alignment(affine, whole.correlation(affine), method)
-        return Alignment(
-            rigid,
-            whole.correlation(rigid),
-            "rigid",
-            ["affine registration gave an implausible head; a rigid one is used"],
-        )
+            return Alignment(affine, whole.correlation(affine), method), lost
+        remark = "affine registration gave an implausible head; a rigid one is used"
+        return Alignment(rigid, rigid_correlation, "rigid", [remark]), lost
 
-    best = refined(_start(pair), "affine")
-    if best.correlation < GOOD_CORRELATION or best.method == "rigid":
-        other = refined(_best_other_start(pair, whole), "affine from another start")
+    best, lost = refined(_start(pair), "affine")
+    # A rigid alignment that lost the brain says nothing of what the scales made of it.
+    if lost or best.correlation < GOOD_CORRELATION or best.method == "rigid":
+        other, _ = refined(_best_other_start(pair, whole), "affine from another start")
         if other.correlation > best.correlation + 0.02:
             best = other
     return best
+
+
+def _settled(pair: ImagePair, whole: Comparison, start: SimpleITK.Euler3DTransform) -> tuple[np.ndarray, np.ndarray]:
+    """Rigid and affine matrices from *start*; again from the found pose where the rigid one stopped short of it."""
+    rigid, affine = rigid_then_affine(pair, start)
+    if rotation_degrees(np.linalg.inv(rigid) @ affine) > MAX_LATE_TURN_DEGREES and is_head_like(affine):
+        again = rigid_then_affine(pair, rigid_part(affine, start.GetCenter()))
+        if whole.correlation(again[1]) > whole.correlation(affine) + BETTER_AGAIN:
+            return again
+    return rigid, affine
 
 
 def _field_of_view(volume: Volume) -> Volume:

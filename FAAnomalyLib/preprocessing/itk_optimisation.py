@@ -53,6 +53,27 @@ def rigid_then_affine(pair: ImagePair, start: SimpleITK.Euler3DTransform) -> tup
     return ras_matrix(rigid), ras_matrix(rigid) @ ras_matrix(scaled)
 
 
+def rigid_part(matrix: np.ndarray, centre_lps: Sequence[float]) -> SimpleITK.Euler3DTransform:
+    """The rigid transform nearest to an alignment: its rotation (polar decomposition), and its place of a centre.
+
+    Parameters
+    ----------
+    matrix
+        4x4, fixed RAS mm -> moving RAS mm, not mirroring.
+    centre_lps
+        Of the transform, mm (LPS), fixed world; it is carried where *matrix* carries it.
+    """
+    import SimpleITK as sitk
+
+    lps = LPS_TO_RAS @ matrix @ LPS_TO_RAS
+    u, _, vh = np.linalg.svd(lps[:3, :3])
+    rigid = sitk.Euler3DTransform()
+    rigid.SetCenter(tuple(centre_lps))
+    rigid.SetMatrix((u @ vh).ravel().tolist())
+    rigid.SetTranslation((lps[:3, :3] @ centre_lps + lps[:3, 3] - np.asarray(centre_lps)).tolist())
+    return rigid
+
+
 def optimise(
     pair: ImagePair,
     transform: SimpleITK.Transform,

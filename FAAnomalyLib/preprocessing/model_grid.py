@@ -263,6 +263,24 @@ def prepare(
     return PreparedSubject(replace(grid, warped=warped), fa, on_grid, brain, remarks)
 
 
+def with_other_fa(prepared: PreparedSubject, volume: Volume) -> PreparedSubject:
+    """Another FA map of the same brain on the same native grid, with registration, brain and priors as they were.
+
+    Parameters
+    ----------
+    prepared
+        As :func:`prepare` returns it.
+    volume
+        FA in [0, 1], for instance with an anomaly that was planted.
+    """
+    if not volume.same_geometry(prepared.grid.native):
+        raise ValueError("the map lies on another grid than the prepared one")
+    grid = replace(prepared.grid, native=volume)
+    masked = np.where(prepared.native_brain, volume.data, 0.0).astype(np.float32)
+    fa = np.where(prepared.brain, np.clip(grid.to_model(masked), 0.0, 1.0), 0.0)
+    return replace(prepared, grid=grid, fa=fa)
+
+
 def _prepare_aligned(volume: Volume, template: Template, brain: np.ndarray | None) -> PreparedSubject:
     """A volume on the grid of a template that needs no registration; the priors stay as they are."""
     if not volume.same_geometry(template.fa):

@@ -112,7 +112,7 @@ class HoleObjective:
             2.0 * drawn.prior_fa[None, None] - 1.0,
             drawn.white_matter[None, None],
         )[0]
-        window = self._window(brain, tuple(x.shape), generator)
+        window = crop_window(brain, self.crop, generator)
         last = self.schedule.timesteps - 1
         pure = float(torch.rand((), generator=generator)) < self.pure_noise
         t = last if pure else int(torch.randint(last, (), generator=generator))
@@ -124,15 +124,6 @@ class HoleObjective:
             "t": torch.tensor(t),
             "noise": torch.randn(x.shape, generator=generator),
         }
-
-    def _window(self, brain: Tensor, shape: tuple[int, ...], generator: Generator) -> tuple[slice, ...]:
-        """A crop about a random voxel of the brain, moved to lie within the volume."""
-        if self.crop is None:
-            return (slice(None),) * 3
-        voxels = brain.nonzero()
-        centre = voxels[int(torch.randint(len(voxels), (), generator=generator))]
-        starts = [min(max(int(c) - n // 2, 0), s - n) for c, n, s in zip(centre, self.crop, shape, strict=True)]
-        return tuple(slice(a, a + n) for a, n in zip(starts, self.crop, strict=True))
 
     def loss(self, network: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Weighted squared error of v inside the holes plus the likelihood of its variance; and that error alone."""
@@ -161,17 +152,21 @@ class ThesisObjective:
         Whether the network is given the white-matter mask FA > 0.2 (equation 2.1).
     adam_epsilon
         Of the optimiser.
+    crop
+        Training crop in voxels, for trials; None for whole maps, as in the thesis.
     """
 
     schedule: NoiseSchedule
     conditional: bool
     adam_epsilon: float = 1e-7
+    crop: tuple[int, int, int] | None = None
     fills_holes: ClassVar[bool] = False
 
     @classmethod
     def of_recipe(cls, recipe: Recipe) -> ThesisObjective:
         """The objective that *recipe* asks for."""
-        return cls(NoiseSchedule.from_dict(recipe.schedule), recipe.network["conditional"], recipe.adam_epsilon)
+        schedule = NoiseSchedule.from_dict(recipe.schedule)
+        return cls(schedule, recipe.network["conditional"], recipe.adam_epsilon, recipe.crop)
 
     def optimizer(self, parameters: Iterable[nn.Parameter], learning_rate: float) -> torch.optim.Optimizer:
         """Adam, with the epsilon of Keras by default."""
@@ -186,10 +181,12 @@ class ThesisObjective:
             ``x`` (1, X, Y, Z): FA scaled to [-1, 1]; ``white_matter`` (1, X, Y, Z): 0 or 1; ``t`` (): step of the
             schedule; ``noise`` (1, X, Y, Z): standard normal.
         """
-        x = 2.0 * subject.fa[None] - 1.0
+        fa = subject.fa
+        window = crop_window(fa > 0, self.crop, generator)
+        x = 2.0 * fa[window][None] - 1.0
         return {
             "x": x,
-            "white_matter": subject.white_matter[None].float(),
+            "white_matter": subject.white_matter[window][None].float(),
             "t": torch.randint(self.schedule.timesteps, (), generator=generator),
             "noise": torch.randn(x.shape, generator=generator),
         }
@@ -200,6 +197,17 @@ class ThesisObjective:
         mask = batch["white_matter"] if self.conditional else None
         error = ((network(noisy, batch["t"], mask) - batch["noise"]) ** 2).mean()
         return error, error.detach()
+
+
+def crop_window(brain: Tensor, crop: tuple[int, int, int] | None, generator: Generator) -> tuple[slice, ...]:
+    """A crop about a random voxel of *brain*, moved to lie within the volume; all of it for None, or a larger crop."""
+    shape = tuple(brain.shape)
+    if crop is None or all(n >= s for n, s in zip(crop, shape, strict=True)):
+        return (slice(None),) * 3
+    voxels = brain.nonzero()
+    centre = voxels[int(torch.randint(len(voxels), (), generator=generator))]
+    starts = [max(min(max(int(c) - n // 2, 0), s - n), 0) for c, n, s in zip(centre, crop, shape, strict=True)]
+    return tuple(slice(a, a + n) for a, n in zip(starts, crop, strict=True))
 
 
 OBJECTIVES: dict[str, Callable[[Recipe], Objective]] = {

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from ..datasets.cohort import CohortSubject, load_subject
+from ..datasets.cohort import CohortSubject, load_stripped
 from ..datasets.file_names import person_name
 from ..errors import FAError
 from ..io.atomic import atomic_write, cannot_write
@@ -155,10 +155,7 @@ def pair_of(subject: CohortSubject, folder: Path) -> VolumePair:
 
 def make_pair(subject: CohortSubject, pair: VolumePair, voxels: int, centre: str) -> NativeCrop:
     """Cut one subject's cube, write its two files and return it; parameters and errors as :func:`prepare_pairs`."""
-    volume, brain = load_subject(subject)
-    if brain is not None:
-        volume = volume.with_data(np.where(brain, volume.data, 0.0).astype(np.float32))
-    crop = native_crop(volume, voxels, centre)
+    crop = native_crop(load_stripped(subject), voxels, centre)
     _write(pair.condition, (crop.fa > np.float32(WHITE_MATTER_FA)).astype(np.uint8))
     _write(pair.input, crop.fa)
     return crop

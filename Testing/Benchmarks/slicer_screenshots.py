@@ -59,6 +59,7 @@ def main() -> None:
     detect(widget)
     picture_panel(widget)
     picture_views(widget, OUT / "slicer_views.png")
+    picture_comparison(widget, OUT / "slicer_side_by_side.png")
     picture_lens(widget)
     if args.real:
         volume, truth = planted(args)
@@ -109,6 +110,25 @@ def picture_views(widget, path: Path, truth=None, remark: str = "") -> None:
         if truth is not None:
             truth.SetDisplayVisibility(button is widget.ui.showInputButton)
         rows.append((title, slices(position)))
+    save(rows, path)
+
+
+def picture_comparison(widget, path: Path) -> None:
+    """The layout *Side by side* in coronal and sagittal orientation, at the strongest region."""
+    from FAAnomalySlicer.views.slice_views import COMPARED
+
+    views = [slicer_harness.slice_view(name) for name in COMPARED]
+    slicer_harness.open_layout(*COMPARED)  # in Slicer they come with the layout
+    for view in views:
+        view.logic.ResizeSliceNode(*TILE)
+    widget.ui.compareCheckBox.click()
+    rows = []
+    for orientation in ("Coronal", "Sagittal"):
+        widget.ui.orientationSelector.setCurrentText(orientation)
+        slicer_harness.pump(0.3)
+        picture = np.concatenate([view.picture(*TILE) for view in views], axis=1)
+        rows.append((f"Input, pseudo-healthy, z-map over the input: {orientation.lower()}", Image.fromarray(picture)))
+    widget.ui.compareCheckBox.click()
     save(rows, path)
 
 

@@ -1,30 +1,33 @@
 """Is half of what an empty result says would have been found really found?
 
-    python Testing/Benchmarks/told_changes.py DATA PERSON ... --keep boxes.pickle [--edges 20 30]
-    python Testing/Benchmarks/told_changes.py DATA PERSON ... --whole
+    python Testing/Benchmarks/told_changes.py DATA PERSON ... --keep boxes.pickle [--measured FILE]
+    python Testing/Benchmarks/told_changes.py DATA PERSON ... --whole --diameters 20 --changes 0.2 [--measured FILE]
 
-Spheres of 20 mm at eight places of white matter far apart, planted in six copies of each brain, so that every place
-bears 0.7, 1 and 1.4 times the change that is told of this very brain once, up and down.  The change at which half is
-found should be the told one.  All places are planted at once, or ``--together`` as many: other spheres raise the
-brain's own scale, by which a sphere is judged, so that fewer are found than would be of one alone.  Drawn: a box about
-each sphere, judged by the limits of the other people (KEEP as in drawn_regions.py).  Whole: the search of the whole
-brain.  "Where untouched" counts the same places without a sphere.
+Spheres at places of white matter drawn at random, one at a time, both signs, with a small and a large change of FA (or
+with ``--changes``); the brain is warped and inpainted anew for each, over the affine alignment of the untouched one.
+The needed change of a place is where the largest z in the sphere crosses the threshold, interpolated between untouched
+and planted; beyond the largest change it is not known.  The told change of the untouched brain is right where 30 to
+70 % of the places need less.  Drawn: boxes about each sphere (``--edges``), judged by the limits of the other people
+(KEEP as in drawn_regions.py); a box tells of the spheres that fit.  Whole: the search of the whole brain.  MEASURED
+keeps the heights: a later run measures only what is missing in it, and every run tells anew.
 """
 
 from __future__ import annotations
 
 import argparse
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from drawn_regions import cube, limits_without, overlapping, say
+from drawn_regions import cube, limits_without, say
 
 from FAAnomalyLib.anomaly.calibration import Calibration, Limits
 from FAAnomalyLib.anomaly.detectable_change import DetectableChange, detectable_changes, detectable_in_region
 from FAAnomalyLib.anomaly.drawn_region import drawn_edge_mm, drawn_hole
+from FAAnomalyLib.anomaly.region_limits import ROUNDING
+from FAAnomalyLib.anomaly.residual_maps import MapKey
 from FAAnomalyLib.anomaly.scoring import score_region
 from FAAnomalyLib.anomaly.screening import screen
 from FAAnomalyLib.datasets.cohort import find_subjects, load_subject
@@ -35,25 +38,54 @@ from FAAnomalyLib.inpainting.pass_runner import inpaint_passes, inpaint_passes_b
 from FAAnomalyLib.inpainting.sampling import Sampling
 from FAAnomalyLib.pipeline.loaded_model import LoadedModel, open_model
 from FAAnomalyLib.preprocessing.model_grid import PreparedSubject, prepare
+from FAAnomalyLib.preprocessing.template_warping import warp_template
 from FAAnomalyLib.request import DetectRequest
 from FAAnomalyLib.volume import Volume
 
-DIAMETER_MM, PLACES, APART_MM = 20.0, 8, 32.0
-FACTORS, SIGNS = (0.7, 1.0, 1.4), (1, -1)
-COMBINATIONS = [(factor, sign) for factor in FACTORS for sign in SIGNS]
+PLANTED = {10.0: (0.3, 0.55), 20.0: (0.15, 0.3), 40.0: (0.08, 0.2)}
+"""Diameter in mm -> the smaller and the larger change of FA."""
+WHOLE = 0.0
+"""Stands for the edge of a box where the whole brain is searched."""
+APART_MM = 20.0
+BEYOND = ("none up to 0.4", "more than planted")
+"""Words for an infinite change, told and needed."""
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """z over the native grid, and the changes that are told where nothing is beyond the threshold."""
+class Heights:
+    """The largest z of either sign in one sphere, as it was judged.
 
-    z: Volume
+    Attributes
+    ----------
+    asked_mm
+        Edge of the box as drawn, :data:`WHOLE` for the whole brain.
+    edge_mm
+        Edge of the cube of its volume of brain.
+    z
+        Change -> largest z of its sign; of 0 both signs.
+    threshold, scale
+        Of the untouched brain.
+    """
+
+    asked_mm: float
+    edge_mm: float
+    z: dict[float, Limits]
     threshold: Limits
-    told: DetectableChange
+    scale: dict[MapKey, float]
+
+    def needed(self, sign: int) -> float:
+        """The change of this sign at which the threshold is reached, FA, positive; infinite beyond the planted ones."""
+        side = 0 if sign > 0 else 1
+        changes = sorted(abs(change) for change in self.z if change * sign >= 0)
+        heights = np.maximum.accumulate([self.z[sign * change if change else 0.0][side] for change in changes])
+        wanted = self.threshold[side]
+        return float(np.interp(wanted, heights, changes)) if wanted <= heights[-1] else np.inf
 
 
-Judge = Callable[[PreparedSubject, np.ndarray], list[Verdict]]
-"""A prepared brain and the (N, 3) places -> a verdict for each place."""
+Judged = tuple[Volume, float, Limits, dict[MapKey, float]]
+"""z on the native grid, edge, threshold, scale."""
+Judge = Callable[[PreparedSubject, np.ndarray], Judged]
+"""A prepared brain and a place (RAS mm) -> what is judged there."""
 
 
 def main() -> None:
@@ -63,94 +95,107 @@ def main() -> None:
     parser.add_argument("--people", type=Path)
     parser.add_argument("--model", default="default", metavar="NAME|DIR")
     parser.add_argument("--keep", type=Path, metavar="FILE")
-    parser.add_argument("--edges", type=float, nargs="+", default=[20.0, 30.0])
-    parser.add_argument("--together", type=int, default=PLACES, metavar="N")
+    parser.add_argument("--edges", type=float, nargs="+", default=[10.0, 20.0, 30.0, 40.0, 60.0], metavar="MM")
+    parser.add_argument("--diameters", type=float, nargs="+", default=list(PLANTED), choices=list(PLANTED))
+    parser.add_argument("--changes", type=float, nargs="+", metavar="FA")
+    parser.add_argument("--places", type=int, default=4, metavar="N")
     parser.add_argument("--whole", action="store_true")
+    parser.add_argument("--measured", type=Path, metavar="FILE")
     args = parser.parse_args()
     if not args.whole and not args.keep:
         parser.error("give --keep of drawn_regions.py, or --whole")
     loaded = open_model(args.model)
     by_name = {one.name: one for one in find_subjects(args.data, args.people)}
-    print("| map | judged | sign | told | where untouched | at 0.7 times | at 1 | at 1.4 |\n" + "|---" * 8 + "|")
+    known: dict[tuple, list[Heights]] = {}
+    if args.measured and args.measured.exists():
+        known = pickle.loads(args.measured.read_bytes())
+    rows = []
     for name in args.names:
-        subject = by_name[name]
-        volume, brain = load_subject(subject)
-        if args.whole:
-            judges = {"whole brain": whole_brain(loaded)}
-        else:
-            limits = limits_without(pickle.loads(args.keep.read_bytes()), subject.person)
-            calibration = replace(loaded.calibration, regions=limits)
-            judges = {f"box of {edge:g} mm": drawn(loaded, calibration, edge) for edge in args.edges}
-        for label, judge in judges.items():
-            for row in rows(volume, brain, loaded, judge, args.together):
-                print(f"| {name} | {label} | {row}", flush=True)
+        volume, brain = load_subject(by_name[name])
+        calibration = loaded.calibration
+        if not args.whole:
+            limits = limits_without(pickle.loads(args.keep.read_bytes()), by_name[name].person)
+            calibration = replace(calibration, regions=limits)
+        healthy: PreparedSubject | None = None
+        search = whole_brain(loaded)
+        for diameter in args.diameters:
+            edges = [WHOLE] if args.whole else edges_for(diameter, args.edges)
+            wanted = [(name, diameter, place, edge) for place in range(args.places) for edge in edges]
+            missing = [key for key in wanted if key not in known]
+            for place in dict.fromkeys(key[2] for key in missing):
+                healthy = healthy or prepare(volume, loaded.template, brain)
+                judges = {
+                    key: search if args.whole else drawn(loaded, calibration, key[3])
+                    for key in missing
+                    if key[2] == place
+                }
+                known |= measured(healthy, volume, brain, judges, args.changes or PLANTED[diameter])
+                say(f"{name}: sphere {place + 1} of {args.places}, {diameter:g} mm")
+                if args.measured:
+                    args.measured.write_bytes(pickle.dumps(known))
+            rows += [(diameter, known[key], told(calibration, known[key], diameter)) for key in wanted if key in known]
+    show(rows)
 
 
-def rows(volume: Volume, brain: np.ndarray, loaded: LoadedModel, judge: Judge, together: int) -> Iterator[str]:
-    """The right half of a row for each sign."""
-    healthy = prepare(volume, loaded.template, brain)
-    places = far_apart(volume, healthy)
-    spheres = [sphere(volume, tuple(place), DIAMETER_MM) for place in places]
-    before = judge(healthy, places)
-    found: dict[tuple[float, int], list[bool]] = {}
-    for sign in SIGNS:
-        found[0.0, sign] = [hit(one, ball, sign) for one, ball in zip(before, spheres, strict=True)]
-    for copy in range(len(COMBINATIONS)):
-        chosen = [COMBINATIONS[(place + copy) % len(COMBINATIONS)] for place in range(len(places))]
-        for first in range(0, len(places), together):
-            group, ill = range(first, min(first + together, len(places))), volume
-            for place in group:
-                factor, sign = chosen[place]
-                ill = plant(ill, spheres[place] & brain, factor * sign * told(before[place], sign))
-            after = judge(prepare(ill, loaded.template, brain), places[first : first + together])
-            for place, verdict in zip(group, after, strict=True):
-                found.setdefault(chosen[place], []).append(hit(verdict, spheres[place], chosen[place][1]))
-        say(f"{copy + 1}/{len(COMBINATIONS)}")
-    for sign in SIGNS:
-        median = np.median([told(one, sign) for one in before])
-        shares = " | ".join(f"{sum(found[f, sign])} of {len(found[f, sign])}" for f in (0.0, *FACTORS))
-        yield f"{'increase' if sign > 0 else 'decrease'} | {median:.2f} | {shares} |"
+def edges_for(diameter: float, edges: list[float]) -> list[float]:
+    """Boxes that tell of a sphere."""
+    fitting = [edge for edge in edges if diameter <= ROUNDING * edge]
+    return fitting if diameter > min(PLANTED) else [edge for edge in fitting if edge < ROUNDING * diameter]
 
 
-def told(verdict: Verdict, sign: int) -> float:
-    """The told change, FA, positive; the largest one that is looked for where none would be found."""
-    change = verdict.told.increased if sign > 0 else verdict.told.decreased
-    return 0.6 if change is None else change
+def measured(
+    healthy: PreparedSubject, volume: Volume, brain: np.ndarray, judges: dict[tuple, Judge], changes: Sequence[float]
+) -> dict[tuple, Heights]:
+    """The heights of one sphere for every judge; their keys are map, diameter, number of the place, and edge."""
+    _, diameter, number, _ = next(iter(judges))
+    place = places(volume, healthy, diameter, number + 1)[number]
+    ball = sphere(volume, tuple(place), diameter) & brain
+    before = {key: judge(healthy, place) for key, judge in judges.items()}
+    z = {key: {0.0: heights(one[0], ball)} for key, one in before.items()}
+    for change in (sign * size for sign in (1, -1) for size in changes):
+        ill = changed(healthy, plant(volume, ball, change), brain)
+        for key, judge in judges.items():
+            z[key][change] = heights(judge(ill, place)[0], ball)
+    return {key: Heights(key[3], edge, z[key], threshold, scale) for key, (_, edge, threshold, scale) in before.items()}
 
 
-def hit(verdict: Verdict, ball: np.ndarray, sign: int) -> bool:
-    """Whether a region of this sign overlaps the sphere."""
-    one_sign = (verdict.threshold[0], np.inf) if sign > 0 else (np.inf, verdict.threshold[1])
-    return overlapping(verdict.z, one_sign, ball)[0]
+def heights(z: Volume, ball: np.ndarray) -> Limits:
+    return float(z.data[ball].max()), float(-z.data[ball].min())
 
 
-def far_apart(volume: Volume, healthy: PreparedSubject) -> np.ndarray:
-    """Places of white matter, (N, 3) RAS mm, no two nearer than :data:`APART_MM`."""
+def changed(healthy: PreparedSubject, volume: Volume, brain: np.ndarray) -> PreparedSubject:
+    """Another FA map on the same alignment: resampled and warped anew."""
+    grid = replace(healthy.grid, native=volume, warped=None)
+    masked = np.where(brain, volume.data, 0.0).astype(np.float32)
+    fa = np.where(healthy.brain, np.clip(grid.to_model(masked), 0.0, 1.0), 0.0)
+    warped = warp_template(grid.template.priors, fa, grid.spacing_mm)
+    return replace(healthy, grid=replace(grid, warped=warped), fa=fa)
+
+
+def places(volume: Volume, healthy: PreparedSubject, diameter: float, count: int) -> list[np.ndarray]:
+    """Places of white matter, RAS mm, no two nearer than :data:`APART_MM`."""
     white = healthy.native_brain & (healthy.grid.to_native(healthy.grid.priors.white_matter) > 0.5)
-    places: list[np.ndarray] = []
-    for seed in range(2000):
-        place = np.array(white_matter_centre(volume, white, DIAMETER_MM, seed))
-        if all(np.linalg.norm(place - other) >= APART_MM for other in places):
-            places.append(place)
-        if len(places) == PLACES:
-            break
-    return np.array(places)
+    found: list[np.ndarray] = []
+    seed = 0
+    while len(found) < count:
+        place = np.array(white_matter_centre(volume, white, diameter, seed))
+        if all(np.linalg.norm(place - other) >= APART_MM for other in found):
+            found.append(place)
+        seed += 1
+    return found
 
 
 def drawn(loaded: LoadedModel, calibration: Calibration, edge_mm: float) -> Judge:
-    """Judges a box of this edge about each place, as the detector does."""
+    """Judges a box of this edge about a place, as the detector does."""
 
-    def judge(prepared: PreparedSubject, places: np.ndarray) -> list[Verdict]:
-        return [one_box(prepared, cube(prepared.grid.native, place, edge_mm)) for place in places]
-
-    def one_box(prepared: PreparedSubject, region: np.ndarray) -> Verdict:
+    def judge(prepared: PreparedSubject, place: np.ndarray) -> Judged:
+        region = cube(prepared.grid.native, place, edge_mm)
         passes = [pass_from_mask(drawn_hole(prepared, region))]
         filled = inpaint_passes(loaded.inpainter, prepared.fa, passes, Sampling(), priors=prepared.grid.priors)
         edge = drawn_edge_mm(prepared, region)
         scores = score_region(prepared, filled, calibration, edge)
-        threshold = calibration.regions.at(edge).threshold
         z = prepared.z_on_native(scores.z, region & prepared.inpainted_on_native(filled.covered))
-        return Verdict(z, threshold, detectable_in_region(calibration, scores.scale, threshold, edge)[0])
+        return z, edge, calibration.regions.at(edge).threshold, scores.scale
 
     return judge
 
@@ -159,17 +204,56 @@ def whole_brain(loaded: LoadedModel) -> Judge:
     """Searches the whole brain, as the detector does; the second look changes no z and is left out."""
     known, request = loaded.calibration, DetectRequest()
 
-    def judge(prepared: PreparedSubject, places: np.ndarray) -> list[Verdict]:
+    first: list[tuple[PreparedSubject, Judged]] = []
+
+    def judge(prepared: PreparedSubject, place: np.ndarray) -> Judged:
+        if first and first[0][0] is prepared:
+            return first[0][1]
+        found = searched(prepared)
+        if not first:  # the untouched brain, which is asked for at every place
+            first.append((prepared, found))
+        return found
+
+    def searched(prepared: PreparedSubject) -> Judged:
         passes, priors = whole_brain_passes(prepared, request), prepared.grid.priors
         by_size = inpaint_passes_by_size(loaded.inpainter, prepared.fa, passes, Sampling(), priors=priors)
         seen = screen(prepared, by_size)
         scale = {key: known.plausible_scale(key, own).scale for key, own in seen.subject_scale.items()}
         statistic = known.strongest(known.combined(seen.maps, seen.analysed, seen.subject_scale))
         covered = prepared.inpainted_on_native(seen.inpainted.covered)
-        z = prepared.z_on_native(known.z_of(statistic, seen.analysed), covered)
-        return [Verdict(z, known.threshold, detectable_changes(known, scale, known.threshold)[0])] * len(places)
+        return prepared.z_on_native(known.z_of(statistic, seen.analysed), covered), WHOLE, known.threshold, scale
 
     return judge
+
+
+def told(calibration: Calibration, one: Heights, diameter: float) -> dict[int, float]:
+    """Sign -> the told change, FA, positive; infinite where none would be found."""
+    if one.asked_mm == WHOLE:
+        changes = detectable_changes(calibration, one.scale, one.threshold, (diameter,))
+    else:
+        changes = detectable_in_region(calibration, one.scale, one.threshold, one.edge_mm)
+    # A small box tells of a sphere as wide as its own volume of brain.
+    nearest: DetectableChange = min(changes, key=lambda change: abs(change.diameter_mm - diameter))
+    return {sign: np.inf if c is None else c for sign, c in ((1, nearest.increased), (-1, nearest.decreased))}
+
+
+def show(rows: list[tuple[float, Heights, dict[int, float]]]) -> None:
+    print("| sphere, mm | judged | sign | spheres | told, median | needed, median | of them need no more than told |")
+    print("|---" * 7 + "|")
+    for diameter, asked in dict.fromkeys((diameter, one.asked_mm) for diameter, one, _ in rows):
+        own = [(one, said) for size, one, said in rows if (size, one.asked_mm) == (diameter, asked)]
+        for label, signs in (("increase", [1]), ("decrease", [-1]), ("both", [1, -1])):
+            pairs = np.array([(said[sign], one.needed(sign)) for one, said in own for sign in signs])
+            judged = "whole brain" if asked == WHOLE else f"box of {asked:g} mm"
+            share = np.mean(np.isfinite(pairs[:, 1]) & (pairs[:, 1] <= pairs[:, 0]))
+            words = [f"{m:.2f}" if np.isfinite(m) else beyond for m, beyond in zip(median(pairs), BEYOND, strict=True)]
+            print(f"| {diameter:g} | {judged} | {label} | {len(pairs)} | {' | '.join(words)} | {share:.0%} |")
+
+
+def median(pairs: np.ndarray) -> Iterator[float]:
+    """Of each column; of an even number the upper one of the middle, so that infinity stays apart."""
+    for column in np.sort(pairs, axis=0).T:
+        yield float(column[len(column) // 2])
 
 
 if __name__ == "__main__":

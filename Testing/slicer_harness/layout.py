@@ -8,6 +8,8 @@ from .pythonqt.declare import constant, invokable, stored
 
 VIEWS = {"Red": ("Axial", (243, 74, 51)), "Green": ("Coronal", (110, 176, 75)), "Yellow": ("Sagittal", (237, 213, 76))}
 """Name -> orientation and colour."""
+OTHER = ("Axial", (200, 200, 200))
+"""Of views of further layouts."""
 
 
 class qMRMLSliceWidget(QtWidgets.QWidget):
@@ -124,7 +126,7 @@ class qSlicerLayoutManager(QtCore.QObject):
         self.widgets = {name: qMRMLSliceWidget(view) for name, view in views.items()}
         for name, widget in self.widgets.items():
             widget.setObjectName(f"qMRMLSliceWidget{name}")
-            widget.setPalette(QtGui.QPalette(QtGui.QColor(*VIEWS[name][1])))
+            widget.setPalette(QtGui.QPalette(QtGui.QColor(*VIEWS.get(name, OTHER)[1])))
 
     def _changed(self) -> None:
         self.layoutChanged.emit(self.property("layout"))

@@ -154,23 +154,26 @@ def _make_widget_modules(slicer) -> None:
 
 def slice_view(name: str):
     """The slice view of this name; made when it is first asked for."""
-    from .layout import VIEWS
+    from .layout import OTHER, VIEWS
     from .slice_views import SliceView
 
     running = application()
     if name not in running.views:
-        running.views[name] = SliceView(running.mrml, name, VIEWS[name][0])
+        running.views[name] = SliceView(running.mrml, name, VIEWS.get(name, OTHER)[0])
     return running.views[name]
 
 
-def open_layout():
-    """A layout manager with the three slice views; ``slicer.app.layoutManager()`` returns it from now on."""
+def open_layout(*others: str):
+    """A layout manager with the three slice views; ``slicer.app.layoutManager()`` returns it from now on.
+
+    *others* are views of further layouts, which Slicer's manager has as well once such a layout was shown.
+    """
     from .layout import VIEWS, qSlicerLayoutManager
     from .pythonqt.wrapping import wrap
 
     running = application()
-    views = {name: slice_view(name) for name in VIEWS}
-    for name, view in views.items():
-        view.slice_node.SetOrientation(VIEWS[name][0])  # whoever had them before may have turned them
+    views = {name: slice_view(name) for name in (*VIEWS, *others)}
+    for name, (orientation, _) in VIEWS.items():
+        views[name].slice_node.SetOrientation(orientation)  # whoever had them before may have turned them
     running.application.layout_manager = qSlicerLayoutManager(running.mrml, views)
     return wrap(running.application.layout_manager)

@@ -22,7 +22,7 @@ from ..scene.tensor_fa import ROLE as FA_OF_TENSORS
 from ..scene.threshold import THRESHOLD, UNNAMED, both_tails
 from ..views.brain_outline import BrainOutline
 from ..views.comparison_layout import Comparison
-from ..views.slice_views import jump_to
+from ..views.slice_views import in_world, jump_to
 from ..worker_client.qt_process import QtTimer
 from .export import Exporter
 from .panel_context import Observer, PanelContext, show_text, unexpected
@@ -127,7 +127,7 @@ class ResultsSection:
             button.checked = parameters.shown is shown
         self._context.views.set_opacity(parameters.opacity)
         self._comparison.set_opacity(parameters.opacity)
-        self._comparison.set_orientation(parameters.orientation.value)
+        self._comparison.set_orientation(parameters.orientation.value, self._place())
         if nodes is not None and ready:
             self._follow_threshold(nodes, parameters)
         if (parameters.surfaces and ready) != self._surfaces_shown():
@@ -255,12 +255,16 @@ class ResultsSection:
             self._show_comparison()
 
     def _show_comparison(self) -> None:
-        parameters, region = self._context.require_parameters(), self._table.current
-        self._comparison.show(
-            self._input, self._nodes or ResultNodes(), parameters.opacity, parameters.orientation.value
-        )
-        if region is not None:
-            self._jump(region)
+        parameters, nodes = self._context.require_parameters(), self._nodes or ResultNodes()
+        orientation = parameters.orientation.value
+        self._comparison.show(self._input, nodes, parameters.opacity, orientation, self._place())
+
+    def _place(self) -> list[float] | None:
+        """Where the chosen region has its peak, world RAS mm."""
+        region = self._table.current
+        if region is None or self._nodes is None or self._nodes.zMap is None:
+            return None
+        return in_world(region.peak_ras, self._nodes.zMap)
 
     def _jump(self, region) -> None:
         if self._nodes is not None and self._nodes.zMap is not None:

@@ -9,7 +9,6 @@ Without a scene, safe in a thread.
 from __future__ import annotations
 
 import base64
-import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
@@ -19,7 +18,7 @@ import numpy as np
 from slicer.i18n import tr as _
 
 from FAAnomalyLib.anatomy.region_anatomy import RegionNamer
-from FAAnomalyLib.anatomy.tract_atlas import MIN_MEMBERSHIP, TRACTS_FILE, TractAtlas, load_atlas
+from FAAnomalyLib.anatomy.tract_atlas import MIN_MEMBERSHIP, TractAtlas, load_atlas
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.geometry.subject_to_atlas import SubjectToAtlas, load_mapping
 from FAAnomalyLib.tracts import RegionAnatomy
@@ -152,8 +151,8 @@ def open_place(place: AtlasPlace) -> PlacedAtlas:
     FAError
         ``missing`` when the atlas is absent or not the one that the run used, or when the place is damaged.
     """
-    atlas, sha256 = _bundled_atlas(resources_folder() / "Atlas" / BUNDLED)
-    if sha256 != place.atlas_sha256:
+    atlas = _bundled_atlas(resources_folder() / "Atlas" / BUNDLED)
+    if atlas.sha256 != place.atlas_sha256:
         raise FAError(
             "missing",
             _("The tracts of this result are not known here"),
@@ -171,6 +170,5 @@ def open_place(place: AtlasPlace) -> PlacedAtlas:
 
 
 @lru_cache(maxsize=1)
-def _bundled_atlas(folder: Path) -> tuple[TractAtlas, str]:
-    atlas = load_atlas(folder)
-    return atlas, hashlib.sha256((folder / TRACTS_FILE).read_bytes()).hexdigest()
+def _bundled_atlas(folder: Path) -> TractAtlas:
+    return load_atlas(folder)

@@ -12,7 +12,9 @@ ATTRIBUTE = "FAAnomaly.detectableChange"
 
 SCOPE = "FAAnomaly.scope"
 DRAWN = ("ROI", "segment")
-"""Scopes in which the change is a lower bound: less often than not it is found there."""
+"""Scopes of a drawn region."""
+LARGEST_CHANGE = 0.4
+"""FA, the engine's ``LARGEST_CHANGE``: no larger change is told."""
 
 
 def sentence(node, threshold: tuple[float, float], run_threshold: tuple[float, float], signs: str) -> str:
@@ -40,18 +42,17 @@ def sentence(node, threshold: tuple[float, float], run_threshold: tuple[float, f
     if not changes or not allowed:
         return nothing
     parts = [part for change in changes if (part := _words(change, allowed))]
+    drawn = node.GetAttribute(SCOPE) in DRAWN
+    where = _("in a region drawn so") if drawn else _("of white matter")
     if not parts:
         widest = max(change["diameter_mm"] for change in changes)
-        return _("{nothing} In this map not even a change of {mm:g} mm across is sure to be found.").format(
-            nothing=nothing, mm=widest
-        )
-    if node.GetAttribute(SCOPE) in DRAWN:
         return _(
-            "{nothing} A change of FA by less than about {changes} would hardly be found in a region drawn so."
-        ).format(nothing=nothing, changes=_(", or by less than about ").join(parts))
+            "{nothing} At half of the places {where}, not even a change of FA by {largest:g} over {mm:g} mm would have "
+            "been found."
+        ).format(nothing=nothing, where=where, largest=LARGEST_CHANGE, mm=widest)
     return _(
-        "{nothing} At a typical place in white matter, a change of FA by about {changes} would have been found."
-    ).format(nothing=nothing, changes=_(", or by about ").join(parts))
+        "{nothing} At half of the places {where}, a change of FA by about {changes} would have been found."
+    ).format(nothing=nothing, where=where, changes=_(", or by about ").join(parts))
 
 
 def _words(change: dict, signs: list[str]) -> str:

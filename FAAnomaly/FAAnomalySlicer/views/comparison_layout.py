@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import slicer
 import slicer.util
 from slicer.i18n import tr as _
@@ -43,10 +45,10 @@ class Comparison:
         layout = _layout()
         return layout is not None and layout.GetViewArrangement() == LAYOUT_ID
 
-    def show(self, inputNode, nodes, opacity: float, orientation: str) -> None:
+    def show(self, inputNode, nodes, opacity: float, orientation: str, position: Sequence[float] | None = None) -> None:
         """Show the three views of a result, :class:`~..scene.result_list.ResultNodes`; also to update them.
 
-        *orientation* is ``Axial``, ``Coronal`` or ``Sagittal``.
+        *orientation* and *position* as in :meth:`set_orientation`.
         """
         layout = _layout()
         register_layout()
@@ -65,7 +67,7 @@ class Comparison:
             if content is not None:
                 _set_layers(composite, *volumes[content], opacity)
         self._orientation = ""
-        self.set_orientation(orientation)
+        self.set_orientation(orientation, position)
 
     def set_opacity(self, opacity: float) -> None:
         """Set the opacity of the z-map, as long as the layout is shown."""
@@ -73,15 +75,24 @@ class Comparison:
             if COMPARED.get(composite.GetLayoutName()) == Z_MAP:
                 composite.SetForegroundOpacity(opacity)
 
-    def set_orientation(self, orientation: str) -> None:
-        """Turn the three views to ``Axial``, ``Coronal`` or ``Sagittal``, as long as the layout is shown."""
+    def set_orientation(self, orientation: str, position: Sequence[float] | None = None) -> None:
+        """Turn the three views to ``Axial``, ``Coronal`` or ``Sagittal``, as long as the layout is shown.
+
+        They show all of the volume, cut at *position*, world RAS mm; None: in the middle of what they showed, or of the
+        volume when they are new.
+        """
         if not self.shown or orientation == self._orientation:
             return
+        nodes = [node for node in slicer.util.getNodesByClass("vtkMRMLSliceNode") if node.GetLayoutName() in COMPARED]
+        if position is None and self._orientation and nodes:
+            position = [nodes[0].GetSliceToRAS().GetElement(row, 3) for row in range(3)]
         self._orientation = orientation
-        for node in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
-            if node.GetLayoutName() in COMPARED:
-                node.SetOrientation(orientation)
-        fit_slices()
+        for node in nodes:
+            node.SetOrientation(orientation)
+        fit_slices(COMPARED)
+        if position is not None:
+            for node in nodes:
+                node.JumpSliceByOffsetting(*position)
 
     def end(self) -> None:
         """Restore the earlier layout; without effect when the user has chosen another meanwhile.

@@ -6,6 +6,7 @@ shown are the user's: they are not restored.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import slicer
@@ -168,18 +169,25 @@ class SliceViews:
         return list(slicer.util.getNodesByClass(class_name, self._scene or slicer.mrmlScene))
 
 
-def fit_slices() -> None:
-    """Fit the slice views to their volumes, where there are views."""
+def fit_slices(names: Collection[str] | None = None) -> None:
+    """Fit the slice views of these names, or all, to their volumes, where there are views."""
     manager = slicer.app.layoutManager()
-    if manager is not None:
-        manager.resetSliceViews()
+    for name in manager.sliceViewNames() if manager is not None else ():
+        if names is None or name in names:
+            manager.sliceWidget(name).fitSliceToBackground()
+
+
+def in_world(ras, volumeNode) -> list[float]:
+    """World RAS mm of a position in the local frame of *volumeNode* (RAS mm), such as a region's peak."""
+    world = [0.0, 0.0, 0.0]
+    volumeNode.TransformPointToWorld([float(value) for value in ras], world)
+    return world
 
 
 def jump_to(ras, volumeNode) -> None:
-    """Centre all slice views on a position in the local frame of *volumeNode* (RAS mm), such as a region's peak."""
-    world = [0.0, 0.0, 0.0]
-    volumeNode.TransformPointToWorld([float(value) for value in ras], world)
-    slicer.vtkMRMLSliceNode.JumpAllSlices(volumeNode.GetScene(), *world, slicer.vtkMRMLSliceNode.CenteredJumpSlice)
+    """Centre all slice views on a position in the local frame of *volumeNode*, RAS mm."""
+    world, centred = in_world(ras, volumeNode), slicer.vtkMRMLSliceNode.CenteredJumpSlice
+    slicer.vtkMRMLSliceNode.JumpAllSlices(volumeNode.GetScene(), *world, centred)
 
 
 def match_window(inputNode, healthy) -> None:

@@ -93,7 +93,7 @@ def _evaluate(args: argparse.Namespace) -> int:
                 args.output.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise cannot_write(args.output, error) from error
-            design = EvaluationDesign(subjects, protocol, shapes, methods)
+            design = EvaluationDesign(subjects, protocol, shapes, methods, args.device)
             rows = evaluate(design, provider, RecordStore(args.output, args.resume), bar, cancel)
     finally:
         bar.close()

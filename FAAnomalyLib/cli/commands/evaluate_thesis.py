@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
 OUTPUT = Path("thesis-results")
 """Folder of the results where none is named."""
-NETWORKS = ("conditional", "unconditional")
 
 
 def add_experiment_options(parser: argparse.ArgumentParser) -> None:
@@ -36,14 +36,16 @@ def add_experiment_options(parser: argparse.ArgumentParser) -> None:
         help="with thesis-3.10 and thesis-3.11: the healthy people's template, which preprocess t2 has made",
     )
     parser.add_argument(
-        "--quick", action="store_true", help="with --experiment: tiny thesis networks, ten sampling steps, two people"
+        "--quick",
+        action="store_true",
+        help="with --experiment: a trial of minutes: tiny thesis networks, five sampling steps, one person",
     )
     parser.add_argument(
         "--thesis-model",
         action="append",
         default=[],
         metavar="FOLDER",
-        help="with --experiment: a thesis network that train --method made; without it one is trained",
+        help="with --experiment: a thesis network, of train --recipe or train --method; without it one is trained",
     )
 
 
@@ -81,7 +83,8 @@ def _run_on_fa(args: argparse.Namespace) -> int:
     finally:
         bar.close()
     date = datetime.datetime.now().astimezone().isoformat(timespec="minutes")
-    facts = experiment_facts(design, _networks(experiment.networks), _warnings(design, cohort, args), date)
+    warnings = [*_warnings(design, cohort, args), *_about_networks(design, cohort, experiment.networks)]
+    facts = experiment_facts(design, _networks(design, experiment.networks), warnings, date)
     people = {subject.name: subject.person for subject in design.subjects}
     stored = StoredExperiment(facts, people, tuple(table.name for table in design.tables), tuple(rows))
     store_experiment(stored, output)
@@ -94,13 +97,15 @@ def _run_on_fa(args: argparse.Namespace) -> int:
 def experiment_design(args: argparse.Namespace) -> tuple[ExperimentDesign, list[CohortSubject]]:
     """The design that the options ask for, and the whole cohort; raises ``FAError``."""
     from ...datasets.cohort import find_subjects, one_map_each, people_table
-    from ...evaluation.experiments.design import FULL_SUBJECTS, QUICK_SUBJECTS, chosen_tables
+    from ...evaluation.experiments.design import FULL_SUBJECTS, QUICK_LEARNING, QUICK_SUBJECTS, chosen_tables
     from ...evaluation.experiments.thesis_experiment import ExperimentDesign
-    from ...evaluation.methods.choices import chosen_methods
+    from ...evaluation.methods.choices import chosen_methods, every_method
 
     tables = chosen_tables(args.experiment)
     cohort = find_subjects(args.data, people_table(args.data, args.people))
-    choices = chosen_methods(args.methods, {subject.person for subject in cohort})
+    everything = args.quick and args.methods is None
+    named = chosen_methods(args.methods, {subject.person for subject in cohort})
+    choices, tried = every_method() if everything else (named, ())
     chosen = _planted_in(cohort, args, QUICK_SUBJECTS if args.quick else FULL_SUBJECTS)
     held_out = {subject.person for subject in chosen}
     learning = [subject for subject in cohort if subject.person not in held_out]
@@ -115,9 +120,10 @@ def experiment_design(args: argparse.Namespace) -> tuple[ExperimentDesign, list[
     design = ExperimentDesign(
         tables,
         chosen,
-        one_map_each(learning) if args.quick else learning,
+        one_map_each(learning)[:QUICK_LEARNING] if args.quick else learning,
         choices,
         args.quick,
+        tried,
         networks,
         args.model,
         args.device,
@@ -127,17 +133,15 @@ def experiment_design(args: argparse.Namespace) -> tuple[ExperimentDesign, list[
 
 
 def thesis_networks(folders: list[str]) -> dict[str, Path]:
-    """Folders of fitted thesis networks by what they are; raises ``FAError('missing')`` for any other folder."""
-    from ...evaluation.methods.method_model import read_method
-    from ...evaluation.methods.thesis_ddpm import CONDITIONAL, UNCONDITIONAL
+    """Folders of trained thesis networks by what they are; raises ``FAError`` for others, and for two of one kind."""
+    from ...evaluation.methods.thesis_model import find_thesis_model
 
-    kinds = {CONDITIONAL: "conditional", UNCONDITIONAL: "unconditional"}
-    found = {}
+    found: dict[str, Path] = {}
     for folder in map(Path, folders):
-        method = read_method(folder).method
-        if method not in kinds:
-            raise FAError("bad-request", f"{folder} holds {method}, not a thesis network", "", "")
-        found[kinds[method]] = folder
+        name = "conditional" if find_thesis_model(folder).conditional else "unconditional"
+        if name in found:
+            raise FAError("bad-request", f"{found[name]} and {folder} both hold a {name} network", "", "Name one")
+        found[name] = folder
     return found
 
 
@@ -161,22 +165,20 @@ def _planted_in(cohort: list[CohortSubject], args: argparse.Namespace, count: in
     return people[: max(1, min(count, len(people) // 2))]
 
 
-def _networks(folders: dict[str, Path]) -> dict[str, dict]:
+def _networks(design: ExperimentDesign, folders: dict[str, Path]) -> dict[str, dict]:
     """What the report says of the thesis networks."""
-    import json
-
-    from ...evaluation.methods.thesis_ddpm import MODEL, SAMPLING
-    from ...models.manifest import read_manifest
+    from ...evaluation.experiments.laboratory import QUICK_STEPS
+    from ...evaluation.methods.thesis_model import find_thesis_model
 
     facts = {}
-    for name, folder in folders.items():
-        manifest, sampling = read_manifest(folder / MODEL), json.loads((folder / SAMPLING).read_text(encoding="utf-8"))
+    for name, model in ((name, find_thesis_model(folder)) for name, folder in folders.items()):
         facts[name] = {
-            "widths": manifest["network"]["widths"],
-            "steps": manifest["training"]["steps"],
-            "sampler_steps": sampling["steps"],
-            "windowed": sampling["windowed"],
-            "sha256": manifest["sha256"],
+            "widths": list(model.widths),
+            "steps": model.training_steps,
+            "grid": model.voxels,
+            "sampler_steps": min(model.steps, QUICK_STEPS) if design.quick else model.steps,
+            "windowed": model.windowed,
+            "sha256": model.sha256,
         }
     return facts
 
@@ -187,16 +189,55 @@ def _warnings(design: ExperimentDesign, cohort: list[CohortSubject], args: argpa
     from ...evaluation.methods.detector import seen_in_training
     from ...models.registry import find_model
 
-    warnings = []
-    if design.quick:
-        warnings.append(
-            "Quick: tiny thesis networks, few training and sampling steps, few people. The rows show that everything "
-            "runs; they say nothing of the thesis' networks at full size."
-        )
+    warnings = [_quick_words(design)] if design.quick else []
     model = find_model(args.model)
     seen = [one.name for one in seen_in_training(list(design.subjects), cohort, lambda subject: model)]
     if seen:
         warnings.append(f"The detector was trained or calibrated on {', '.join(seen)}; its scores there are too good.")
     if people_table(args.data, args.people) is None:
         warnings.append("Every map was taken as another person: name the people with --people file.csv (file,person).")
+    return warnings
+
+
+def _quick_words(design: ExperimentDesign) -> str:
+    """What a trial is."""
+    from ...evaluation.experiments.laboratory import QUICK_STEPS
+    from ...evaluation.experiments.thesis_experiment import QUICK_CHANGE, TRIAL_PEOPLE
+
+    words = (
+        f"Quick: maps tested {len(design.subjects)}, learned from {len(design.learning)}; thesis networks of few "
+        f"channels, trained briefly on crops, that see a window round each hole; at most {QUICK_STEPS} sampling steps; "
+        f"whole-brain methods on changes of {QUICK_CHANGE:g} alone, one registration of a brain for all of them. "
+    )
+    if design.trained_in_trial:
+        words += (
+            f"Comparators that learn are trained for a moment on {TRIAL_PEOPLE} people and run on ±0.2 in 16 alone. "
+        )
+    return words + "The rows show that everything runs; they say nothing of these networks at full size."
+
+
+def _always(model: Path, subject: CohortSubject) -> Path:
+    return model
+
+
+def _about_networks(design: ExperimentDesign, cohort: list[CohortSubject], folders: dict[str, Path]) -> list[str]:
+    """Who the networks have seen, and what their grid leaves out."""
+    from ...datasets.cohort import load_stripped
+    from ...evaluation.experiments.laboratory import grid_of
+    from ...evaluation.methods.detector import seen_in_training
+    from ...evaluation.methods.thesis_model import find_thesis_model
+    from ...preprocessing.native_crop import native_crop
+
+    warnings, subjects = [], list(design.subjects)
+    for name, model in ((name, find_thesis_model(folder).folder) for name, folder in folders.items()):
+        seen = [one.name for one in seen_in_training(subjects, cohort, partial(_always, model))]
+        if seen:
+            warnings.append(f"The {name} network was trained on {', '.join(seen)}; its scores there are too good.")
+    crops = [native_crop(load_stripped(subject), grid_of(folders)) for subject in subjects]
+    clipped = [crop.clipped_ml for crop in crops if crop.clipped_ml > 0]
+    if clipped:
+        warnings.append(
+            f"The crop of 160 mm cuts {len(clipped)} of {len(crops)} maps, by {max(clipped):.0f} ml at most; what lies "
+            "outside it is not looked at."
+        )
     return warnings

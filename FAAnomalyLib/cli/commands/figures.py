@@ -11,7 +11,9 @@ from ..streams import say
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
-    parser.add_argument("figures", nargs="*", metavar="FIGURE", help="3.1 to 3.43, or A-B for a range; default all")
+    parser.add_argument(
+        "figures", nargs="*", metavar="FIGURE", help="2.5 to 2.8, 3.1 to 3.43, or A-B for a range; default all"
+    )
     parser.add_argument(
         "-r",
         "--results",
@@ -43,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
 def chosen_figures(words: list[str]) -> list[str]:
     """Figures by name, ranges spelt out; all without words.
 
-    Raises ``FAError('bad-request')`` for a figure that chapter 3 does not have.
+    Raises ``FAError('bad-request')`` for a figure that is neither of masks nor of results.
 
     Examples
     --------
@@ -51,6 +53,7 @@ def chosen_figures(words: list[str]) -> list[str]:
     ['3.9', '3.10', '3.11', '3.17']
     """
     from ...evaluation.experiments.design import FIGURES
+    from ...evaluation.experiments.thesis_figures import CHOICE
 
     if not words:
         return list(FIGURES)
@@ -58,7 +61,7 @@ def chosen_figures(words: list[str]) -> list[str]:
     for word in words:
         first, _, last = word.partition("-")
         if first not in FIGURES or (last or first) not in FIGURES:
-            raise FAError("bad-request", f"The thesis has no figure {word!r} of results", "", "Choose 3.1 to 3.43")
+            raise FAError("bad-request", f"The thesis has no figure {word!r} of masks or results", "", CHOICE)
         start, end = FIGURES.index(first), FIGURES.index(last or first)
         chosen += FIGURES[start : end + 1]
     return list(dict.fromkeys(chosen))

@@ -8,13 +8,13 @@ from functools import lru_cache
 
 import numpy as np
 
-from ...datasets.cohort import CohortSubject, load_subject, naming
+from ...datasets.cohort import CohortSubject, load_stripped, naming
 from ...errors import FAError
+from ...inpainting.roaming_cubes import Origin, cube_box, cube_edge
+from ...pipeline.thesis_procedure.scan_inpainter import scan_white_matter
+from ...preprocessing.native_crop import THESIS_VOXELS, native_crop
 from ...volume import Volume
 from ..planting.lesions import plant
-from ..thesis.cubes import Corner, cube_box
-from ..thesis.grid import thesis_crop
-from ..thesis.network import scan_white_matter
 from .design import CUBIC, SphereCase
 
 DRAWS = 300
@@ -24,21 +24,18 @@ WHITE_MATTER_SHARE = 0.6
 
 @dataclass(frozen=True, eq=False)
 class HealthyMap:
-    """A healthy map on the thesis' grid.
+    """A healthy map on the grid of the crop, 128 voxels along each edge in the thesis.
 
     Attributes
     ----------
     volume
-        FA in [0, 1], (128, 128, 128).
+        FA in [0, 1], (N, N, N).
     white_matter
         bool: FA above 0.2.
-    lost
-        Share of the brain outside the grid.
     """
 
     volume: Volume
     white_matter: np.ndarray
-    lost: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,8 +50,8 @@ class PlantedSphere:
         FA in [0, 1].
     sphere
         bool: the voxels that were changed.
-    corner
-        Lowest corner of the cube round the sphere, whose edge is the diameter.
+    corner, edge
+        Of the cube round the sphere: its lowest corner, and the diameter in voxels of the map.
     healthy
         The map before.
     """
@@ -62,13 +59,14 @@ class PlantedSphere:
     case: SphereCase
     volume: Volume
     sphere: np.ndarray
-    corner: Corner
+    corner: Origin
+    edge: int
     healthy: HealthyMap
 
     @property
     def box(self) -> tuple[slice, slice, slice]:
         """The cube round the sphere."""
-        return cube_box(self.corner, self.case.diameter)
+        return cube_box(self.corner, self.edge)
 
     def domain(self, mask_type: str) -> np.ndarray:
         """Voxels of the cube that are generated and judged, bool.
@@ -92,27 +90,34 @@ class Bench:
     ----------
     seed
         Of the anomalies' places.
+    voxels
+        N, along each edge of the crop of 160 mm.
     """
 
-    def __init__(self, seed: int) -> None:
-        self._seed = seed
+    def __init__(self, seed: int, voxels: int = THESIS_VOXELS) -> None:
+        self._seed, self._voxels = seed, voxels
         self.healthy = lru_cache(maxsize=4)(self._healthy)
         self.planted = lru_cache(maxsize=4)(self._planted)
 
-    def corner(self, subject: CohortSubject, diameter: int) -> Corner:
-        """Corner of the seeded cube of *diameter* in a subject's white matter; the same for every change.
+    def edge(self, size: int) -> int:
+        """A size in voxels of 1.25 mm as voxels of this grid; ``FAError('bad-request')`` where they are not whole."""
+        return cube_edge(size, self._voxels)
+
+    def corner(self, subject: CohortSubject, diameter: int) -> Origin:
+        """Origin of the seeded cube of *diameter* in a subject's white matter; the same for every change.
 
         Raises ``FAError('bad-input')`` for a map without white matter.
         """
         healthy = self.healthy(subject)
         digest = hashlib.sha256(repr((self._seed, subject.name, diameter)).encode()).digest()
         generator = np.random.default_rng(int.from_bytes(digest[:8], "big"))
-        ball, best, chosen = _ball(diameter), -1.0, None
+        edge = self.edge(diameter)
+        ball, best, chosen = _ball(edge), -1.0, None
         candidates = np.argwhere(healthy.white_matter)
         for voxel in candidates[generator.integers(len(candidates), size=DRAWS)] if len(candidates) else ():
-            at = np.clip(voxel - diameter // 2, 0, np.array(healthy.volume.shape) - diameter)
+            at = np.clip(voxel - edge // 2, 0, np.array(healthy.volume.shape) - edge)
             corner = (int(at[0]), int(at[1]), int(at[2]))
-            share = float(healthy.white_matter[cube_box(corner, diameter)][ball].mean())
+            share = float(healthy.white_matter[cube_box(corner, edge)][ball].mean())
             if share > best:
                 best, chosen = share, corner
             if share >= WHITE_MATTER_SHARE:
@@ -125,14 +130,15 @@ class Bench:
 
     def _healthy(self, subject: CohortSubject) -> HealthyMap:
         with naming(subject.path):
-            crop = thesis_crop(*load_subject(subject))
-        return HealthyMap(crop.volume, scan_white_matter(crop.volume.data), crop.lost)
+            crop = native_crop(load_stripped(subject), self._voxels)
+        return HealthyMap(Volume(crop.fa, crop.affine), scan_white_matter(crop.fa))
 
     def _planted(self, subject: CohortSubject, case: SphereCase) -> PlantedSphere:
         healthy, corner = self.healthy(subject), self.corner(subject, case.diameter)
         sphere = np.zeros(healthy.volume.shape, bool)
-        sphere[cube_box(corner, case.diameter)] = _ball(case.diameter)
-        return PlantedSphere(case, plant(healthy.volume, sphere, case.change), sphere, corner, healthy)
+        edge = self.edge(case.diameter)
+        sphere[cube_box(corner, edge)] = _ball(edge)
+        return PlantedSphere(case, plant(healthy.volume, sphere, case.change), sphere, corner, edge, healthy)
 
 
 def _ball(diameter: int) -> np.ndarray:

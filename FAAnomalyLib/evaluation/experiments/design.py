@@ -11,7 +11,9 @@ from .printed import PrintedRow, printed_rows
 CUBIC, WHITE_MATTER = "cubic", "wm"
 MASK_SIZES = (32, 16, 8, 4)
 """Of figures 3.1 to 3.16, in their order."""
-FULL_SUBJECTS, QUICK_SUBJECTS = 10, 2
+FULL_SUBJECTS, QUICK_SUBJECTS = 10, 1
+QUICK_LEARNING = 3
+"""People that a trial learns from, and takes thresholds from."""
 
 
 @dataclass(frozen=True)
@@ -109,8 +111,10 @@ PANEL_FIGURES = {
 """Figures 3.18 to 3.41: subjects by lesioned, reconstructed, true mask, found."""
 ROAMING_FIGURES = {"3.42": 32, "3.43": 16}
 """Diameter of the anomaly in the roaming panels."""
-FIGURES = (*RECONSTRUCTION_FIGURES, ROC_FIGURE, *PANEL_FIGURES, *ROAMING_FIGURES)
-"""All figures of chapter 3, in order."""
+MASK_FIGURES = {"2.5": (CUBIC, False), "2.6": (WHITE_MATTER, False), "2.7": (CUBIC, True), "2.8": (WHITE_MATTER, True)}
+"""Mask type, and whether the mask is applied to the map."""
+FIGURES = (*MASK_FIGURES, *RECONSTRUCTION_FIGURES, ROC_FIGURE, *PANEL_FIGURES, *ROAMING_FIGURES)
+"""All figures of masks and results, in order."""
 
 
 def is_of_t2(experiment: str) -> bool:

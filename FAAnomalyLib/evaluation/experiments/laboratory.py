@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -12,29 +12,36 @@ import numpy as np
 
 from ...datasets.cohort import CohortSubject
 from ...errors import FAError
+from ...inpainting.roaming_cubes import Origin, cube_box, cube_hole, roaming_cubes, tiles
 from ...models.registry import find_model
 from ...pipeline.loaded_model import template_folder
-from ...preprocessing.model_grid import PreparedSubject, prepare
+from ...pipeline.thesis_procedure.scan_inpainter import ScanInpainter, scan_white_matter
+from ...preprocessing.model_grid import PreparedSubject, prepare, with_other_fa
+from ...preprocessing.native_crop import THESIS_VOXELS
 from ...preprocessing.template import Template, load_template
 from ...result import Result
 from ...training.objective import TEMPLATE_PERSON
 from ..methods.detector import DetectorMethods
+from ..methods.method_model import model_sha256
 from ..methods.registry import MethodChoice, MethodContext
-from ..methods.thesis_ddpm import open_filler
+from ..methods.thesis_model import find_thesis_model
+from ..methods.thesis_network import ThesisNetwork
 from ..methods.thesis_rule import MARGIN
 from ..methods.thresholds import UNCALIBRATED, Thresholds, leave_one_person_out
 from ..metrics.binary_overlap import binary_overlap
 from ..metrics.reconstruction import measure_reconstruction
 from ..metrics.roc import roc_curve
 from ..rows import FAANOMALY
-from ..thesis.cubes import Corner, cube_box, roaming_cubes, tiles
-from ..thesis.network import MAX_BATCH, ThesisFiller, hole_of, scan_white_matter
 from .bench import Bench, PlantedSphere
-from .design import CUBIC, WHITE_MATTER, HoleSetting, SphereCase
+from .design import CUBIC, MASK_SIZES, WHITE_MATTER, HoleSetting, SphereCase
 from .units import Finished, Unit, UnitStore
 
 ROAMING_SIZE = 16
 ROC_POINTS = 200
+THRESHOLD_PEOPLE = 1
+"""Give the thresholds of a comparator that was trained for a moment."""
+QUICK_STEPS = 5
+"""Most steps of the thesis networks' sampler in a trial."""
 THESIS_RULE, SIGNED_RULE, ALL_POSITIVE = "thesis' rule", "thesis' rule, signed", "all positive"
 
 
@@ -54,6 +61,11 @@ class Equipment:
         The detector's model.
     device, seed
         As in :class:`~FAAnomalyLib.request.DetectRequest`.
+    quick
+        Whether this is a trial: at most :data:`QUICK_STEPS` sampling steps, one registration of each brain for the
+        comparators.
+    tried
+        Names of comparators that were trained for a moment: :data:`THRESHOLD_PEOPLE` people give their thresholds.
     """
 
     subjects: Mapping[str, CohortSubject]
@@ -62,6 +74,8 @@ class Equipment:
     model: str
     device: str
     seed: int
+    quick: bool = False
+    tried: Collection[str] = ()
 
 
 class Laboratory:
@@ -73,75 +87,100 @@ class Laboratory:
         What it runs with.
     store
         Units that others build on.
+    check
+        Called before every step of a thesis network; may raise to cancel.
     """
 
-    def __init__(self, equipment: Equipment, store: UnitStore) -> None:
+    def __init__(self, equipment: Equipment, store: UnitStore, check: Callable[[], None] | None = None) -> None:
         self._equipment, self._store = equipment, store
-        self.bench = Bench(equipment.seed)
-        self._fillers: dict[str, ThesisFiller] = {}
+        self._on_step = None if check is None else lambda step, steps: check()
+        self.bench = Bench(equipment.seed, grid_of(equipment.networks))
+        self._roaming_edge = self.bench.edge(ROAMING_SIZE)
+        self._networks: dict[str, ThesisNetwork] = {}
         self._choices = {choice.entry.name: choice for choice in equipment.choices}
         self._cubes: dict[Unit, tuple[CohortSubject, SphereCase]] = {}
-        self._prepared = lru_cache(maxsize=1)(self._prepare)
+        self._prepared = lru_cache(maxsize=2)(self._prepare)
         self._kinds: dict[str, Callable[[Unit], Finished]] = {
             "reconstruction": self._reconstruction,
             "hole": self._hole,
             "roaming": self._roaming,
             "healthy": self._healthy,
             "brain": self._brain,
+            "mask": self._mask,
         }
 
     def compute(self, unit: Unit) -> Finished:
         """Result of a unit; raises ``FAError`` as what it runs does."""
         if unit in self._cubes:
-            return self._roaming_cubes(unit, *self._cubes[unit])
+            return self._roaming_cube(unit, *self._cubes[unit])
         return self._kinds[unit.kind](unit)
 
-    def filler(self, network: str) -> ThesisFiller:
+    def network(self, name: str) -> ThesisNetwork:
         """The thesis network ``conditional`` or ``unconditional``."""
-        if network not in self._fillers:
-            self._fillers[network] = open_filler(self._equipment.networks[network], self._equipment.device)
-        return self._fillers[network]
+        if name not in self._networks:
+            folder, equipment = self._equipment.networks[name], self._equipment
+            self._networks[name] = ThesisNetwork(folder, equipment.device, QUICK_STEPS if equipment.quick else None)
+        return self._networks[name]
 
     def planted(self, unit: Unit) -> PlantedSphere:
         """The map with the unit's anomaly."""
         return self.bench.planted(self._subject(unit), case_of(unit))
 
-    def cubes_unit(self, subject: CohortSubject, case: SphereCase, corners: Sequence[Corner]) -> Unit:
-        """Some roaming cubes of a map with an anomaly.
+    def roaming_units(self, subject: CohortSubject, case: SphereCase) -> list[Unit]:
+        """The units that cover a map with an anomaly, one for each cube that holds white matter.
 
         Its identity is what the network sees. With a windowed network, cubes far from the anomaly see the same for
         every anomaly, and are generated once.
         """
-        planted, filler = self.bench.planted(subject, case), self.filler("conditional")
-        holes = [self._roaming_hole(planted, corner) for corner in corners]
-        boxes = [filler.window(hole) for hole in holes if hole.any()]
-        cubes = [hole[cube_box(corner, ROAMING_SIZE)] for hole, corner in zip(holes, corners, strict=True)]
-        content = [_sha(planted.volume.data[box]) for box in boxes] + [_sha(cube) for cube in cubes]
-        setting: dict = {"corners": [list(corner) for corner in corners]}
-        if not filler.windowed:
-            setting |= asdict(case)
-        unit = Unit("cubes", subject.name, "conditional", setting, (*filler.identity, *content, self._equipment.seed))
-        self._cubes[unit] = (subject, case)
-        return unit
+        network, scan = self._roaming_scan(subject, case)
+        units = []
+        for origin in roaming_cubes(scan.fa, self._roaming_edge):
+            hole = scan.cube(origin, self._roaming_edge, WHITE_MATTER).hole
+            if not hole.any():
+                continue
+            setting: dict = {"corner": list(origin)}
+            if not scan.windowed:
+                setting |= asdict(case)
+            content = _sha(scan.fa[scan.window(hole)]), _sha(hole[cube_box(origin, self._roaming_edge)])
+            units.append(
+                Unit("cube", subject.name, "conditional", setting, (*network.identity, *content, self._equipment.seed))
+            )
+            self._cubes[units[-1]] = (subject, case)
+        return units
 
-    def roaming_units(self, subject: CohortSubject, case: SphereCase) -> list[Unit]:
-        """The units that cover a map with an anomaly: one cube each, or eight where the network is windowed."""
-        corners = roaming_cubes(self.bench.planted(subject, case).volume.data, ROAMING_SIZE)
-        step = MAX_BATCH if self.filler("conditional").windowed else 1
-        return [self.cubes_unit(subject, case, corners[n : n + step]) for n in range(0, len(corners), step)]
+    def _roaming_scan(self, subject: CohortSubject, case: SphereCase) -> tuple[ThesisNetwork, ScanInpainter]:
+        network = self.network("conditional")
+        return network, network.scan(self.bench.planted(subject, case).volume.data)
 
     def _subject(self, unit: Unit) -> CohortSubject:
         return self._equipment.subjects[unit.subject]
 
+    def _mask(self, unit: Unit) -> Finished:
+        """The axial slice of a healthy map through a hole of each mask type; holes of all sizes have one centre."""
+        subject, edge = self._subject(unit), self.bench.edge(unit.setting["mask_size"])
+        healthy, largest = self.bench.healthy(subject), max(MASK_SIZES)
+        x, y, z = (first + (self.bench.edge(largest) - edge) // 2 for first in self.bench.corner(subject, largest))
+        cube = cube_hole(healthy.volume.shape, (x, y, z), edge)
+        arrays = {"lesioned": healthy.volume.data, CUBIC: cube, WHITE_MATTER: cube & healthy.white_matter}
+        cut = {name: one[:, :, z + edge // 2] for name, one in arrays.items()}
+        cut["lesioned"] = cut["lesioned"].astype(np.float16)
+        return Finished({}, cut | {"corner": np.array([x, y, edge], np.int16)})
+
+    def _filled(self, name: str, fa: np.ndarray, origins: Sequence[Origin], setting: HoleSetting) -> np.ndarray:
+        """A map with the cubes at *origins* generated, each in a run of its own."""
+        network, edge = self.network(name), self.bench.edge(setting.mask_size)
+        scan = network.scan(fa)
+        cubes = [scan.cube(origin, edge, setting.mask_type) for origin in origins]
+        return network.filled(scan, cubes, self._equipment.seed, self._on_step)
+
     def _reconstruction(self, unit: Unit) -> Finished:
         """The four measures of one filled hole in a healthy map."""
-        subject, size = self._subject(unit), unit.setting["mask_size"]
-        healthy, corner = self.bench.healthy(subject), self.bench.corner(subject, size)
-        hole = np.zeros(healthy.volume.shape, bool)
-        hole[cube_box(corner, size)] = True
-        if unit.setting["mask_type"] == WHITE_MATTER:
+        subject, setting = self._subject(unit), HoleSetting(**unit.setting)
+        healthy, corner = self.bench.healthy(subject), self.bench.corner(subject, setting.mask_size)
+        hole = cube_hole(healthy.volume.shape, corner, self.bench.edge(setting.mask_size))
+        if setting.mask_type == WHITE_MATTER:
             hole &= healthy.white_matter
-        filled = self.filler(unit.method).fill(healthy.volume.data, hole, self._equipment.seed)
+        filled = self._filled(unit.method, healthy.volume.data, [corner], setting)
         measured = asdict(measure_reconstruction(healthy.volume.data, filled, hole))
         return Finished(
             {name: value if value is None or np.isfinite(value) else None for name, value in measured.items()}
@@ -152,44 +191,35 @@ class Laboratory:
         planted = self.planted(unit)
         setting = HoleSetting(unit.setting["mask_type"], unit.setting["mask_size"])
         scan, domain = planted.volume.data, planted.domain(setting.mask_type)
-        corners = tiles(planted.corner, planted.case.diameter, setting.mask_size)
-        holes = [hole_of(cube_box(corner, setting.mask_size), domain) for corner in corners]
-        filled = self.filler(unit.method).fill_each(scan, holes, self._equipment.seed)
+        corners = tiles(planted.corner, planted.edge, self.bench.edge(setting.mask_size))
+        filled = self._filled(unit.method, scan, corners, setting)
         scores = rule_scores(scan - filled, domain, planted.truth(setting.mask_type), planted.case.change)
         found = domain & (np.abs(scan - filled) > abs(planted.case.change) - MARGIN)
         return Finished({"scores": scores}, _slices(planted, filled, found, planted.truth(setting.mask_type)))
 
-    def _roaming_hole(self, planted: PlantedSphere, corner: Corner) -> np.ndarray:
-        return hole_of(cube_box(corner, ROAMING_SIZE), scan_white_matter(planted.volume.data))
-
-    def _roaming_cubes(self, unit: Unit, subject: CohortSubject, case: SphereCase) -> Finished:
-        """FA of some roaming cubes with their white matter generated, (N, 16, 16, 16)."""
-        planted = self.bench.planted(subject, case)
-        corners = [_corner(one) for one in unit.setting["corners"]]
-        x, y, z = corners[0]
-        seed = self._equipment.seed + 1_000_000 * x + 10_000 * y + 100 * z
-        holes = [self._roaming_hole(planted, corner) for corner in corners]
-        filled = self.filler("conditional").fill_each(planted.volume.data, holes, seed)
-        return Finished({}, {"filled": np.stack([filled[cube_box(corner, ROAMING_SIZE)] for corner in corners])})
+    def _roaming_cube(self, unit: Unit, subject: CohortSubject, case: SphereCase) -> Finished:
+        """FA of the white matter of one roaming cube, generated; (V,) in C order of its hole."""
+        network, scan = self._roaming_scan(subject, case)
+        cube = scan.cube(_origin(unit), self._roaming_edge, WHITE_MATTER)
+        return Finished({}, {"filled": network.filled(scan, [cube], self._equipment.seed, self._on_step)[cube.hole]})
 
     def _roaming(self, unit: Unit) -> Finished:
         """The assembled brain of a map with an anomaly: its cubes pasted inside their holes, the input elsewhere."""
         subject, case = self._subject(unit), case_of(unit)
         planted = self.bench.planted(subject, case)
-        scan = planted.volume.data
-        filled, domain = scan.copy(), np.zeros(scan.shape, bool)
-        for cubes in self.roaming_units(subject, case):
-            finished = self._store.read(cubes)
+        _, scan = self._roaming_scan(subject, case)
+        filled, domain = scan.fa.copy(), np.zeros(scan.fa.shape, bool)
+        for one in self.roaming_units(subject, case):
+            finished = self._store.read(one)
             if finished is None or "filled" not in finished.arrays:
                 raise FAError("bug", f"Roaming cubes of {subject.name} are missing", "", "Run the experiment again")
-            for one, values in zip(cubes.setting["corners"], finished.arrays["filled"], strict=True):
-                hole = self._roaming_hole(planted, _corner(one))
-                domain |= hole
-                filled[hole] = values[hole[cube_box(_corner(one), ROAMING_SIZE)]]
+            hole = scan.cube(_origin(one), self._roaming_edge, WHITE_MATTER).hole
+            domain |= hole
+            filled[hole] = finished.arrays["filled"]
         truth = planted.truth(WHITE_MATTER)
-        scores = rule_scores(scan - filled, domain, truth, case.change)
-        row = {"scores": scores, **_roc(np.abs(scan - filled), truth, domain)}
-        found = domain & (np.abs(scan - filled) > abs(case.change) - MARGIN)
+        scores = rule_scores(scan.fa - filled, domain, truth, case.change)
+        row = {"scores": scores, **_roc(np.abs(scan.fa - filled), truth, domain)}
+        found = domain & (np.abs(scan.fa - filled) > abs(case.change) - MARGIN)
         return Finished(row, _slices(planted, filled, found, truth))
 
     def _healthy(self, unit: Unit) -> Finished:
@@ -229,7 +259,15 @@ class Laboratory:
         for subject in self._equipment.subjects.values():
             if subject.person != TEMPLATE_PERSON:
                 first.setdefault(subject.person, subject)
-        return [Unit("healthy", subject.name, method, {}, (self.template.sha256,)) for subject in first.values()]
+        people = list(first.values())
+        if method in self._equipment.tried:
+            people = people[-THRESHOLD_PEOPLE:]
+        return [Unit("healthy", subject.name, method, {}, self._healthy_identity(method)) for subject in people]
+
+    def _healthy_identity(self, method: str) -> tuple:
+        choice = self._choices.get(method)
+        model = None if choice is None else choice.model
+        return (self.template.sha256,) if model is None else (self.template.sha256, model_sha256(model))
 
     @cached_property
     def detectors(self) -> DetectorMethods:
@@ -260,8 +298,26 @@ class Laboratory:
         return choice.entry.create(context).score(volume)
 
     def _prepare(self, subject: CohortSubject, case: SphereCase | None) -> PreparedSubject:
-        volume = self.bench.healthy(subject).volume if case is None else self.bench.planted(subject, case).volume
+        """A map for the comparators; in a trial a brain is registered once for all of its anomalies."""
+        if case is None:
+            volume = self.bench.healthy(subject).volume
+        else:
+            volume = self.bench.planted(subject, case).volume
+            if self._equipment.quick:
+                return with_other_fa(self._prepared(subject, None), volume)
         return prepare(volume, self.template, volume.data > 0)
+
+
+def grid_of(networks: Mapping[str, Path]) -> int:
+    """Voxels along each edge of the grid that thesis networks were trained on, 128 where there are none.
+
+    Raises ``FAError('bad-request')`` for networks of different grids, which would not see the same maps.
+    """
+    grids = {name: find_thesis_model(folder).voxels for name, folder in networks.items()} or {"": THESIS_VOXELS}
+    if len(set(grids.values())) > 1:
+        told = ", ".join(f"the {name} one {voxels}" for name, voxels in grids.items())
+        raise FAError("bad-request", "The thesis networks have different grids", told, "Give networks of one grid")
+    return next(iter(grids.values()))
 
 
 def case_of(unit: Unit) -> SphereCase:
@@ -269,8 +325,8 @@ def case_of(unit: Unit) -> SphereCase:
     return SphereCase(unit.setting["diameter"], unit.setting["change"])
 
 
-def _corner(values: Sequence[int]) -> Corner:
-    x, y, z = values
+def _origin(unit: Unit) -> Origin:
+    x, y, z = unit.setting["corner"]
     return x, y, z
 
 
@@ -302,10 +358,10 @@ def _roc(score: np.ndarray, truth: np.ndarray, domain: np.ndarray) -> dict:
 
 def _slices(planted: PlantedSphere, filled: np.ndarray, found: np.ndarray, truth: np.ndarray) -> dict[str, np.ndarray]:
     """The axial slice through the anomaly's centre, for figures: lesioned, filled, truth, found."""
-    z = planted.corner[2] + planted.case.diameter // 2
+    z = planted.corner[2] + planted.edge // 2
     arrays = {"lesioned": planted.volume.data, "filled": filled, "truth": truth, "found": found}
     cut = {name: array[:, :, z] for name, array in arrays.items()}
-    corner = np.array([*planted.corner[:2], planted.case.diameter], np.int16)
+    corner = np.array([*planted.corner[:2], planted.edge], np.int16)
     return {name: one if one.dtype == bool else one.astype(np.float16) for name, one in cut.items()} | {
         "corner": corner
     }

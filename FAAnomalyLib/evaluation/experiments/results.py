@@ -86,7 +86,10 @@ def experiment_facts(
         "subjects": [subject.name for subject in design.subjects],
         "people": len({subject.person for subject in design.subjects}),
         "learned_from": [subject.name for subject in design.learning],
-        "comparators": [choice.entry.name for choice in design.choices],
+        "comparators": [
+            *(choice.entry.name for choice in design.choices),
+            *(one.name for one in design.trained_in_trial),
+        ],
         "networks": dict(networks),
         "warnings": list(warnings),
     }
@@ -194,7 +197,8 @@ def fact_lines(facts: Mapping) -> list[str]:
     ]
     for name, network in facts["networks"].items():
         lines.append(
-            f"{name} network: widths {network['widths']}, {network['steps']} training steps, sampler with "
+            f"{name} network: {network['grid']} voxels cubed, widths {network['widths']}, {network['steps']} training "
+            f"steps, sampler with "
             f"{network['sampler_steps']} steps{', window round the hole' if network['windowed'] else ''}, weights "
             f"{network['sha256'][:12]}"
         )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..._version import __version__
 from ...io.atomic import atomic_write, cannot_write
-from ..methods.method_model import read_method
+from ..methods.method_model import check_model
 from .t2_experiment import T2Design, T2Result
 from .t2_tables import WORDS, T2Row, t2_csv, t2_latex, t2_markdown
 
@@ -23,8 +23,10 @@ def t2_facts(design: T2Design, date: str) -> dict:
     learned = {}
     for choice in design.choices:
         if choice.model is not None:
-            record = read_method(choice.model)
-            learned[choice.entry.name] = {"recipe": record.recipe, "maps": len(record.trained_on)}
+            record = check_model(choice.model, choice.entry)
+            # A network of train --recipe has no record.
+            said = {"recipe": record.recipe, "maps": len(record.trained_on)} if record is not None else {}
+            learned[choice.entry.name] = said
     return {
         "faanomaly": __version__,
         "date": date,
@@ -63,7 +65,8 @@ def _page(table: str, facts: dict, results: Sequence[T2Result], rows: Sequence[T
         f"- {facts['data']}: {len(facts['validation'])} patients choose the threshold, {len(facts['test'])} are tested",
     ]
     for name, one in facts["methods"].items():
-        lines.append(f"- {name}: recipe {one['recipe']}, learned from {one['maps']} images")
+        said = f"recipe {one['recipe']}, learned from {one['maps']} images" if one else "a network of train --recipe"
+        lines.append(f"- {name}: {said}")
     left_out = [
         f"- {patient}, {result.method}: {row['left_out']}"
         for result in results

@@ -6,28 +6,44 @@ only. Units are stored under everything that decides them, so that a rerun goes 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from ...datasets.cohort import CohortSubject
 from ...errors import FAError
-from ...io.claims import wait_for_others
+from ...io.atomic import atomic_write
 from ...models.manifest import sha256_of
 from ...models.registry import find_model
+from ...pipeline.loaded_model import template_folder
+from ...preprocessing.native_crop import THESIS_VOXELS
+from ...preprocessing.template import load_template
 from ...runtime.progress import CancelToken, Progress, ProgressCallback
-from ..methods.method_model import FILE as METHOD_FILE
-from ..methods.registry import MethodChoice
+from ..methods.method_model import model_sha256
+from ..methods.registry import MethodChoice, RegisteredMethod
 from ..methods.scoring_method import FitOptions
-from ..methods.thesis_ddpm import MODEL, SAMPLING, fit
+from ..methods.thesis_ddpm import fit
+from ..methods.thesis_model import SAMPLING, find_thesis_model
 from ..rows import FAANOMALY
 from .design import CUBIC, MASK_SIZES, WHITE_MATTER, SphereCase, ThesisTable, spheres
-from .laboratory import Equipment, Laboratory
+from .fitting import Fitting, fit_all
+from .laboratory import Equipment, Laboratory, grid_of
 from .units import Finished, Unit, UnitStore, finish_units
 
+QUICK_CHANGE = 0.2
+"""Least change that whole-brain methods are run on in a trial."""
+TRIAL_EFFORT, TRIAL_PEOPLE = 0.1, 2
+"""Share of the recipe ``tiny`` that a comparator is trained for in a trial, and on how many people."""
+TRIAL_CASES = (SphereCase(16, 0.2), SphereCase(16, -0.2))
+"""What these comparators are run on: a row in each of the tables."""
+TRIED = "trial.json"
+"""Says that such a comparator is trained."""
 NETWORKS = {"conditional": True, "unconditional": False}
 STAGES = {
     "training the thesis' networks": 3.0,
+    "training methods": 2.0,
     "filling holes": 4.0,
     "roaming and whole brains": 4.0,
     "assembling": 0.2,
@@ -49,9 +65,12 @@ class ExperimentDesign:
     choices
         Whole-brain comparators beside the detector.
     quick
-        Tiny networks and few sampling steps.
+        Whether this is a trial: tiny networks, few sampling steps, whole-brain methods on changes of
+        :data:`QUICK_CHANGE` alone, one registration of a brain for all comparators.
+    trained_in_trial
+        Comparators that learn and have no model: with *quick* each is trained for a moment.
     networks
-        Model folders of thesis networks that were fitted before, by name; the others are fitted in the output folder.
+        Folders of thesis networks that were trained before, by name; the others are trained in the output folder.
     model
         The detector's model.
     device, seed
@@ -63,6 +82,7 @@ class ExperimentDesign:
     learning: Sequence[CohortSubject]
     choices: Sequence[MethodChoice] = ()
     quick: bool = False
+    trained_in_trial: Sequence[RegisteredMethod] = ()
     networks: dict[str, Path] = field(default_factory=dict)
     model: str = "default"
     device: str = "auto"
@@ -110,6 +130,7 @@ class ThesisExperiment:
         self._store = UnitStore(output)
         self._progress = Progress(progress, cancel, STAGES)
         self.networks: dict[str, Path] = {}
+        self.choices: Sequence[MethodChoice] = design.choices
 
     def run(self) -> list[UnitRow]:
         """Finish all units and return their rows, in the order of the plan.
@@ -123,16 +144,16 @@ class ThesisExperiment:
             return self._run()
 
     def _run(self) -> list[UnitRow]:
-        self.networks = self._fitted_networks()
-        laboratory = Laboratory(self._equipment(), self._store)
+        self.networks, self.choices = self._fit_networks(), self._fit_methods()
+        laboratory = Laboratory(self._equipment(), self._store, self._progress.check)
         holes = self._hole_units(laboratory)
         brains = self._brain_units(laboratory)
         roaming = self._roaming_units()
-        for stage, units in zip(list(STAGES)[1:], (holes, brains, roaming), strict=True):
+        for stage, units in zip(list(STAGES)[2:], (holes, brains, roaming), strict=True):
             self._finish(stage, units, laboratory)
         self._progress.finish()
         rows = []
-        for unit in [*holes, *[unit for unit in brains if unit.kind != "cubes"], *roaming]:
+        for unit in [*holes, *[unit for unit in brains if unit.kind != "cube"], *roaming]:
             finished = self._store.read(unit)
             if finished is None:
                 raise FAError("bad-input", f"A unit in {self._store.folder} is damaged", "", "Run the experiment again")
@@ -149,58 +170,95 @@ class ThesisExperiment:
 
         finish_units(units, compute, self._store, report)
 
-    def _fitted_networks(self) -> dict[str, Path]:
-        """Model folder of each network that the tables need; one process fits it, the others wait."""
-        wanted = [name for name in NETWORKS if name == "conditional" or self._design.reconstructs]
-        folders = {name: self._design.networks.get(name, self._output / "networks" / name) for name in wanted}
-        stage = next(iter(STAGES))
-        waiting = list(wanted)
-        while waiting:
-            self._progress.step(stage, 1 - len(waiting) / len(wanted))
-            for name in list(waiting):
-                if (folders[name] / SAMPLING).is_file():
-                    waiting.remove(name)
-                    continue
-                with self._store.claims.claim(f"network-{name}") as ours:
-                    if ours and not (folders[name] / SAMPLING).is_file():
-                        self._fit(name, folders[name])
-                        waiting.remove(name)
-            if waiting:
-                wait_for_others()
+    def _fit_networks(self) -> dict[str, Path]:
+        """Folder of each thesis network that the tables need; those that were not given are trained."""
+        design = self._design
+        wanted = [name for name in NETWORKS if name == "conditional" or design.reconstructs]
+        folders = {name: design.networks.get(name, self._output / "networks" / name) for name in wanted}
+        missing = [
+            Fitting(f"network-{name}", folders[name], _is_sampled, partial(self._fit_network, name))
+            for name in wanted
+            if name not in design.networks
+        ]
+        if missing and grid_of(design.networks) != THESIS_VOXELS:
+            raise FAError(
+                "bad-request",
+                f"The {' and '.join(design.networks)} network has a grid of {grid_of(design.networks)} voxels",
+                f"the other network would be trained on {THESIS_VOXELS}",
+                "Give both networks with --thesis-model, or one table that needs one, such as thesis-3.9",
+            )
+        self._fit(list(STAGES)[0], missing)
         return folders
 
-    def _fit(self, name: str, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+    def _fit_network(self, name: str, folder: Path) -> None:
         recipe = "tiny" if self._design.quick else "paper"
+        fit(self._design.learning, self._fit_options(folder, recipe), conditional=NETWORKS[name])
 
+    def _fit_methods(self) -> list[MethodChoice]:
+        """The comparators; in a trial with those that learn, trained in a moment on few people."""
+        design, choices, fittings = self._design, list(self._design.choices), []
+        for entry in design.trained_in_trial:
+            folder = self._output / "methods" / entry.option
+            fittings.append(Fitting(f"method-{entry.option}", folder, _is_tried, partial(self._fit_method, entry)))
+            choices.append(MethodChoice(entry, folder))
+        self._fit(list(STAGES)[1], fittings)
+        return choices
+
+    def _fit_method(self, entry: RegisteredMethod, folder: Path) -> None:
+        assert entry.fit is not None, "only methods that learn are trained"
+        template = load_template(template_folder(find_model(self._design.model)))
+        options = replace(
+            self._fit_options(folder, "tiny"), template=template, cache=self._output / "registered", effort=TRIAL_EFFORT
+        )
+        entry.fit(self._design.learning[:TRIAL_PEOPLE], options)
+        with atomic_write(folder / TRIED) as temporary:
+            temporary.write_text(json.dumps({"recipe": "tiny", "effort": TRIAL_EFFORT}) + "\n", encoding="utf-8")
+
+    def _fit(self, stage: str, fittings: list[Fitting]) -> None:
+        def report(done: int) -> None:
+            self._progress.step(stage, done / max(len(fittings), 1))
+
+        fit_all(fittings, self._store.claims, report)
+
+    def _fit_options(self, folder: Path, recipe: str) -> FitOptions:
         def report(text: str) -> None:
             self._progress.check()
 
-        options = FitOptions(folder, recipe, self._design.device, self._design.seed, report)
-        fit(self._design.learning, options, conditional=NETWORKS[name])
+        return FitOptions(folder, recipe, self._design.device, self._design.seed, report)
 
     def _equipment(self) -> Equipment:
         design = self._design
         subjects = {subject.name: subject for subject in (*design.subjects, *design.learning)}
-        return Equipment(subjects, self.networks, design.choices, design.model, design.device, design.seed)
+        return Equipment(
+            subjects,
+            self.networks,
+            self.choices,
+            design.model,
+            design.device,
+            design.seed,
+            design.quick,
+            {entry.name for entry in design.trained_in_trial},
+        )
 
     def _identity(self, subject: CohortSubject) -> tuple:
         files = [sha256_of(path) for path in (subject.path, subject.mask) if path is not None]
         return (*files, self._design.seed)
 
     def _hole_units(self, laboratory: Laboratory) -> list[Unit]:
-        """Fills of one hole: figures 3.1 to 3.16, tables 3.1 to 3.8."""
-        units = []
+        """Masks: figures 2.5 to 2.8. Fills of one hole: figures 3.1 to 3.16, tables 3.1 to 3.8."""
+        first = self._design.subjects[0]
+        masked = (*self._identity(first), grid_of(self.networks))
+        units = [Unit("mask", first.name, "", {"mask_size": size}, masked) for size in MASK_SIZES]
         for subject in self._design.subjects:
             identity = self._identity(subject)
             for name in self.networks if self._design.reconstructs else ():
-                network = (*identity, *laboratory.filler(name).identity)
+                network = (*identity, *laboratory.network(name).identity)
                 units += [
                     Unit("reconstruction", subject.name, name, {"mask_type": kind, "mask_size": size}, network)
                     for size in MASK_SIZES
                     for kind in (CUBIC, WHITE_MATTER)
                 ]
-            network = (*identity, *laboratory.filler("conditional").identity)
+            network = (*identity, *laboratory.network("conditional").identity)
             units += [
                 Unit(
                     "hole",
@@ -222,33 +280,42 @@ class ThesisExperiment:
     def _brain_units(self, laboratory: Laboratory) -> list[Unit]:
         """Thresholds of the comparators, whole brains by every method, and the roaming cubes."""
         design = self._design
-        comparators = [choice.entry.name for choice in design.choices]
+        comparators = [choice.entry.name for choice in self.choices]
         units = [unit for name in comparators for unit in laboratory.healthy_units(name)]
-        model = read_model_sha(design.model)
+        # The methods of a map follow one another, because they share its registration.
+        names = list(dict.fromkeys(unit.subject for unit in units))
+        units.sort(key=lambda unit: names.index(unit.subject))
+        model, tried = read_model_sha(design.model), {entry.name for entry in design.trained_in_trial}
         for subject in design.subjects:
-            for case in spheres([table for table in design.tables if not table.roaming or self._roams(subject)]):
+            for case in self._brain_cases(subject):
                 identity = (*self._identity(subject), model)
                 units += [
                     Unit("brain", subject.name, name, asdict(case), (*identity, *self._choice_identity(name, subject)))
                     for name in (FAANOMALY, *comparators)
+                    if case in TRIAL_CASES or name not in tried
                 ]
         for subject, case in self._roaming_cases():
             units += laboratory.roaming_units(subject, case)
         return list(dict.fromkeys(units))
 
+    def _brain_cases(self, subject: CohortSubject) -> list[SphereCase]:
+        """The anomalies of a person that whole-brain methods are run on."""
+        tables = [table for table in self._design.tables if not table.roaming or self._roams(subject)]
+        least = QUICK_CHANGE if self._design.quick else 0.0
+        return [case for case in spheres(tables) if abs(case.change) >= least]
+
     def _choice_identity(self, name: str, subject: CohortSubject) -> tuple:
         """What decides a comparator beside the map: its fitted model, and the healthy maps of its thresholds."""
         if name == FAANOMALY:
             return ()
-        choice = next(choice for choice in self._design.choices if choice.entry.name == name)
+        choice = next(choice for choice in self.choices if choice.entry.name == name)
         folder = choice.model_of(subject.person)
-        fitted = () if folder is None else (sha256_of(folder / METHOD_FILE),)
-        return (*fitted, *sorted(one.name for one in (*self._design.subjects, *self._design.learning)))
+        fitted = () if folder is None else (model_sha256(folder),)
+        others = sorted(one.name for one in (*self._design.subjects, *self._design.learning))
+        return (*fitted, *others, *(["one registration"] if self._design.quick else []))
 
     def _roaming_units(self) -> list[Unit]:
-        weights = (
-            sha256_of(self.networks["conditional"] / MODEL / "weights.pt") if "conditional" in self.networks else ""
-        )
+        weights = find_thesis_model(self.networks["conditional"]).sha256
         return [
             Unit("roaming", subject.name, "conditional", asdict(case), (*self._identity(subject), weights))
             for subject, case in self._roaming_cases()
@@ -263,6 +330,14 @@ class ThesisExperiment:
         return [
             (subject, case) for subject in self._design.subjects if self._roams(subject) for case in spheres(tables)
         ]
+
+
+def _is_sampled(folder: Path) -> bool:
+    return (folder / SAMPLING).is_file()
+
+
+def _is_tried(folder: Path) -> bool:
+    return (folder / TRIED).is_file()
 
 
 def read_model_sha(model: str) -> str:

@@ -1,4 +1,4 @@
-"""The thesis' figures 3.1 to 3.43 from the stored units of an experiment."""
+"""The thesis' figures 2.5 to 2.8 and 3.1 to 3.43 from the stored units of an experiment."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from ..rows import FAANOMALY
 from .charts import box_plot, roc_plot
 from .design import (
     CUBIC,
+    MASK_FIGURES,
     MASK_SIZES,
     PANEL_FIGURES,
     RECONSTRUCTION_FIGURES,
@@ -32,12 +33,15 @@ MEASURES = {
 }
 MASKS = {CUBIC: "cubic mask", "wm": "white-matter guided mask"}
 COLUMNS = ("synthetic anomaly", "reconstructed", "anomaly mask", "reconstructed mask")
+PANEL = ("lesioned", "filled", "truth", "found", "corner")
+"""Arrays of a unit that a panel shows."""
+CHOICE = "Choose 2.5 to 2.8, or 3.1 to 3.43"
 SUBJECTS = 3
 """Rows of a panel."""
 ZOOM = 2
 MARGIN = 24
 """Voxels of the slice shown round the anomaly's square in a panel of one hole."""
-OUTLINE = (255, 196, 0)
+OUTLINE, FRAME = (255, 196, 0), (70, 70, 70)
 
 
 def draw_figure(name: str, rows: Sequence[UnitRow], units: Path) -> Image.Image | None:
@@ -46,7 +50,7 @@ def draw_figure(name: str, rows: Sequence[UnitRow], units: Path) -> Image.Image 
     Parameters
     ----------
     name
-        ``3.1`` to ``3.43``.
+        ``2.5`` to ``2.8``, or ``3.1`` to ``3.43``.
     rows
         Of the experiment.
     units
@@ -55,8 +59,10 @@ def draw_figure(name: str, rows: Sequence[UnitRow], units: Path) -> Image.Image 
     Raises
     ------
     FAError
-        ``bad-request`` for a figure that chapter 3 does not have; ``bad-input`` for a damaged unit.
+        ``bad-request`` for a figure that is not one of these; ``bad-input`` for a damaged unit.
     """
+    if name in MASK_FIGURES:
+        return _masks(name, rows, units)
     if name in RECONSTRUCTION_FIGURES:
         return _reconstruction(name, rows)
     if name == ROC_FIGURE:
@@ -66,7 +72,31 @@ def draw_figure(name: str, rows: Sequence[UnitRow], units: Path) -> Image.Image 
         return _hole_panel(name, setting, case, rows, units)
     if name in ROAMING_FIGURES:
         return _roaming_panel(name, ROAMING_FIGURES[name], rows, units)
-    raise FAError("bad-request", f"The thesis has no figure {name!r} of results", "", "Choose 3.1 to 3.43")
+    raise FAError("bad-request", f"The thesis has no figure {name!r} of masks or results", "", CHOICE)
+
+
+def _masks(name: str, rows: Sequence[UnitRow], units: Path) -> Image.Image | None:
+    """Holes of every size in one slice, or the slice without what they hide."""
+    mask_type, applied = MASK_FIGURES[name]
+    own = [row for row in rows if row.kind == "mask"]
+    if not own:
+        return None
+    pictures = []
+    for row in own:
+        arrays = read_slices(row, units, ("lesioned", mask_type, "corner"))
+        shown = {"corner": arrays["corner"], "truth": arrays[mask_type]}
+        shown["lesioned"] = np.where(arrays[mask_type], 0, arrays["lesioned"])
+        picture = _picture(shown, "lesioned" if applied else "truth", zoomed=False)
+        words = f"{row.setting['mask_size']} voxels"
+        draw = ImageDraw.Draw(picture)
+        draw.rectangle((0, 0, picture.width - 1, picture.height - 1), outline=FRAME)
+        write(draw, (picture.width / 2, picture.height - 14), words, 15, "mm")
+        pictures.append(picture)
+    line = side_by_side(pictures, 6)
+    head = Image.new("RGB", (line.width, 36))
+    title = f"Figure {name}. {MASKS[mask_type].capitalize()}{', applied to the map' if applied else ''}"
+    write(ImageDraw.Draw(head), (8, 18), title, 17, "lm")
+    return stacked([head, line], 4)
 
 
 def _reconstruction(name: str, rows: Sequence[UnitRow]) -> Image.Image | None:
@@ -128,11 +158,11 @@ def _roaming_panel(name: str, diameter: int, rows: Sequence[UnitRow], units: Pat
     return _panel(title, slices, zoomed=False)
 
 
-def read_slices(row: UnitRow, units: Path) -> dict[str, np.ndarray]:
+def read_slices(row: UnitRow, units: Path, names: Sequence[str] = PANEL) -> dict[str, np.ndarray]:
     """The slices that a unit stored; raises ``FAError('bad-input')`` where its file is gone or damaged."""
     try:
         with np.load(units / f"{row.file}.npz", allow_pickle=False) as stored:
-            return {name: stored[name] for name in ("lesioned", "filled", "truth", "found", "corner")}
+            return {name: stored[name] for name in names}
     except (OSError, ValueError, KeyError, EOFError) as error:
         raise FAError(
             "bad-input", f"The unit {row.file} is missing or damaged", str(error), "Run the experiment again"

@@ -20,7 +20,7 @@ from ...io.atomic import atomic_write, cannot_write
 from ...io.claims import Claims, wait_for_others
 from ...runtime.progress import told_what_is_kept
 
-FORMAT = 1
+FORMAT = 2
 """Raised whenever the meaning of a unit changes, so that older ones are not reused."""
 
 
@@ -150,24 +150,25 @@ def finish_units(
         Called with the number of finished units; may raise to cancel.
     """
     pending = [unit for unit in units if not store.has(unit)]
-    on_progress(len(units) - len(pending))
+    done = len(units) - len(pending)
+    on_progress(done)
     while pending:
         elsewhere, worked = [], False
         for unit in pending:
-            if store.has(unit):
-                continue
-            with store.claims.claim(unit.name) as ours:
-                if not ours:
-                    elsewhere.append(unit)
-                elif not store.has(unit):
-                    store.write(unit, _computed(unit, compute))
-                    worked = True
-            if worked:
-                on_progress(sum(map(store.has, units)))
+            if not store.has(unit):
+                with store.claims.claim(unit.name) as ours:
+                    if not ours:
+                        elsewhere.append(unit)
+                        continue
+                    if not store.has(unit):
+                        store.write(unit, _computed(unit, compute))
+                        worked = True
+            done += 1
+            on_progress(done)
         pending = elsewhere
         if pending and not worked:
             wait_for_others()
-            on_progress(sum(map(store.has, units)))
+            on_progress(done)
 
 
 def _computed(unit: Unit, compute: Callable[[Unit], Finished]) -> Finished:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from ...errors import FAError
 from .detector import folds_for
-from .method_model import read_method
-from .registry import MethodChoice, method_by_option, untrained_choices
+from .method_model import check_model
+from .registry import MethodChoice, RegisteredMethod, method_by_option, registered_methods, untrained_choices
 
 DETECTOR = "faanomaly"
 """The method under evaluation, which always takes part; it may be named."""
@@ -20,7 +20,8 @@ def chosen_methods(text: str | None, people: set[str]) -> tuple[MethodChoice, ..
     ----------
     text
         For instance ``template-z-map,pddpm=models/pddpm``. A method that learns needs a folder that ``faanomaly train
-        --method`` made, or a table with the columns person,model.
+        --method`` made, or a table with the columns person,model; the thesis' networks may also come from ``train
+        --recipe``.
     people
         Everybody who is scored: a table must name them all.
 
@@ -34,6 +35,13 @@ def chosen_methods(text: str | None, people: set[str]) -> tuple[MethodChoice, ..
         return untrained_choices()
     words = [word.strip() for word in text.split(",") if word.strip()]
     return tuple(_choice(word, people) for word in dict.fromkeys(words) if word != DETECTOR)
+
+
+def every_method() -> tuple[tuple[MethodChoice, ...], tuple[RegisteredMethod, ...]]:
+    """All comparators that need no training, and all that do, but for the thesis' own networks."""
+    ready = tuple(MethodChoice(entry) for entry in registered_methods() if not entry.needs_training)
+    learning = (entry for entry in registered_methods() if entry.needs_training and entry.takes_model is None)
+    return ready, tuple(learning)
 
 
 def _choice(word: str, people: set[str]) -> MethodChoice:
@@ -51,13 +59,7 @@ def _choice(word: str, people: set[str]) -> MethodChoice:
     if place.endswith(".csv"):
         folds = folds_for(Path(place), people)
         for folder in set(folds.values()):
-            _check(folder, option, entry.name)
+            check_model(folder, entry)
         return MethodChoice(entry, folds=folds)
-    _check(Path(place), option, entry.name)
+    check_model(Path(place), entry)
     return MethodChoice(entry, Path(place))
-
-
-def _check(folder: Path, option: str, name: str) -> None:
-    method = read_method(folder).method
-    if method != name:
-        raise FAError("bad-request", f"{folder} holds the method {method}, not {option}", "", "Name its own folder")

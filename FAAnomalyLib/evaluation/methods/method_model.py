@@ -14,7 +14,9 @@ from ..._version import __version__
 from ...datasets.cohort import CohortSubject
 from ...errors import FAError
 from ...io.atomic import atomic_write, cannot_write
+from ...models.manifest import sha256_of
 from ...preprocessing.template import Template
+from ...training.export import MODEL
 from ..planting.lesion_simulator import LesionSimulator
 from .registry import MethodContext, RegisteredMethod
 from .scoring_method import FitOptions
@@ -128,6 +130,33 @@ def read_method(folder: Path) -> MethodRecord:
     if record.format != FORMAT or len(record.thresholds) != 2:
         raise FAError("missing", f"The method in {folder} does not fit this version", "", "Fit it again")
     return record
+
+
+def check_model(folder: Path, entry: RegisteredMethod) -> MethodRecord | None:
+    """The record of a folder that holds a model of *entry*; None for one that was trained without ``--method``.
+
+    Raises
+    ------
+    FAError
+        ``bad-request`` for a model of another method, ``missing`` for a folder that holds none.
+    """
+    if not (folder / FILE).is_file() and entry.takes_model is not None and entry.takes_model(folder):
+        return None
+    record = read_method(folder)
+    if record.method != entry.name:
+        raise FAError(
+            "bad-request",
+            f"{folder} holds the method {record.method}, not {entry.option}",
+            "",
+            "Name the method's own folder",
+        )
+    return record
+
+
+def model_sha256(folder: Path) -> str:
+    """Digest of everything that a method's folder says of itself, its networks' own SHA-256 among it."""
+    files = sorted({*folder.glob("*.json"), *(folder / MODEL).glob("*.json")})
+    return "".join(sha256_of(file)[:16] for file in files)
 
 
 def split_for_thresholds(

@@ -9,7 +9,6 @@ expectation here. Interleaved holes of 20 mm cover the brain.
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -130,10 +129,11 @@ def recipe_of(name: str, template: Template) -> Recipe:
 def fit(people: Sequence[CohortSubject], options: FitOptions) -> None:
     """Train the inpainter on *people*; a run that was interrupted goes on from its checkpoint."""
     template, device = options.known_template(), choose_device(options.device)
-    # Not kept: a method's model folder is passed on, and must not hold anybody's brain.
-    with tempfile.TemporaryDirectory(prefix="faanomaly-") as cache:
-        subjects = prepare_subjects(list(people), template, Path(cache), options.report)
-    run = TrainingRun(recipe_of(options.recipe, template), subjects, [], template, options.folder, options.seed)
+    with options.maps() as cache:
+        subjects = prepare_subjects(list(people), template, cache, options.report)
+    recipe = recipe_of(options.recipe, template)
+    recipe = replace(recipe, steps=options.steps_of(recipe.steps))
+    run = TrainingRun(recipe, subjects, [], template, options.folder, options.seed)
     torch.manual_seed(options.seed)
     # PyTorch's type stubs lack this overload of Module.to.
     network = build_network(run.recipe.network).to(device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]

@@ -28,6 +28,9 @@ Fit = Callable[[Sequence[CohortSubject], Any], None]
 PaperRule = Callable[[Result, "Path | None"], np.ndarray]
 """``paper_rule(result, model folder)`` -> bool (X, Y, Z)."""
 
+TakesModel = Callable[["Path"], bool]
+"""``takes_model(folder)``."""
+
 
 @dataclass(frozen=True)
 class MethodContext:
@@ -91,6 +94,9 @@ class RegisteredMethod:
     by_default
         Whether it takes part in evaluations that name no methods. A method that learns never does; nor should one that
         is slow.
+    takes_model
+        Whether a folder that was trained without ``--method`` serves it as well, though it has no thresholds. None
+        where no such folder does.
     """
 
     name: str
@@ -105,6 +111,7 @@ class RegisteredMethod:
     dimensions: int = 3
     fills_holes: bool = False
     by_default: bool = True
+    takes_model: TakesModel | None = None
 
     @property
     def option(self) -> str:

@@ -7,7 +7,9 @@ command line are the frame's business.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -19,7 +21,7 @@ from ...preprocessing.template import Template, load_template
 from ...result import Result
 from ...runtime.resources import resources_dir
 from ...volume import Volume
-from .registry import Fit, MethodContext, PaperRule, RegisteredMethod, register
+from .registry import Fit, MethodContext, PaperRule, RegisteredMethod, TakesModel, register
 from .score_map import ScoreMap
 from .thresholds import Thresholds
 
@@ -67,7 +69,7 @@ class ScoringEntry:
         beside the common protocol's thresholds. None where the paper has none.
     dimensions
         2 for a method that works slice by slice, else 3.
-    needs_template, needs_network, is_stochastic, fills_holes, by_default
+    needs_template, needs_network, is_stochastic, fills_holes, by_default, takes_model
         See :class:`~.registry.RegisteredMethod`.
     """
 
@@ -82,6 +84,7 @@ class ScoringEntry:
     is_stochastic: bool = False
     fills_holes: bool = False
     by_default: bool = True
+    takes_model: TakesModel | None = None
 
 
 def register_scoring(entry: ScoringEntry) -> RegisteredMethod:
@@ -104,6 +107,7 @@ def register_scoring(entry: ScoringEntry) -> RegisteredMethod:
             dimensions=entry.dimensions,
             fills_holes=entry.fills_holes,
             by_default=entry.by_default,
+            takes_model=entry.takes_model,
         )
     )
 
@@ -144,6 +148,11 @@ class FitOptions:
         Called with a line of progress.
     template
         What the people are registered to; None for the bundled template.
+    cache
+        Folder in which registered maps are kept for other methods; by default nothing is kept, because a method's model
+        folder is passed on and must not hold anybody's brain.
+    effort
+        Share of the recipe's training steps that are done, above 0 to 1; less than 1 only shows that a method runs.
     """
 
     folder: Path
@@ -152,6 +161,21 @@ class FitOptions:
     seed: int = 0
     report: Callable[[str], None] = print
     template: Template | None = None
+    cache: Path | None = None
+    effort: float = 1.0
+
+    def steps_of(self, steps: int) -> int:
+        """How many of a recipe's *steps* are done."""
+        return max(1, round(steps * self.effort))
+
+    @contextmanager
+    def maps(self) -> Iterator[Path]:
+        """Context manager that gives the folder for registered or cropped maps."""
+        if self.cache is not None:
+            yield self.cache
+            return
+        with tempfile.TemporaryDirectory(prefix="faanomaly-") as folder:
+            yield Path(folder)
 
     def known_template(self) -> Template:
         """The template, read where it is the bundled one."""

@@ -7,30 +7,43 @@ applied where that is known: in :mod:`.thesis_rule` and in the tables of the the
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import numpy as np
+import torch
 
 from ...datasets.cohort import CohortSubject
+from ...diffusion.registry import samplers
 from ...errors import FAError
-from ...io.atomic import atomic_write
-from ...training.export import MODEL
+from ...geometry.bounding_box import bounding_box
+from ...inpainting.roaming_cubes import cube_edge, roaming_cubes
+from ...networks.registry import build_network
+from ...pipeline.thesis_procedure.scan_inpainter import Cube
+from ...preprocessing.native_crop import native_crop
+from ...preprocessing.template import load_template
+from ...request import CROP_CENTRES
+from ...runtime.device import choose_device
+from ...runtime.resources import resources_dir
+from ...training.export import export_model
+from ...training.recipes import RECIPES
+from ...training.trainer import Trainer
+from ...training.training_run import TrainingRun
+from ...training.volume_pairs import prepare_pairs
 from ...volume import Volume
-from ..thesis.cubes import cube_box, roaming_cubes
-from ..thesis.fitting import fit_thesis_network
-from ..thesis.grid import back_to_native, thesis_crop
-from ..thesis.network import MAX_BATCH, ThesisFiller, hole_of, scan_white_matter
 from .registry import MethodContext
 from .score_map import ScoreMap
 from .scoring_method import FitOptions, ScoringEntry, register_scoring
+from .thesis_model import holds_thesis_network, write_sampling
+from .thesis_network import ThesisNetwork
 
 MASK_SIZE = 16
-SAMPLING = "sampling.json"
-"""Steps, and whether the network sees a window only."""
-PAPER, TINY = {"steps": 1000, "windowed": False}, {"steps": 5, "windowed": True}
+PAPER = {True: "thesis-conditional", False: "thesis-unconditional"}
+TINY = {True: "tiny", False: "tiny-unconditional"}
+"""Recipe of ``train --recipe`` for the conditional and the unconditional network."""
+TINY_STEPS = 5
+"""Of the sampler, for the recipe ``tiny``; the paper's own recipe has the thesis' 1000."""
 
 
 class ThesisDdpm:
@@ -47,49 +60,55 @@ class ThesisDdpm:
     def __init__(self, name: str, context: MethodContext) -> None:
         if context.model is None:
             raise FAError("missing", f"{name} needs a model", "", "Make it with faanomaly train DATA --method NAME")
-        self.filler, self._seed = open_filler(context.model, context.device), context.seed or 0
-        self.identity = (name, MASK_SIZE, *self.filler.identity, self._seed)
+        self.network, self._seed = ThesisNetwork(context.model, context.device), context.seed or 0
+        self.identity = (name, MASK_SIZE, *self.network.identity, self._seed)
 
     def score(self, volume: Volume) -> ScoreMap:
         """See :meth:`.scoring_method.ScoringMethod.score`."""
-        crop = thesis_crop(volume).volume
-        expected, generated = crop.data.copy(), np.zeros(crop.shape, bool)
-        white_matter, corners = scan_white_matter(crop.data), roaming_cubes(crop.data, MASK_SIZE)
-        for start in range(0, len(corners), MAX_BATCH):
-            holes = [
-                hole_of(cube_box(corner, MASK_SIZE), white_matter) for corner in corners[start : start + MAX_BATCH]
-            ]
-            together = np.logical_or.reduce(holes)
-            expected[together] = self.filler.fill_each(crop.data, holes, self._seed + start)[together]
-            generated |= together
-        covered = back_to_native(generated, crop, volume, order=0) > 0.5
-        healthy = np.where(covered, back_to_native(expected, crop, volume), volume.data).astype(np.float32)
-        return ScoreMap(
-            volume, (volume.data - healthy).astype(np.float32), healthy, covered, {"network_evaluations": len(corners)}
-        )
+        voxels = self.network.told.voxels
+        crop, edge = native_crop(volume, voxels), cube_edge(MASK_SIZE, voxels)
+        scan, generated, calls = self.network.scan(crop.fa), np.zeros(crop.fa.shape, bool), 0
+
+        def cubes() -> Iterator[Cube]:
+            nonlocal calls
+            for origin in roaming_cubes(crop.fa, edge):
+                cube = scan.cube(origin, edge, "wm")
+                generated[cube.hole] = True
+                calls += self.network.steps * bool(cube.hole.any())
+                yield cube
+
+        expected = self.network.filled(scan, cubes(), self._seed)
+        covered = crop.to_native(generated.astype(np.float32)) >= 0.5
+        healthy = np.where(covered, np.clip(crop.to_native(expected), 0.0, 1.0), volume.data).astype(np.float32)
+        difference = (volume.data - healthy).astype(np.float32)
+        return ScoreMap(volume, difference, healthy, covered, {"network_evaluations": calls})
 
     def fill(self, volume: Volume, hole: np.ndarray) -> np.ndarray:
-        """See :meth:`.scoring_method.HoleFiller.fill`; *volume* is on the thesis' grid."""
-        return self.filler.fill(volume.data, hole, self._seed)
-
-
-def open_filler(model: Path, device: str) -> ThesisFiller:
-    """The network in a folder that :func:`fit` has made; raises ``FAError('missing')`` where there is none."""
-    try:
-        sampling = json.loads((model / SAMPLING).read_text(encoding="utf-8"))
-        steps, windowed = int(sampling["steps"]), bool(sampling["windowed"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise FAError(
-            "missing", f"There is no thesis network in {model}", f"{SAMPLING}: {error}", "Fit the method again"
-        ) from error
-    return ThesisFiller(model / MODEL, steps, windowed, device)
+        """See :meth:`.scoring_method.HoleFiller.fill`; *volume* is on the network's grid."""
+        x, y, z = (one.start for one in bounding_box(hole))
+        return self.network.filled(self.network.scan(volume.data), [Cube((x, y, z), hole)], self._seed)
 
 
 def fit(people: Sequence[CohortSubject], options: FitOptions, conditional: bool) -> None:
-    """Train the network and say how it is sampled: ``paper`` with 1000 steps on the whole grid, ``tiny`` with five."""
-    fit_thesis_network(people, options, conditional)
-    with atomic_write(options.folder / SAMPLING) as temporary:
-        temporary.write_text(json.dumps(PAPER if options.recipe == "paper" else TINY) + "\n", encoding="utf-8")
+    """Train the network by the recipe of ``train --recipe``, and say with how many steps it is sampled.
+
+    A run that was interrupted goes on from its checkpoint.
+    """
+    tiny = options.recipe != "paper"
+    recipe = RECIPES[(TINY if tiny else PAPER)[conditional]]
+    recipe = replace(recipe, steps=options.steps_of(recipe.steps))
+    template, device = load_template(resources_dir() / "Template"), choose_device(options.device)
+    with options.maps() as cache:
+        pairs = prepare_pairs(list(people), recipe.grid["shape"][0], CROP_CENTRES[0], cache, options.report)
+        run = TrainingRun(recipe, pairs, [], template, options.folder, options.seed)
+        torch.manual_seed(options.seed)
+        # PyTorch's type stubs lack this overload of Module.to.
+        network = build_network(recipe.network).to(device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        trainer = Trainer(run, network, device, torch.float32, report=options.report)
+        trainer.resume()
+        trainer.train(save_every=200)
+    export_model(run, trainer.state)
+    write_sampling(options.folder, TINY_STEPS if tiny else samplers()["thesis"].default_steps)
 
 
 def _register(name: str, conditional: bool, position: int) -> None:
@@ -102,6 +121,7 @@ def _register(name: str, conditional: bool, position: int) -> None:
             needs_network=True,
             is_stochastic=True,
             fills_holes=True,
+            takes_model=partial(holds_thesis_network, conditional=conditional),
         )
     )
 

@@ -8,7 +8,7 @@ the same for all of them: slices of the model grid, the analysed voxels, smoothi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -28,6 +28,8 @@ from ..methods.scoring_method import FitOptions, ScoringEntry, register_scoring
 from .learned_networks import NetworksRecord, load_weights, read_record, save_networks
 from .slices import SliceStack, healthy_slices, slices_of, volume_of
 
+TRAINING_STEPS = ("steps", "diffusion_steps", "encoder_steps", "classifier_steps")
+"""Fields of recipes that say how long something is trained."""
 REPORTS = 5
 """Lines of progress of one training."""
 
@@ -166,9 +168,10 @@ class SliceMethod(Generic[R]):
         if options.recipe not in self.recipes:
             known = " or ".join(self.recipes)
             raise FAError("bad-request", f"{self.name} has no recipe {options.recipe!r}", "", f"Choose {known}")
-        recipe, device = self.recipes[options.recipe], choose_device(options.device)
+        recipe, device = self._recipe(options), choose_device(options.device)
         template = options.known_template()
-        slices = healthy_slices(people, template, options.report)
+        with options.maps() as cache:
+            slices = healthy_slices(people, template, cache, options.report)
         networks = self.networks(recipe, slices.shape, options.seed).to(device).train()
         generator = torch.Generator().manual_seed(options.seed)
         self.train(networks, Training(slices, recipe, device, generator, options.report))
@@ -181,6 +184,12 @@ class SliceMethod(Generic[R]):
             self.name, self.source, asdict(recipe), slices.shape, template.sha256, names, options.seed
         )
         save_networks(options.folder, networks, record, self.remarks)
+
+    def _recipe(self, options: FitOptions) -> R:
+        """The recipe, with the share of its training that is asked for."""
+        recipe = self.recipes[options.recipe]
+        trained = [field.name for field in fields(recipe) if field.name in TRAINING_STEPS]
+        return replace(recipe, **{name: options.steps_of(getattr(recipe, name)) for name in trained})
 
     def load(self, context: MethodContext) -> SliceScoring[R]:
         """The method with what it has learned; raises ``FAError('missing')`` for a folder that does not fit."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,16 +92,14 @@ def volume_of(slices: Tensor, shape: Sequence[int]) -> np.ndarray:
 
 
 def healthy_slices(
-    people: Sequence[CohortSubject], template: Template, report: Callable[[str], None] = print
+    people: Sequence[CohortSubject], template: Template, cache: Path, report: Callable[[str], None] = print
 ) -> SliceStack:
-    """The slices with brain of healthy people, registered to the template.
+    """The slices with brain of healthy people, registered to the template; registered maps are kept in *cache*.
 
     Raises ``FAError('bad-input')`` when a map cannot be used or no slice holds enough brain.
     """
     numbers = {name: number for number, name in enumerate(dict.fromkeys(subject.person for subject in people))}
-    # Not kept: a method's model folder is passed on, and must not hold anybody's brain.
-    with tempfile.TemporaryDirectory(prefix="faanomaly-") as cache:
-        subjects = prepare_subjects(list(people), template, Path(cache), report)
+    subjects = prepare_subjects(list(people), template, cache, report)
     stacks = []
     for one in subjects:
         stacks.append(slices_of(as_array(one.fa), as_array(one.weight) > OUTSIDE_WEIGHT, numbers[one.person]))

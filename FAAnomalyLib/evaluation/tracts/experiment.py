@@ -5,6 +5,7 @@ Everybody's tracts are compared with norms that know nothing of them. Regions co
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ import numpy as np
 from ...anatomy.tract_atlas import TABLE_FILE, TRACTS_FILE
 from ...anatomy.tract_norms import TractNorms, save_norms
 from ...datasets.cohort import CohortSubject, load_subject
+from ...errors import FAError
 from ...geometry.subject_to_atlas import SubjectToAtlas
 from ...models.manifest import sha256_of
 from ...pipeline.anatomy import atlas_folder, mapping_of, open_atlas
@@ -99,6 +101,11 @@ class TractExperiment:
         Of the model.
     progress, cancel
         As in :class:`~FAAnomalyLib.runtime.progress.Progress`.
+
+    Raises
+    ------
+    FAError
+        ``missing`` where no tract atlas is installed.
     """
 
     def __init__(
@@ -110,7 +117,13 @@ class TractExperiment:
         cancel: CancelToken | None = None,
     ) -> None:
         loaded = open_atlas("default", template.sha256)
-        assert loaded is not None, "no tract atlas is installed"
+        if loaded is None:
+            raise FAError(
+                "missing",
+                "The tract atlas is not installed",
+                f"{atlas_folder('default')} is absent",
+                "Install FAAnomaly again: the experiment changes the tracts of its atlas",
+            )
         self._design, self._template, self._loaded = design, template, loaded
         self._store = UnitStore(output)
         self._progress, self._cancel = Progress(progress, cancel, STAGES), cancel
@@ -118,6 +131,7 @@ class TractExperiment:
         self._by_name = {subject.name: subject for subject in (*design.cohort, *design.subjects)}
         self._folders: dict[str, Path] = {}
         self._mappings: dict[str, SubjectToAtlas] = {}
+        self._hashed: dict[str, tuple[str, ...]] = {}
 
     def run(self) -> TractResults:
         """Finish all units and return their rows.
@@ -134,7 +148,7 @@ class TractExperiment:
         stages = list(STAGES)
         measures = [self._unit(MEASURES, subject) for subject in self._design.cohort]
         self._finish(stages[0], measures)
-        people = mean_of_each_person([_measured(one) for one in map(self._read, measures) if _usable(one)])
+        people = mean_of_each_person([self._measured(unit) for unit in measures if _usable(self._read(unit))])
         names = [self._unit(NAMES, subject) for subject in self._design.subjects]
         self._finish(stages[1], names)
         cases = [unit for subject in self._design.changed for unit in self._change_units(subject)]
@@ -153,19 +167,32 @@ class TractExperiment:
             [tract.name for tract in self._loaded.atlas.tracts],
         )
 
-    def _unit(self, kind: str, subject: CohortSubject, **setting: object) -> Unit:
-        files = [sha256_of(path) for path in (subject.path, subject.mask) if path is not None]
-        identity = (*files, self._loaded.sha256, self._template.sha256, self._design.seed, self._design.model)
-        return Unit(kind, subject.name, "tracts", dict(setting), identity)
+    def _unit(self, kind: str, subject: CohortSubject, setting: dict | None = None, norms: str = "") -> Unit:
+        design = self._design
+        identity = (*self._hashes(subject), self._loaded.sha256, self._template.sha256, design.seed, design.model)
+        return Unit(kind, subject.name, "tracts", setting or {}, (*identity, norms) if norms else identity)
+
+    def _hashes(self, subject: CohortSubject) -> tuple[str, ...]:
+        """SHA-256 of a subject's map and mask, each read once."""
+        if subject.name not in self._hashed:
+            files = [path for path in (subject.path, subject.mask) if path is not None]
+            self._hashed[subject.name] = tuple(sha256_of(path) for path in files)
+        return self._hashed[subject.name]
+
+    def _norms_of(self, person: str) -> str:
+        """SHA-256 of who stands behind a person's norms, and of their maps."""
+        others = [(one.person, *self._hashes(one)) for one in self._design.cohort if one.person != person]
+        return hashlib.sha256(repr(sorted(others)).encode()).hexdigest()
 
     def _change_units(self, subject: CohortSubject) -> list[Unit]:
         rng = np.random.default_rng([self._design.seed, *subject.name.encode()])
         planned = planned_changes(rng)
         if self._design.quick:
             planned = [case for case in planned if abs(case.change) == 0.1]
+        norms = self._norms_of(subject.person)
         return [
-            self._unit(UNTOUCHED, subject),
-            *[self._unit(CHANGE, subject, **asdict(case)) for case in planned],
+            self._unit(UNTOUCHED, subject, norms=norms),
+            *[self._unit(CHANGE, subject, asdict(case), norms) for case in planned],
         ]
 
     def _finish(self, stage: str, units: list[Unit]) -> None:
@@ -180,7 +207,7 @@ class TractExperiment:
         if unit.kind == MEASURES:
             one = measure_map(subject.person, prepared, self._loaded.atlas)
             arrays = {"deviation": one.deviation, "asymmetry": one.asymmetry, "profile": one.profile}
-            return Finished({"person": subject.person}, arrays)
+            return Finished({}, arrays)
         namings = name_spheres(prepared, self._loaded.atlas, self._design.seed)
         return Finished(
             {
@@ -241,6 +268,9 @@ class TractExperiment:
         assert finished is not None, f"the unit {unit.name} is gone"
         return finished
 
+    def _measured(self, unit: Unit) -> PersonTracts:
+        return PersonTracts(self._by_name[unit.subject].person, **self._read(unit).arrays)
+
     def _who(self, unit: Unit) -> dict[str, str]:
         return {"subject": unit.subject, "person": self._by_name[unit.subject].person}
 
@@ -252,7 +282,3 @@ class TractExperiment:
 def _usable(finished: Finished) -> bool:
     """Whether the unit could be computed."""
     return "left_out" not in finished.row
-
-
-def _measured(finished: Finished) -> PersonTracts:
-    return PersonTracts(finished.row["person"], **finished.arrays)

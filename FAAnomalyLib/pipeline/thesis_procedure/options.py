@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from ...diffusion.noise import GAUSSIAN, NOISES
 from ...diffusion.registry import samplers
 from ...errors import FAError
-from ...inpainting.roaming_cubes import Origin
+from ...inpainting.roaming_cubes import Origin, cube_edge
 from ...inpainting.sampling import Sampling
-from ...request import CROP_CENTRES, CROP_FIELD_MM, MASK_TYPES, MASK_VOXEL_MM, ORDERS, SIGNS
+from ...request import CROP_CENTRES, MASK_TYPES, ORDERS, SIGNS
 
 
 @dataclass(frozen=True)
@@ -86,22 +86,9 @@ class ThesisOptions:
         return replace(self, grid=self.grid or voxels, steps=min(steps, timesteps))
 
     @property
-    def spacing_mm(self) -> float:
-        """Edge of a voxel of the crop; :attr:`grid` must be known."""
-        return CROP_FIELD_MM / self.grid
-
-    @property
     def edge(self) -> int:
         """Edge of a cube in voxels of the crop; ``FAError('bad-request')`` where that is no whole number."""
-        edge = self.mask_size * MASK_VOXEL_MM / self.spacing_mm
-        if edge < 1 or edge != int(edge):
-            raise FAError(
-                "bad-request",
-                f"Cubes of {self.mask_size} do not fit a grid of {self.grid}",
-                f"they would be {edge:g} voxels of {self.spacing_mm:g} mm",
-                "Choose a larger mask size or grid",
-            )
-        return int(edge)
+        return cube_edge(self.mask_size, self.grid)
 
     @property
     def sampling(self) -> Sampling:

@@ -15,18 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from ..._version import __version__
-from ...diffusion.stepping import OnStep
 from ...errors import FAError
 from ...inpainting.interruptible_network import interruptible_network
-from ...inpainting.roaming_cubes import Origin, cube_hole, roaming_cubes
-from ...inpainting.volume_inpainter import VolumeInpainter
+from ...inpainting.roaming_cubes import roaming_cubes
 from ...models.checkpoints import Model, load_model
-from ...networks.thesis.unet import KIND, WHITE_MATTER_FA
 from ...preprocessing.native_crop import NativeCrop, native_crop
-from ...preprocessing.template import Template, TemplatePriors
 from ...runtime.device import choose_device, describe
 from ...runtime.hardware import peak_memory_mb
 from ...runtime.progress import Progress, told_what_is_kept
@@ -35,6 +30,7 @@ from ..provenance import package_versions, voxels_sha256
 from .cube_store import CubeStore
 from .options import ThesisOptions
 from .outcome import ThesisOutcome, thresholded
+from .scan_inpainter import Cube, ScanInpainter, trained_on_crops
 
 STAGES = {"reading": 0.1, "loading the model": 0.5, "filling cubes": 100.0, "assembling": 0.3}
 """Stages and their expected shares of the time."""
@@ -47,73 +43,6 @@ class Subject:
     name: str
     volume: Volume
     remarks: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, eq=False)
-class Cube:
-    """One run of the sampler: where its cube begins, and its hole, bool (N, N, N), which may be empty."""
-
-    origin: Origin
-    hole: np.ndarray
-
-
-class ScanInpainter:
-    """A thesis network that fills holes of one scan as listing A.22 calls it.
-
-    Parameters
-    ----------
-    model
-        With a network of the kind ``thesis``.
-    fa
-        FA in [0, 1], float32 (X, Y, Z), edges divisible by the network's ``divisor``. What lies in a hole is hidden
-        from the sampler, but not from the condition.
-    device
-        Where the network runs, in float32.
-    """
-
-    def __init__(self, model: Model, fa: np.ndarray, device: torch.device) -> None:
-        check_model(model, fa.shape)
-        self.fa = np.asarray(fa, np.float32)
-        self.white_matter = self.fa > np.float32(WHITE_MATTER_FA)
-        # The scan stands in for the template: inside a hole the condition is the scan's own mask, uncut.
-        scan = TemplatePriors(self.fa, self.white_matter.astype(np.float32), (self.fa > 0).astype(np.float32))
-        template = Template(Volume(self.fa, np.eye(4)), scan)
-        self.inpainter = VolumeInpainter(model, template, device, torch.float32)
-
-    def hole(self, origin: Origin, edge: int, mask_type: str) -> np.ndarray:
-        """The cube at *origin*, or its white matter (FA above 0.2) where *mask_type* is ``wm``; bool (X, Y, Z)."""
-        cube = cube_hole(self.fa.shape, origin, edge)
-        return cube & self.white_matter if mask_type == "wm" else cube
-
-    def fill(self, hole: np.ndarray, options: ThesisOptions, seed: int, on_step: OnStep | None = None) -> np.ndarray:
-        """Generated FA of a hole, not cut to [0, 1]: float32 (K, V) of K draws, in C order of the hole."""
-        sampling = options.sampling
-        self.inpainter.check(sampling)
-        return self.inpainter.draws(self.fa, hole, replace(sampling, seed=seed), on_step)
-
-
-def check_model(model: Model, shape: tuple[int, ...]) -> None:
-    """Raise ``FAError('bad-request')`` for a model that is not the thesis', or a grid that its network cannot take."""
-    if model.kind != KIND:
-        raise FAError(
-            "bad-request",
-            f"The model {model.name} cannot run the thesis' procedure",
-            f"it is a network of the kind {model.kind}",
-            "Give a model of the recipes thesis-conditional or thesis-unconditional with --model",
-        )
-    divisor = int(model.network.divisor)  # type: ignore[arg-type]  # a plain number of ThesisUNet
-    if any(n % divisor for n in shape):
-        raise FAError(
-            "bad-request",
-            f"A grid of {shape[0]} does not fit the model {model.name}",
-            f"its network takes multiples of {divisor}",
-            "Choose another --grid",
-        )
-
-
-def cube_seed(seed: int, origin: Origin) -> int:
-    """Seed of one cube's draws: another one for every cube, the same in whatever order cubes are filled."""
-    return int(np.random.SeedSequence((seed, *origin)).generate_state(1, np.uint64)[0] >> np.uint64(2))
 
 
 def run_thesis_procedure(
@@ -173,7 +102,7 @@ def run_thesis_procedure(
 
 def _cubes(scan: ScanInpainter, options: ThesisOptions) -> list[Cube]:
     origins = [options.cube] if options.cube is not None else roaming_cubes(scan.fa, options.edge)
-    cubes = [Cube(origin, scan.hole(origin, options.edge, options.mask_type)) for origin in origins]
+    cubes = [scan.cube(origin, options.edge, options.mask_type) for origin in origins]
     if not any(cube.hole.any() for cube in cubes):
         raise FAError(
             "bad-input",
@@ -199,7 +128,7 @@ def _fill_all(
         def on_step(step: int, steps: int, done: int = done) -> None:
             progress.step("filling cubes", (done + step / steps) / len(todo))
 
-        filled = scan.fill(cube.hole, options, cube_seed(options.seed, cube.origin), on_step)
+        filled = scan.fill(cube, options.sampling, on_step)
         store.write(cube.origin, filled)
         values[number] = filled
     return values, reused
@@ -273,10 +202,14 @@ def _counts(cubes: list[Cube], reused: int) -> dict[str, int]:
 
 
 def _grid_remarks(model: Model, options: ThesisOptions) -> list[str]:
-    trained = model.manifest["grid"]["shape"][0]
-    if options.grid == trained:
-        return []
-    return [f"the model was trained on a grid of {trained} voxels, not of {options.grid}: this is a trial run"]
+    remarks, trained = [], model.manifest["grid"]["shape"][0]
+    if options.grid != trained:
+        remarks.append(
+            f"the model was trained on a grid of {trained} voxels, not of {options.grid}: this is a trial run"
+        )
+    if trained_on_crops(model.manifest):
+        remarks.append("the model was trained on crops and sees a window round each cube: a trial run")
+    return remarks
 
 
 def _kept(store: CubeStore, cubes: list[Cube]) -> str:

@@ -1,16 +1,21 @@
 """Small IXI, BraTS 2021 and MSLUB in the layouts as published, with an atlas: ellipsoids that look like T2 images.
 
-Voxels are 3 mm and the final ones 6 mm, so that a subject is prepared in a fraction of a second.
+Voxels are 3 mm and the final ones 6 mm, and registration ends at 6 mm (as exact here as at 4 mm, in a quarter of the
+time), so that a subject is prepared in a second.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import pytest
 from scipy import ndimage
 
 from FAAnomalyLib.io.volumes import save_volume
+from FAAnomalyLib.public_data import t2_image
 from FAAnomalyLib.public_data.t2_image import T2Settings
 from FAAnomalyLib.volume import Volume
 
@@ -19,6 +24,14 @@ SHAPE, MM = (66, 72, 54), 3.0
 AXES_MM = np.array([66.0, 84.0, 62.0])
 """Half axes of the brain."""
 LESION_MM = np.array([24.0, -15.0, 6.0])
+
+
+@contextmanager
+def coarse_registration() -> Iterator[None]:
+    """Within the block subjects are registered on coarser levels."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(t2_image, "SAMPLING_MM", (8.0, 6.0))
+        yield
 
 
 def world(shape=SHAPE, mm=MM) -> tuple[np.ndarray, np.ndarray]:

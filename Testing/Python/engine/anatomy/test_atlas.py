@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 
 import nibabel as nib
 import numpy as np
@@ -98,6 +99,7 @@ def test_an_atlas_survives_its_file(atlas, tmp_path):
     save_atlas(atlas, tmp_path / "made")
     read = load_atlas(tmp_path / "made")
     assert read.shape == atlas.shape
+    assert read.sha256 == hashlib.sha256((tmp_path / "made" / TRACTS_FILE).read_bytes()).hexdigest()
     np.testing.assert_array_equal(read.affine, atlas.affine)
     for one, other in zip(read.tracts, atlas.tracts, strict=True):
         assert (one.name, one.abbreviation, one.side, one.group, one.streamlines) == (

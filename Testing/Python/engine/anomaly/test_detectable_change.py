@@ -20,7 +20,7 @@ from FAAnomalyLib.anomaly.detectable_change import (
 )
 from FAAnomalyLib.anomaly.residual_maps import MAX_DEVIATION, SCREENING_KEYS, TEMPLATE, TEMPLATE_MINMOD
 from FAAnomalyLib.preprocessing.model_grid import RESOLUTION_MM
-from FAAnomalyLib.result import Result
+from FAAnomalyLib.result import LARGEST_CHANGE, Result
 from support.phantoms import tiny_brain as tb
 
 KNOWN = tb.calibration(population_scale=dict.fromkeys(SCREENING_KEYS, 0.02), regions=tb.regions())
@@ -29,7 +29,7 @@ SCALE = {**KNOWN.population_scale, (TEMPLATE, 5.0): 0.02}
 
 def test_a_wider_sphere_a_lower_threshold_and_a_quieter_brain_need_less():
     (small, large), (easy, _) = (detectable_changes(KNOWN, SCALE, (z, z)) for z in (4.0, 3.0))
-    assert 0 < large.increased < small.increased < 0.6 and easy.increased < small.increased
+    assert 0 < large.increased < small.increased < LARGEST_CHANGE and easy.increased < small.increased
     quiet = detectable_changes(KNOWN, {key: 0.5 * value for key, value in SCALE.items()}, (4.0, 4.0))
     assert quiet[0].increased < 0.8 * small.increased
 
@@ -60,7 +60,7 @@ def test_in_a_drawn_region_spheres_that_fit_are_told_of():
     limits = (4.0, 4.0)
     told = {edge: detectable_in_region(KNOWN, SCALE, limits, edge) for edge in (12.34, 25.0, 30.0)}
     assert [[one.diameter_mm for one in found] for found in told.values()] == [[12.3], [20.0], [20.0]]
-    assert told[25.0][0].increased < told[30.0][0].increased < 0.6
+    assert told[25.0][0].increased < told[30.0][0].increased < LARGEST_CHANGE
 
 
 def test_a_ball_is_as_high_as_a_smoothed_ball():
@@ -89,11 +89,20 @@ def test_the_statistic_of_a_threshold_is_the_inverse_of_z():
         (
             [(20.0, 0.176, 0.18), (40.0, 0.09, 0.08)],
             "both",
-            "A change of 0.18 FA in a sphere of 20 mm (0.09 in 40 mm) would have been found at a typical place.",
+            "A change of 0.18 FA in a sphere of 20 mm (0.09 in 40 mm) would have been found at half of the places of "
+            "white matter.",
         ),
         ([(20.0, 0.12, None), (40.0, 0.09, None)], "increased", "A change of 0.12 FA in a sphere of 20 mm (0.09 in"),
-        ([(20.0, 0.12, None), (40.0, 0.09, 0.1)], "both", "A change of 0.10 FA in a sphere of 40 mm would"),
-        ([(10.0, None, None)], "both", "No change of FA in a sphere of 10 mm would be."),
+        (
+            [(20.0, 0.12, None), (40.0, 0.09, 0.1)],
+            "both",
+            "A change of 0.10 FA in a sphere of 40 mm (more than 0.4 in 20 mm) would",
+        ),
+        (
+            [(10.0, None, None)],
+            "both",
+            "Not even a change of 0.4 FA in a sphere of 10 mm would have been found at half of",
+        ),
     ],
 )
 def test_an_empty_result_says_what_it_means(changes, signs, words):
@@ -103,13 +112,20 @@ def test_an_empty_result_says_what_it_means(changes, signs, words):
     assert words in Result(volume, volume, volume, volume, volume, [], told).nothing_found
 
 
-def test_of_a_drawn_region_no_more_is_said_than_what_would_hardly_be_found():
+def test_of_a_drawn_region_is_said_what_would_have_been_found_in_it():
     changes = [{"diameter_mm": 20.0, "increased": 0.17, "decreased": 0.2}]
     volume = tb.as_volume(np.zeros(tb.SHAPE, np.float32))
     told = {"detectable_change": changes, "request": {"signs": "both"}, "drawn_edge_mm": 30.0}
     said = Result(volume, volume, volume, volume, volume, [], told).nothing_found
     assert said.endswith(
-        "A change of less than 0.20 FA in a sphere of 20 mm would hardly be found in a region drawn so."
+        "A change of 0.20 FA in a sphere of 20 mm would have been found at half of the places in a region drawn so."
     )
     whole = Result(volume, volume, volume, volume, volume, [], {**told, "drawn_edge_mm": None}).nothing_found
-    assert "would have been found" in whole
+    assert whole.endswith("at half of the places of white matter.")
+
+
+def test_a_change_that_only_the_bounded_residuals_reach_is_not_told():
+    """Beyond 0.4 FA the height hardly grows, so that any threshold just above would be told of ever larger changes."""
+    assert CHANGES[-1] == LARGEST_CHANGE
+    reached = [detectable_in_region(KNOWN, SCALE, (z, z), 30.0)[0].increased for z in (4.0, 40.0)]
+    assert reached[0] < LARGEST_CHANGE and reached[1] is None

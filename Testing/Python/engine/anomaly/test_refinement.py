@@ -1,4 +1,4 @@
-"""Refinement: candidates are hidden whole, nothing of them reaches what fills them, and there are two fills."""
+"""Refinement: candidates are hidden whole, and nothing of them reaches what fills them."""
 
 from __future__ import annotations
 
@@ -98,14 +98,14 @@ def fills(inpainter, monkeypatch) -> Fills:
 
 @pytest.fixture
 def warps(monkeypatch) -> list:
-    """What the template was warped to: (priors, FA, result)."""
-    made, warp_template = [], refinement.warp_template
+    """How the template was warped: (priors, FA, hidden, result)."""
+    made, warp = [], refinement.warp_template_around
 
-    def watched(priors, fa, spacing_mm, check):
-        made.append((priors, fa, warp_template(priors, fa, spacing_mm, check)))
-        return made[-1][2]
+    def watched(priors, fa, hidden, *how):
+        made.append((priors, fa, hidden, warp(priors, fa, hidden, *how)))
+        return made[-1][-1]
 
-    monkeypatch.setattr(refinement, "warp_template", watched)
+    monkeypatch.setattr(refinement, "warp_template_around", watched)
     return made
 
 
@@ -141,60 +141,56 @@ def test_what_lies_outside_the_brain_is_not_filled(ill):
     assert ill.refilled(candidates=poking_out & ~brain) is None
 
 
-def test_both_fills_hide_all_of_it_and_the_second_is_the_answer(ill, fills):
+def test_one_fill_hides_all_of_it_with_the_template_warped_around_it(ill, fills, warps):
     answer = ill.refilled()
-    assert len(fills) == fills.calls == answer.evaluations == 2
-    for fa, hole, _, _ in fills:
-        np.testing.assert_array_equal(hole, answer.covered)
-        np.testing.assert_array_equal(fa, ill.prepared.fa)
-    (guess, _, _), (mean, variance, _) = (answer for *_, answer in fills)
+    assert len(fills) == fills.calls == answer.evaluations == 1
+    ((fa, hole, priors, (mean, variance, _)),) = fills
+    np.testing.assert_array_equal(hole, answer.covered)
+    np.testing.assert_array_equal(fa, ill.prepared.fa)
     np.testing.assert_allclose(answer.mean[answer.covered], mean, atol=1e-6)
     np.testing.assert_allclose(answer.variance[answer.covered], variance, rtol=1e-5)
-    assert np.abs(mean - guess).max() > 1e-3, "the fills are the same: nothing is tested"
+    ((template, target, hidden, warped),) = warps
+    assert priors is warped
+    assert template is ill.prepared.grid.template.priors, "a warped template was warped once more"
+    np.testing.assert_array_equal(target, ill.prepared.fa)
+    np.testing.assert_array_equal(hidden, answer.covered)
+
+
+def test_a_template_that_volumes_lie_on_already_stays_as_it_is(ill, fills, warps):
+    grid = ill.prepared.grid
+    aligned = replace(grid, template=replace(grid.template, aligned=True))
+    ill.refilled(prepared=replace(ill.prepared, grid=aligned))
+    assert not warps and fills[0][2] is aligned.priors
 
 
 # ---- nothing of them leaks
 
 
 def test_the_voxels_of_a_candidate_do_not_reach_what_fills_it(ill, refilled):
-    """As long as the template is the same one, to the bit."""
+    """Neither by themselves nor by a template that was warped to them: to the bit."""
     hidden = refilled.covered
     other = np.where(hidden, 1.0 - ill.prepared.fa, ill.prepared.fa).astype(np.float32)
     assert np.abs(other - ill.prepared.fa)[hidden].mean() > 0.1
-    again = ill.refilled(prepared=replace(ill.prepared, fa=other))
-    for name in ("covered", "mean", "variance"):
-        np.testing.assert_array_equal(getattr(again, name), getattr(refilled, name))
-
-
-def test_through_the_template_warped_at_first_hardly_anything_of_them_gets_through(ill, refilled):
-    healthy, brain = tb.head(1)
-    rewarped = tb.prepared(np.where(refilled.covered, healthy, ill.prepared.fa).astype(np.float32), brain)
+    rewarped = tb.prepared(other, ill.prepared.native_brain)
     assert np.abs(rewarped.grid.priors.fa - ill.prepared.grid.priors.fa).max() > 0.01
-    through = np.abs(ill.refilled(prepared=rewarped).mean - refilled.mean)[refilled.covered & tb.ball()]
-    assert through.mean() < 0.05 * CHANGE
-
-
-def test_the_template_is_warped_to_what_fills_a_candidate_not_to_the_candidate(ill, fills, warps):
-    answer = ill.refilled()
-    (_, _, before, (guess, _, _)), (_, _, after, _) = fills
-    ((priors, fa, warped),) = warps
-    assert before is ill.prepared.grid.priors and after is warped
-    assert priors is ill.prepared.grid.template.priors, "a warped template was warped once more"
-    np.testing.assert_array_equal(fa[~answer.covered], ill.prepared.fa[~answer.covered])
-    np.testing.assert_allclose(fa[answer.covered], guess, atol=1e-6)
-    lesion = answer.covered & tb.ball()
-    assert fa[lesion].mean() < ill.prepared.fa[lesion].mean() - 0.6 * CHANGE
+    for prepared in (replace(ill.prepared, fa=other), replace(ill.prepared, grid=rewarped.grid)):
+        again = ill.refilled(prepared=prepared)
+        for name in ("covered", "mean", "variance"):
+            np.testing.assert_array_equal(getattr(again, name), getattr(refilled, name))
 
 
 @pytest.mark.slow
 def test_it_leaks_less_than_the_first_look(ill, well, refilled):
-    """A change that is its own surroundings is partly repeated by the first look, hardly by the refinement."""
+    """A change that is its own surroundings is partly repeated by the first look, less by the refinement.
+
+    Not by its hidden voxels (see above), but the ball reaches beyond the hole, on these coarse voxels by whole ones.
+    """
     plain = well.refilled(candidates=ill.candidates())
     np.testing.assert_array_equal(plain.covered, refilled.covered)
     first_looks = [fuse_passes(look.by_size.values(), tb.SHAPE) for look in (ill, well)]
     lesion = tb.ball() & ill.screening.analysed & refilled.covered
     first, second = (float((a.mean - b.mean)[lesion].mean()) / CHANGE for a, b in (first_looks, (refilled, plain)))
-    assert first > 0.15 and abs(second) < 0.5 * first
+    assert first > 0.15 and abs(second) < 0.7 * first
 
 
 # ---- no candidates
@@ -214,7 +210,7 @@ def test_without_candidates_nothing_is_asked(well, fills, warps):
 def test_every_network_call_is_announced_and_can_be_the_one_before_which_it_stops(ill, fills, sampling):
     shares: list[float] = []
     answer = ill.refilled(shares.append, sampling=sampling)
-    assert len(shares) == fills.calls == answer.evaluations == 2 * (1 if sampling.sampler == "mean" else 3 + 1)
+    assert len(shares) == fills.calls == answer.evaluations == (1 if sampling.sampler == "mean" else 3 + 1)
     np.testing.assert_allclose(shares, np.arange(len(shares)) / len(shares), atol=1e-9)
     for stop in range(len(shares)):
         fills.calls, told = 0, []

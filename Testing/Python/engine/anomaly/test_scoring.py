@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 import pytest
@@ -23,9 +24,15 @@ def inpainter():
     return tb.inpainter()
 
 
-def scored(inpainter, change: float, calibration: Calibration | None = None, sizes=None) -> Scores:
+@lru_cache
+def first_look(inpainter, change: float):
+    """A brain and what holes of both sizes give, which no test alters."""
     prepared = tb.prepared(*tb.head(1, change))
-    by_size = tb.inpainted_by_size(prepared, inpainter)
+    return prepared, tb.inpainted_by_size(prepared, inpainter)
+
+
+def scored(inpainter, change: float, calibration: Calibration | None = None, sizes=None) -> Scores:
+    prepared, by_size = first_look(inpainter, change)
     if sizes:
         by_size = {size: by_size[size] for size in sizes}
     return score_brain(inpainter, prepared, by_size, calibration or Calibration(), Sampling())
@@ -56,7 +63,7 @@ def test_a_change_stands_out_with_its_sign(ill, healthy):
 
 def test_what_it_took_is_told(ill, healthy):
     assert healthy.hidden_share == 0.0 and 0.0 < ill.hidden_share < 0.5
-    assert ill.inpainted.evaluations == healthy.inpainted.evaluations + 2
+    assert ill.inpainted.evaluations == healthy.inpainted.evaluations + 1
 
 
 @pytest.mark.slow
@@ -77,10 +84,12 @@ def test_the_refinements_content_stands_where_it_hid_something(inpainter, monkey
         np.testing.assert_array_equal(values[hole], getattr(again, name)[hole])
         np.testing.assert_array_equal(values[~hole], getattr(first, name)[~hole])
     np.testing.assert_array_equal(found.inpainted.covered, first.covered | hole)
-    # Where a lesion was, healthy tissue is shown.
-    lesion = tb.ball() & found.analysed
+    # Where a lesion was hidden, healthy tissue is shown.
+    lesion = tb.ball() & found.analysed & hole
+    assert lesion.sum() > 0.8 * (tb.ball() & found.analysed).sum()
     truth = tb.head(1)[0]
-    assert abs((found.inpainted.mean - truth)[lesion].mean()) < 0.25 * abs(CHANGE)
+    # Healthy as it is, the same place is filled 0.04 too low.
+    assert abs((found.inpainted.mean - truth)[lesion].mean()) < 0.3 * abs(CHANGE)
 
 
 @pytest.mark.slow
@@ -119,7 +128,7 @@ def test_the_populations_limits_decide_which_clusters_are_candidates(inpainter):
     many = scored(inpainter, CHANGE, tb.calibration(limit=6.0))
     few = scored(inpainter, CHANGE, tb.calibration(limit=600.0))
     assert many.hidden_share > 0.0 and few.hidden_share == 0.0
-    assert many.inpainted.evaluations == few.inpainted.evaluations + 2
+    assert many.inpainted.evaluations == few.inpainted.evaluations + 1
 
 
 @pytest.mark.slow

@@ -8,14 +8,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from FAAnomalyLib.cli.application import main
 from FAAnomalyLib.datasets.cohort import load_subject
 from FAAnomalyLib.errors import FAError
+from FAAnomalyLib.evaluation import experiment
+from FAAnomalyLib.evaluation.cases import EvaluationDesign
 from FAAnomalyLib.evaluation.methods import registry
 from FAAnomalyLib.evaluation.methods.choices import chosen_methods
 from FAAnomalyLib.evaluation.methods.method_model import fit_method, read_method, split_for_thresholds
-from FAAnomalyLib.evaluation.methods.registry import registered_methods
+from FAAnomalyLib.evaluation.methods.registry import MethodChoice, RegisteredMethod, registered_methods
 from FAAnomalyLib.evaluation.methods.score_map import ScoreMap
 from FAAnomalyLib.evaluation.methods.scoring_method import FitOptions, ScoringEntry, register_scoring
+from FAAnomalyLib.evaluation.records import RecordStore
+from support.drivers import evaluation_bench
 
 
 # The example of docs/architecture.md: a whole method.
@@ -90,3 +95,26 @@ def test_a_score_map_needs_one_shape(subjects):
     volume = load_subject(subjects[0])[0]
     with pytest.raises(ValueError, match="of the volume's shape"):
         ScoreMap(volume, volume.data[1:], volume.data, volume.data > 0)
+
+
+def test_the_device_reaches_the_methods(subjects, template, tmp_path, monkeypatch):
+    """From the command to the method's context; "mps" is nobody's default."""
+    seen, designs = [], []
+
+    def create(context):
+        seen.append(context.device)
+        raise FAError("cancelled", "Enough")
+
+    def kept(design, *_):
+        designs.append(design)
+        raise FAError("cancelled", "Enough")
+
+    choices = [MethodChoice(RegisteredMethod("spy", create))]
+    design = EvaluationDesign(subjects[:1], evaluation_bench.PROTOCOL, (), choices, "mps")
+    provider = evaluation_bench.Provider(evaluation_bench.Knowing, template)
+    with pytest.raises(FAError, match="Enough"):
+        experiment.evaluate(design, provider, RecordStore(tmp_path, False))
+    assert seen == ["mps"]
+    monkeypatch.setattr(experiment, "evaluate", kept)
+    words = ["evaluate", str(subjects[0].path.parent), "-o", str(tmp_path / "out"), "--methods", "faanomaly"]
+    assert main([*words, "--device", "mps"]) == 4 and designs[0].device == "mps"

@@ -45,9 +45,9 @@ SMALL = {
     f_anogan.F_ANOGAN: {"steps": 10, "encoder_steps": 20, "critic_steps": 2},
     anovaegan.ANOVAEGAN: {"steps": 20},
     latent_diffusion.LATENT_DIFFUSION: {
-        "steps": 120,
-        "diffusion_steps": 150,
-        "batch": 8,
+        "steps": 80,
+        "diffusion_steps": 80,
+        "batch": 4,
         "window_steps": 3,
         "inpainting_steps": 4,
     },
@@ -59,9 +59,9 @@ SMALL = {
         "moves": 1,
     },
     pddpm.PDDPM: {"steps": 20, **NARROW},
-    anoddpm.ANODDPM: {"steps": 60, "evaluations": 2, "widths": (8, 8)},
+    anoddpm.ANODDPM: {"steps": 30, "evaluations": 2, "widths": (8, 8), "batch": 4},
     coarse_noise_dae.DAE: {"steps": 20, **NARROW},
-    repaint_slices.REPAINT: {"steps": 10, "levels": 2, "resamples": 1, **NARROW},
+    repaint_slices.REPAINT: {"steps": 5, "levels": 2, "resamples": 1, **NARROW},
     ilvr.ILVR: {"steps": 10, "evaluations": 2, **NARROW},
 }
 """The tiny recipes with fewer steps."""
@@ -105,9 +105,10 @@ def test_synthetic_anomalies_are_patches_in_the_brain():
 
 
 @pytest.fixture(scope="module")
-def learned(subjects, template, aligned):
+def learned(subjects, template, aligned, tmp_path_factory):
     """The healthy slices of person A, registered once for all methods."""
-    return healthy_slices([one for one in subjects if one.person == "A"], template, lambda line: None)
+    cache = tmp_path_factory.mktemp("registered")
+    return healthy_slices([one for one in subjects if one.person == "A"], template, cache, lambda line: None)
 
 
 def test_healthy_slices_are_those_with_brain(learned, subjects):
@@ -191,7 +192,7 @@ def discs(count: int, seed: int) -> SliceStack:
 @pytest.mark.slow
 def test_guidance_restores_what_the_classifier_calls_anomalous():
     method = guided_diffusion.GUIDED_DIFFUSION
-    recipe = replace(method.recipes["tiny"], steps=10, classifier_steps=150, unet=(8, 8), classifier=(8, 8, 16))
+    recipe = replace(method.recipes["tiny"], steps=10, classifier_steps=100, unet=(8, 8), classifier=(8, 8, 16))
     networks, healthy = method.networks(recipe, (24, 24), 1), discs(64, 0)
     generator = torch.Generator().manual_seed(0)
     method.train(networks, slice_method.Training(healthy, recipe, torch.device("cpu"), generator, lambda line: None))
@@ -260,3 +261,20 @@ def test_paper_networks_fit_the_model_grid():
             networks = method.build(method.recipes["paper"], (80, 96))
         assert sum(parameter.numel() for parameter in networks.parameters()) > 1e6
     assert registry.method_by_option("f-anogan").needs_training
+
+
+def test_a_trial_shortens_the_training_alone(tmp_path, monkeypatch, learned):
+    """Networks, sampling and the model's record stay those of the recipe."""
+    method, seen = latent_diffusion.LATENT_DIFFUSION, []
+
+    def train(networks, training):
+        seen.append(training.recipe)
+        raise FAError("cancelled", "Enough")
+
+    monkeypatch.setattr(slice_method, "healthy_slices", lambda *_: learned)
+    for effort in (1.0, 0.1):
+        options = FitOptions(tmp_path, "tiny", "cpu", 0, lambda line: None, sb.template(), effort=effort)
+        with pytest.raises(FAError, match="Enough"):
+            replace(method, train=train).fit([], options)
+    tiny = method.recipes["tiny"]
+    assert seen[0] == tiny and seen[1] == replace(tiny, steps=30, diffusion_steps=60)

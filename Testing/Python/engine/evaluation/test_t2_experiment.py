@@ -115,7 +115,8 @@ def prepared(tmp_path_factory):
     for layout, source in sources.items():
         where = masks if layout == "ixi" else None
         request = T2Request(layout, source, root / layout, atlas, where, settings=t2_cohorts.SETTINGS)
-        prepare_t2_cohort(request, lambda text: None)
+        with t2_cohorts.coarse_registration():
+            prepare_t2_cohort(request, lambda text: None)
     return root
 
 

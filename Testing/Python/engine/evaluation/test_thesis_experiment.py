@@ -4,21 +4,36 @@ from __future__ import annotations
 
 import csv
 import io
-from itertools import product
 
 import numpy as np
 import pytest
 
+from FAAnomalyLib.datasets.cohort import CohortSubject
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.evaluation.experiments.bench import Bench
-from FAAnomalyLib.evaluation.experiments.design import FIGURES, TABLES, SphereCase, chosen_tables, spheres
-from FAAnomalyLib.evaluation.experiments.laboratory import ALL_POSITIVE, SIGNED_RULE, THESIS_RULE, rule_scores
+from FAAnomalyLib.evaluation.experiments.design import (
+    FIGURES,
+    MASK_FIGURES,
+    MASK_SIZES,
+    TABLES,
+    SphereCase,
+    chosen_tables,
+    spheres,
+)
+from FAAnomalyLib.evaluation.experiments.laboratory import (
+    ALL_POSITIVE,
+    SIGNED_RULE,
+    THESIS_RULE,
+    Equipment,
+    Laboratory,
+    rule_scores,
+)
 from FAAnomalyLib.evaluation.experiments.printed import printed_rows
 from FAAnomalyLib.evaluation.experiments.thesis_experiment import UnitRow
 from FAAnomalyLib.evaluation.experiments.thesis_figures import draw_figure
 from FAAnomalyLib.evaluation.experiments.thesis_tables import latex_table, markdown_table, measured_rows, tables_csv
-from FAAnomalyLib.evaluation.thesis.cubes import roaming_cubes
-from FAAnomalyLib.evaluation.thesis.grid import back_to_native, thesis_crop
+from FAAnomalyLib.evaluation.experiments.units import Unit, UnitStore
+from FAAnomalyLib.io.volumes import save_volume
 from FAAnomalyLib.volume import Volume
 
 
@@ -30,34 +45,26 @@ def test_the_printed_numbers_obey_f1_of_iou():
 
 def test_experiments_by_name():
     assert [table.name for table in chosen_tables(["thesis"])] == list(TABLES)
-    assert len(FIGURES) == 43 and FIGURES == tuple(f"3.{n}" for n in range(1, 44))
+    assert FIGURES == (*(f"2.{n}" for n in range(5, 9)), *(f"3.{n}" for n in range(1, 44)))
     with pytest.raises(FAError, match="no experiment 'thesis-4.1'"):
         chosen_tables(["thesis-4.1"])
 
 
-def test_a_map_of_125_mm_is_copied_to_the_thesis_grid_and_back():
-    data = np.zeros((145, 174, 145), np.float32)
-    data[20:130, 30:150, 12:125] = np.random.default_rng(0).random((110, 120, 113), dtype=np.float32) * 0.9 + 0.05
-    affine = np.diag([-1.25, 1.25, 1.25, 1.0])
-    affine[:3, 3] = 90.0, -126.0, -72.0
-    native = Volume(data, affine)
-    crop = thesis_crop(native)
-    assert crop.volume.shape == (128,) * 3 and crop.lost == 0.0
-    assert np.allclose(crop.volume.spacing, 1.25) and np.all(np.diag(crop.volume.affine)[:3] > 0)
-    assert np.array_equal(np.sort(crop.volume.data[crop.volume.data > 0]), np.sort(data[data > 0]))
-    assert np.array_equal(back_to_native(crop.volume.data, crop.volume, native, order=0), data)
-    wide = Volume(np.full((140, 150, 140), 0.5, np.float32), np.diag([1.25, 1.25, 1.25, 1.0]))
-    assert thesis_crop(wide).lost == pytest.approx(1 - 128**3 / (140 * 150 * 140), abs=0.01)
-
-
-def test_roaming_cubes_are_those_of_the_listing():
-    fa = np.where(np.random.default_rng(1).random((32, 32, 32)) < 0.3, 0.0, 0.5)
-    printed = []
-    for i, j, k in product(range(0, 32, 8), repeat=3):
-        z = fa[i : i + 8, j : j + 8, k : k + 8]
-        if len(np.where(z == 0)[0]) / 8**3 < 0.3:
-            printed.append((i, j, k))
-    assert 0 < len(printed) < 64 and roaming_cubes(fa, 8) == printed
+def test_anomalies_lie_in_the_products_own_crop(subjects, tmp_path):
+    """The thesis' shape at 8, 23, 8, masked; on a coarser grid the same anomaly is as large in millimetres."""
+    data = np.random.default_rng(0).uniform(0.05, 0.9, (145, 174, 145)).astype(np.float32)
+    mask = np.zeros(data.shape, np.uint8)
+    mask[20:130, 30:150, 12:125] = 1
+    save_volume(Volume(data, np.diag([1.25, 1.25, 1.25, 1.0])), tmp_path / "ann_FA.nii.gz")
+    save_volume(Volume(mask, np.diag([1.25, 1.25, 1.25, 1.0])), tmp_path / "ann_mask.nii.gz")
+    ann = CohortSubject.from_file(tmp_path / "ann_FA.nii.gz")
+    assert np.array_equal(Bench(0).healthy(ann).volume.data, (data * mask)[8:136, 23:151, 8:136])
+    fine, coarse = (Bench(seed=3, voxels=voxels).planted(subjects[0], SphereCase(16, 0.1)) for voxels in (128, 64))
+    assert (fine.edge, coarse.edge) == (16, 8) and coarse.volume.shape == (64, 64, 64)
+    ml = [one.sphere.sum() * one.volume.voxel_ml for one in (fine, coarse)]
+    assert ml[0] == pytest.approx(ml[1], rel=0.05)
+    with pytest.raises(FAError, match="they would be 0.5 voxels"):
+        Bench(seed=3, voxels=16).corner(subjects[0], 4)
 
 
 def test_an_anomaly_lies_in_its_cube_and_all_positive_scores_a_sphere_in_a_cube(subjects):
@@ -126,3 +133,29 @@ def test_figures_are_drawn_where_there_is_something(tmp_path):
         draw_figure("4.1", rows, tmp_path)
     with pytest.raises(FAError, match="missing or damaged"):
         draw_figure("3.26", [UnitRow("hole", "one", "c", rows[0].setting, "gone", rows[0].row)], tmp_path)
+
+
+def test_masks_are_drawn_in_every_size_and_applied(subjects, tmp_path):
+    """Figures 2.5 to 2.8, without any network."""
+    store, subject = UnitStore(tmp_path), subjects[0]
+    laboratory = Laboratory(Equipment({subject.name: subject}, {}, (), "default", "cpu", 0), store)
+    rows, hidden = [], {"cubic": 0, "wm": 0}
+    for size in MASK_SIZES:
+        unit = Unit("mask", subject.name, "", {"mask_size": size})
+        finished = laboratory.compute(unit)
+        store.write(unit, finished)
+        rows.append(UnitRow("mask", subject.name, "", unit.setting, unit.name, finished.row))
+        fa, cubic, guided = (finished.arrays[name] for name in ("lesioned", "cubic", "wm"))
+        assert cubic.sum() == size**2 and np.array_equal(guided, cubic & (fa > 0.2))
+        hidden = {name: count + int(finished.arrays[name].sum()) for name, count in hidden.items()}
+    units = tmp_path / "units"
+    masks = {name: np.asarray(draw_figure(name, rows, units).convert("L"))[42:-30] for name in MASK_FIGURES}
+    white = {name: int((masks[name] > 250).sum()) for name in ("2.5", "2.6")}
+    # A voxel is two pixels wide.
+    assert white["2.5"] == pytest.approx(4 * hidden["cubic"], rel=0.1) and 0 < hidden["wm"] < hidden["cubic"]
+    assert white["2.6"] < white["2.5"]
+    # Applied: what was the mask's is black, and the rest is the map.
+    outlined = 4 * 4 * sum(MASK_SIZES)
+    for mask, applied in (("2.5", "2.7"), ("2.6", "2.8")):
+        assert (masks[applied][masks[mask] > 250] > 40).sum() < outlined
+        assert (masks[applied][masks[mask] < 5] > 40).sum() > 10_000

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
-from FAAnomalyLib.anatomy.tract_atlas import load_atlas
-from FAAnomalyLib.evaluation.tracts import naming
+from FAAnomalyLib.anatomy.tract_atlas import load_atlas, save_atlas
+from FAAnomalyLib.datasets.cohort import CohortSubject
+from FAAnomalyLib.errors import FAError
+from FAAnomalyLib.evaluation.experiments.units import Finished
+from FAAnomalyLib.evaluation.tracts import experiment, naming
 from FAAnomalyLib.evaluation.tracts.changes import (
     SHARES,
     TractChange,
@@ -14,7 +19,7 @@ from FAAnomalyLib.evaluation.tracts.changes import (
     outcome,
     planned_changes,
 )
-from FAAnomalyLib.evaluation.tracts.experiment import TractResults
+from FAAnomalyLib.evaluation.tracts.experiment import TractDesign, TractExperiment, TractResults
 from FAAnomalyLib.evaluation.tracts.naming import Naming, name_spheres
 from FAAnomalyLib.evaluation.tracts.tables import csv_text, markdown
 from FAAnomalyLib.geometry.subject_to_atlas import SubjectToAtlas
@@ -23,6 +28,7 @@ from FAAnomalyLib.preprocessing.affine_registration import Alignment
 from FAAnomalyLib.preprocessing.model_grid import ModelGrid, PreparedSubject
 from FAAnomalyLib.result import Result
 from FAAnomalyLib.tracts import TractScore
+from FAAnomalyLib.training.tract_norms_fit import PersonTracts
 from FAAnomalyLib.volume import Volume
 from support.phantoms import synthetic_brain as sb
 from support.phantoms import tiny_tracts as tt
@@ -108,3 +114,65 @@ def test_the_tables_tell_shares_confusions_and_people():
     assert "| 100% | ±0.1 | 2 | 50% | 100% | 50% | 100% | 3.5 |" in text
     assert "1.00 tracts and 0.00 regions a brain" in text
     assert csv_text(names).splitlines()[1].startswith("left a,p,16.0,left b,False")
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Runs the experiment on people with faked measurements; gives the results and what was computed, by kind."""
+    source = tmp_path / "atlas"
+    save_atlas(tt.atlas(), source)
+    monkeypatch.setattr("FAAnomalyLib.pipeline.anatomy.atlas_folder", lambda name: source)
+    monkeypatch.setattr(experiment, "atlas_folder", lambda name: source)
+    monkeypatch.setattr(experiment, "prepared_map", lambda subject, template: None)
+    monkeypatch.setattr(experiment, "name_spheres", lambda *of: [])
+    cases = [TractChange("bridge", change, 1.0, 0) for change in (0.1, -0.1)]
+    monkeypatch.setattr(experiment, "planned_changes", lambda rng: cases)
+    untouched = Finished({"tracts": [], "regions": 0})
+    monkeypatch.setattr(TractExperiment, "_detected", lambda self, unit, subject: untouched)
+    computed = []
+
+    def measured(person, prepared, atlas):
+        mean, asymmetry = np.random.default_rng([*person.encode()]).normal(size=(2, 3))
+        return PersonTracts(person, mean, asymmetry, np.zeros((3, 20)))
+
+    monkeypatch.setattr(experiment, "measure_map", measured)
+    compute = TractExperiment._compute
+    monkeypatch.setattr(TractExperiment, "_compute", lambda self, unit: computed.append(unit) or compute(self, unit))
+
+    def run(people, changed):
+        cohort = []
+        for name, (person, content) in people.items():
+            path = tmp_path / f"{name}_FA.nii.gz"
+            path.write_text(content)
+            cohort.append(CohortSubject(name, person, path))
+        computed.clear()
+        design = TractDesign(cohort, cohort[:1], cohort[:changed], quick=True)
+        found = TractExperiment(design, tmp_path / "out", tt.template()).run()
+        return found, Counter(unit.kind for unit in computed)
+
+    return run
+
+
+def test_a_brain_is_judged_again_when_the_people_behind_its_norms_change_and_only_then(run):
+    people = {name: (name, f"map of {name}") for name in "abcdef"}
+    first, computed = run(people, 1)
+    cases = computed[experiment.UNTOUCHED] + computed[experiment.CHANGE]
+    assert computed[experiment.MEASURES] == 6 and cases == 3 and len(first.untouched) == cases
+    assert not run(people, 1)[1]
+    # A rescan of the same person is no part of the person's norms.
+    assert run({**people, "again": ("a", "rescan")}, 1)[1] == {experiment.MEASURES: 1}
+    for more in ({**people, "g": ("g", "map of g")}, {**people, "b": ("b", "another map")}):
+        _, computed = run(more, 1)
+        assert computed[experiment.MEASURES] == 1
+        assert computed[experiment.UNTOUCHED] + computed[experiment.CHANGE] == cases
+    # The table of people alone has changed: nothing is measured again, and the people are those of the table.
+    found, computed = run({**people, "c": ("b", "map of c")}, 1)
+    assert sorted(found.people) == ["a", "b", "d", "e", "f"] and computed[experiment.MEASURES] == 0
+    assert computed[experiment.CHANGE] == cases - 1
+
+
+def test_without_an_atlas_the_experiment_ends_in_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr("FAAnomalyLib.pipeline.anatomy.atlas_folder", lambda name: tmp_path / "absent")
+    with pytest.raises(FAError) as raised:
+        TractExperiment(TractDesign([], [], []), tmp_path / "out", tt.template())
+    assert raised.value.code == "missing" and "atlas is not installed" in raised.value.what and raised.value.fix

@@ -12,8 +12,9 @@ from scipy import ndimage
 from FAAnomalyLib.geometry.bounding_box import bounding_box
 from FAAnomalyLib.geometry.orientation import LPS_TO_RAS
 from FAAnomalyLib.io.volumes import to_itk
+from FAAnomalyLib.preprocessing import model_grid
 from FAAnomalyLib.preprocessing.affine_registration import Alignment
-from FAAnomalyLib.preprocessing.model_grid import ModelGrid, find_brain_mask
+from FAAnomalyLib.preprocessing.model_grid import ModelGrid, find_brain_mask, prepare, with_other_fa
 from FAAnomalyLib.preprocessing.template import on_grid, symmetric_grid
 from FAAnomalyLib.volume import Volume
 from support.phantoms import synthetic_brain as sb
@@ -204,3 +205,23 @@ def test_find_brain_drops_what_lies_apart():
     speck[tuple(np.argwhere((rim >= 2) & (rim < 2.2))[0])] = True
     found = find_brain_mask(brain.with_data(np.where(speck, 0.3, brain.data).astype(np.float32)), grid)
     np.testing.assert_array_equal(found, outline)
+
+
+def test_another_map_of_the_same_brain_needs_no_registration(monkeypatch):
+    """The same map gives the same bits; an anomaly shows where it is, and the priors stay."""
+    calls, known = [], Alignment(np.eye(4), 0.9, "affine")
+    monkeypatch.setattr(model_grid, "register_affine", lambda *_: calls.append(1) or known)
+    shape, affine = sb.grid((4.5, 4.5, 4.5))
+    volume = sb.brain(shape, affine, seed=1)
+    prepared = prepare(volume, on_grid(sb.template(), (40, 48, 40), 4.0), volume.data > 0)
+    assert np.array_equal(with_other_fa(prepared, volume).fa, prepared.fa)
+    ball = np.linalg.norm(places(shape, affine) - np.array([26.0, -24.0, 26.0])[:, None, None, None], axis=0) < 12
+    lowered = volume.with_data(np.where(ball, 0.2 * volume.data, volume.data).astype(np.float32))
+    other = with_other_fa(prepared, lowered)
+    assert len(calls) == 1 and other.grid.native is lowered and other.grid.priors is prepared.grid.priors
+    inside = prepared.grid.to_model(ball, order=1) > 0.99
+    assert np.median(other.fa[inside] / np.maximum(prepared.fa[inside], 1e-3)) < 0.3
+    away = prepared.grid.to_model(ndimage.binary_dilation(ball, iterations=4), order=1) == 0
+    np.testing.assert_allclose(other.fa[away], prepared.fa[away], atol=1e-3)  # the spline rings
+    with pytest.raises(ValueError, match="another grid"):
+        with_other_fa(prepared, Volume(volume.data, affine @ np.diag([2.0, 1.0, 1.0, 1.0])))

@@ -43,5 +43,6 @@ def cohorts(tmp_path_factory) -> PreparedCohorts:
         )
         for layout, source in sources.items()
     }
-    outcomes = {layout: prepare_t2_cohort(request, lambda text: None) for layout, request in requests.items()}
+    with t2_cohorts.coarse_registration():
+        outcomes = {layout: prepare_t2_cohort(request, lambda text: None) for layout, request in requests.items()}
     return PreparedCohorts(root, requests, outcomes)

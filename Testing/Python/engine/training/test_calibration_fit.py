@@ -25,7 +25,7 @@ from FAAnomalyLib.pipeline.loaded_model import open_model
 from FAAnomalyLib.preprocessing.affine_registration import Alignment
 from FAAnomalyLib.preprocessing.model_grid import ModelGrid, PreparedSubject
 from FAAnomalyLib.request import SIGNS, DetectRequest, changed_hole_options
-from FAAnomalyLib.training import healthy_maps
+from FAAnomalyLib.training import drawn_regions, healthy_maps
 from FAAnomalyLib.training.calibration_fit import fit
 from FAAnomalyLib.training.healthy_limits import FINEST_STEP, TAIL
 from FAAnomalyLib.training.healthy_maps import HealthySubject, screen_cohort
@@ -228,7 +228,10 @@ def test_there_is_no_spread_of_a_pair(people):
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """Four people, one of them with two volumes, and two models that have seen none of them."""
+    """Four people, one of them with two volumes, and two models that have seen none of them.
+
+    One region of each size is drawn in each hemisphere: see ``test_drawn_regions.py`` for what more of them give.
+    """
     site = tmp_path_factory.mktemp("site")
     (site / "data").mkdir()
     rows = ["file,person"]
@@ -241,7 +244,9 @@ def site(tmp_path_factory):
     for name in ("model", "fold"):
         tb.save(site / name, ("somebody_FA.nii.gz",))
     (site / "folds.csv").write_text("person,model\n" + "".join(f"{name},fold\n" for name in "ABCD"))
-    return site
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(drawn_regions, "PLACES", 1)
+        yield site
 
 
 def calibrate(site, model: str, *more: str) -> int:

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch import Generator
 
 from FAAnomalyLib.cli import application as cli
 from FAAnomalyLib.datasets.cohort import CohortSubject
@@ -18,6 +19,7 @@ from FAAnomalyLib.io.volumes import save_volume
 from FAAnomalyLib.models.checkpoints import load_model
 from FAAnomalyLib.preprocessing.template import on_grid
 from FAAnomalyLib.training.epochs import History
+from FAAnomalyLib.training.objective import objective_of
 from FAAnomalyLib.training.recipes import RECIPES, learning_rate
 from FAAnomalyLib.training.template_building import save_template
 from FAAnomalyLib.training.volume_pairs import find_pairs, prepare_pairs
@@ -31,6 +33,7 @@ RECIPE = replace(
     steps=6,
     grid={"shape": [8, 8, 8], "spacing_mm": 20.0},
     network={"kind": "thesis", "conditional": True, "widths": [8, 8]},
+    crop=None,
 )
 
 
@@ -156,6 +159,23 @@ def test_a_run_begins_with_another_runs_checkpoint(tmp_path, known):
         other.start_from_checkpoint(kept)
     with pytest.raises(FAError, match="There is no checkpoint"):
         other.start_from_checkpoint(tmp_path / "absent.pt")
+
+
+def test_the_tiny_recipe_trains_on_crops_of_the_thesis_grid(known):
+    for name in ("tiny", "tiny-unconditional"):
+        assert RECIPES[name].grid == RECIPES["thesis-conditional"].grid and RECIPES[name].crop == (24, 24, 24)
+    assert RECIPES["thesis-conditional"].crop is None and RECIPES["thesis-unconditional"].crop is None
+    subject = tiny_training.subject("x", "X", 9)
+    objective = objective_of(replace(RECIPE, crop=(8, 12, 16)))
+    examples = [objective.example(subject, Generator().manual_seed(number)) for number in range(8)]
+    whole = 2.0 * subject.fa - 1.0
+    places = {tuple(x.shape) for x in (one["x"] for one in examples)}
+    assert places == {(1, 8, 12, 16)}
+    for one in examples:
+        # The crop is a part of the map, and the condition is that of the crop.
+        found = (whole.unfold(0, 8, 1).unfold(1, 12, 1).unfold(2, 16, 1) == one["x"][0]).all(dim=(3, 4, 5))
+        assert found.any() and torch.equal(one["white_matter"], (one["x"] > -0.6).float())
+    assert torch.equal(objective_of(RECIPE).example(subject, Generator().manual_seed(0))["x"][0], whole)
 
 
 # --- optimiser and rate ------------------------------------------------------------------------------------------

@@ -4,11 +4,17 @@ import slicer_harness
 
 slicer_harness.require()
 
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 import slicer
 import slicer.util
 
+from FAAnomalySlicer.scene.region_table import regions_of
 from FAAnomalySlicer.views.comparison_layout import LAYOUT_ID
+from FAAnomalySlicer.views.slice_views import in_world
+from slicer_harness.layout import qSlicerLayoutManager
 from support.drivers.panel_bench import node_ids, results_of
 from support.phantoms.mrml_volumes import GRIDS, add_volume, brainlike
 
@@ -52,6 +58,16 @@ class Arrangement:
             name: (composite.GetBackgroundVolumeID(), composite.GetForegroundVolumeID(), composite.GetLabelVolumeID())
             for name, (_, composite) in self.views().items()
         }
+
+    def draw(self, pixels: int) -> None:
+        """Let the application have widgets of this width and height for all views that there are."""
+        views = {}
+        for name, logic in self._slices.items():
+            logic.ResizeSliceNode(pixels, pixels)
+            parts = {"slice_node": logic.GetSliceNode(), "composite_node": logic.GetSliceCompositeNode()}
+            views[name] = SimpleNamespace(name=name, logic=logic, **parts)
+        running = slicer_harness.application()
+        running.application.layout_manager = qSlicerLayoutManager(running.mrml, views)
 
     def close(self) -> None:
         """Leave the scene with the views that it had before."""
@@ -115,6 +131,48 @@ def test_three_linked_axial_views_of_equal_brightness(analysed, arrangement):
     display = results_of(volume).expected.GetDisplayNode()
     assert (display.GetWindowLevelMin(), display.GetWindowLevelMax()) == pytest.approx((0.1, 0.6))
     assert len({node.GetLayoutLabel() for node, _ in arrangement.views().values()}) == 3
+
+
+def test_the_views_are_turned_about_the_chosen_region_and_the_users_are_left_alone(analysed, arrangement):
+    """Slicer's own slice logics fit ours to the brain."""
+    panel, volume = analysed
+    arrangement.draw(300)
+    red, nodes = arrangement.views()["Red"][0], results_of(volume)
+    red.SetFieldOfView(40.0, 40.0, 1.0)
+    users = slicer.util.arrayFromVTKMatrix(red.GetSliceToRAS())
+    panel.ui.compareCheckBox.click()
+    panel.ui.compareCheckBox.click()
+    arrangement.draw(300)  # there are views of the layout once it was shown
+    panel.ui.regionsTable.setCurrentCell(1, 0)
+    place = in_world(regions_of(nodes.table)[1].peak_ras, nodes.zMap)
+    red.GetSliceToRAS().DeepCopy(slicer.util.vtkMatrixFromArray(users))
+    panel.ui.compareCheckBox.click()
+    bounds = [0.0] * 6
+    volume.GetRASBounds(bounds)
+    low, high = np.array(bounds[::2]), np.array(bounds[1::2])
+    for row, (orientation, axis) in enumerate((("Axial", 2), ("Coronal", 1), ("Sagittal", 0))):
+        panel.ui.orientationSelector.setCurrentIndex(row)
+        panel.settle()
+        shown = [other for other in range(3) if other != axis]
+        for node, _ in arrangement.views().values():
+            at = slicer.util.arrayFromVTKMatrix(node.GetSliceToRAS())[:3, 3]
+            assert node.GetOrientation() == orientation and at[axis] == pytest.approx(place[axis], abs=1e-3)
+            np.testing.assert_allclose(at[shown], ((low + high) / 2)[shown], atol=3.0)
+            assert (np.array(node.GetFieldOfView()[:2]) > 0.9 * (high - low)[shown]).all(), "all of the brain is seen"
+    np.testing.assert_array_equal(slicer.util.arrayFromVTKMatrix(red.GetSliceToRAS()), users)
+    assert red.GetFieldOfView()[:2] == (40.0, 40.0)
+
+
+def test_without_a_chosen_region_turned_views_stay_where_they_were(analysed, arrangement):
+    panel, volume = analysed
+    panel.ui.compareCheckBox.click()
+    panel.ui.regionsTable.setCurrentCell(-1, -1)
+    for node, _ in arrangement.views().values():
+        node.JumpSliceByCentering(10.0, -20.0, 15.0)
+    panel.ui.orientationSelector.setCurrentIndex(1)
+    panel.settle()
+    for node, _ in arrangement.views().values():
+        assert node.GetOrientation() == "Coronal" and node.GetSliceOffset() == pytest.approx(-20.0)
 
 
 def test_the_toggle_and_the_users_views_are_left_alone(analysed, arrangement):

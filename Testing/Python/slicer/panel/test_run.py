@@ -110,12 +110,11 @@ def test_two_runs_use_the_same_nodes(bench):
     [
         ("reading", "Reading the volume"),
         ("loading the model", "Loading the model"),
-        ("registration", "Registering"),
-        ("filling holes", "Filling holes"),
         ("scoring", "Scoring"),
     ],
 )
 def test_cancel_leaves_no_node_and_no_process(bench, stage, words):
+    """Registration and filling end by a closed scene and by quitting, below."""
     panel = bench(f"stuck:{stage}")
     panel.choose(add_volume(brainlike(), GRIDS["ras"]))
     before = node_ids()

@@ -121,7 +121,7 @@ def test_an_empty_result_says_what_would_have_been_found(analysed):
     panel.panel.update()
     panel.until(lambda: ui.regionsTable.rowCount == 0)
     assert ui.summaryLabel.text == (
-        "No region beyond the threshold. At a typical place in white matter, a change of FA by about +0.18 or −0.17 "
+        "No region beyond the threshold. At half of the places of white matter, a change of FA by about +0.18 or −0.17 "
         "over 20 mm would have been found."
     )
     assert not ui.regionsTable.isVisibleTo(ui.resultsSection) and not ui.regionsLabel.isVisibleTo(ui.resultsSection)

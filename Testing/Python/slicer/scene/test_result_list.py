@@ -11,6 +11,7 @@ import pytest
 import slicer
 import slicer.util
 
+from FAAnomalyLib.result import LARGEST_CHANGE
 from FAAnomalySlicer.scene import detectable_change, subject_hierarchy
 from FAAnomalySlicer.scene.report_text import report_of
 from FAAnomalySlicer.scene.result_list import find_results, keep_result, remove_result, results_of, show_result
@@ -216,7 +217,8 @@ CHANGES = [
 ]
 
 
-MATTER = " At a typical place in white matter, a change of FA by about "
+HALF = " At half of the places of white matter, "
+MATTER = f"{HALF}a change of FA by about "
 
 
 @pytest.mark.parametrize(
@@ -226,7 +228,7 @@ MATTER = " At a typical place in white matter, a change of FA by about "
         (CHANGES, (4, 4), "increased", "+0.18 over 20 mm would have been found."),
         (CHANGES, (9, 6), "both", "−0.17 over 20 mm, or by about −0.10 over 40 mm would have been found."),
         (CHANGES, (9, 9), "both", ""),
-        (CHANGES[1:], (5, 6), "increased", " In this map not even a change of 40 mm across is sure to be found."),
+        (CHANGES[1:], (5, 6), "increased", f"{HALF}not even a change of FA by 0.4 over 40 mm would have been found."),
         ([], (5, 6), "both", ""),
         (None, (5, 6), "both", ""),
         ("damaged", (5, 6), "both", ""),
@@ -241,11 +243,12 @@ def test_what_would_have_been_found_is_said_for_the_applied_threshold(scene, cha
 
 
 @pytest.mark.parametrize("scope", ["ROI", "segment"])
-def test_of_a_drawn_region_no_more_is_said_than_what_would_hardly_be_found(scene, scope):
+def test_of_a_drawn_region_is_said_what_would_have_been_found_in_it(scene, scope):
     node = add()
     node.SetAttribute("FAAnomaly.detectableChange", json.dumps(CHANGES[:1]))
     node.SetAttribute("FAAnomaly.scope", scope)
+    assert detectable_change.LARGEST_CHANGE == LARGEST_CHANGE
     assert detectable_change.sentence(node, (5.0, 6.0), (5.0, 6.0), "both") == (
-        "No region beyond the threshold. A change of FA by less than about +0.18 or −0.17 over 20 mm would hardly be "
-        "found in a region drawn so."
+        "No region beyond the threshold. At half of the places in a region drawn so, a change of FA by about +0.18 or "
+        "−0.17 over 20 mm would have been found."
     )

@@ -85,20 +85,20 @@ def case(scene, tmp_path):
     volume = add_volume(brainlike(SHAPE), GRIDS["oblique left-handed anisotropic"])
     volume.CreateDefaultDisplayNodes()
     put_under(volume, PARENT)
-    made = {}
+
+    @functools.cache
+    def made(seed: int):
+        """The engine's answer and what its files hold; both are only read by an import."""
+        matrix = slicer.util.vtkMatrixFromArray(np.eye(4))
+        volume.GetIJKToRASMatrix(matrix)
+        result = made_result(brainlike(SHAPE, seed), slicer.util.arrayFromVTKMatrix(matrix), seed=seed)
+        answer = answer_of(result, tmp_path / str(seed))
+        return answer, read_result(answer["files"])
 
     def commit(seed: int, fault: NoFault, level: float = 5.0):
-        if seed not in made:
-            matrix = slicer.util.vtkMatrixFromArray(np.eye(4))
-            volume.GetIJKToRASMatrix(matrix)
-            made[seed] = answer_of(
-                made_result(brainlike(SHAPE, seed), slicer.util.arrayFromVTKMatrix(matrix), seed=seed),
-                tmp_path / str(seed),
-            )
-        arrays = read_result(made[seed]["files"])
-        steps = import_steps(
-            arrays, made[seed], volume, selection=threshold.select(arrays, level, "both"), report=f"<html>{seed}</html>"
-        )
+        answer, arrays = made(seed)
+        selection = threshold.select(arrays, level, "both")
+        steps = import_steps(arrays, answer, volume, selection=selection, report=f"<html>{seed}</html>")
         for fraction in steps:
             if fraction > 0.8:
                 break

@@ -57,7 +57,7 @@ def atlas():
 @pytest.fixture(autouse=True)
 def bundled(atlas, monkeypatch):
     """The tiny atlas in place of the bundled one."""
-    monkeypatch.setattr(atlas_place, "_bundled_atlas", lambda folder: (atlas, SHA256))
+    monkeypatch.setattr(atlas_place, "_bundled_atlas", lambda folder: replace(atlas, sha256=SHA256))
     atlas_place.open_place.cache_clear()
     yield
     atlas_place.open_place.cache_clear()
@@ -154,7 +154,7 @@ def test_without_a_place_new_regions_have_no_names_and_it_says_why(run, scene):
 def test_another_atlas_costs_the_names_and_not_the_search(run, monkeypatch, atlas):
     nodes, *_ = run()
     atlas_place.open_place.cache_clear()
-    monkeypatch.setattr(atlas_place, "_bundled_atlas", lambda folder: (atlas, "00" * 32))
+    monkeypatch.setattr(atlas_place, "_bundled_atlas", lambda folder: replace(atlas, sha256="00" * 32))
     assert len(apply_threshold(nodes, 4.0)) == 2
     assert "another tract atlas" in nodes.table.GetAttribute(UNNAMED)
 
