@@ -127,7 +127,7 @@ def picture_comparison(widget, path: Path) -> None:
         widget.ui.orientationSelector.setCurrentText(orientation)
         slicer_harness.pump(0.3)
         picture = np.concatenate([view.picture(*TILE) for view in views], axis=1)
-        rows.append((f"Input, pseudo-healthy, z-map over the input: {orientation.lower()}", Image.fromarray(picture)))
+        rows.append((f"Input, expected, z-map over the input: {orientation.lower()}", Image.fromarray(picture)))
     widget.ui.compareCheckBox.click()
     save(rows, path)
 
