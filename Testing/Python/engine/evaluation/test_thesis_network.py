@@ -205,7 +205,7 @@ def test_a_recipe_is_one_for_both_commands(subjects, tmp_path, monkeypatch, caps
     write_sampling(run, steps=5)  # or it would take the thesis' 1000
     for folder, more in ((run, ["--threshold", "0.18"]), (method, [])):
         assert main([*scan, str(folder), "-o", str(tmp_path / folder.name / "out"), *more]) == 0
-    one, other = (load_volume(f / "out" / "pseudo_healthy.nii.gz")[0].data for f in (run, method))
+    one, other = (load_volume(f / "out" / "expected.nii.gz")[0].data for f in (run, method))
     assert np.array_equal(one, other) and not np.array_equal(one, load_volume(subjects[2].path)[0].data)
 
 
