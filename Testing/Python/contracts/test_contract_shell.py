@@ -185,7 +185,8 @@ def test_a_run_finds_what_it_found(runs, name):
     # Other processors add up in another order, and some compute in half precision.
     strongest, was = told["regions"][0], before["regions"][0]
     assert strongest["sign"] == was["sign"] and strongest["voxels"] == pytest.approx(was["voxels"], rel=0.1)
-    for key, tolerance in (("peak_z", 0.1), ("mean_z", 0.1), ("mean_difference", 0.05)):
+    # The template that fills a candidate is warped otherwise since then, which moves the change by some hundredths.
+    for key, tolerance in (("peak_z", 0.1), ("mean_z", 0.1), ("mean_difference", 0.08)):
         assert strongest[key] == pytest.approx(was[key], rel=tolerance), key
     assert strongest["centroid_ras"] == pytest.approx(was["centroid_ras"], abs=1.0)
 

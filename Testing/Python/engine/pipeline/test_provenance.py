@@ -15,6 +15,7 @@ from FAAnomalyLib.pipeline.provenance import (
     AtlasProvenance,
     BySign,
     CalibrationProvenance,
+    FillProvenance,
     ModelProvenance,
     Provenance,
     RegistrationProvenance,
@@ -34,7 +35,7 @@ KEYS = """faanomaly input_sha256 request threshold_z model registration calibrat
 detectable_change passes hidden_share network_evaluations seconds device dtype peak_memory_mb warnings
 versions""".split()
 """As version 0.1.0 wrote them, and since then ``drawn_edge_mm``, ``detectable_change``."""
-NEWER_KEYS = ["atlas"]
+NEWER_KEYS = ["atlas", "pseudo_healthy"]
 
 
 @pytest.fixture
@@ -60,6 +61,7 @@ def provenance() -> Provenance:
         warnings=["a remark"],
         versions=package_versions(),
         atlas=AtlasProvenance("hcp1065", "01" * 32, 83, 13, LIMITS),
+        pseudo_healthy=FillProvenance(0, 1200, 0),
     )
 
 
@@ -71,6 +73,7 @@ def test_keys_and_their_order_stay(provenance):
     assert list(told["calibration"]) == ["people", "threshold_z", "sensitive_z", "alone_z", "sha256"]
     assert told["threshold_z"] == {"increased": 4.299, "decreased": 4.3}
     assert list(told["atlas"]) == ["name", "sha256", "tracts", "people", "threshold_z"]
+    assert list(told["pseudo_healthy"]) == ["seed", "voxels", "without_texture"]
     assert list(told["versions"]) == ["python", *PACKAGES]
     assert json.loads(json.dumps(told, allow_nan=False)) == told
 
