@@ -94,7 +94,7 @@ def test_the_page_names_every_key_in_order(provenance):
         [key for row in rows for key in re.findall(r"`([^`]+)`", row)] for rows in tables
     )
     told = provenance.as_dict()
-    nested = {"model", "registration", "calibration", "atlas"}
+    nested = {"model", "registration", "calibration", "atlas", "pseudo_healthy"}
     expected = [f"{key}.{inner}" for key in told if key in nested for inner in told[key]]
     assert [key for key in top if "." in key] == expected
     assert list(dict.fromkeys(key.partition(".")[0] for key in top)) == [*KEYS, *NEWER_KEYS, "regions"]
