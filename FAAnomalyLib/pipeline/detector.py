@@ -299,7 +299,7 @@ def _on_native_grid(run: _Run, scores: Scores, threshold: Limits) -> tuple[Resul
     subject, volume, region = run.subject, run.subject.grid.native, run.region
     predicted = subject.inpainted_on_native(scores.inpainted.covered)
     judged = predicted if region is None else predicted & region
-    mean = mean_on_native_grid(subject, scores.inpainted, judged)
+    mean = mean_on_native_grid(subject, scores.inpainted, predicted)
     run.progress.check()
     expected = np.where(judged, mean, volume.data).astype(np.float32)
     difference, z_map = volume.with_data(volume.data - expected), subject.z_on_native(scores.z, judged)
@@ -307,7 +307,7 @@ def _on_native_grid(run: _Run, scores: Scores, threshold: Limits) -> tuple[Resul
     segmentation, regions = find_regions_and_voxels(z_map, difference, threshold)
     filled = segmentation.data > 0 if region is None else judged
     seed, check = run.request.seed, run.progress.check
-    drawn = filled_brain(subject, scores.inpainted, filled, seed, check, segmentation.data)
+    drawn = filled_brain(subject, predicted, mean, filled, seed, check, segmentation.data)
     sd, unknown = expected_sd(subject, scores.inpainted, judged)
     result = Result(
         volume,

@@ -51,7 +51,8 @@ def expected_sd(subject: PreparedSubject, inpainted: Inpainted, judged: np.ndarr
 
 def filled_brain(
     subject: PreparedSubject,
-    inpainted: Inpainted,
+    predicted: np.ndarray,
+    mean: np.ndarray,
     regions: np.ndarray,
     seed: int,
     check: Callable[[], None] | None = None,
@@ -59,12 +60,12 @@ def filled_brain(
 ) -> Draw:
     """The input with *regions*, bool on the native grid, replaced by one draw from the posterior.
 
-    See :func:`~FAAnomalyLib.inpainting.posterior_draw.draw_regions`; *segmentation* tells the signs of the regions.
+    *predicted*, bool, says where the model's *mean* (:func:`mean_on_native_grid`) is known; *segmentation* tells the
+    signs of the regions. See :func:`~FAAnomalyLib.inpainting.posterior_draw.draw_regions`.
     """
-    predicted = subject.inpainted_on_native(inpainted.covered)
     tissue = Tissue(
         subject.grid.native.data,
-        mean_on_native_grid(subject, inpainted, predicted) if regions.any() else subject.grid.native.data,
+        mean,
         predicted,
         subject.native_brain,
         subject.grid.native.spacing,

@@ -81,15 +81,16 @@ def filled_holes(model: LoadedModel, data: Path, name: str, places: int) -> Iter
         hidden = drawn_hole(subject, cube)
         passes, priors = [pass_from_mask(hidden)], subject.grid.priors
         inpainted = inpaint_passes(model.inpainter, subject.fa, passes, Sampling(), priors=priors)
-        region = cube & subject.inpainted_on_native(inpainted.covered)
+        predicted = subject.inpainted_on_native(inpainted.covered)
+        mean, region = mean_on_native_grid(subject, inpainted, predicted), cube & predicted
         template = subject.grid.to_native(TemplateFill().fill(subject.fa, hidden, priors), order=3)
         near = bounding_box(region, 4)
         fills = {
             HARMONIC: _inside(volume.data, region, solve_laplace(volume.data, region)),
             BIHARMONIC: _inside(volume.data, region, _biharmonic(volume.data[near], region[near])),
             TEMPLATE: np.where(region, np.clip(template, 0, 1), volume.data),
-            EXPECTED: np.where(region, mean_on_native_grid(subject, inpainted, region), volume.data),
-            DRAW: filled_brain(subject, inpainted, region, number).fa,
+            EXPECTED: np.where(region, mean, volume.data),
+            DRAW: filled_brain(subject, predicted, mean, region, number).fa,
         }
         distance = ndimage.distance_transform_edt(~region, sampling=volume.spacing)
         around = subject.native_brain & ~region & (distance <= AROUND_MM)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from FAAnomalyLib.inpainting.fusion import Inpainted
-from FAAnomalyLib.pipeline.filled_brain import expected_sd, fill_remarks, filled_brain
+from FAAnomalyLib.pipeline.filled_brain import expected_sd, fill_remarks, filled_brain, mean_on_native_grid
 from FAAnomalyLib.preprocessing.affine_registration import Alignment
 from FAAnomalyLib.preprocessing.model_grid import ModelGrid, PreparedSubject
 from support.phantoms import synthetic_brain as sb
@@ -47,7 +47,8 @@ def test_the_region_alone_is_filled_to_the_voxel(subject):
     region[tuple(slice(round(c) - 4, round(c) + 5) for c in centre[:3])] = True
     region &= subject.native_brain
     assert region.sum() > 500
-    draw = filled_brain(subject, inpainted(subject), region, 0)
+    predicted = subject.inpainted_on_native(subject.brain)
+    draw = filled_brain(subject, predicted, mean_on_native_grid(subject, inpainted(subject), predicted), region, 0)
     changed = draw.fa != volume.data
     assert not changed[~region].any() and changed[region].mean() > 0.99 and draw.plain == 0
     # It is the brain's own tissue: as bright as what was there, and as grainy.
