@@ -6,8 +6,8 @@ kernel in part (:func:`ball_height`), and of its change every voxel shows what n
 smaller of deviation and asymmetry leave (:func:`residual_left`). Counted are the maps of the template, which do not
 follow a change; the inpainter's part is left out, as if it followed the change entirely.
 
-About half of single spheres of the told change are found, in drawn regions of all sizes and in whole brains
-(``docs/measurements.md``).
+About half of single spheres of the told change are found in drawn regions of 20 to 60 mm (``docs/measurements.md``);
+over whole brains this was not measured.
 """
 
 from __future__ import annotations
