@@ -6,15 +6,14 @@ the model's weights by :mod:`.calibration_file`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from ..preprocessing.deformable_registration import warped
 from ..preprocessing.robust_statistics import LocationScale
 from .region_limits import Limits, RegionLimits
 from .residual_maps import (
-    INPAINTED_LARGE,
-    INPAINTED_SMALL,
     SCREENING_KEYS,
     TEMPLATE,
     TEMPLATE_MINMOD,
@@ -29,23 +28,19 @@ COMBINATIONS: dict[str, dict[MapKey, float]] = {
     "template and other side, 3 mm": {
         (TEMPLATE_MINMOD_IN_TRACTS, 3.0): 1.0,
         (TEMPLATE_MINMOD, 3.0): 0.5,
-        (INPAINTED_SMALL, 3.0): 0.2,
     },
     "template and other side, 5 mm": {
         (TEMPLATE_MINMOD_IN_TRACTS, 5.0): 0.7,
         (TEMPLATE_MINMOD, 5.0): 1.0,
-        (INPAINTED_LARGE, 5.0): 0.2,
     },
-    "template, other side and 40 mm holes, 8 mm": {
+    "template and other side, 8 mm": {
         (TEMPLATE_MINMOD, 8.0): 1.0,
         (TEMPLATE, 8.0): 1.0,
-        (INPAINTED_LARGE, 8.0): 0.5,
     },
 }
-"""Weighted sums of screening maps, each for changes of its own size. Errors of one prediction are rarely errors of all.
-A change as wide as its holes shows little in the inpainter's residual, hence its low weight. The weights of the first
-two are near those with the largest mean response to spheres of 10 and 20 mm and stroke shapes over the spread in
-healthy people (Fisher's discriminant, none below 0); the last is wider than that, for spheres of 40 mm."""
+"""Weighted sums of screening maps, each for changes of its own size. The weights of the first two are near those with
+the largest mean response to spheres of 10 and 20 mm and stroke shapes over the spread in healthy people (Fisher's
+discriminant, none below 0); the last is wider than that, for spheres of 40 mm."""
 
 UNCALIBRATED = dict(zip(COMBINATIONS, (11.5, 11.4, 12.4), strict=True))
 """Limits of the combinations without a calibration: a fifth beyond those of eleven healthy people (9.6, 9.5 and 10.3)
@@ -72,7 +67,8 @@ class Calibration:
     Attributes
     ----------
     bias, spread
-        For each key, float32 (X, Y, Z): mean and standard deviation over people of the subject-standardised map.
+        For each key, float32 (X, Y, Z): mean and standard deviation over people of the subject-standardised map, at
+        each place of the template; :meth:`brought_to` brings them to a brain.
     population_scale
         For each screening key the median person's scale of the map, FA.
     limits
@@ -101,6 +97,22 @@ class Calibration:
     one_sided: Limits = (UNIT, UNIT)
     people: int = 0
     regions: RegionLimits = field(default_factory=RegionLimits)
+
+    def brought_to(self, displacement: np.ndarray | None) -> Calibration:
+        """The calibration with bias and spread of each voxel of a brain instead of each place of the template.
+
+        Parameters
+        ----------
+        displacement
+            (3, X, Y, Z) in voxels, of the priors that were warped to the brain
+            (:class:`~FAAnomalyLib.preprocessing.template.TemplatePriors`); None for a brain that lies on the template.
+        """
+        if displacement is None or not self.bias:
+            return self
+        keys = tuple(self.bias)
+        moved = warped(np.stack([self.bias[key] for key in keys] + [self.spread[key] for key in keys]), displacement)
+        bias, spread = (dict(zip(keys, half, strict=True)) for half in (moved[: len(keys)], moved[len(keys) :]))
+        return replace(self, bias=bias, spread=spread)
 
     def combined(
         self, maps: dict[MapKey, np.ndarray], analysed: np.ndarray, subject_scale: dict[MapKey, LocationScale]

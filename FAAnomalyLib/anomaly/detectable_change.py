@@ -2,9 +2,8 @@
 
 An empty list of regions says nothing without it. Each map that is searched has a limit in healthy people; over this
 brain's own scale and the median spread of the places it stands for a mean residual. A sphere fills the smoothing
-kernel in part (:func:`ball_height`), and of its change every voxel shows what noise, the bound of the residuals and the
-smaller of deviation and asymmetry leave (:func:`residual_left`). Counted are the maps of the template, which do not
-follow a change; the inpainter's part is left out, as if it followed the change entirely.
+kernel in part (:func:`ball_height`) and lifts the regional level (:func:`level_lifted`), and of its change every voxel
+shows what noise, the bound of the residuals and the smaller of deviation and asymmetry leave (:func:`residual_left`).
 
 About half of single spheres of the told change are found in drawn regions of 20 to 60 mm (``docs/measurements.md``);
 over whole brains this was not measured.
@@ -22,11 +21,12 @@ import numpy as np
 from ..preprocessing.model_grid import RESOLUTION_MM
 from ..result import LARGEST_CHANGE
 from .calibration import COMBINATIONS, UNIT, Calibration, Limits, calibrated_voxels
-from .drawn_region import INPAINTER_SHARE, PLACES_KEY, SIGMAS_MM
+from .drawn_region import INPAINTED, INPAINTER_SHARE, PLACES_KEY, SIGMAS_MM
 from .region_limits import ROUNDING
 from .residual_maps import (
-    INPAINTED_LARGE,
+    LEVEL_MM,
     MAX_DEVIATION,
+    MAX_LEVEL,
     MAX_RESIDUAL,
     TEMPLATE,
     TEMPLATE_MINMOD,
@@ -103,15 +103,14 @@ def detectable_in_region(
     if not (calibration.people and calibration.regions.people):
         return []
     limits, shown = calibration.regions.at(edge_mm), residual_left()[TEMPLATE]
-    where = calibrated_voxels(calibration)
-    spread = {key: float(np.median(values[where])) for key, values in calibration.spread.items()}
+    places = float(np.median(calibration.spread[PLACES_KEY][calibrated_voxels(calibration)]))
     found = []
     for diameter in [d for d in DIAMETERS_MM if d <= ROUNDING * edge_mm] or [round(edge_mm, 1)]:
         inpainter, template = np.zeros(len(CHANGES)), np.zeros(len(CHANGES))
         for sigma in SIGMAS_MM:
-            part, key = ball_height(diameter / 2, sigma) / len(SIGMAS_MM), (INPAINTED_LARGE, sigma)
-            inpainter += part * np.minimum(CHANGES, MAX_RESIDUAL) / (scale[key] * spread[key])
-            template += part * shown / (scale[TEMPLATE, sigma] * spread[PLACES_KEY])
+            part = ball_height(diameter / 2, sigma) / len(SIGMAS_MM)
+            inpainter += part * np.minimum(CHANGES, MAX_RESIDUAL) / scale[INPAINTED, sigma]
+            template += part * shown / (scale[TEMPLATE, sigma] * places)
         height = np.minimum(INPAINTER_SHARE / limits.inpainter_spread * inpainter, template) / limits.spread
         least = (_change_at(height, z) for z in threshold)
         found.append(DetectableChange(diameter, *(None if isinf(value) else round(value, 3) for value in least)))
@@ -127,13 +126,12 @@ def changes_by_combination(
     """
     where = calibrated_voxels(calibration)
     spread = {key: float(np.median(values[where])) for key, values in calibration.spread.items()}
-    shown = residual_left()
+    shown = residual_left(level_lifted(diameter_mm))
     found = {}
     for name, weights in COMBINATIONS.items():
         height = np.zeros(len(CHANGES))
         for key, weight in weights.items():
-            if key[0] in shown:
-                height += weight * ball_height(diameter_mm / 2, key[1]) * shown[key[0]] / (scale[key] * spread[key])
+            height += weight * ball_height(diameter_mm / 2, key[1]) * shown[key[0]] / (scale[key] * spread[key])
         up, down = (
             calibration.limits[name][tail] * statistic_at(calibration, threshold[tail], sign)
             for tail, sign in enumerate((1, -1))
@@ -160,11 +158,24 @@ def statistic_at(calibration: Calibration, z: float, sign: int) -> float:
     return float(np.interp(z, reached, grid)) / UNIT if z <= reached[-1] else inf
 
 
+def level_lifted(diameter_mm: float) -> float:
+    """Share of a change in a sphere that the regional level in its centre takes over.
+
+    >>> round(level_lifted(20.0), 2), round(level_lifted(40.0), 2)
+    (0.03, 0.2)
+    """
+    return ball_height(diameter_mm / 2, LEVEL_MM)
+
+
 @cache
-def residual_left() -> dict[str, np.ndarray]:
-    """For each of :data:`CHANGES` the mean residual that is left of it, FA, by the map's source."""
+def residual_left(share_in_level: float = 0.0) -> dict[str, np.ndarray]:
+    """For each of :data:`CHANGES` the mean residual that is left of it, FA, by the map's source.
+
+    *share_in_level* of the bounded change lies in the regional level, which is taken away up to its own bound.
+    """
     here, there = VOXEL_NOISE * np.random.default_rng(0).standard_normal((2, DRAWS))
-    deviation = CHANGES[:, None] + here
+    level = np.minimum(share_in_level * np.minimum(CHANGES, MAX_DEVIATION), MAX_LEVEL)
+    deviation = (CHANGES - level)[:, None] + here
     bounded = np.clip(deviation, -MAX_DEVIATION, MAX_DEVIATION)
     agreed = minmod(bounded, deviation - there).mean(1)
     return {TEMPLATE: bounded.mean(1), TEMPLATE_MINMOD: agreed, TEMPLATE_MINMOD_IN_TRACTS: agreed}

@@ -2,11 +2,10 @@
 
 The inpainter fills the region as one hole, so that a lesion in it leaves nothing in its own prediction. But it sees the
 other hemisphere, and a lesion there shows in the fill as a ghost of the other sign. The warped template knows of
-neither; it is not warped anew without the region, because its deformation is too smooth to follow a lesion (of spheres
-of 20 to 40 mm and 0.2 to 0.3 FA no more is left in it than in one whose deformation goes on through the region from
-outside, and healthy people deviate less).
+neither.
 
-Location, scale, gain and offset come from the white matter outside the region: a lesion is never its own standard.
+Location, scale, gain, offset and regional level come from the white matter outside the region: a lesion is never its
+own standard.
 """
 
 from __future__ import annotations
@@ -24,7 +23,6 @@ from ..preprocessing.template import WHITE_MATTER_PROBABILITY
 from .calibration import Calibration
 from .region_limits import edge_of
 from .residual_maps import (
-    INPAINTED_LARGE,
     TEMPLATE,
     MapKey,
     Residual,
@@ -36,6 +34,7 @@ from .screening import analysis_mask, residual_and_variance
 
 SIGMAS_MM = (5.0, 8.0)
 """Standard deviations of the Gaussians that smooth both residuals; the standardised maps are averaged."""
+INPAINTED = "inpainted in the drawn region"
 PLACES_KEY: MapKey = (TEMPLATE, 8.0)
 """Map of a calibration whose bias and spread are those of the template's residual at each place."""
 INPAINTER_SHARE = 2.0
@@ -118,12 +117,12 @@ def drawn_hole(prepared: PreparedSubject, region: np.ndarray, mask_type: str = "
 def region_evidence(prepared: PreparedSubject, inpainted: Inpainted, calibration: Calibration) -> RegionEvidence:
     """The two residuals of a drawn region, each standardised.
 
-    With f the FA, T the warped template, g and o its gain and offset, and m the inpainter's mean, the residuals
-    ``clip(f - (g T + o), -0.15, 0.15)`` and ``clip(f - m, -0.25, 0.25)`` are smoothed by Gaussians of 5 and 8 mm. Over
-    the brain's own location and scale, less bias and over spread of healthy people at the place
-    (:meth:`~.calibration.Calibration.standardised`), they are averaged. The bias of the template at 5 mm is that at
-    8 mm times the ratio of the scales. The inpainter's scale is healthy people's, times how much larger this brain's
-    scale of the template's residual is than theirs.
+    With f the FA, T the warped template and m the inpainter's mean, the template's deviation
+    (:func:`~.residual_maps.template_deviation`, of the voxels outside) and ``clip(f - m, -0.25, 0.25)`` are smoothed by
+    Gaussians of 5 and 8 mm. Both over this brain's own scale of the template's residual outside, the template's less
+    location and bias and over spread of healthy people at the place, they are averaged. The bias of the template at
+    5 mm is that at 8 mm times the ratio of the scales. How much the inpainter's residual varies in healthy regions of
+    this size is a matter of the limits (:class:`~.region_limits.SizeLimits`).
 
     Parameters
     ----------
@@ -132,7 +131,7 @@ def region_evidence(prepared: PreparedSubject, inpainted: Inpainted, calibration
     inpainted
         The region filled as one hole.
     calibration
-        Statistics of healthy people. Without any the inpainter's scale is the template's.
+        Statistics of healthy people at the places of the template; a default one for none.
 
     Raises
     ------
@@ -140,7 +139,7 @@ def region_evidence(prepared: PreparedSubject, inpainted: Inpainted, calibration
         ``bad-request`` when too little white matter lies outside the region.
     """
     spacing, priors = prepared.grid.spacing_mm, prepared.grid.priors
-    whole = analysis_mask(prepared.brain, priors.white_matter, prepared.brain, spacing)
+    whole = analysis_mask(prepared.brain, priors.white_matter, spacing)
     outside, analysed = whole & ~inpainted.covered, whole & inpainted.covered
     if outside.sum() < MIN_OUTSIDE_SHARE * whole.sum():
         raise FAError(
@@ -149,33 +148,26 @@ def region_evidence(prepared: PreparedSubject, inpainted: Inpainted, calibration
             f"{100 * outside.sum() / max(whole.sum(), 1):.0f} % of the white matter lies outside it",
             "Analyze the whole brain, or draw a smaller region",
         )
-    deviation = Residual(template_deviation(prepared.fa, priors.fa, outside), np.full(prepared.fa.shape, np.nan))
+    known = calibration.brought_to(priors.displacement)
+    unknown = np.full(prepared.fa.shape, np.nan)
+    deviation = Residual(template_deviation(prepared.fa, priors.fa, outside, spacing), unknown)
     residual = residual_and_variance(prepared.fa, inpainted)
     template = {sigma: smoothed(*deviation, whole, sigma / spacing) for sigma in SIGMAS_MM}
     # Smoothed without the region, or a lesion would spill into its own standard.
     around = {sigma: smoothed(*deviation, outside, sigma / spacing)[outside] for sigma in SIGMAS_MM}
-    own = {sigma: _own_scale(calibration, values, sigma) for sigma, values in around.items()}
-    scale: dict[MapKey, float] = {(TEMPLATE, sigma): own[sigma].scale for sigma in SIGMAS_MM}
+    own = {sigma: _own_scale(known, values, sigma) for sigma, values in around.items()}
+    scale: dict[MapKey, float] = {(name, s): own[s].scale for name in (TEMPLATE, INPAINTED) for s in SIGMAS_MM}
     inpainter_z, template_z = np.zeros(whole.shape, np.float32), np.zeros(whole.shape, np.float32)
     for sigma in SIGMAS_MM:
-        key = (INPAINTED_LARGE, sigma)
-        scale[key] = _inpainter_scale(calibration, key, own)
-        values = smoothed(*residual, analysed, sigma / spacing)
-        inpainter_z += calibration.standardised(key, values, analysed, (0.0, scale[key])) / len(SIGMAS_MM)
-        template_z += _template_z(calibration, template[sigma], analysed, own, sigma) / len(SIGMAS_MM)
+        values = smoothed(*residual, analysed, sigma / spacing) / np.float32(own[sigma].scale)
+        inpainter_z += np.where(analysed, values, 0.0) / len(SIGMAS_MM)
+        template_z += _template_z(known, template[sigma], analysed, own, sigma) / len(SIGMAS_MM)
     return RegionEvidence(inpainter_z, template_z, analysed, scale)
 
 
 def _own_scale(calibration: Calibration, values: np.ndarray, sigma: float) -> LocationScale:
     own = robust_location_and_scale(values)
     return calibration.plausible_scale(PLACES_KEY, own) if sigma == PLACES_KEY[1] else own
-
-
-def _inpainter_scale(calibration: Calibration, key: MapKey, own: dict[float, LocationScale]) -> float:
-    if not calibration.population_scale:
-        return own[key[1]].scale
-    ratio = own[PLACES_KEY[1]].scale / calibration.population_scale[PLACES_KEY]
-    return calibration.population_scale[key] * ratio
 
 
 def _template_z(

@@ -20,7 +20,7 @@ from ..inpainting.sampling import Sampling
 from ..inpainting.volume_inpainter import VolumeInpainter
 from ..preprocessing.interruptible_itk import Check
 from ..preprocessing.model_grid import PreparedSubject
-from ..preprocessing.template_warping import warp_template_around
+from ..preprocessing.template_warping import warp_template
 
 
 def refill_candidates(
@@ -33,8 +33,7 @@ def refill_candidates(
 ) -> Inpainted | None:
     """Hide the candidates whole and inpaint them, with a template that was warped without a look at them.
 
-    A template that was warped to the lesion would bring a part of it into the fill. Beside the lesion it is warped more
-    closely than for the screening, since it cannot follow what it does not see.
+    A template that was warped to the lesion would bring a part of it into the fill.
 
     Parameters
     ----------
@@ -62,5 +61,6 @@ def refill_candidates(
     template, spacing_mm = prepared.grid.template, prepared.grid.spacing_mm
     priors = prepared.grid.priors
     if not template.aligned:
-        priors = warp_template_around(template.priors, prepared.fa, hole, spacing_mm, inpainter.device, check)
+        followed = prepared.voxels_to_follow() & ~hole
+        priors = warp_template(template.priors, prepared.fa, spacing_mm, followed, inpainter.device, check)
     return inpaint_passes(inpainter, prepared.fa, [pass_from_mask(hole)], sampling, on_progress, priors=priors)

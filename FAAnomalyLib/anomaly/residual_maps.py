@@ -1,11 +1,13 @@
-"""Smoothed residuals of several predictions at several scales: the evidence for a change at each voxel.
+"""Smoothed residuals of the warped template at several scales: the evidence for a change at each voxel.
 
-The inpainter predicts a voxel from its surroundings. It is precise, but follows a change that is wider than its
-holes, because that change is its own surroundings. The warped template knows nothing of the change and is less
-precise; its errors in a healthy brain are often the same on both sides. A change therefore counts only as far as both
-show it: the deviation from the template, and the asymmetry of that deviation (:func:`minmod`). A Gaussian as wide as
-the change (a matched filter) averages the noise of the voxels away. Every map is a precision-weighted mean of
-residuals in FA.
+The template, warped to a brain, tells the FA that is to be expected at each place; its errors in a healthy brain are
+often the same on both sides, and change slowly from place to place. A change therefore counts only as far as the
+deviation from the template and the asymmetry of that deviation both show it (:func:`minmod`), and less what the whole
+neighbourhood deviates by (:func:`without_regional_level`). A Gaussian as wide as the change (a matched filter) averages
+the noise of the voxels away. Every map is a precision-weighted mean of residuals in FA.
+
+What the network expects is no evidence here: it follows a change that is wider than its holes, and what it adds to the
+template is too little to weigh (``docs/measurements.md``). It fills what was found, and judges drawn regions.
 """
 
 from __future__ import annotations
@@ -22,21 +24,17 @@ from ..preprocessing.template import TemplatePriors
 from .contralateral import contralateral_coordinates, contralateral_difference, paired_voxels
 
 # These strings are stored in calibration.npz and never change.
-INPAINTED_SMALL, INPAINTED_LARGE = "inpainted in 20 mm holes", "inpainted in 40 mm holes"
-TEMPLATE, TEMPLATE_MINMOD = "bent template", "bent template, borne out by the other side"
+TEMPLATE, TEMPLATE_MINMOD = "warped template", "warped template, borne out by the other side"
 TEMPLATE_MINMOD_IN_TRACTS = f"{TEMPLATE_MINMOD}, tracts first"
 
 MapKey = tuple[str, float]
 """Name of a prediction, and the standard deviation in mm of the Gaussian that smooths its residual."""
 
 SCREENING_KEYS: tuple[MapKey, ...] = (
-    (INPAINTED_SMALL, 3.0),
     (TEMPLATE_MINMOD, 3.0),
     (TEMPLATE_MINMOD_IN_TRACTS, 3.0),
-    (INPAINTED_LARGE, 5.0),
     (TEMPLATE_MINMOD, 5.0),
     (TEMPLATE_MINMOD_IN_TRACTS, 5.0),
-    (INPAINTED_LARGE, 8.0),
     (TEMPLATE, 8.0),
     (TEMPLATE_MINMOD, 8.0),
 )
@@ -45,6 +43,10 @@ MAX_RESIDUAL = 0.25
 and would rule its surroundings; a change of this size in every voxel is still found."""
 MAX_DEVIATION = 0.15
 """The same for residuals of the template, which misses more edges."""
+LEVEL_MM = 20.0
+"""Standard deviation of the Gaussian about a place that its regional level is the mean over."""
+MAX_LEVEL = 0.05
+"""FA: no more is taken away as regional level, so that a change of a whole lobe is left."""
 MIN_PAIRED = 0.7
 """Share of the analysed voxels that must have an analysed partner in the other hemisphere (real whole brains: 0.94 and
 more). With fewer the deviation stands alone where there is none."""
@@ -77,20 +79,18 @@ def screening_maps(
     fa: np.ndarray,
     priors: TemplatePriors,
     analysed: np.ndarray,
-    small: Residual,
-    large: Residual,
     spacing_mm: float,
     check: Check | None = None,
 ) -> dict[MapKey, np.ndarray]:
     """Maps of :data:`SCREENING_KEYS`, the evidence that a whole brain is screened by.
 
-    With f the FA, T the warped template, g and o its fitted gain and offset, and y' the partner of a voxel y in the
-    other hemisphere, the residuals that are smoothed (:func:`smoothed`) are
+    With f the FA, T the warped template, g and o its fitted gain and offset, d the deviation ``f - (g T + o)`` without
+    its regional level, and y' the partner of a voxel y in the other hemisphere, the residuals that are smoothed
+    (:func:`smoothed`) are
 
-    * f minus the inpainter's mean in small and in large holes, with the precision that the inpainter predicts;
-    * the deviation ``d = clip(f - (g T + o), -0.15, 0.15)``;
-    * ``minmod(d, a)`` with the asymmetry ``a(y) = (f - g T - o)(y) - (f - g T - o)(y')``, once with equal weights and
-      once with the precision ``T ** 2``, which favours the cores of tracts.
+    * the bounded deviation ``clip(d, -0.15, 0.15)``;
+    * ``minmod(clip(d, -0.15, 0.15), a)`` with the asymmetry ``a(y) = d(y) - d(y')``, once with equal weights and once
+      with the precision ``T ** 2``, which favours the cores of tracts.
 
     Parameters
     ----------
@@ -100,8 +100,6 @@ def screening_maps(
         The template warped to this brain, on the same grid.
     analysed
         bool (X, Y, Z): voxels that are scored.
-    small, large
-        Residuals of the inpainter with its smallest and its largest holes (20 and 40 mm by default).
     spacing_mm
         Edge of a voxel.
     check
@@ -112,14 +110,12 @@ def screening_maps(
     dict
         Key -> float32 (X, Y, Z), FA, 0 outside *analysed*; in the order of :data:`SCREENING_KEYS`.
     """
-    deviation = _template_residual(fa, priors.fa, analysed)
+    deviation = without_regional_level(_template_residual(fa, priors.fa, analysed), analysed, spacing_mm)
     unknown = np.full(fa.shape, np.nan, np.float32)
     bounded = np.clip(deviation, -MAX_DEVIATION, MAX_DEVIATION)
     partner = contralateral_coordinates(fa.shape, priors.displacement, check)
     agreed = _borne_out(deviation, bounded, analysed, partner)
     sources = {
-        INPAINTED_SMALL: small,
-        INPAINTED_LARGE: large,
         TEMPLATE: Residual(bounded, unknown),
         TEMPLATE_MINMOD: Residual(agreed, unknown),
         TEMPLATE_MINMOD_IN_TRACTS: Residual(agreed, np.clip(priors.fa, MIN_FA, 1.0) ** -2),
@@ -132,8 +128,35 @@ def screening_maps(
     return maps
 
 
-def template_deviation(fa: np.ndarray, template: np.ndarray, healthy: np.ndarray) -> np.ndarray:
-    """``clip(f - (g T + o), -0.15, 0.15)``, float32 (X, Y, Z), FA, with gain and offset of the voxels *healthy* alone.
+def without_regional_level(deviation: np.ndarray, counted: np.ndarray, spacing_mm: float) -> np.ndarray:
+    """The deviation less its mean over the neighbourhood.
+
+    People differ from the template by some hundredths of FA over whole lobes. With b the deviation bounded at 0.15 FA
+    over the *counted* voxels and G a Gaussian of :data:`LEVEL_MM`, ``sum(G b) / (sum(G) + 0.1)``, bounded at
+    :data:`MAX_LEVEL`, is taken away.
+
+    Parameters
+    ----------
+    deviation
+        FA, (X, Y, Z).
+    counted
+        bool (X, Y, Z): voxels that tell the level; without those of a drawn region, whose level is asked for.
+    spacing_mm
+        Edge of a voxel.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 (X, Y, Z), FA.
+    """
+    bounded = np.where(counted, np.clip(deviation, -MAX_DEVIATION, MAX_DEVIATION), 0.0).astype(np.float32)
+    weight, sigma = counted.astype(np.float32), LEVEL_MM / spacing_mm
+    level = _gaussian(bounded, sigma) / (_gaussian(weight, sigma) + MIN_SUPPORT)
+    return (deviation - np.clip(level, -MAX_LEVEL, MAX_LEVEL)).astype(np.float32)
+
+
+def template_deviation(fa: np.ndarray, template: np.ndarray, healthy: np.ndarray, spacing_mm: float) -> np.ndarray:
+    """The bounded deviation of :func:`screening_maps`, with gain, offset and regional level of *healthy* voxels alone.
 
     Parameters
     ----------
@@ -141,8 +164,16 @@ def template_deviation(fa: np.ndarray, template: np.ndarray, healthy: np.ndarray
         (X, Y, Z) in [0, 1].
     healthy
         bool (X, Y, Z).
+    spacing_mm
+        Edge of a voxel.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 (X, Y, Z), FA, within 0.15 of 0.
     """
-    return np.clip(_template_residual(fa, template, healthy), -MAX_DEVIATION, MAX_DEVIATION)
+    deviation = without_regional_level(_template_residual(fa, template, healthy), healthy, spacing_mm)
+    return np.clip(deviation, -MAX_DEVIATION, MAX_DEVIATION)
 
 
 def _template_residual(fa: np.ndarray, template: np.ndarray, analysed: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""From inpainted holes to a z-map, for a whole brain or for one drawn region."""
+"""From a brain on the model grid to its z-map and healthy content, for a whole brain or for one drawn region."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ class Scores:
 def score_brain(
     inpainter: VolumeInpainter,
     prepared: PreparedSubject,
-    by_size: dict[int, Inpainted],
+    inpainted: Inpainted,
     calibration: Calibration,
     sampling: Sampling,
     on_progress: Callable[[float], None] | None = None,
     check: Check | None = None,
 ) -> Scores:
-    """Score a whole brain from its inpainting passes.
+    """Score a whole brain.
 
     Screening (:func:`~.screening.screen`) gives the maps, the calibration one statistic t of them and z from t.
     Clusters of t are candidates; they are inpainted again (:func:`~.refinement.refill_candidates`), which replaces the
@@ -66,9 +66,8 @@ def score_brain(
         Model that filled the passes; it fills the candidates again.
     prepared
         The subject on the model grid.
-    by_size
-        Mask size -> what holes of that size gave, see
-        :func:`~FAAnomalyLib.inpainting.pass_runner.inpaint_passes_by_size`.
+    inpainted
+        What all passes gave.
     calibration
         Statistics of healthy people.
     sampling
@@ -77,21 +76,22 @@ def score_brain(
         As in :func:`~.refinement.refill_candidates`.
     """
     check = check or _go_on
-    screening = screen(prepared, by_size, check)
+    screening = screen(prepared, check)
     check()
     analysed = screening.analysed
-    scale = {key: calibration.plausible_scale(key, own).scale for key, own in screening.subject_scale.items()}
-    combined = calibration.combined(screening.maps, analysed, screening.subject_scale)
+    known = calibration.brought_to(prepared.grid.priors.displacement)
+    scale = {key: known.plausible_scale(key, own).scale for key, own in screening.subject_scale.items()}
+    combined = known.combined(screening.maps, analysed, screening.subject_scale)
     check()
-    statistic = calibration.strongest(combined)
-    z = calibration.z_of(statistic, analysed)
+    statistic = known.strongest(combined)
+    z = known.z_of(statistic, analysed)
     check()
     candidates = candidate_mask(statistic, prepared.grid.spacing_mm, analysed)
     refilled = refill_candidates(inpainter, prepared, candidates, sampling, on_progress, check)
     if refilled is None:
-        return Scores(screening.inpainted, z, analysed, scale)
+        return Scores(inpainted, z, analysed, scale)
     share = float((refilled.covered & analysed).sum() / analysed.sum())
-    return Scores(_replaced(screening.inpainted, refilled), z, analysed, scale, share)
+    return Scores(_replaced(inpainted, refilled), z, analysed, scale, share)
 
 
 def _go_on() -> None:

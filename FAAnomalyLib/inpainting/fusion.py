@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,8 +29,8 @@ class Inpainted:
     evaluations: int = 0
 
 
-def fuse_passes(parts: Iterable[Inpainted], shape: tuple[int, ...]) -> Inpainted:
-    """Several inpaintings of one volume as one.
+class PassSum:
+    """Several inpaintings of one volume, added one after the other and fused into one.
 
     The mean of n inpaintings of a voxel, m_i with variance v_i, is weighted by inverse variance, and the variance is
     the harmonic mean:
@@ -43,28 +42,17 @@ def fuse_passes(parts: Iterable[Inpainted], shape: tuple[int, ...]) -> Inpainted
 
     Parameters
     ----------
-    parts
-        Of arrays (X, Y, Z).
     shape
         (X, Y, Z).
 
     Examples
     --------
-    >>> covered = np.array([True, False])
-    >>> parts = [Inpainted(np.array([m, 0.0]), np.array([v, np.nan]), covered, 1) for m, v in ((0.2, 0.1), (0.6, 0.3))]
-    >>> fused = fuse_passes(parts, (2,))
-    >>> print(fused.mean, fused.variance, fused.evaluations)
-    [0.3 0. ] [0.15  nan] 2
+    >>> total = PassSum((2,))
+    >>> for mean, variance in ((0.2, 0.1), (0.6, 0.3)):
+    ...     total.add(np.array([True, False]), np.array([mean]), np.array([variance]))
+    >>> print(total.fused().mean, total.fused().variance)
+    [0.3 0. ] [0.15  nan]
     """
-    total = PassSum(shape)
-    for part in parts:
-        total.add(part.covered, part.mean[part.covered], part.variance[part.covered])
-        total.evaluations += part.evaluations
-    return total.fused()
-
-
-class PassSum:
-    """Running sums behind :func:`fuse_passes`, for passes that come one after the other."""
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         self.weighted, self.weights = np.zeros(shape), np.zeros(shape)

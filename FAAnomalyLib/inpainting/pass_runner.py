@@ -9,7 +9,7 @@ import numpy as np
 
 from ..io.pass_cache import PassCache
 from ..preprocessing.template import TemplatePriors
-from .fusion import Inpainted, PassSum, fuse_passes
+from .fusion import Inpainted, PassSum
 from .masks import Pass
 from .sampling import Sampling
 from .volume_inpainter import VolumeInpainter
@@ -24,22 +24,7 @@ def inpaint_passes(
     store: PassCache | None = None,
     priors: TemplatePriors | None = None,
 ) -> Inpainted:
-    """Fill every pass and fuse all of them; parameters and errors as in :func:`inpaint_passes_by_size`."""
-    return fuse_passes(
-        inpaint_passes_by_size(inpainter, fa, passes, sampling, on_progress, store, priors).values(), fa.shape
-    )
-
-
-def inpaint_passes_by_size(
-    inpainter: VolumeInpainter,
-    fa: np.ndarray,
-    passes: list[Pass],
-    sampling: Sampling,
-    on_progress: Callable[[float], None] | None = None,
-    store: PassCache | None = None,
-    priors: TemplatePriors | None = None,
-) -> dict[int, Inpainted]:
-    """Fill every pass and fuse those of one mask size.
+    """Fill every pass and fuse all of them, see :class:`~.fusion.PassSum`.
 
     Parameters
     ----------
@@ -58,33 +43,27 @@ def inpaint_passes_by_size(
     priors
         Registered to this brain; None for the template as it is.
 
-    Returns
-    -------
-    dict
-        By mask size, in the order in which the sizes appear, as in :func:`~.fusion.fuse_passes`.
-
     Raises
     ------
     FAError
         ``bad-request`` when the sampler does not fit the model.
     """
     inpainter.check(sampling)
-    sums: dict[int, PassSum] = {}
+    fused = PassSum(fa.shape)
     for number, one in enumerate(passes):
 
         def on_step(done: int, total: int, number: int = number) -> None:
             if on_progress is not None:
                 on_progress((number + done / total) / len(passes))
 
-        size_sum = sums.setdefault(one.mask_size, PassSum(fa.shape))
         stored = store.read(number) if store is not None else None
         if stored is None:
             seeded = replace(sampling, seed=sampling.seed + number)
             mean, variance, calls = inpainter.fill(fa, one.hole, seeded, on_step, priors)
-            size_sum.evaluations += calls
+            fused.evaluations += calls
             if store is not None:
                 store.write(number, mean, variance)
         else:
             mean, variance = stored
-        size_sum.add(one.hole, mean, variance)
-    return {size: size_sum.fused() for size, size_sum in sums.items()}
+        fused.add(one.hole, mean, variance)
+    return fused.fused()

@@ -19,7 +19,7 @@ from ..inpainting.fusion import Inpainted
 from ..inpainting.interruptible_network import interruptible_network
 from ..inpainting.masks import Pass, pass_from_mask
 from ..inpainting.pass_planning import passes_identity, whole_brain_passes
-from ..inpainting.pass_runner import inpaint_passes_by_size
+from ..inpainting.pass_runner import inpaint_passes
 from ..inpainting.sampling import Sampling
 from ..io.pass_cache import PassCache, told_which_passes
 from ..preprocessing.missing_data import clump_remarks
@@ -251,9 +251,8 @@ def _interruptible(run: _Run) -> AbstractContextManager[None]:
     return interruptible_network(run.loaded.inpainter.network, run.progress.check)
 
 
-def _inpainted(run: _Run, passes: list[Pass], cache: PassCache | None) -> dict[int, Inpainted]:
-    """Mask size -> healthy content."""
-    return inpaint_passes_by_size(
+def _inpainted(run: _Run, passes: list[Pass], cache: PassCache | None) -> Inpainted:
+    return inpaint_passes(
         run.loaded.inpainter,
         run.subject.fa,
         passes,
@@ -264,15 +263,15 @@ def _inpainted(run: _Run, passes: list[Pass], cache: PassCache | None) -> dict[i
     )
 
 
-def _scored(run: _Run, by_size: dict[int, Inpainted]) -> Scores:
+def _scored(run: _Run, inpainted: Inpainted) -> Scores:
     if run.region is not None:
         assert run.edge_mm is not None
-        return score_region(run.subject, by_size[0], run.loaded.calibration, run.edge_mm)
+        return score_region(run.subject, inpainted, run.loaded.calibration, run.edge_mm)
     run.progress.step("second look")
     return score_brain(
         run.loaded.inpainter,
         run.subject,
-        by_size,
+        inpainted,
         run.loaded.calibration,
         run.sampling,
         lambda share: run.progress.step("second look", share),

@@ -21,7 +21,7 @@ from .interruptible_itk import Check
 from .missing_data import fill_small_gaps
 from .open_cavities import EXPECTED_PROBABILITY, cavity_remarks, field_of_view
 from .template import BRAIN_PROBABILITY, Template, TemplatePriors
-from .template_warping import warp_template
+from .template_warping import voxels_to_follow, warp_template
 
 RESOLUTION_MM = 4.5
 """Every volume is smoothed to the resolution of voxels of this size, so that network and calibration see one kind of
@@ -154,6 +154,10 @@ class ModelGrid:
         held[tuple(voxels[:, inside])] = True
         return held
 
+    def in_view(self, brain: np.ndarray) -> np.ndarray:
+        """Voxels of the model grid that the scan has seen, bool; *brain* is bool on the native grid."""
+        return self.to_model(field_of_view(brain), order=1) > 0.99
+
     def mask_to_native(self, mask: np.ndarray) -> np.ndarray:
         """Native voxels, bool, whose centre lies in a voxel of *mask*, which is bool on the model grid.
 
@@ -185,6 +189,10 @@ class PreparedSubject:
     brain: np.ndarray
     native_brain: np.ndarray
     remarks: list[str]
+
+    def voxels_to_follow(self) -> np.ndarray:
+        """What the template is warped by, bool (X, Y, Z): see :func:`.template_warping.voxels_to_follow`."""
+        return voxels_to_follow(self.brain, self.grid.in_view(self.native_brain), self.grid.spacing_mm)
 
     def inpainted_on_native(self, covered: np.ndarray) -> np.ndarray:
         """Native voxels of the brain, bool, that lie in a hole; *covered* is bool on the model grid."""
@@ -258,8 +266,10 @@ def prepare(
     on_grid = grid.to_model(brain, order=1) > 0.5
     fa = np.where(on_grid, fa, 0.0)
     remarks += calibration_remarks(volume, fa, on_grid, template, alignment)
-    warped = warp_template(template.priors, fa, grid.spacing_mm, check)
-    remarks += _cavities(grid, warped, brain, on_grid)
+    seen = grid.in_view(brain)
+    followed = voxels_to_follow(on_grid, seen, grid.spacing_mm)
+    warped = warp_template(template.priors, fa, grid.spacing_mm, followed, check=check)
+    remarks += _cavities(grid, warped, on_grid, seen)
     return PreparedSubject(replace(grid, warped=warped), fa, on_grid, brain, remarks)
 
 
@@ -299,11 +309,10 @@ def _prepare_aligned(volume: Volume, template: Template, brain: np.ndarray | Non
     return PreparedSubject(ModelGrid(volume, template, alignment), fa, brain, brain, [])
 
 
-def _cavities(grid: ModelGrid, warped: TemplatePriors, brain: np.ndarray, on_grid: np.ndarray) -> list[str]:
-    """Remarks on gaps that open to the outside; *brain* is on the native grid, *on_grid* on the model grid."""
+def _cavities(grid: ModelGrid, warped: TemplatePriors, brain: np.ndarray, seen: np.ndarray) -> list[str]:
+    """Remarks on gaps that open to the outside; *brain* and what was *seen* are on the model grid."""
     to_scan = grid.alignment.matrix @ grid.template.fa.affine
-    seen = grid.to_model(field_of_view(brain), order=1) > 0.99
-    return cavity_remarks(grid.native, warped.brain > EXPECTED_PROBABILITY, to_scan, on_grid, seen)
+    return cavity_remarks(grid.native, warped.brain > EXPECTED_PROBABILITY, to_scan, brain, seen)
 
 
 def _go_on() -> None:

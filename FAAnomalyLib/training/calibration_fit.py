@@ -1,7 +1,7 @@
-"""Fit a model's calibration to healthy people on whom it was not trained.
+"""Fit a model's calibration to healthy people.
 
-Each person is scored with a model of another fold, and with statistics of the other people alone. So the calibration
-holds what a new person meets: nobody's own deviation makes it look smaller.
+Each person is scored by a template that does not hold them, and with statistics of the other people alone. So the
+calibration holds what a new person meets: nobody's own deviation makes it look smaller.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from .place_statistics import PlaceStatistics
 def fit(people: list[HealthySubject], report: Callable[[str], None] = lambda text: None) -> Calibration:
     """Fit a calibration; its parts are defined at :class:`~FAAnomalyLib.anomaly.calibration.Calibration`.
 
-    1. Bias and spread at each voxel, once without each person (cross-fitted) and once of everybody.
+    1. Bias and spread at each place of the template, once without each person (cross-fitted) and once of everybody.
     2. Limits of each map, from maps that were standardised without the person.
     3. The normal scale, from the strongest map of every person.
     4. Thresholds, from z-maps on the people's native grids, as results show them: interpolation lowers narrow peaks.
@@ -50,7 +50,7 @@ def fit(people: list[HealthySubject], report: Callable[[str], None] = lambda tex
     names = enough_people({one.person for one in people})
     weights, places, scale = volume_weights(people), PlaceStatistics(people), _median_scale(people)
     held_out = held_out_calibrations(people, places)
-    combined = [held_out[one.person].combined(one.maps, one.analysed, one.subject_scale) for one in people]
+    combined = [combined_by(held_out[one.person], one) for one in people]
     limits: dict[str, Limits] = {name: limits_of([maps[name] for maps in combined], weights) for name in COMBINATIONS}
     whole = Calibration(*places.bias_and_spread(weights), scale, limits, people=len(names))
     statistics = [whole.strongest(maps) for maps in combined]
@@ -61,6 +61,11 @@ def fit(people: list[HealthySubject], report: Callable[[str], None] = lambda tex
     for one, up, down in zip(people, *maxima, strict=True):
         report(f"largest z of {one.name}: +{up:.2f} -{down:.2f}")
     return _with_thresholds(whole, z, weights, automatic_threshold(maxima, weights, len(names)))
+
+
+def combined_by(known: Calibration, one: HealthySubject) -> dict[str, np.ndarray]:
+    """The combinations of a screened volume, see :meth:`~FAAnomalyLib.anomaly.calibration.Calibration.combined`."""
+    return known.brought_to(one.displacement).combined(one.maps, one.analysed, one.subject_scale)
 
 
 def _median_scale(people: list[HealthySubject]) -> dict[MapKey, float]:

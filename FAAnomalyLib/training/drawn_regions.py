@@ -72,8 +72,14 @@ def draw_in_cohort(
 
     Parameters
     ----------
-    subjects, folds, device, report, check, holes
+    subjects, report, check
         As in :func:`~.healthy_maps.screen_cohort`; nothing is kept of a cancelled run.
+    folds
+        Person -> folder of a model that was not trained on the person.
+    device
+        As in :class:`~FAAnomalyLib.request.DetectRequest`.
+    holes
+        How holes are filled; None for the defaults.
     calibration_of
         Person -> bias, spread and scales of other people.
 
@@ -88,7 +94,7 @@ def draw_in_cohort(
     found: list[HealthyBox] = []
     for number, subject in enumerate(subjects, 1):
         loaded = unseen_model(subject, subjects, folds, device, models)
-        prepared = register(subject, loaded, check)
+        prepared = register(subject, loaded.template, check)
         known = calibration_of(subject.person)
         with interruptible_network(loaded.inpainter.network, check) if check else nullcontext():
             found += healthy_boxes(subject.person, prepared, loaded.inpainter, known, sampling)
@@ -136,7 +142,7 @@ def healthy_boxes(
 def boxes(prepared: PreparedSubject, edge_mm: float, places: int, seed: int) -> Iterator[np.ndarray]:
     """Cubes on the model grid about random voxels of analysed white matter, each followed by its mirror image."""
     spacing, shape = prepared.grid.spacing_mm, prepared.fa.shape
-    white = np.argwhere(analysis_mask(prepared.brain, prepared.grid.priors.white_matter, prepared.brain, spacing))
+    white = np.argwhere(analysis_mask(prepared.brain, prepared.grid.priors.white_matter, spacing))
     generator = np.random.default_rng([seed, int(edge_mm)])
     width = max(round(edge_mm / spacing), 1)
     for _ in range(places if len(white) else 0):

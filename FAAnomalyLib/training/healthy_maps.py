@@ -1,31 +1,25 @@
-"""Screening maps of healthy people, each by a model that was not trained on the person: the data of a calibration."""
+"""Screening maps of healthy people, each by a template that does not hold the person: the data of a calibration."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ..anomaly.residual_maps import MapKey
-from ..anomaly.screening import Screening, residual_and_variance, screen
+from ..anomaly.screening import Screening, screen
 from ..datasets.cohort import CohortSubject, load_subject, naming
 from ..errors import FAError
-from ..inpainting.fusion import Inpainted
-from ..inpainting.interruptible_network import interruptible_network
-from ..inpainting.pass_planning import passes_identity, whole_brain_passes
-from ..inpainting.pass_runner import inpaint_passes_by_size
-from ..inpainting.sampling import Sampling
-from ..io.pass_cache import PassCache
-from ..models.manifest import trained_on
-from ..pipeline.loaded_model import LoadedModel, open_model
+from ..models.manifest import read_manifest, trained_on
+from ..pipeline.loaded_model import LoadedModel, open_model, template_folder
 from ..preprocessing.interruptible_itk import Check
 from ..preprocessing.model_grid import PreparedSubject, prepare
 from ..preprocessing.robust_statistics import LocationScale
-from ..request import MASK_VOXEL_MM, DetectRequest
+from ..preprocessing.template import Template, load_template, on_grid
 from ..volume import Volume
+from .fold_folders import has_weights
 
 MIN_PEOPLE = 3
 """A pair has no spread."""
@@ -41,8 +35,6 @@ class HealthySubject:
         File name, and the person it is of.
     prepared
         The subject on the model grid, and its way back.
-    covered
-        Voxels that lay in some hole, bool on the native grid.
     analysed
         Voxels that are scored, bool (X, Y, Z).
     maps
@@ -54,7 +46,6 @@ class HealthySubject:
     name: str
     person: str
     prepared: PreparedSubject
-    covered: np.ndarray
     analysed: np.ndarray
     maps: dict[MapKey, np.ndarray]
     subject_scale: dict[MapKey, LocationScale]
@@ -66,66 +57,61 @@ class HealthySubject:
             subject.path.name,
             subject.person,
             prepared,
-            prepared.inpainted_on_native(screening.inpainted.covered),
             screening.analysed,
             screening.maps,
             screening.subject_scale,
         )
 
+    @property
+    def displacement(self) -> np.ndarray | None:
+        """(3, X, Y, Z) in voxels: where each voxel lies in the template."""
+        return self.prepared.grid.priors.displacement
+
     def shown(self, z: np.ndarray) -> Volume:
         """A z-map of the model grid, (X, Y, Z), as a result shows it on the native grid."""
-        return self.prepared.z_on_native(z, self.covered)
+        return self.prepared.z_on_native(z, self.prepared.inpainted_on_native(self.prepared.brain))
 
 
 def screen_cohort(
     subjects: list[CohortSubject],
     folds: dict[str, Path],
-    work: Path,
-    device: str,
+    grid: tuple[tuple[int, int, int], float],
     report: Callable[[str], None],
     check: Check | None = None,
-    holes: DetectRequest | None = None,
 ) -> list[HealthySubject]:
-    """Register and inpaint every subject with its person's model, as a detection does.
+    """Register and screen every subject by the template of its person's fold, as a detection does.
 
     Parameters
     ----------
     subjects
         FA maps of a cohort.
     folds
-        Person -> folder of a model that was not trained on the person.
-    work
-        Folder in which finished passes are kept and found again.
-    device
-        As in :class:`~FAAnomalyLib.request.DetectRequest`.
+        Person -> folder with a template that does not hold the person: a model folder, or one of
+        :mod:`.fold_folders`.
+    grid
+        Shape and edge in mm of the model grid.
     report
         Called with a line of text for every subject.
     check
-        Called during registration and filling; may raise to cancel. Finished passes are kept.
-    holes
-        How holes are filled; None for the defaults.
+        Called during the registration; may raise to cancel.
 
     Raises
     ------
     FAError
-        ``bad-request`` for a model that was trained on any volume of a person it is to score, or that the
-        sampler does not fit.
+        ``bad-request`` for a model that was trained on any volume of a person it is to score.
     """
-    request = replace(holes or DetectRequest(), device=device)
-    models: dict[Path, LoadedModel] = {}
+    templates: dict[Path, Template] = {}
     screened = []
     for number, subject in enumerate(subjects, 1):
-        loaded = unseen_model(subject, subjects, folds, device, models)
-        loaded.inpainter.check(Sampling.of_request(request))
-        prepared = register(subject, loaded, check)
-        with interruptible_network(loaded.inpainter.network, check) if check else nullcontext():
-            by_size = _inpainted(prepared, loaded, request, work)
-        screening = screen(prepared, by_size)
-        screened.append(HealthySubject.of(subject, prepared, screening))
-        largest = max(by_size)
-        error = residual_and_variance(prepared.fa, by_size[largest]).values[screening.analysed].std()
-        where = f"error in {largest * MASK_VOXEL_MM:g} mm holes {float(error):.4f} FA"
-        report(f"looked at {number}/{len(subjects)} {subject.path.name}: {where}")
+        folder = folds[subject.person]
+        if has_weights(folder):
+            check_not_trained_on(folder, [one for one in subjects if one.person == subject.person])
+        if folder not in templates:
+            templates[folder] = on_grid(load_template(template_folder(folder)), *grid)
+        prepared = register(subject, templates[folder], check)
+        screened.append(HealthySubject.of(subject, prepared, screen(prepared, check)))
+        correlation = prepared.grid.alignment.correlation
+        report(f"looked at {number}/{len(subjects)} {subject.path.name}: correlation {correlation:.2f}")
     return screened
 
 
@@ -145,25 +131,27 @@ def unseen_model(
     device: str,
     models: dict[Path, LoadedModel],
 ) -> LoadedModel:
-    """The model of a subject's fold, opened once and kept in *models*; the other parameters are those of
-    :func:`screen_cohort`."""
+    """The model of a subject's fold, opened once and kept in *models*.
+
+    Raises ``FAError('bad-request')`` for a model that was trained on any of the person's *subjects*.
+    """
     folder = folds[subject.person]
     if folder not in models:
         models[folder] = open_model(str(folder), device, calibrated=False)
-    _check_not_trained_on(models[folder], folder, [one for one in subjects if one.person == subject.person])
+    check_not_trained_on(folder, [one for one in subjects if one.person == subject.person])
     return models[folder]
 
 
-def register(subject: CohortSubject, loaded: LoadedModel, check: Check | None = None) -> PreparedSubject:
-    """The subject on the model's grid; an error names its file."""
+def register(subject: CohortSubject, template: Template, check: Check | None = None) -> PreparedSubject:
+    """The subject on the template's grid; an error names its file."""
     volume, brain = load_subject(subject)
     with naming(subject.path):
-        return prepare(volume, loaded.template, brain, check)
+        return prepare(volume, template, brain, check)
 
 
-def _check_not_trained_on(loaded: LoadedModel, folder: Path, subjects: list[CohortSubject]) -> None:
+def check_not_trained_on(folder: Path, subjects: list[CohortSubject]) -> None:
     """Raise ``FAError('bad-request')`` for a model that was trained on any of one person's *subjects*."""
-    seen = sorted({subject.path.name for subject in subjects} & trained_on(loaded.model.manifest))
+    seen = sorted({subject.path.name for subject in subjects} & trained_on(read_manifest(folder)))
     if seen:
         raise FAError(
             "bad-request",
@@ -171,19 +159,3 @@ def _check_not_trained_on(loaded: LoadedModel, folder: Path, subjects: list[Coho
             f"it is of {subjects[0].person}",
             "Calibrate with a model that has not seen the person",
         )
-
-
-def _inpainted(
-    prepared: PreparedSubject, loaded: LoadedModel, request: DetectRequest, work: Path
-) -> dict[int, Inpainted]:
-    """Mask size -> healthy content; finished passes are kept in *work*."""
-    identity = passes_identity(prepared, request, loaded.model.manifest["sha256"])
-    return inpaint_passes_by_size(
-        loaded.inpainter,
-        prepared.fa,
-        whole_brain_passes(prepared, request),
-        Sampling.of_request(request),
-        None,
-        PassCache(work, identity, True),
-        prepared.grid.priors,
-    )

@@ -3,11 +3,15 @@
 Every person counts once, however many maps there are of them. The first registration target is any FA map in a
 standard space. Each further round registers to the average of the round before and warps every brain onto it, so that
 tracts lie on tracts and stay sharp.
+
+What each person adds to the average is known, so templates without a person come with it: healthy people are compared
+with a template that does not hold them (:mod:`.fold_folders`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,16 +19,10 @@ from scipy import ndimage
 
 from ..datasets.cohort import CohortSubject, load_subject, naming
 from ..io.volumes import save_volume
+from ..preprocessing.deformable_registration import warped
 from ..preprocessing.interruptible_itk import Check
 from ..preprocessing.model_grid import PreparedSubject, prepare
-from ..preprocessing.template import (
-    ALIGNED,
-    BRAIN_PROBABILITY,
-    TEMPLATE_FILES,
-    Template,
-    TemplatePriors,
-    symmetric_grid,
-)
+from ..preprocessing.template import ALIGNED, TEMPLATE_FILES, Template, TemplatePriors, symmetric_grid
 from ..preprocessing.template_warping import warp_template
 from ..volume import Volume
 
@@ -35,17 +33,57 @@ MODEL_CENTRE_RAS = (0.0, -16.0, 8.0)
 WHITE_MATTER_FA = 0.25
 WHITE_MATTER_DEPTH_MM = 4.0
 """White matter is looked for deeper than this below the brain's noisy edge."""
-MIN_VIEW = 0.9
-"""A map that shows less of the template's brain than this share is not warped: its cut faces would be bent."""
+LEAST_BRAIN = 0.05
+"""Probability of brain below which the template's FA is 0."""
 
 
-def make_template(
+@dataclass(frozen=True)
+class PeopleAverage:
+    """What each person adds to a template.
+
+    Attributes
+    ----------
+    affine
+        4x4, of the model grid.
+    people
+        Person -> (4, X, Y, Z), float32: FA, white matter and brain, each of both hemispheres where they were seen, and
+        in how many of the two that was.
+    unwarped
+        Whether the brains lie on each other by affine registration alone.
+    """
+
+    affine: np.ndarray
+    people: dict[str, np.ndarray]
+    unwarped: bool
+
+    def template(self, without: Collection[str] = ()) -> Template:
+        """The mean of all people but those named.
+
+        Raises
+        ------
+        ValueError
+            When nobody is left.
+        """
+        parts = [part for person, part in self.people.items() if person not in without]
+        if not parts:
+            raise ValueError("a template needs at least one person")
+        total = np.asarray(np.sum(parts, axis=0, dtype=np.float64))
+        means = total[:3] / np.maximum(total[3], 1e-6)
+        fa, white_matter, brain = (
+            np.clip(ndimage.gaussian_filter(mean, sigma), 0.0, 1.0).astype(np.float32)
+            for mean, sigma in zip(means, (0.5 if self.unwarped else 0.0, 0.5, 0.7), strict=True)
+        )
+        fa = np.where(brain > LEAST_BRAIN, fa, 0.0).astype(np.float32)
+        return Template(Volume(fa, self.affine), TemplatePriors(fa, white_matter, brain))
+
+
+def average_people(
     subjects: list[CohortSubject],
     target: Volume,
     rounds: int = 3,
     report: Callable[[str], None] = print,
     check: Check | None = None,
-) -> Template:
+) -> PeopleAverage:
     """Average registered FA maps.
 
     Parameters
@@ -63,7 +101,7 @@ def make_template(
 
     Returns
     -------
-    Template
+    PeopleAverage
         On the model grid, 80 x 96 x 80 voxels of 2 mm.
 
     Raises
@@ -73,16 +111,19 @@ def make_template(
     """
     template = _first_target(target)
     loaded = [load_subject(subject) for subject in subjects]
+    average = PeopleAverage(template.fa.affine, {}, True)
     for number in range(rounds):
-        by_person: dict[str, list[PreparedSubject]] = {}
+        maps: dict[str, list[np.ndarray]] = {}
         for subject, (volume, brain) in zip(subjects, loaded, strict=True):
             with naming(subject.path):
                 prepared = prepare(volume, template, brain, check)
             correlation = prepared.grid.alignment.correlation
             report(f"round {number + 1}: {subject.path.name}: correlation {correlation:.3f}")
-            by_person.setdefault(subject.person, []).append(prepared)
-        template = _average(list(by_person.values()), template, warped=number > 0, check=check)
-    return template
+            maps.setdefault(subject.person, []).append(_on_template(prepared, template, number > 0, check))
+        people = {person: _of_both_hemispheres(own) for person, own in maps.items()}
+        average = PeopleAverage(template.fa.affine, people, number == 0)
+        template = average.template()
+    return average
 
 
 def save_template(template: Template, folder: Path) -> None:
@@ -107,28 +148,27 @@ def _first_target(target: Volume) -> Template:
     return Template(Volume(fa, affine), TemplatePriors(fa, (fa > WHITE_MATTER_FA).astype(np.float32), brain))
 
 
-def _average(people: list[list[PreparedSubject]], template: Template, warped: bool, check: Check | None) -> Template:
-    """The symmetric mean of people, each the mean of their maps; *warped* onto *template* or as registered."""
-    view_sum = np.zeros(MODEL_SHAPE)
-    prior_sum = np.zeros((3, *MODEL_SHAPE))
-    brain = template.priors.brain > BRAIN_PROBABILITY
-    for maps in people:
-        for prepared in maps:
-            # A cut field of view says nothing about what lies beyond it.
-            view = prepared.grid.to_model(np.ones(prepared.grid.native.shape), order=1) > 0.99
-            priors = _subject_priors(prepared)
-            if warped and view[brain].mean() > MIN_VIEW:
-                priors = warp_template(priors, template.priors.fa, prepared.grid.spacing_mm, check)
-            share = view / len(maps)
-            view_sum += share
-            prior_sum += share * np.stack([priors.fa, priors.white_matter, priors.brain])
-    means = []
-    for mean, sigma in zip(prior_sum / np.maximum(view_sum, 1e-6), (0.0 if warped else 0.5, 0.5, 0.7), strict=True):
-        mean = ndimage.gaussian_filter((mean + mean[::-1]) / 2, sigma)
-        means.append(np.clip(mean, 0.0, 1.0).astype(np.float32))
-    fa, white_matter, brain_probability = means
-    fa = np.where(brain_probability > 0.05, fa, 0.0).astype(np.float32)
-    return Template(Volume(fa, template.fa.affine), TemplatePriors(fa, white_matter, brain_probability))
+def _on_template(prepared: PreparedSubject, template: Template, warps: bool, check: Check | None) -> np.ndarray:
+    """FA, white matter, brain and what was seen of one map on the template, (4, X, Y, Z), float32."""
+    seen = prepared.grid.in_view(prepared.native_brain)
+    priors = _subject_priors(prepared)
+    own = np.stack([priors.fa, priors.white_matter, priors.brain, seen.astype(np.float32)])
+    if not warps:
+        return own
+    moved = warp_template(priors, template.priors.fa, prepared.grid.spacing_mm, seen, check=check)
+    assert moved.displacement is not None
+    own = warped(own, moved.displacement)
+    # A cut field of view says nothing about what lies beyond it.
+    own[3] = own[3] > 0.99
+    return own
+
+
+def _of_both_hemispheres(maps: list[np.ndarray]) -> np.ndarray:
+    """The mean of one person's maps plus its mirror image, and how many of the two were seen, (4, X, Y, Z)."""
+    count = np.sum([one[3] for one in maps], axis=0)
+    mean = np.sum([one[:3] * one[3] for one in maps], axis=0) / np.maximum(count, 1.0)
+    known = np.concatenate([mean, (count > 0)[None]]).astype(np.float32)
+    return known + known[:, ::-1]
 
 
 def _subject_priors(prepared: PreparedSubject) -> TemplatePriors:

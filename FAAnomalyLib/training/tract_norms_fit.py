@@ -78,8 +78,7 @@ def prepared_map(subject: CohortSubject, template: Template) -> PreparedSubject:
 def measure_map(person: str, prepared: PreparedSubject, atlas: TractAtlas) -> PersonTracts:
     """What one map shows in each tract."""
     grid = prepared.grid
-    everywhere = np.ones(prepared.brain.shape, bool)
-    analysed = analysis_mask(prepared.brain, grid.priors.white_matter, everywhere, grid.spacing_mm)
+    analysed = analysis_mask(prepared.brain, grid.priors.white_matter, grid.spacing_mm)
     measures = measure_tracts(atlas, prepared.fa, grid.priors, analysed, grid.template.fa.affine)
     along = measures.profile - measures.expected_profile
     return PersonTracts(person, measures.deviation, measures.asymmetry, along)

@@ -98,8 +98,7 @@ def regions_of(subject: PreparedSubject, count: int) -> tuple[list, Volume]:
 def anatomy(clock: Clock, loaded: LoadedAtlas, subject: PreparedSubject, found: list, segmentation: Volume) -> Clock:
     """All that a detection does for the anatomy of one brain."""
     grid = subject.grid
-    everywhere = np.ones(subject.brain.shape, bool)
-    analysed = analysis_mask(subject.brain, grid.priors.white_matter, everywhere, grid.spacing_mm)
+    analysed = analysis_mask(subject.brain, grid.priors.white_matter, grid.spacing_mm)
     with clock.part("place in the atlas"):
         mapping = mapping_of(subject)
     with clock.part("names"):

@@ -113,7 +113,7 @@ def on_the_grid(drawn: list[HealthyBox], subject: CohortSubject, loaded: LoadedM
     """One person's boxes with the voxels they are of: the same places drawn again."""
     prepared = register(subject, loaded)
     spacing, priors = prepared.grid.spacing_mm, prepared.grid.priors
-    whole = analysis_mask(prepared.brain, priors.white_matter, prepared.brain, spacing)
+    whole = analysis_mask(prepared.brain, priors.white_matter, spacing)
     placed = []
     for edge in EDGES_MM:
         own = iter([box for box in drawn if box.person == subject.person and box.edge_mm == edge])

@@ -102,7 +102,7 @@ def filled_holes(model: LoadedModel, data: Path, name: str, places: int) -> Iter
 def cubes(subject: PreparedSubject, places: int) -> Iterator[np.ndarray]:
     """Cubes of 20 mm about random places of the white matter, bool on the native grid."""
     priors, grid = subject.grid.priors, subject.grid
-    inner = analysis_mask(subject.brain, priors.white_matter, subject.brain, grid.spacing_mm)
+    inner = analysis_mask(subject.brain, priors.white_matter, grid.spacing_mm)
     centres = np.argwhere(grid.to_native(inner) > 0.99) * grid.native.spacing
     chosen: list[np.ndarray] = []
     for at in np.random.default_rng(1).permutation(len(centres)):

@@ -56,7 +56,7 @@ def measure(model: LoadedModel, prepared: PreparedSubject, mask_size: int) -> di
     priors, spacing = prepared.grid.priors, prepared.grid.spacing_mm
     passes = plan_passes(prepared.brain, mask_size, (spacing,) * 3, shift_count=1)
     covered = np.any([one.hole for one in passes], axis=0)
-    analysed = analysis_mask(prepared.brain, priors.white_matter, covered, spacing)
+    analysed = covered & analysis_mask(prepared.brain, priors.white_matter, spacing)
     fills: dict[str, BaselineFill] = {
         NETWORK: NetworkFill(model),
         "registered template, gain and offset fitted": TemplateFill(),

@@ -106,9 +106,9 @@ def mean_of(maps: np.ndarray) -> np.ndarray:
 
 
 def means(subject: PreparedSubject, atlas: TractAtlas, template: Template) -> Means:
-    found, everywhere = {}, np.ones(subject.brain.shape, bool)
+    found = {}
     for key, priors in ((BENT, subject.grid.priors), (AFFINE, template.priors)):
-        analysed = analysis_mask(subject.brain, priors.white_matter, everywhere, subject.grid.spacing_mm)
+        analysed = analysis_mask(subject.brain, priors.white_matter, subject.grid.spacing_mm)
         measured = measure_tracts(atlas, subject.fa, priors, analysed, template.fa.affine)
         found[key] = np.stack([measured.mean_fa, measured.expected_fa])
     return found

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...request import DEVICES, DetectRequest
-from ...runtime.progress import CancelToken, told_what_is_kept
+from ...runtime.progress import told_what_is_kept
 from ..hole_options import add_hole_options, hole_request
 from ..signals import cancel_on_signals, stopped_at_once
 from ..streams import say
@@ -27,7 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--folds",
         type=Path,
         required=True,
-        help="CSV with the columns person,model: a model that was not trained on the person",
+        help="CSV with the columns person,model: folder of a model that was not trained on the person, or of a "
+        "template without them (template --cross)",
     )
     parser.add_argument("--people", type=Path, help="CSV with the columns file,person")
     parser.add_argument(
@@ -42,60 +42,63 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--cross",
         type=Path,
         metavar="FOLDER",
-        help="also write every person's own model with a calibration that knows nothing of them, for evaluate --folds",
+        help="also write, for every person, a model with a template and a calibration that know nothing of them, for "
+        "evaluate --folds (weights of this model where the fold has none)",
     )
     parser.add_argument(
         "--regions-only",
         action="store_true",
         help="add the limits of drawn regions to the model's calibration and leave all else in it as it is",
     )
-    parser.add_argument("--work", type=Path, help="folder for finished passes (default: beside the model)")
     parser.add_argument("--device", default="auto", choices=DEVICES)
     add_hole_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Inpaint every healthy subject, draw regions in each, fit the calibration and write it into the model."""
+    """Screen every healthy subject, draw regions in each, fit the calibration and write it into the model."""
     from ...datasets.cohort import find_subjects
     from ...datasets.folds import read_folds
+    from ...models.manifest import read_manifest
     from ...training.calibration_fit import fit, held_out_calibrations, install
     from ...training.drawn_regions import draw_in_cohort, fit_regions, table_of
+    from ...training.fold_folders import has_weights
     from ...training.healthy_maps import screen_cohort
 
-    request = hole_request(args)
+    request, manifest = hole_request(args), read_manifest(args.model)
     folds = read_folds(args.folds)
     subjects = [subject for subject in find_subjects(args.data, args.people) if subject.person in folds]
+    drawn_in = [subject for subject in subjects if has_weights(folds[subject.person])]
     if args.regions_only:
-        return _regions_only(args, folds, subjects, request)
-    work = args.work or args.model.parent / "calibration-passes"
-    with cancel_on_signals() as cancel, told_what_is_kept(lambda: f"finished passes are kept in {work}"):
-        with stopped_at_once(cancel):
-            people = screen_cohort(subjects, folds, work, args.device, say, cancel.check, request)
+        return _regions_only(args, folds, drawn_in, request, manifest)
+    grid = tuple(manifest["grid"]["shape"]), manifest["grid"]["spacing_mm"]
+    with cancel_on_signals() as cancel, stopped_at_once(cancel):
+        people = screen_cohort(subjects, folds, grid, say, cancel.check)
         if args.cross is not None:
-            _write_cross_models(people, folds, args.cross, request, cancel)
-        with stopped_at_once(cancel):
-            calibration = fit(people, say)
-            held_out = held_out_calibrations(people)
-            drawn = draw_in_cohort(subjects, folds, args.device, held_out.__getitem__, say, cancel.check, request)
-        calibration = replace(calibration, regions=fit_regions(drawn))
-        install(calibration, args.model, [one.name for one in people], request)
+            _write_cross_models(people, folds, args)
+        calibration = fit(people, say)
+        held_out = held_out_calibrations(people)
+        drawn = draw_in_cohort(drawn_in, folds, args.device, held_out.__getitem__, say, cancel.check, request)
+    calibration = replace(calibration, regions=fit_regions(drawn))
+    install(calibration, args.model, [one.name for one in people], request)
     values = "auto +{:.2f} and -{:.2f}, sensitive +{:.2f} and -{:.2f}, for one sign only +{:.2f} or -{:.2f}".format(
         *calibration.threshold, *calibration.sensitive, *calibration.one_sided
     )
     print(f"calibrated {args.model} with {calibration.people} people: thresholds {values}")
-    print(f"thresholds of drawn regions: {table_of(calibration.regions)}")
+    print(f"thresholds of regions drawn in {calibration.regions.people} people: {table_of(calibration.regions)}")
     return 0
 
 
 def _regions_only(
-    args: argparse.Namespace, folds: dict[str, Path], subjects: list[CohortSubject], request: DetectRequest
+    args: argparse.Namespace,
+    folds: dict[str, Path],
+    subjects: list[CohortSubject],
+    request: DetectRequest,
+    manifest: dict[str, Any],
 ) -> int:
     from ...anomaly.calibration_file import load_calibration
-    from ...models.manifest import read_manifest
     from ...training.calibration_fit import install_regions
     from ...training.drawn_regions import draw_in_cohort, fit_regions, table_of
 
-    manifest = read_manifest(args.model)
     known = load_calibration(args.model, manifest)
     kept = told_what_is_kept(lambda: f"{args.model} is as it was", "Run the same command again to begin anew")
     with cancel_on_signals() as cancel:
@@ -107,24 +110,18 @@ def _regions_only(
     return 0
 
 
-def _write_cross_models(
-    people: list[HealthySubject],
-    folds: dict[str, Path],
-    folder: Path,
-    request: DetectRequest,
-    cancel: CancelToken,
-) -> None:
-    """A copy of each person's model, calibrated on everybody else, and ``folds.csv`` that names them."""
+def _write_cross_models(people: list[HealthySubject], folds: dict[str, Path], args: argparse.Namespace) -> None:
+    """A copy of each person's fold, calibrated on everybody else, and ``folds.csv`` that names them."""
     from ...training.calibration_fit import fit, install
+    from ...training.fold_folders import copy_weights, has_weights, write_table
 
-    folder.mkdir(parents=True, exist_ok=True)
     names = sorted({one.person for one in people})
     for name in names:
-        shutil.copytree(folds[name], folder / name, dirs_exist_ok=True)
+        own = args.cross / name
+        shutil.copytree(folds[name], own, dirs_exist_ok=True)
+        if not has_weights(own):
+            copy_weights(args.model, own)
         say(f"without {name}")
         others = [one for one in people if one.person != name]
-        with stopped_at_once(cancel):
-            calibration = fit(others, say)
-        install(calibration, folder / name, [one.name for one in others], request)
-    with open(folder / "folds.csv", "w", newline="", encoding="utf-8") as handle:
-        csv.writer(handle).writerows([("person", "model"), *((name, name) for name in names)])
+        install(fit(others, say), own, [one.name for one in others])
+    write_table(args.cross, names)

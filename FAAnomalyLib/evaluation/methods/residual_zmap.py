@@ -50,7 +50,7 @@ class ResidualZMap:
         """See :meth:`.scoring_method.ScoringMethod.score`."""
         prepared = self._prepare(volume)
         grid = prepared.grid
-        analysed = analysis_mask(prepared.brain, grid.priors.white_matter, prepared.brain, grid.spacing_mm)
+        analysed = analysis_mask(prepared.brain, grid.priors.white_matter, grid.spacing_mm)
         prediction = self._predict(prepared, analysed)
         z = standardised_residual(prepared.fa - prediction, analysed, SMOOTHING_MM / grid.spacing_mm)
 

@@ -224,7 +224,7 @@ class SliceScoring(Generic[R]):
         stack = slices_of(prepared.fa, prepared.brain)
         self._check(stack, grid.template)
         expected, weight, count = self._judge(stack, prepared.fa.shape)
-        analysed = analysis_mask(prepared.brain, grid.priors.white_matter, prepared.brain, grid.spacing_mm)
+        analysed = analysis_mask(prepared.brain, grid.priors.white_matter, grid.spacing_mm)
         residual, sigma = (prepared.fa - expected) * weight, SMOOTHING_MM / grid.spacing_mm
         score = standardised_residual(residual, analysed, sigma, standardises=self._method.standardises)
 

@@ -105,8 +105,7 @@ def name_spheres(subject: PreparedSubject, atlas: TractAtlas, seed: int) -> Iter
     """
     rng = np.random.default_rng(seed)
     grid = subject.grid
-    everywhere = np.ones(subject.brain.shape, bool)
-    scored = analysis_mask(subject.brain, grid.priors.white_matter, everywhere, grid.spacing_mm)
+    scored = analysis_mask(subject.brain, grid.priors.white_matter, grid.spacing_mm)
     voxels = np.argwhere(scored)
     in_template = displaced_voxels(voxels, grid.priors.displacement)
     namer, points = RegionNamer(atlas, mapping_of(subject)), _points_of(subject, scored)

@@ -54,7 +54,7 @@ def test_analysed_is_inpainted_white_matter_away_from_the_edge():
     brain = BALL.copy()
     white, covered = np.ones(SHAPE, np.float32), np.ones(SHAPE, bool)
     white[20], covered[:, 24] = 0.4, False
-    analysed = analysis_mask(brain, white, covered, MM)
+    analysed = analysis_mask(brain, white, MM)
     assert not analysed[20].any() and not analysed[:, 24].any()
     depth = ndimage.distance_transform_edt(brain) * MM
     assert depth[analysed].min() >= EDGE_MM
@@ -65,8 +65,8 @@ def test_analysed_is_inpainted_white_matter_away_from_the_edge():
 def test_a_small_hole_is_analysed_where_it_would_be_in_the_whole(corner):
     white, covered = np.ones(SHAPE, np.float32), np.zeros(SHAPE, bool)
     covered[tuple(slice(c, c + 7) for c in corner)] = True
-    whole = analysis_mask(BALL, white, np.ones(SHAPE, bool), MM)
-    np.testing.assert_array_equal(analysis_mask(BALL, white, covered, MM), whole & covered)
+    whole = analysis_mask(BALL, white, MM)
+    np.testing.assert_array_equal(analysis_mask(BALL, white, MM), whole & covered)
 
 
 def test_the_scale_is_the_subjects_own():
