@@ -1,0 +1,230 @@
+"""What the whole-brain search finds of planted anomalies, everybody held out of template and calibration.
+
+    python Testing/Benchmarks/screening_power.py DATA --people people.csv --folds FOLDS/folds.csv --rows rows.jsonl
+    python Testing/Benchmarks/screening_power.py ... --without level      (or: other-side, rim)
+
+FOLDS is what ``faanomaly template DATA --cross FOLDS`` wrote. Every person is judged by the template without them and
+by a calibration of the other people. One sphere of each kind and sign is planted into one map of each person, and
+lesion shapes (``--lesions``), on two truths: "registered" is the white matter of the warped template, as in
+``faanomaly evaluate``; "thesis" is FA above 0.2 at least 4 mm inside the brain of the untouched map, which no
+registration decides. Edges are hard, or soft (the change fades over a Gaussian of 2 mm). The affine alignment is that
+of the untouched map; the template is warped anew to every planted one. The network is not run: it has no part in z.
+
+Dice and found are at the automatic threshold, and found at the sensitive one. By chance: the untouched map has a region
+of the sign there already. Rows are kept in ROWS; a later run measures what is missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from scipy import ndimage
+
+from FAAnomalyLib.anomaly import residual_maps, screening
+from FAAnomalyLib.anomaly.calibration import Calibration
+from FAAnomalyLib.anomaly.regions import find_regions
+from FAAnomalyLib.anomaly.screening import screen
+from FAAnomalyLib.datasets.cohort import CohortSubject, find_subjects
+from FAAnomalyLib.datasets.folds import read_folds
+from FAAnomalyLib.evaluation.metrics.bootstrap import mean_over_people
+from FAAnomalyLib.evaluation.planting.lesions import sphere, white_matter_centre
+from FAAnomalyLib.evaluation.planting.shapes import find_shapes, resample_to_subject
+from FAAnomalyLib.preprocessing.model_grid import PreparedSubject, with_other_fa
+from FAAnomalyLib.preprocessing.template_warping import warp_template
+from FAAnomalyLib.training.calibration_fit import fit
+from FAAnomalyLib.training.healthy_maps import HealthySubject, screen_cohort
+from FAAnomalyLib.training.template_building import MODEL_SHAPE, MODEL_SPACING_MM
+from FAAnomalyLib.volume import Volume
+
+REGISTERED, THESIS = "registered", "thesis"
+CELLS = (
+    (REGISTERED, 40, 0.2, False),
+    (REGISTERED, 40, 0.1, False),
+    (REGISTERED, 20, 0.3, False),
+    (REGISTERED, 20, 0.2, False),
+    (REGISTERED, 20, 0.2, True),
+    (REGISTERED, 10, 0.3, False),
+    (THESIS, 40, 0.2, False),
+    (THESIS, 40, 0.1, False),
+    (THESIS, 20, 0.3, False),
+    (THESIS, 20, 0.2, False),
+)
+"""Truth, diameter in mm, change of FA, soft edge."""
+LESION_CHANGE, LEAST_LESION_ML = -0.4, 2.0
+SOFT_MM, INSIDE_MM, WHITE_MATTER_FA = 2.0, 4.0, 0.2
+ABLATIONS = {
+    "level": lambda: setattr(residual_maps, "MAX_LEVEL", 0.0),
+    "other-side": lambda: setattr(residual_maps, "minmod", lambda deviation, asymmetry: deviation),
+    "rim": lambda: (setattr(screening, "ANALYSED_PROBABILITY", 0.5), setattr(screening, "DEPTH_MM", 6.0)),
+}
+
+
+@dataclass(frozen=True)
+class Planted:
+    """One anomaly: the map with it, where it is, its sign, and the cell that it belongs to."""
+
+    cell: str
+    sign: int
+    truth: np.ndarray
+    volume: Volume
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--people", type=Path)
+    parser.add_argument("--folds", type=Path, required=True)
+    parser.add_argument("--rows", type=Path, required=True)
+    parser.add_argument("--lesions", type=Path)
+    parser.add_argument("--cells", nargs="+", metavar="TEXT", help="only cells whose name holds one of these")
+    parser.add_argument("--without", choices=ABLATIONS)
+    args = parser.parse_args()
+    if args.without:
+        ABLATIONS[args.without]()
+    folds = read_folds(args.folds)
+    subjects = [one for one in find_subjects(args.data, args.people) if one.person in folds]
+    rows = [json.loads(line) for line in args.rows.read_text().splitlines()] if args.rows.exists() else []
+    everybody = screen_cohort(subjects, folds, (MODEL_SHAPE, MODEL_SPACING_MM), say)
+    for person in dict.fromkeys(one.person for one in everybody):
+        own = [(subject, one) for subject, one in zip(subjects, everybody, strict=True) if one.person == person]
+        calibration = fit([one for one in everybody if one.person != person])
+        for row in measured(own, calibration, args, {(row["map"], row["cell"], row["sign"]) for row in rows}):
+            rows.append(row)
+            with open(args.rows, "a", encoding="utf-8") as handle:
+                handle.write(json.dumps(row) + "\n")
+        say(f"done: {person}")
+    show(rows)
+
+
+def measured(
+    own: list[tuple[CohortSubject, HealthySubject]], calibration: Calibration, args: argparse.Namespace, done: set
+) -> Iterator[dict]:
+    """Rows of one person: each map untouched, the first with every anomaly."""
+    for number, (subject, one) in enumerate(own):
+        before = z_map(one.prepared, calibration)
+        if (one.name, "untouched", 0) not in done:
+            regions = len(find_regions(before, before, calibration.threshold)[1])
+            more = len(find_regions(before, before, calibration.sensitive)[1])
+            inside = before.data[before.data != 0]
+            yield {"map": one.name, "person": one.person, "cell": "untouched", "sign": 0, "regions": regions} | {
+                "sensitive": more,
+                "largest": float(np.abs(before.data).max()),
+                "sd": float(inside.std()),
+                "beyond2": float((np.abs(inside) > 2).mean()),
+                "beyond3": float((np.abs(inside) > 3).mean()),
+            }
+        if number:
+            continue
+        for planted in anomalies(subject, one.prepared, args):
+            if (one.name, planted.cell, planted.sign) not in done:
+                yield {"map": one.name, "person": one.person} | judged(planted, one.prepared, before, calibration)
+
+
+def anomalies(subject: CohortSubject, healthy: PreparedSubject, args: argparse.Namespace) -> Iterator[Planted]:
+    """Every anomaly that is asked for, where it finds a place."""
+    volume = healthy.grid.native
+    masks = {
+        REGISTERED: healthy.native_brain & (healthy.grid.to_native(healthy.grid.priors.white_matter) > 0.5),
+        THESIS: healthy.native_brain & (volume.data > WHITE_MATTER_FA) & (depth_mm(healthy) >= INSIDE_MM),
+    }
+    for truth, diameter, change, soft in CELLS:
+        cell = f"{truth}, {diameter} mm, {change:g}{', soft edge' if soft else ''}"
+        if args.cells and not any(text in cell for text in args.cells):
+            continue
+        seed = int.from_bytes(f"{subject.name} {truth} {diameter}".encode(), "big") % 2**32
+        ball = sphere(volume, white_matter_centre(volume, masks[truth], diameter, seed), diameter) & masks[truth]
+        share = ball.astype(np.float32)
+        if soft:
+            share = ndimage.gaussian_filter(share, SOFT_MM / volume.spacing) * masks[truth]
+        for sign in (1, -1):
+            fa = np.clip(volume.data + sign * change * share, 0.0, 1.0).astype(np.float32)
+            yield Planted(cell, sign, ball, volume.with_data(fa))
+    for shape in find_shapes(args.lesions) if args.lesions else []:
+        mask = resample_to_subject(shape, volume, healthy.grid.alignment.matrix) & masks[REGISTERED]
+        if mask.sum() * volume.voxel_ml >= LEAST_LESION_ML:
+            fa = np.where(mask, volume.data * (1 + LESION_CHANGE), volume.data).astype(np.float32)
+            yield Planted(f"stroke shape {shape.name}", -1, mask, volume.with_data(fa))
+
+
+def depth_mm(healthy: PreparedSubject) -> np.ndarray:
+    """How deep each native voxel lies inside the brain; beyond the edge of the grid there is none."""
+    brain = np.pad(healthy.native_brain, 1)
+    return ndimage.distance_transform_edt(brain, sampling=healthy.grid.native.spacing)[1:-1, 1:-1, 1:-1]
+
+
+def judged(planted: Planted, healthy: PreparedSubject, before: Volume, calibration: Calibration) -> dict:
+    """Metrics of one planted map."""
+    ill = with_other_fa(healthy, planted.volume)
+    grid = ill.grid
+    warped = warp_template(grid.template.priors, ill.fa, grid.spacing_mm, ill.voxels_to_follow())
+    z = z_map(replace(ill, grid=replace(grid, warped=warped)), calibration)
+    label, truth = 1 if planted.sign > 0 else 2, planted.truth
+    found, regions = find_regions(z, z, calibration.threshold)
+    more, _ = find_regions(z, z, calibration.sensitive)
+    untouched, _ = find_regions(before, before, calibration.threshold)
+    hit = found.data == label
+    return {
+        "cell": planted.cell,
+        "sign": planted.sign,
+        "dice": float(2 * (hit & truth).sum() / (hit.sum() + truth.sum())),
+        "found": float((hit & truth).any()),
+        "sensitive": float((more.data[truth] == label).any()),
+        "chance": float((untouched.data[truth] == label).any()),
+        "false": len(regions) - float((hit & truth).any()),
+        "judged": float((z.data[truth] != 0).mean()),
+    }
+
+
+def z_map(prepared: PreparedSubject, calibration: Calibration) -> Volume:
+    """z on the native grid, as a detection shows it."""
+    seen = screen(prepared)
+    known = calibration.brought_to(prepared.grid.priors.displacement)
+    statistic = known.strongest(known.combined(seen.maps, seen.analysed, seen.subject_scale))
+    return prepared.z_on_native(known.z_of(statistic, seen.analysed), prepared.inpainted_on_native(prepared.brain))
+
+
+def show(rows: list[dict]) -> None:
+    """The tables."""
+    untouched = [row for row in rows if row["cell"] == "untouched"]
+    print(
+        "| map | person | regions | at the sensitive threshold | largest z | SD of z | beyond 2 | beyond 3 |\n"
+        + "|---" * 8
+        + "|"
+    )
+    for row in untouched:
+        values = (row[key] for key in ("largest", "sd", "beyond2", "beyond3"))
+        told = " | ".join(f"{value:.3g}" for value in values)
+        print(f"| {row['map']} | {row['person']} | {row['regions']} | {row['sensitive']} | {told} |")
+    print(
+        "\n| anomaly | cases | Dice | + | - | found | sensitive | by chance | false regions | judged |\n"
+        + "|---" * 10
+        + "|"
+    )
+    planted = [row for row in rows if row["cell"] != "untouched"]
+    cells: dict[str, list[dict]] = {}
+    for row in planted:
+        cells.setdefault("stroke shapes" if row["cell"].startswith("stroke") else row["cell"], []).append(row)
+    for cell, some in cells.items():
+        dice = mean_over_people([(row["person"], row["dice"]) for row in some])
+        signs = [np.mean([row["dice"] for row in some if row["sign"] == sign] or [np.nan]) for sign in (1, -1)]
+        shares = [np.mean([row[key] for row in some]) for key in ("found", "sensitive", "chance")]
+        interval = f"{dice['mean']:.2f} [{dice['low']:.2f}, {dice['high']:.2f}]"
+        print(
+            f"| {cell} | {len(some)} | {interval} | {signs[0]:.2f} | {signs[1]:.2f} | "
+            + " | ".join(f"{100 * share:.0f} %" for share in shares)
+            + f" | {np.mean([row['false'] for row in some]):.1f} | {np.mean([row['judged'] for row in some]):.2f} |"
+        )
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()
