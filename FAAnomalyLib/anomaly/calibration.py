@@ -44,7 +44,7 @@ discriminant, none below 0); the last is wider than that, for spheres of 40 mm."
 
 UNCALIBRATED = dict(zip(COMBINATIONS, (11.5, 11.4, 12.4), strict=True))
 """Limits of the combinations without a calibration: a fifth beyond those of eleven healthy people (9.6, 9.5 and 10.3)
-where the bias of each place is not subtracted, as ``Testing/Benchmarks/held_out_health.py`` measures them."""
+where the bias of each place is not subtracted, as ``Testing/Benchmarks/screening_power.py`` measures them."""
 MIN_SHARE_OF_SCALE = 0.3
 """Smallest scale of a subject's map that is used as a divisor, in scales of healthy people (maps of real
 brains: about 0.7 to 1.7, the smooth synthetic sample: 0.46)."""

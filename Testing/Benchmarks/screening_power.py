@@ -11,7 +11,8 @@ registration decides. Edges are hard, or soft (the change fades over a Gaussian 
 of the untouched map; the template is warped anew to every planted one. The network is not run: it has no part in z.
 
 Dice and found are at the automatic threshold, and found at the sensitive one. By chance: the untouched map has a region
-of the sign there already. Rows are kept in ROWS; a later run measures what is missing.
+of the sign there already. Rows are kept in ROWS; a later run measures what is missing. Last come the limits that
+:data:`FAAnomalyLib.anomaly.calibration.UNCALIBRATED` is a fifth beyond.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ import numpy as np
 from scipy import ndimage
 
 from FAAnomalyLib.anomaly import residual_maps, screening
-from FAAnomalyLib.anomaly.calibration import Calibration
-from FAAnomalyLib.anomaly.regions import find_regions
+from FAAnomalyLib.anomaly.calibration import COMBINATIONS, Calibration
+from FAAnomalyLib.anomaly.regions import find_regions, restrict_to_signs
 from FAAnomalyLib.anomaly.screening import screen
 from FAAnomalyLib.datasets.cohort import CohortSubject, find_subjects
 from FAAnomalyLib.datasets.folds import read_folds
@@ -37,7 +38,8 @@ from FAAnomalyLib.evaluation.planting.lesions import sphere, white_matter_centre
 from FAAnomalyLib.evaluation.planting.shapes import find_shapes, resample_to_subject
 from FAAnomalyLib.preprocessing.model_grid import PreparedSubject, with_other_fa
 from FAAnomalyLib.preprocessing.template_warping import warp_template
-from FAAnomalyLib.training.calibration_fit import fit
+from FAAnomalyLib.training.calibration_fit import fit, volume_weights
+from FAAnomalyLib.training.healthy_limits import limits_of
 from FAAnomalyLib.training.healthy_maps import HealthySubject, screen_cohort
 from FAAnomalyLib.training.template_building import MODEL_SHAPE, MODEL_SPACING_MM
 from FAAnomalyLib.volume import Volume
@@ -58,6 +60,17 @@ CELLS = (
 """Truth, diameter in mm, change of FA, soft edge."""
 LESION_CHANGE, LEAST_LESION_ML = -0.4, 2.0
 SOFT_MM, INSIDE_MM, WHITE_MATTER_FA = 2.0, 4.0, 0.2
+UNTOUCHED = {
+    "regions": "regions",
+    "any": "share with any",
+    "sensitive": "at the sensitive threshold",
+    "up": "increases alone",
+    "down": "decreases alone",
+    "largest": "largest z",
+    "sd": "SD of z",
+    "beyond2": "beyond 2",
+    "beyond3": "beyond 3",
+}
 ABLATIONS = {
     "level": lambda: setattr(residual_maps, "MAX_LEVEL", 0.0),
     "other-side": lambda: setattr(residual_maps, "minmod", lambda deviation, asymmetry: deviation),
@@ -100,6 +113,7 @@ def main() -> None:
                 handle.write(json.dumps(row) + "\n")
         say(f"done: {person}")
     show(rows)
+    show_uncalibrated(everybody)
 
 
 def measured(
@@ -109,21 +123,33 @@ def measured(
     for number, (subject, one) in enumerate(own):
         before = z_map(one.prepared, calibration)
         if (one.name, "untouched", 0) not in done:
-            regions = len(find_regions(before, before, calibration.threshold)[1])
-            more = len(find_regions(before, before, calibration.sensitive)[1])
-            inside = before.data[before.data != 0]
-            yield {"map": one.name, "person": one.person, "cell": "untouched", "sign": 0, "regions": regions} | {
-                "sensitive": more,
-                "largest": float(np.abs(before.data).max()),
-                "sd": float(inside.std()),
-                "beyond2": float((np.abs(inside) > 2).mean()),
-                "beyond3": float((np.abs(inside) > 3).mean()),
-            }
+            told = untouched(before, calibration)
+            yield {"map": one.name, "person": one.person, "cell": "untouched", "sign": 0} | told
         if number:
             continue
         for planted in anomalies(subject, one.prepared, args):
             if (one.name, planted.cell, planted.sign) not in done:
                 yield {"map": one.name, "person": one.person} | judged(planted, one.prepared, before, calibration)
+
+
+def untouched(z: Volume, calibration: Calibration) -> dict[str, float]:
+    """:data:`UNTOUCHED` of a healthy map."""
+    limits = {
+        "regions": calibration.threshold,
+        "sensitive": calibration.sensitive,
+        "up": restrict_to_signs(calibration.one_sided, "increased"),
+        "down": restrict_to_signs(calibration.one_sided, "decreased"),
+    }
+    counts = {name: float(len(find_regions(z, z, limit)[1])) for name, limit in limits.items()}
+    inside = np.abs(z.data[z.data != 0])
+    shares = {f"beyond{limit}": float((inside > limit).mean()) for limit in (2, 3)}
+    return {
+        **counts,
+        "any": float(counts["regions"] > 0),
+        "largest": float(inside.max()),
+        "sd": float(np.sqrt((inside**2).mean())),
+        **shares,
+    }
 
 
 def anomalies(subject: CohortSubject, healthy: PreparedSubject, args: argparse.Namespace) -> Iterator[Planted]:
@@ -190,36 +216,46 @@ def z_map(prepared: PreparedSubject, calibration: Calibration) -> Volume:
 
 
 def show(rows: list[dict]) -> None:
-    """The tables."""
-    untouched = [row for row in rows if row["cell"] == "untouched"]
-    print(
-        "| map | person | regions | at the sensitive threshold | largest z | SD of z | beyond 2 | beyond 3 |\n"
-        + "|---" * 8
-        + "|"
-    )
-    for row in untouched:
-        values = (row[key] for key in ("largest", "sd", "beyond2", "beyond3"))
-        told = " | ".join(f"{value:.3g}" for value in values)
-        print(f"| {row['map']} | {row['person']} | {row['regions']} | {row['sensitive']} | {told} |")
-    print(
-        "\n| anomaly | cases | Dice | + | - | found | sensitive | by chance | false regions | judged |\n"
-        + "|---" * 10
-        + "|"
-    )
-    planted = [row for row in rows if row["cell"] != "untouched"]
+    """Tables of untouched and of planted maps."""
+    print("| map | person | " + " | ".join(UNTOUCHED.values()) + " |\n" + "|---" * (len(UNTOUCHED) + 2) + "|")
+    healthy = [row for row in rows if row["cell"] == "untouched"]
+    for row in healthy:
+        print(f"| {row['map']} | {row['person']} | " + " | ".join(f"{row[key]:.3g}" for key in UNTOUCHED) + " |")
+    means = [mean_over_people([(row["person"], row[key]) for row in healthy]) for key in UNTOUCHED]
+    told = [f"{one['mean']:.3g} [{one['low']:.3g}, {one['high']:.3g}]" for one in means]
+    print("| mean over people | | " + " | ".join(told) + " |\n")
+    heads = ("anomaly", "cases", "Dice", "+", "-", "found", "sensitive", "by chance", "false regions", "judged")
+    print("| " + " | ".join(heads) + " |\n" + "|---" * len(heads) + "|")
     cells: dict[str, list[dict]] = {}
-    for row in planted:
-        cells.setdefault("stroke shapes" if row["cell"].startswith("stroke") else row["cell"], []).append(row)
+    for row in rows:
+        if row["cell"] != "untouched":
+            cells.setdefault("stroke shapes" if row["cell"].startswith("stroke") else row["cell"], []).append(row)
     for cell, some in cells.items():
-        dice = mean_over_people([(row["person"], row["dice"]) for row in some])
-        signs = [np.mean([row["dice"] for row in some if row["sign"] == sign] or [np.nan]) for sign in (1, -1)]
-        shares = [np.mean([row[key] for row in some]) for key in ("found", "sensitive", "chance")]
-        interval = f"{dice['mean']:.2f} [{dice['low']:.2f}, {dice['high']:.2f}]"
-        print(
-            f"| {cell} | {len(some)} | {interval} | {signs[0]:.2f} | {signs[1]:.2f} | "
-            + " | ".join(f"{100 * share:.0f} %" for share in shares)
-            + f" | {np.mean([row['false'] for row in some]):.1f} | {np.mean([row['judged'] for row in some]):.2f} |"
-        )
+        print(f"| {cell} | {len(some)} | {' | '.join(averages(some))} |")
+
+
+def averages(rows: list[dict]) -> list[str]:
+    """One cell's columns after the number of cases."""
+    dice = mean_over_people([(row["person"], row["dice"]) for row in rows])
+    signs = [np.mean([row["dice"] for row in rows if row["sign"] == sign] or [np.nan]) for sign in (1, -1)]
+    shares = [np.mean([row[key] for row in rows]) for key in ("found", "sensitive", "chance")]
+    others = [np.mean([row["false"] for row in rows]), np.mean([row["judged"] for row in rows])]
+    return [
+        f"{dice['mean']:.2f} [{dice['low']:.2f}, {dice['high']:.2f}]",
+        *(f"{value:.2f}" for value in signs),
+        *(f"{100 * share:.0f} %" for share in shares),
+        f"{others[0]:.1f}",
+        f"{others[1]:.2f}",
+    ]
+
+
+def show_uncalibrated(everybody: list[HealthySubject]) -> None:
+    """Limits of the combinations where nothing is known of any place."""
+    print("\nLimits of an uncalibrated model's sums (increases, decreases):")
+    maps = [Calibration().combined(one.maps, one.analysed, one.subject_scale) for one in everybody]
+    for name in COMBINATIONS:
+        up, down = limits_of([combined[name] for combined in maps], volume_weights(everybody))
+        print(f"  {name}: {up:.1f}, {down:.1f}")
 
 
 def say(text: str) -> None:
