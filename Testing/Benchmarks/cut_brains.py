@@ -4,7 +4,7 @@
 
 From each map a hemisphere, all but slabs of 60 mm, the cerebellum and brainstem, a block of the cortex (a resection
 that opens to the outside) and a ball of deep white matter are taken away (set to 0, as skull stripping does). The rest
-is scored without a brain mask as ``detect`` does, but without the second look, which leaves z as it is. Printed are
+is scored without a brain mask as ``detect`` does, but without the network, which leaves z as it is. Printed are
 the largest z of each sign, what is still judged, and the regions at the automatic threshold; "new" are those that the
 whole brain does not show within 10 mm, "at the cut" those of them within 15 mm of what is missing.
 """
@@ -21,14 +21,10 @@ from scipy import ndimage
 from FAAnomalyLib.anomaly.regions import find_regions
 from FAAnomalyLib.anomaly.screening import screen
 from FAAnomalyLib.errors import FAError
-from FAAnomalyLib.inpainting.pass_planning import whole_brain_passes
-from FAAnomalyLib.inpainting.pass_runner import inpaint_passes_by_size
-from FAAnomalyLib.inpainting.sampling import Sampling
 from FAAnomalyLib.io.volumes import load_volume
 from FAAnomalyLib.pipeline.loaded_model import LoadedModel, open_model
 from FAAnomalyLib.preprocessing.fa_validation import validate_fa
 from FAAnomalyLib.preprocessing.model_grid import PreparedSubject, prepare
-from FAAnomalyLib.request import DetectRequest
 from FAAnomalyLib.result import Region
 from FAAnomalyLib.volume import Volume
 
@@ -72,14 +68,10 @@ def main() -> int:
 def scored(volume: Volume, loaded: LoadedModel) -> tuple[PreparedSubject, Volume, list[Region]]:
     """The subject, its z-map on the native grid, and its regions at the automatic threshold."""
     prepared = prepare(volume, loaded.template)
-    passes = whole_brain_passes(prepared, DetectRequest())
-    by_size = inpaint_passes_by_size(
-        loaded.inpainter, prepared.fa, passes, Sampling(), None, None, prepared.grid.priors
-    )
-    screening, known = screen(prepared, by_size), loaded.calibration
+    screening, known = screen(prepared), loaded.calibration.brought_to(prepared.grid.priors.displacement)
     combined = known.combined(screening.maps, screening.analysed, screening.subject_scale)
     z = known.z_of(known.strongest(combined), screening.analysed)
-    shown = prepared.z_on_native(z, prepared.inpainted_on_native(screening.inpainted.covered))
+    shown = prepared.z_on_native(z, prepared.inpainted_on_native(prepared.brain))
     return prepared, shown, find_regions(shown, shown, known.threshold)[1]
 
 

@@ -97,7 +97,7 @@ def main() -> None:
     print_healthy("held out", placed, {one.person: limits_without(kept, one.person) for one in unseen})
     for name in args.seen:
         one = by_name[name]
-        drawn = list(healthy_boxes(one.person, register(one, loaded), loaded.inpainter, loaded.calibration))
+        drawn = list(healthy_boxes(one.person, register(one, loaded.template), loaded.inpainter, loaded.calibration))
         print_healthy(name, {one.person: on_the_grid(drawn, one, loaded)}, {one.person: fit_regions(kept)})
 
 
@@ -111,7 +111,7 @@ def limits_without(drawn: list[HealthyBox], person: str) -> RegionLimits:
 
 def on_the_grid(drawn: list[HealthyBox], subject: CohortSubject, loaded: LoadedModel) -> list[PlacedBox]:
     """One person's boxes with the voxels they are of: the same places drawn again."""
-    prepared = register(subject, loaded)
+    prepared = register(subject, loaded.template)
     spacing, priors = prepared.grid.spacing_mm, prepared.grid.priors
     whole = analysis_mask(prepared.brain, priors.white_matter, spacing)
     placed = []

@@ -20,15 +20,15 @@ from FAAnomalyLib.anomaly.scoring import score_brain
 from FAAnomalyLib.anomaly.screening import screen
 from FAAnomalyLib.evaluation.planting.lesions import plant, sphere, white_matter_centre
 from FAAnomalyLib.evaluation.planting.truth import healthy_reference
-from FAAnomalyLib.inpainting.masks import plan_passes
-from FAAnomalyLib.inpainting.pass_runner import inpaint_passes_by_size
+from FAAnomalyLib.inpainting.pass_planning import whole_brain_passes
+from FAAnomalyLib.inpainting.pass_runner import inpaint_passes
 from FAAnomalyLib.inpainting.sampling import Sampling
 from FAAnomalyLib.io.volumes import load_volume
 from FAAnomalyLib.pipeline.loaded_model import LoadedModel, open_model
 from FAAnomalyLib.preprocessing.fa_validation import validate_brain_mask, validate_fa
 from FAAnomalyLib.preprocessing.model_grid import PreparedSubject, prepare
 from FAAnomalyLib.reporting.figures import colours, cut
-from FAAnomalyLib.request import BOTH_SIZES
+from FAAnomalyLib.request import DetectRequest
 from FAAnomalyLib.result import Region
 
 ZOOM, GAP, CAPTION = 3, 6, 24
@@ -72,15 +72,14 @@ def detect_in_steps(
 ) -> tuple[list[Tile], list[Region]]:
     """A picture of slice *level* after every step, and the regions."""
     grid, fa, calibration = prepared.grid, prepared.fa, model.calibration
-    passes = [one for size in BOTH_SIZES for one in plan_passes(prepared.brain, size, (grid.spacing_mm,) * 3)]
-    by_size = inpaint_passes_by_size(model.inpainter, fa, passes, Sampling(), priors=grid.priors)
-    screening = screen(prepared, by_size)
-    inpainted = screening.inpainted
-    statistic = calibration.strongest(calibration.combined(screening.maps, screening.analysed, screening.subject_scale))
+    passes = whole_brain_passes(prepared, DetectRequest())
+    inpainted = inpaint_passes(model.inpainter, fa, passes, Sampling(), priors=grid.priors)
+    screening, known = screen(prepared), calibration.brought_to(grid.priors.displacement)
+    statistic = known.strongest(known.combined(screening.maps, screening.analysed, screening.subject_scale))
     candidates = candidate_mask(statistic, grid.spacing_mm, screening.analysed)
     refilled = refill_candidates(model.inpainter, prepared, candidates, Sampling())
     hidden = np.zeros(fa.shape, bool) if refilled is None else refilled.covered
-    scores = score_brain(model.inpainter, prepared, by_size, calibration, Sampling())
+    scores = score_brain(model.inpainter, prepared, inpainted, calibration, Sampling())
     z = grid.native.with_data(grid.to_native(scores.z))
     mean = grid.to_native(np.where(scores.inpainted.covered, scores.inpainted.mean, fa))
     difference = grid.native.with_data(grid.native.data - mean)

@@ -4,10 +4,10 @@
     python Testing/Benchmarks/told_changes.py DATA PERSON ... --whole --diameters 20 --changes 0.2 [--measured FILE]
 
 Spheres at places of white matter drawn at random, one at a time, both signs, with a small and a large change of FA (or
-with ``--changes``); the brain is warped and inpainted anew for each, over the affine alignment of the untouched one.
-The needed change of a place is where the largest z in the sphere crosses the threshold, interpolated between untouched
-and planted; beyond the largest change it is not known.  The told change of the untouched brain is right where 30 to
-70 % of the places need less.  Drawn: boxes about each sphere (``--edges``), judged by the limits of the other people
+with ``--changes``); for each the template is warped and boxes are filled anew, over the affine alignment of the
+untouched one. The needed change of a place is where the largest z in the sphere crosses the threshold, interpolated
+between untouched and planted; beyond the largest change it is not known. The told change of the untouched brain is
+right where 30 to 70 % of the places need less.  Drawn: boxes about each sphere (``--edges``), judged by the limits of the other people
 (KEEP as in drawn_regions.py); a box tells of the spheres that fit.  Whole: the search of the whole brain.  MEASURED
 keeps the heights: a later run measures only what is missing in it, and every run tells anew.
 """
@@ -33,13 +33,11 @@ from FAAnomalyLib.anomaly.screening import screen
 from FAAnomalyLib.datasets.cohort import find_subjects, load_subject
 from FAAnomalyLib.evaluation.planting.lesions import plant, sphere, white_matter_centre
 from FAAnomalyLib.inpainting.masks import pass_from_mask
-from FAAnomalyLib.inpainting.pass_planning import whole_brain_passes
-from FAAnomalyLib.inpainting.pass_runner import inpaint_passes, inpaint_passes_by_size
+from FAAnomalyLib.inpainting.pass_runner import inpaint_passes
 from FAAnomalyLib.inpainting.sampling import Sampling
 from FAAnomalyLib.pipeline.loaded_model import LoadedModel, open_model
 from FAAnomalyLib.preprocessing.model_grid import PreparedSubject, prepare
 from FAAnomalyLib.preprocessing.template_warping import warp_template
-from FAAnomalyLib.request import DetectRequest
 from FAAnomalyLib.volume import Volume
 
 PLANTED = {10.0: (0.3, 0.55), 20.0: (0.15, 0.3), 40.0: (0.08, 0.2)}
@@ -168,7 +166,7 @@ def changed(healthy: PreparedSubject, volume: Volume, brain: np.ndarray) -> Prep
     grid = replace(healthy.grid, native=volume, warped=None)
     masked = np.where(brain, volume.data, 0.0).astype(np.float32)
     fa = np.where(healthy.brain, np.clip(grid.to_model(masked), 0.0, 1.0), 0.0)
-    warped = warp_template(grid.template.priors, fa, grid.spacing_mm)
+    warped = warp_template(grid.template.priors, fa, grid.spacing_mm, healthy.voxels_to_follow())
     return replace(healthy, grid=replace(grid, warped=warped), fa=fa)
 
 
@@ -201,9 +199,8 @@ def drawn(loaded: LoadedModel, calibration: Calibration, edge_mm: float) -> Judg
 
 
 def whole_brain(loaded: LoadedModel) -> Judge:
-    """Searches the whole brain, as the detector does; the second look changes no z and is left out."""
-    known, request = loaded.calibration, DetectRequest()
-
+    """Searches the whole brain, as the detector does; the network changes no z and is left out."""
+    calibration = loaded.calibration
     first: list[tuple[PreparedSubject, Judged]] = []
 
     def judge(prepared: PreparedSubject, place: np.ndarray) -> Judged:
@@ -215,12 +212,10 @@ def whole_brain(loaded: LoadedModel) -> Judge:
         return found
 
     def searched(prepared: PreparedSubject) -> Judged:
-        passes, priors = whole_brain_passes(prepared, request), prepared.grid.priors
-        by_size = inpaint_passes_by_size(loaded.inpainter, prepared.fa, passes, Sampling(), priors=priors)
-        seen = screen(prepared, by_size)
+        seen, known = screen(prepared), calibration.brought_to(prepared.grid.priors.displacement)
         scale = {key: known.plausible_scale(key, own).scale for key, own in seen.subject_scale.items()}
         statistic = known.strongest(known.combined(seen.maps, seen.analysed, seen.subject_scale))
-        covered = prepared.inpainted_on_native(seen.inpainted.covered)
+        covered = prepared.inpainted_on_native(prepared.brain)
         return prepared.z_on_native(known.z_of(statistic, seen.analysed), covered), WHOLE, known.threshold, scale
 
     return judge

@@ -192,8 +192,6 @@ def calibrate(args: argparse.Namespace, folder: Path, people: list[str]) -> None
             str(args.people),
             "-o",
             str(folder / "model"),
-            "--work",
-            str(args.output / "calibration-passes"),
         ]
     )
 

@@ -20,8 +20,10 @@ from FAAnomalyLib.errors import EXIT_STATUS, FAError
 from FAAnomalyLib.preprocessing.interruptible_itk import interruptible
 from FAAnomalyLib.runtime.progress import CancelToken
 from FAAnomalyLib.training import drawn_regions, healthy_maps, template_building
+from FAAnomalyLib.training.calibration_fit import install
+from support.phantoms import tiny_brain
 
-BUNDLED = Path(__file__).resolve().parents[3] / "Resources" / "Models" / "inpainter"
+EARLIER_MODEL = Path(__file__).resolve().parent / "data" / "tiny_model"
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGTERM to catch")
 
@@ -39,22 +41,29 @@ def interrupted(number):
     return work
 
 
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
 @pytest.fixture
 def people(monkeypatch):
     person = SimpleNamespace(person="Ann", name="a")
     monkeypatch.setattr(cohort, "find_subjects", lambda *a: [person])
     monkeypatch.setattr(cohort, "split_people", lambda subjects, held_out: (subjects, []))
-    monkeypatch.setattr(folds, "read_folds", lambda path: {"Ann": path})
+    monkeypatch.setattr(folds, "read_folds", lambda path: {"Ann": EARLIER_MODEL})
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_calibrate_tells_where_the_passes_are(people, monkeypatch, tmp_path, capsys, number):
+def test_calibrate_writes_nothing(people, monkeypatch, tmp_path, capsys, number):
     monkeypatch.setattr(healthy_maps, "screen_cohort", interrupted(number))
-    work = tmp_path / "work"
-    words = ["calibrate", tmp_path, "--folds", tmp_path / "folds.csv", "-o", tmp_path / "model", "--work", work]
+    shutil.copytree(EARLIER_MODEL, tmp_path / "model")
+    before = files_of(tmp_path / "model")
+    cross = tmp_path / "cross"
+    words = ["calibrate", tmp_path, "--folds", tmp_path / "folds.csv", "-o", tmp_path / "model", "--cross", cross]
     assert main([str(word) for word in words]) == EXIT_STATUS["cancelled"]
     told = capsys.readouterr().err
-    assert f"Cancelled: finished passes are kept in {work}. Run the same command again to go on" in told
+    assert "Cancelled" in told and not cross.exists()
+    assert before == files_of(tmp_path / "model")
     assert told.count("\n") == 1 and signal.getsignal(number) in (signal.default_int_handler, signal.SIG_DFL)
 
 
@@ -62,29 +71,28 @@ def test_calibrate_tells_where_the_passes_are(people, monkeypatch, tmp_path, cap
 def test_calibrate_regions_only_leaves_the_model_as_it_was(people, monkeypatch, tmp_path, capsys, number):
     monkeypatch.setattr(drawn_regions, "register", interrupted(number))
     monkeypatch.setattr(drawn_regions, "enough_people", lambda names: sorted(names))
-    monkeypatch.setattr(drawn_regions, "unseen_model", lambda *a: None)
+    monkeypatch.setattr(drawn_regions, "unseen_model", lambda *a: SimpleNamespace(template=None))
     model = tmp_path / "model"
-    model.mkdir()
-    for name in ("manifest.json", "calibration.npz"):
-        shutil.copy(BUNDLED / name, model)
-    before = {path.name: path.read_bytes() for path in model.iterdir()}
+    tiny_brain.save(model)
+    install(tiny_brain.calibration(), model, ["a_FA.nii.gz"])
+    before = files_of(model)
     words = ["calibrate", tmp_path, "--folds", tmp_path / "folds.csv", "-o", model, "--regions-only"]
     assert main([str(word) for word in words]) == EXIT_STATUS["cancelled"]
     told = capsys.readouterr().err
     assert f"Cancelled: {model} is as it was. Run the same command again to begin anew" in told
-    assert told.count("\n") == 1 and before == {path.name: path.read_bytes() for path in model.iterdir()}
+    assert told.count("\n") == 1 and before == files_of(model)
 
 
 def test_drawing_regions_looks_for_a_cancel_in_registration_and_network(people, monkeypatch):
     """A library call of seconds hears no signal; the token is asked within it."""
     token, layers = CancelToken(), nn.Sequential(nn.ReLU(), nn.ReLU())
-    loaded = SimpleNamespace(inpainter=SimpleNamespace(network=layers))
+    loaded = SimpleNamespace(inpainter=SimpleNamespace(network=layers), template="the model's")
     monkeypatch.setattr(drawn_regions, "enough_people", lambda names: sorted(names))
     monkeypatch.setattr(drawn_regions, "unseen_model", lambda *a: loaded)
     asked = []
 
-    def registered(subject, model, check):
-        asked.append(check)
+    def registered(subject, template, check):
+        asked.append((template, check))
         token.cancel()
 
     monkeypatch.setattr(drawn_regions, "register", registered)
@@ -92,7 +100,7 @@ def test_drawing_regions_looks_for_a_cancel_in_registration_and_network(people, 
     person = SimpleNamespace(person="Ann", path=Path("a"))
     with pytest.raises(FAError, match="Cancelled"):
         drawn_regions.draw_in_cohort([person], {}, "cpu", lambda name: None, print, token.check)
-    assert asked == [token.check]
+    assert asked == [("the model's", token.check)]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -118,9 +126,10 @@ def test_a_signal_during_a_registration_is_no_error_of_the_library(number):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_template_writes_nothing(people, monkeypatch, tmp_path, capsys, number):
-    monkeypatch.setattr(template_building, "make_template", interrupted(number))
+    monkeypatch.setattr(template_building, "average_people", interrupted(number))
     target = str(template_building.__file__)
     monkeypatch.setattr("FAAnomalyLib.io.volumes.load_volume", lambda path: (None, []))
-    words = ["template", str(tmp_path), "-o", str(tmp_path / "out"), "--target", target]
+    cross = tmp_path / "cross"
+    words = ["template", str(tmp_path), "-o", str(tmp_path / "out"), "--target", target, "--cross", str(cross)]
     assert main(words) == EXIT_STATUS["cancelled"]
-    assert "Cancelled" in capsys.readouterr().err and not (tmp_path / "out").exists()
+    assert "Cancelled" in capsys.readouterr().err and not (tmp_path / "out").exists() and not cross.exists()

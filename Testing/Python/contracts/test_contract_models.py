@@ -187,8 +187,6 @@ def calibrated(tmp_path_factory, one_thread, few_places) -> Path:
             folder,
             "--device",
             "cpu",
-            "--work",
-            folder.parent / "work",
         )
         == 0
     )

@@ -18,7 +18,7 @@ from FAAnomalyLib.anomaly.residual_maps import SCREENING_KEYS
 from FAAnomalyLib.diffusion.noise_schedule import cosine_schedule
 from FAAnomalyLib.inpainting.fusion import Inpainted
 from FAAnomalyLib.inpainting.masks import plan_passes
-from FAAnomalyLib.inpainting.pass_runner import inpaint_passes_by_size
+from FAAnomalyLib.inpainting.pass_runner import inpaint_passes
 from FAAnomalyLib.inpainting.sampling import Sampling
 from FAAnomalyLib.inpainting.volume_inpainter import VolumeInpainter
 from FAAnomalyLib.models.checkpoints import Model, save_model
@@ -84,10 +84,10 @@ def loaded_model() -> LoadedModel:
     return LoadedModel(made.model, tiny_training.template(), made, Calibration())
 
 
-def inpainted_by_size(one: PreparedSubject, made: VolumeInpainter) -> dict[int, Inpainted]:
-    """What holes of both sizes all over the brain give."""
-    passes = [p for size in BOTH_SIZES for p in plan_passes(one.brain, size, (MM,) * 3, shift_count=1)]
-    return inpaint_passes_by_size(made, one.fa, passes, Sampling(), priors=one.grid.priors)
+def inpainted(one: PreparedSubject, made: VolumeInpainter, sizes: tuple[int, ...] = BOTH_SIZES) -> Inpainted:
+    """What holes of these sizes all over the brain give."""
+    passes = [p for size in sizes for p in plan_passes(one.brain, size, (MM,) * 3, shift_count=1)]
+    return inpaint_passes(made, one.fa, passes, Sampling(), priors=one.grid.priors)
 
 
 def calibration(seed: int = 0, shape=SHAPE, limit: float = 6.0, **other) -> Calibration:

@@ -97,6 +97,42 @@ def test_the_normal_scale_goes_on_straight_beyond_its_table():
     np.testing.assert_array_equal(Calibration().to_normal(x), x.astype(np.float32))
 
 
+# ---- places
+
+
+def test_a_brain_sees_the_bias_and_spread_of_its_places():
+    known = tb.calibration(shape=SHAPE)
+    away = np.zeros((3, *SHAPE), np.float32)
+    away[0], away[1] = 1.0, -1.0
+    brought = known.brought_to(away)
+    for key in SCREENING_KEYS:
+        for name in ("bias", "spread"):
+            here, there = getattr(brought, name)[key], getattr(known, name)[key]
+            # What lies at x in the brain lies at x + displacement in the template.
+            np.testing.assert_allclose(here[:-1, 1:], there[1:, :-1], atol=1e-6)
+            assert np.abs(here - there).max() > 0.1 and here.dtype == np.float32
+    same = ("population_scale", "limits", "threshold", "sensitive", "one_sided", "people", "regions")
+    assert all(getattr(brought, name) == getattr(known, name) for name in same)
+    assert brought.normal is known.normal and set(brought.bias) == set(brought.spread) == set(SCREENING_KEYS)
+
+
+def test_half_a_voxel_away_is_half_of_both_places():
+    known = tb.calibration(shape=SHAPE)
+    away = np.zeros((3, *SHAPE), np.float32)
+    away[2] = 0.5
+    key = SCREENING_KEYS[2]
+    found, before = known.brought_to(away).bias[key], known.bias[key]
+    np.testing.assert_allclose(found[..., :-1], (before[..., :-1] + before[..., 1:]) / 2, atol=1e-6)
+
+
+def test_a_brain_that_lies_on_the_template_needs_nothing_brought():
+    known = tb.calibration(shape=SHAPE)
+    assert known.brought_to(None) is known
+    # Nor does a model without a calibration.
+    bare = Calibration()
+    assert bare.brought_to(np.ones((3, *SHAPE), np.float32)) is bare
+
+
 # ---- files
 
 

@@ -16,8 +16,8 @@ from FAAnomalyLib.anomaly.candidates import (
     MIN_CANDIDATE_ML,
     candidate_mask,
 )
-from FAAnomalyLib.anomaly.residual_maps import SCREENING_KEYS, Residual, screening_maps
-from FAAnomalyLib.anomaly.screening import EDGE_MM, analysis_mask, subject_scale_of
+from FAAnomalyLib.anomaly.residual_maps import SCREENING_KEYS, screening_maps
+from FAAnomalyLib.anomaly.screening import ANALYSED_PROBABILITY, DEPTH_MM, analysis_mask, subject_scale_of
 from FAAnomalyLib.preprocessing.template import TemplatePriors
 
 SHAPE = (40, 48, 40)
@@ -44,29 +44,28 @@ def look(lesion: np.ndarray | None = None, change: float = 0.0, analysed: np.nda
     if lesion is not None:
         residual = residual + change * lesion
     fa = (priors.fa + residual).astype(np.float32)
-    both = Residual(residual.astype(np.float32), np.full(SHAPE, SD**2, np.float32))
-    maps = screening_maps(fa, priors, analysed, both, both, MM)
+    maps = screening_maps(fa, priors, analysed, MM)
     scale = subject_scale_of(maps, analysed)
     return scale, Calibration().combined(maps, analysed, scale)
 
 
-def test_analysed_is_inpainted_white_matter_away_from_the_edge():
-    brain = BALL.copy()
-    white, covered = np.ones(SHAPE, np.float32), np.ones(SHAPE, bool)
-    white[20], covered[:, 24] = 0.4, False
-    analysed = analysis_mask(brain, white, MM)
-    assert not analysed[20].any() and not analysed[:, 24].any()
-    depth = ndimage.distance_transform_edt(brain) * MM
-    assert depth[analysed].min() >= EDGE_MM
-    assert analysed.sum() == (brain & (depth >= EDGE_MM) & (white > 0.5) & covered).sum()
+@pytest.mark.parametrize("spacing", [1.0, MM, 4.0])
+def test_analysed_is_white_matter_away_from_the_edge(spacing):
+    white = np.ones(SHAPE, np.float32)
+    white[20], white[:, 24] = ANALYSED_PROBABILITY, ANALYSED_PROBABILITY + 0.01
+    analysed = analysis_mask(BALL, white, spacing)
+    depth = ndimage.distance_transform_edt(BALL) * spacing
+    np.testing.assert_array_equal(analysed, BALL & (depth >= DEPTH_MM) & (white > ANALYSED_PROBABILITY))
+    assert not analysed[20].any() and analysed[:, 24].any()
 
 
 @pytest.mark.parametrize("corner", [(16, 20, 9), (10, 14, 6), (0, 0, 0), (25, 20, 14)])
-def test_a_small_hole_is_analysed_where_it_would_be_in_the_whole(corner):
-    white, covered = np.ones(SHAPE, np.float32), np.zeros(SHAPE, bool)
-    covered[tuple(slice(c, c + 7) for c in corner)] = True
+def test_a_patch_of_white_matter_is_analysed_where_it_would_be_in_the_whole(corner):
+    """Only the box about it is looked at."""
+    white, patch = np.ones(SHAPE, np.float32), np.zeros(SHAPE, bool)
+    patch[tuple(slice(c, c + 7) for c in corner)] = True
     whole = analysis_mask(BALL, white, MM)
-    np.testing.assert_array_equal(analysis_mask(BALL, white, MM), whole & covered)
+    np.testing.assert_array_equal(analysis_mask(BALL, white * patch, MM), whole & patch)
 
 
 def test_the_scale_is_the_subjects_own():

@@ -15,16 +15,25 @@ from FAAnomalyLib.anomaly.detectable_change import (
     ball_height,
     detectable_changes,
     detectable_in_region,
+    level_lifted,
     residual_left,
     statistic_at,
 )
-from FAAnomalyLib.anomaly.residual_maps import MAX_DEVIATION, SCREENING_KEYS, TEMPLATE, TEMPLATE_MINMOD
+from FAAnomalyLib.anomaly.drawn_region import INPAINTED, SIGMAS_MM
+from FAAnomalyLib.anomaly.residual_maps import (
+    MAX_DEVIATION,
+    MAX_LEVEL,
+    SCREENING_KEYS,
+    TEMPLATE,
+    TEMPLATE_MINMOD,
+    without_regional_level,
+)
 from FAAnomalyLib.preprocessing.model_grid import RESOLUTION_MM
 from FAAnomalyLib.result import LARGEST_CHANGE, Result
 from support.phantoms import tiny_brain as tb
 
 KNOWN = tb.calibration(population_scale=dict.fromkeys(SCREENING_KEYS, 0.02), regions=tb.regions())
-SCALE = {**KNOWN.population_scale, (TEMPLATE, 5.0): 0.02}
+SCALE = {**KNOWN.population_scale} | {(name, sigma): 0.02 for name in (TEMPLATE, INPAINTED) for sigma in SIGMAS_MM}
 
 
 def test_a_wider_sphere_a_lower_threshold_and_a_quieter_brain_need_less():
@@ -39,13 +48,9 @@ def test_at_the_change_that_is_told_the_threshold_is_reached():
     told = detectable_changes(KNOWN, SCALE, (4.0, inf))[1]
     assert told.decreased is None
     where = KNOWN.spread[SCREENING_KEYS[0]] != 1.0
-    heights = []
+    left, heights = residual_left(level_lifted(40.0)), []
     for name, weights in COMBINATIONS.items():
-        shown = {
-            key: ball_height(20.0, key[1]) * np.interp(told.increased, CHANGES, residual_left()[key[0]])
-            for key in weights
-            if key[0] in residual_left()
-        }
+        shown = {key: ball_height(20.0, key[1]) * np.interp(told.increased, CHANGES, left[key[0]]) for key in weights}
         t = sum(weights[key] * shown[key] / 0.02 / np.median(KNOWN.spread[key][where]) for key in shown)
         heights.append(t * 6.0 / KNOWN.limits[name][0])
     assert float(KNOWN.to_normal(np.array(max(heights)))) == pytest.approx(4.0, rel=0.02)
@@ -74,6 +79,22 @@ def test_little_is_left_of_a_change_where_it_has_to_be_borne_out():
     left = residual_left()
     assert left[TEMPLATE][-1] == pytest.approx(MAX_DEVIATION, rel=0.01)
     assert (left[TEMPLATE_MINMOD] <= left[TEMPLATE] + 1e-3).all() and (np.diff(left[TEMPLATE]) > -1e-9).all()
+
+
+def test_a_wide_change_lifts_the_regional_level_as_told():
+    """Forward: in the middle of a sphere of 60 mm that every voxel of the brain counts for."""
+    mm, change, diameter = 4.0, 0.12, 60.0
+    ball = np.sum((np.indices((41, 41, 41)) - 20) ** 2, axis=0) * mm**2 <= (diameter / 2) ** 2
+    left = without_regional_level(change * ball, np.ones(ball.shape, bool), mm)[20, 20, 20]
+    share = level_lifted(diameter)
+    assert share > 0.25 and left == pytest.approx(change * (1 - share), rel=0.05)
+    # The mean over noise, and nothing beyond the bound of the level is taken away.
+    shown = np.interp(change, CHANGES, residual_left(share)[TEMPLATE])
+    noisy = np.interp(left, CHANGES, residual_left()[TEMPLATE])
+    assert shown == pytest.approx(noisy, rel=0.03)
+    last = residual_left(0.9)[TEMPLATE][-1]
+    assert last == pytest.approx(np.interp(CHANGES[-1] - MAX_LEVEL, CHANGES, residual_left()[TEMPLATE]), rel=1e-3)
+    assert (residual_left(0.3)[TEMPLATE_MINMOD] <= residual_left()[TEMPLATE_MINMOD]).all()
 
 
 def test_the_statistic_of_a_threshold_is_the_inverse_of_z():

@@ -14,7 +14,7 @@ from FAAnomalyLib.anomaly.candidates import candidate_mask
 from FAAnomalyLib.anomaly.refinement import refill_candidates
 from FAAnomalyLib.anomaly.screening import screen
 from FAAnomalyLib.errors import FAError
-from FAAnomalyLib.inpainting.fusion import Inpainted, fuse_passes
+from FAAnomalyLib.inpainting.fusion import Inpainted
 from FAAnomalyLib.inpainting.sampling import Sampling
 from support.phantoms import tiny_brain as tb
 
@@ -29,8 +29,8 @@ class Screened:
 
     def __init__(self, inpainter, change: float = 0.0) -> None:
         self.inpainter, self.prepared = inpainter, tb.prepared(*tb.head(1, change))
-        self.by_size = tb.inpainted_by_size(self.prepared, inpainter)
-        self.screening = screen(self.prepared, self.by_size)
+        self.inpainted = tb.inpainted(self.prepared, inpainter)
+        self.screening = screen(self.prepared)
 
     def candidates(self, calibration: Calibration = UNCALIBRATED) -> np.ndarray:
         one = self.screening
@@ -98,14 +98,14 @@ def fills(inpainter, monkeypatch) -> Fills:
 
 @pytest.fixture
 def warps(monkeypatch) -> list:
-    """How the template was warped: (priors, FA, hidden, result)."""
-    made, warp = [], refinement.warp_template_around
+    """How the template was warped: (priors, FA, what is followed, result)."""
+    made, warp = [], refinement.warp_template
 
-    def watched(priors, fa, hidden, *how):
-        made.append((priors, fa, hidden, warp(priors, fa, hidden, *how)))
+    def watched(priors, fa, spacing_mm, followed, *how):
+        made.append((priors, fa, followed, warp(priors, fa, spacing_mm, followed, *how)))
         return made[-1][-1]
 
-    monkeypatch.setattr(refinement, "warp_template_around", watched)
+    monkeypatch.setattr(refinement, "warp_template", watched)
     return made
 
 
@@ -149,11 +149,11 @@ def test_one_fill_hides_all_of_it_with_the_template_warped_around_it(ill, fills,
     np.testing.assert_array_equal(fa, ill.prepared.fa)
     np.testing.assert_allclose(answer.mean[answer.covered], mean, atol=1e-6)
     np.testing.assert_allclose(answer.variance[answer.covered], variance, rtol=1e-5)
-    ((template, target, hidden, warped),) = warps
+    ((template, target, followed, warped),) = warps
     assert priors is warped
     assert template is ill.prepared.grid.template.priors, "a warped template was warped once more"
     np.testing.assert_array_equal(target, ill.prepared.fa)
-    np.testing.assert_array_equal(hidden, answer.covered)
+    np.testing.assert_array_equal(followed, ill.prepared.voxels_to_follow() & ~answer.covered)
 
 
 def test_a_template_that_volumes_lie_on_already_stays_as_it_is(ill, fills, warps):
@@ -187,7 +187,7 @@ def test_it_leaks_less_than_the_first_look(ill, well, refilled):
     """
     plain = well.refilled(candidates=ill.candidates())
     np.testing.assert_array_equal(plain.covered, refilled.covered)
-    first_looks = [fuse_passes(look.by_size.values(), tb.SHAPE) for look in (ill, well)]
+    first_looks = [look.inpainted for look in (ill, well)]
     lesion = tb.ball() & ill.screening.analysed & refilled.covered
     first, second = (float((a.mean - b.mean)[lesion].mean()) / CHANGE for a, b in (first_looks, (refilled, plain)))
     assert first > 0.15 and abs(second) < 0.7 * first

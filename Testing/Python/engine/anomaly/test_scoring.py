@@ -10,9 +10,10 @@ import pytest
 
 from FAAnomalyLib.anomaly import scoring
 from FAAnomalyLib.anomaly.calibration import Calibration
+from FAAnomalyLib.anomaly.residual_maps import SCREENING_KEYS
 from FAAnomalyLib.anomaly.scoring import Scores, score_brain
-from FAAnomalyLib.anomaly.screening import residual_and_variance, small_and_large_residuals
-from FAAnomalyLib.inpainting.fusion import Inpainted, fuse_passes
+from FAAnomalyLib.anomaly.screening import residual_and_variance
+from FAAnomalyLib.inpainting.fusion import Inpainted
 from FAAnomalyLib.inpainting.sampling import Sampling
 from support.phantoms import tiny_brain as tb
 
@@ -28,14 +29,12 @@ def inpainter():
 def first_look(inpainter, change: float):
     """A brain and what holes of both sizes give, which no test alters."""
     prepared = tb.prepared(*tb.head(1, change))
-    return prepared, tb.inpainted_by_size(prepared, inpainter)
+    return prepared, tb.inpainted(prepared, inpainter)
 
 
-def scored(inpainter, change: float, calibration: Calibration | None = None, sizes=None) -> Scores:
-    prepared, by_size = first_look(inpainter, change)
-    if sizes:
-        by_size = {size: by_size[size] for size in sizes}
-    return score_brain(inpainter, prepared, by_size, calibration or Calibration(), Sampling())
+def scored(inpainter, change: float, calibration: Calibration | None = None) -> Scores:
+    prepared, inpainted = first_look(inpainter, change)
+    return score_brain(inpainter, prepared, inpainted, calibration or Calibration(), Sampling())
 
 
 @pytest.fixture(scope="module")
@@ -71,12 +70,10 @@ def test_the_refinements_content_stands_where_it_hid_something(inpainter, monkey
     looks = []
     refill_candidates = scoring.refill_candidates
     monkeypatch.setattr(scoring, "refill_candidates", lambda *a: looks.append(refill_candidates(*a)) or looks[-1])
-    prepared = tb.prepared(*tb.head(1, CHANGE))
-    by_size = tb.inpainted_by_size(prepared, inpainter)
-    found = score_brain(inpainter, prepared, by_size, Calibration(), Sampling())
+    prepared, first = first_look(inpainter, CHANGE)
+    found = score_brain(inpainter, prepared, first, Calibration(), Sampling())
     (again,) = looks
     hole = again.covered
-    first = fuse_passes(by_size.values(), tb.SHAPE)
     assert hole.any() and found.hidden_share == (hole & found.analysed).sum() / found.analysed.sum()
     assert found.inpainted.evaluations == first.evaluations + again.evaluations
     for name in ("mean", "variance"):
@@ -115,7 +112,9 @@ def test_z_is_the_first_looks_strongest_map_on_the_normal_scale(inpainter, monke
     found = scored(inpainter, CHANGE, known)
     (first,) = firsts
     np.testing.assert_array_equal(first.analysed, found.analysed)
-    statistic = known.strongest(known.combined(first.maps, first.analysed, first.subject_scale))
+    brought = known.brought_to(first_look(inpainter, CHANGE)[0].grid.priors.displacement)
+    assert not np.array_equal(brought.bias[SCREENING_KEYS[0]], known.bias[SCREENING_KEYS[0]])
+    statistic = known.strongest(brought.combined(first.maps, first.analysed, first.subject_scale))
     expected = known.to_normal(statistic)
     np.testing.assert_array_equal(found.z[found.analysed], expected[found.analysed])
     assert np.abs(expected - statistic)[found.analysed].max() > 0.1, "the table changes nothing"
@@ -132,35 +131,27 @@ def test_the_populations_limits_decide_which_clusters_are_candidates(inpainter):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("size", [16, 32])
-def test_one_size_of_holes_is_enough(inpainter, size):
-    found = scored(inpainter, CHANGE, sizes=(size,))
-    lesion = tb.ball() & found.analysed
-    assert found.z[lesion].mean() < -5.0
+def test_what_the_network_expects_has_no_say_in_z(inpainter, ill):
+    """It follows wide changes; whether it does, or fails altogether, z is the same."""
+    prepared, first = first_look(inpainter, CHANGE)
+    wild = Inpainted(1.0 - first.mean, 9.0 * first.variance, ~first.covered)
+    found = score_brain(inpainter, prepared, wild, tb.WIDE, Sampling())
+    np.testing.assert_array_equal(found.z, ill.z)
+    np.testing.assert_array_equal(found.analysed, ill.analysed)
 
 
-def test_small_and_large_are_told_apart():
-    fa = np.full((2, 2, 2), 0.5, np.float32)
-    everywhere, variance = np.ones(fa.shape, bool), np.ones(fa.shape, np.float32)
-    part = everywhere.copy()
+def test_a_residual_is_told_where_something_was_inpainted():
+    fa, part = np.full((2, 2, 2), 0.5, np.float32), np.ones((2, 2, 2), bool)
     part[0] = False
-    by_size = {
-        32: Inpainted(np.full_like(fa, 0.2), variance, everywhere),
-        16: Inpainted(np.full_like(fa, 0.4), 2 * variance, part),
-    }
-    small, large = small_and_large_residuals(fa, by_size)
-    np.testing.assert_allclose(small[0], np.where(part, 0.1, 0.0), atol=1e-6)
-    np.testing.assert_allclose(large[0], 0.3, atol=1e-6)
-    np.testing.assert_array_equal(small[1], 2 * variance)
-    only = small_and_large_residuals(fa, {16: by_size[16]})
-    np.testing.assert_array_equal(only[0][0], only[1][0])
-    assert residual_and_variance(fa, by_size[16])[0].dtype == np.float32
+    residual, variance = residual_and_variance(fa, Inpainted(np.full_like(fa, 0.4), np.full_like(fa, 0.02), part))
+    np.testing.assert_allclose(residual, np.where(part, 0.1, 0.0), atol=1e-6)
+    assert residual.dtype == np.float32 and (variance == np.float32(0.02)).all()
 
 
 @pytest.mark.slow
 def test_nothing_analysed_is_nothing_found(inpainter):
-    prepared = tb.prepared(*tb.head(1, CHANGE))
+    prepared, inpainted = first_look(inpainter, CHANGE)
     grey = replace(prepared.grid.priors, white_matter=np.zeros(tb.SHAPE, np.float32))
     prepared = replace(prepared, grid=replace(prepared.grid, warped=grey))
-    found = score_brain(inpainter, prepared, tb.inpainted_by_size(prepared, inpainter), tb.calibration(), Sampling())
+    found = score_brain(inpainter, prepared, inpainted, tb.calibration(), Sampling())
     assert not found.analysed.any() and not found.z.any() and found.hidden_share == 0.0

@@ -9,9 +9,8 @@ import torch
 from FAAnomalyLib.diffusion.noise_schedule import cosine_schedule, linear_schedule
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.inpainting import bound_network, window
-from FAAnomalyLib.inpainting.fusion import fuse_passes
 from FAAnomalyLib.inpainting.masks import Pass, pass_from_mask, plan_passes
-from FAAnomalyLib.inpainting.pass_runner import inpaint_passes, inpaint_passes_by_size
+from FAAnomalyLib.inpainting.pass_runner import inpaint_passes
 from FAAnomalyLib.inpainting.sampling import Sampling, fitting_samplers
 from FAAnomalyLib.inpainting.volume_inpainter import VolumeInpainter
 from FAAnomalyLib.inpainting.window import network_window
@@ -325,26 +324,20 @@ def test_passes_are_weighted_by_their_certainty(fa):
     assert filled.evaluations == 4 and shares == [0.0, 0.25, 0.5, 0.75]
 
 
-def test_sizes_are_kept_apart_and_combined_as_one(fa):
+def test_passes_of_several_sizes_are_fused_as_one(fa):
     answers = ((0.2, 0.01), (0.6, 0.03), (0.8, 0.02))
-    passes = [
-        Pass(one.hole, size)
-        for one, size in zip(masks(slice(0, 8), slice(4, 12), slice(6, 16)), (16, 32, 16), strict=True)
-    ]
-    apart = inpaint_passes_by_size(Scripted(*answers), fa, passes, Sampling())
-    assert list(apart) == [16, 32]
-    np.testing.assert_allclose(apart[32].mean[4:12], 0.6, atol=1e-6)
-    np.testing.assert_allclose(apart[16].mean[:6], 0.2, atol=1e-6)
-    np.testing.assert_allclose(apart[16].mean[6:8], (0.2 / 0.01 + 0.8 / 0.02) / (1 / 0.01 + 1 / 0.02), atol=1e-6)
-    assert not apart[32].covered[:4].any() and not apart[32].covered[12:].any() and apart[16].covered.all()
-    assert [apart[size].evaluations for size in (16, 32)] == [4, 2]
-    whole, once = fuse_passes(apart.values(), fa.shape), inpaint_passes(Scripted(*answers), fa, passes, Sampling())
-    np.testing.assert_allclose(whole.mean, once.mean, atol=1e-6)
-    np.testing.assert_array_equal(whole.covered, once.covered)
-    assert whole.evaluations == once.evaluations == 6
+    holes = masks(slice(0, 8), slice(4, 12), slice(6, 16))
+    passes = [Pass(one.hole, size) for one, size in zip(holes, (16, 32, 16), strict=True)]
+    fused = inpaint_passes(Scripted(*answers), fa, passes, Sampling())
+    weights = {0.2: 1 / 0.01, 0.6: 1 / 0.03, 0.8: 1 / 0.02}
+    for part, known in ((slice(4, 6), (0.2, 0.6)), (slice(6, 8), (0.2, 0.6, 0.8)), (slice(8, 12), (0.6, 0.8))):
+        total = sum(weights[one] for one in known)
+        np.testing.assert_allclose(fused.mean[part], sum(weights[one] * one for one in known) / total, atol=1e-6)
+        np.testing.assert_allclose(fused.variance[part], len(known) / total, rtol=1e-5)
     # Where only one size knows a place, it alone decides.
-    np.testing.assert_array_equal(whole.mean[12:], apart[16].mean[12:])
-    np.testing.assert_allclose(whole.variance[12:], 0.02, rtol=1e-5)
+    np.testing.assert_allclose(fused.mean[12:], 0.8, atol=1e-6)
+    np.testing.assert_allclose(fused.variance[12:], 0.02, rtol=1e-5)
+    assert fused.evaluations == 6 and fused.covered.all()
 
 
 def test_every_pass_is_given_the_prior(fa):

@@ -7,9 +7,9 @@ import pytest
 from scipy import ndimage
 
 from FAAnomalyLib.errors import FAError
-from FAAnomalyLib.preprocessing.deformable_registration import Smoothness, register_deformable, warped
+from FAAnomalyLib.preprocessing.deformable_registration import Smoothness, inverse, register_deformable, warped
 from FAAnomalyLib.preprocessing.template import TemplatePriors
-from FAAnomalyLib.preprocessing.template_warping import warp_template_around
+from FAAnomalyLib.preprocessing.template_warping import warp_template
 
 SHAPE = (28, 36, 32)
 """No two axes alike: one that is taken for another does not go unseen."""
@@ -37,6 +37,27 @@ def moved(image: np.ndarray, u: np.ndarray) -> np.ndarray:
 def test_warping_samples_as_scipy_does():
     image, u = texture(), deformation(3.0)
     np.testing.assert_allclose(warped(image[None], u)[0], moved(image, u), atol=2e-5)
+
+
+def test_the_inverse_leads_back_to_every_voxel():
+    away = deformation(4.0)
+    back = inverse(away)
+    assert back.dtype == np.float32 and back.shape == away.shape
+    # From y to y + v(y), and from there by u: each of the three components on its own.
+    returned = back + np.stack([moved(part, back) for part in away])
+    assert np.abs(returned[(slice(None), *INNER)]).max() < 0.02
+    # Turning the arrows round alone does not.
+    turned = -away + np.stack([moved(part, -away) for part in away])
+    assert np.abs(turned[(slice(None), *INNER)]).max() > 0.5
+    image = texture()
+    there_and_back = warped(warped(image[None], away), back)[0]
+    np.testing.assert_allclose(there_and_back[INNER], image[INNER], atol=0.05)
+
+
+def test_the_inverse_of_a_shift_is_the_shift_back():
+    away = np.zeros((3, *SHAPE), np.float32)
+    away[0], away[1], away[2] = 1.5, -2.0, 0.25
+    np.testing.assert_allclose(inverse(away), -away, atol=1e-6)
 
 
 def test_a_known_deformation_is_found_voxel_by_voxel():
@@ -122,7 +143,7 @@ def test_shapes_that_do_not_fit_are_refused(shape):
         register_deformable(texture(), np.zeros(shape, np.float32))
 
 
-def test_priors_are_warped_around_candidates_and_keep_their_places_in_a_large_field():
+def test_priors_are_warped_around_what_is_not_followed_and_keep_their_places_in_a_large_field():
     """The registration is done about the brain alone; the field around it must not shift the result."""
     brain = np.zeros((44, 50, 46), np.float32)
     brain[8:36, 7:43, 7:39] = texture()
@@ -131,7 +152,7 @@ def test_priors_are_warped_around_candidates_and_keep_their_places_in_a_large_fi
     priors = TemplatePriors(brain, (brain > 0.5).astype(np.float32), (brain > 0).astype(np.float32))
     hidden = np.zeros(brain.shape, bool)
     hidden[18:24, 20:28, 18:26] = True
-    around = warp_template_around(priors, target, hidden, 4.0)
+    around = warp_template(priors, target, 4.0, ~hidden)
     inner = (slice(14, 30), slice(13, 37), slice(13, 33))
     for name in ("fa", "white_matter", "brain"):
         array = getattr(around, name)
