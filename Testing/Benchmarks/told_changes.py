@@ -7,9 +7,9 @@ Spheres at places of white matter drawn at random, one at a time, both signs, wi
 with ``--changes``); for each the template is warped and boxes are filled anew, over the affine alignment of the
 untouched one. The needed change of a place is where the largest z in the sphere crosses the threshold, interpolated
 between untouched and planted; beyond the largest change it is not known. The told change of the untouched brain is
-right where 30 to 70 % of the places need less.  Drawn: boxes about each sphere (``--edges``), judged by the limits of the other people
-(KEEP as in drawn_regions.py); a box tells of the spheres that fit.  Whole: the search of the whole brain.  MEASURED
-keeps the heights: a later run measures only what is missing in it, and every run tells anew.
+right where 30 to 70 % of the places need less. Drawn: boxes about each sphere (``--edges``), judged by the limits of
+the other people (KEEP as in drawn_regions.py); a box tells of the spheres that fit. Whole: the search of the whole
+brain. MEASURED keeps the heights: a later run measures only what is missing in it, and every run tells anew.
 """
 
 from __future__ import annotations

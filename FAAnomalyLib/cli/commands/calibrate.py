@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     from ...training.calibration_fit import fit, held_out_calibrations, install
     from ...training.drawn_regions import draw_in_cohort, fit_regions, table_of
     from ...training.fold_folders import has_weights
-    from ...training.healthy_maps import screen_cohort
+    from ...training.healthy_maps import enough_people, screen_cohort
 
     request, manifest = hole_request(args), read_manifest(args.model)
     folds = read_folds(args.folds)
@@ -70,6 +70,7 @@ def run(args: argparse.Namespace) -> int:
     drawn_in = [subject for subject in subjects if has_weights(folds[subject.person])]
     if args.regions_only:
         return _regions_only(args, folds, drawn_in, request, manifest)
+    enough_people({subject.person for subject in drawn_in})
     grid = tuple(manifest["grid"]["shape"]), manifest["grid"]["spacing_mm"]
     with cancel_on_signals() as cancel, stopped_at_once(cancel):
         people = screen_cohort(subjects, folds, grid, say, cancel.check)

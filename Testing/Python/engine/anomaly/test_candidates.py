@@ -52,7 +52,7 @@ def look(lesion: np.ndarray | None = None, change: float = 0.0, analysed: np.nda
 @pytest.mark.parametrize("spacing", [1.0, MM, 4.0])
 def test_analysed_is_white_matter_away_from_the_edge(spacing):
     white = np.ones(SHAPE, np.float32)
-    white[20], white[:, 24] = ANALYSED_PROBABILITY, ANALYSED_PROBABILITY + 0.01
+    white[:, 24], white[20] = ANALYSED_PROBABILITY + 0.01, ANALYSED_PROBABILITY
     analysed = analysis_mask(BALL, white, spacing)
     depth = ndimage.distance_transform_edt(BALL) * spacing
     np.testing.assert_array_equal(analysed, BALL & (depth >= DEPTH_MM) & (white > ANALYSED_PROBABILITY))

@@ -10,9 +10,9 @@ import pytest
 from scipy import ndimage
 
 from FAAnomalyLib.anomaly.residual_maps import (
-    INPAINTED_LARGE,
-    INPAINTED_SMALL,
+    LEVEL_MM,
     MAX_DEVIATION,
+    MAX_LEVEL,
     MAX_PRECISION,
     MAX_RESIDUAL,
     MIN_SUPPORT,
@@ -23,6 +23,7 @@ from FAAnomalyLib.anomaly.residual_maps import (
     screening_maps,
     smoothed,
     template_deviation,
+    without_regional_level,
 )
 from FAAnomalyLib.anomaly.screening import subject_scale_of
 from FAAnomalyLib.preprocessing.template import TemplatePriors
@@ -34,15 +35,8 @@ MM = 2.0
 SD = 0.05
 CHANGE = -0.12
 MINMOD_MAPS = [key for key in SCREENING_KEYS if key[0] in (TEMPLATE_MINMOD, TEMPLATE_MINMOD_IN_TRACTS)]
-FROM_TEMPLATE = [key for key in SCREENING_KEYS if key[0] == TEMPLATE or key in MINMOD_MAPS]
 PLACE, MIRRORED = (29, 24, 22), (10, 24, 22)
 CENTRE = tuple((n - 1) / 2 for n in SHAPE)
-NOTHING = (np.zeros(SHAPE, np.float32), np.full(SHAPE, SD**2, np.float32))
-"""What the inpainter says where it has nothing to say."""
-
-
-def largest(key) -> float:
-    return MAX_DEVIATION if key in FROM_TEMPLATE else MAX_RESIDUAL
 
 
 def ball(centre, radius: float) -> np.ndarray:
@@ -56,6 +50,11 @@ LESION = ball(PLACE, 7.0)
 def smooth(seed: int, sigma: float, size: float) -> np.ndarray:
     values = ndimage.gaussian_filter(np.random.default_rng(seed).standard_normal(SHAPE), sigma)
     return size * values / values.std()
+
+
+def level_of(deviation: np.ndarray) -> np.ndarray:
+    """The regional level of a deviation over the analysed ball."""
+    return deviation - without_regional_level(deviation, BALL, MM)
 
 
 @pytest.fixture(scope="module")
@@ -79,13 +78,11 @@ def maps_of(
     offset: float = 0.0,
     noise: float = SD,
 ):
-    """Maps of a brain like the template, whose inpainted contents are the template's (an inpainter that knows)."""
+    """Maps of a brain like the template."""
     rng = np.random.default_rng(0)
     healthy = gain * template.fa + offset
     fa = (healthy + rng.normal(0.0, noise, SHAPE) + lesion * LESION).astype(np.float32)
-    variance = np.full(SHAPE, SD**2, np.float32)
-    residual = (fa - healthy).astype(np.float32)
-    return screening_maps(fa, template, analysed, (residual, variance), (0.5 * residual, variance), MM)
+    return screening_maps(fa, template, analysed, MM)
 
 
 def test_every_map_is_there_and_0_where_nothing_is_analysed(template):
@@ -100,13 +97,13 @@ def test_every_map_is_there_and_0_where_nothing_is_analysed(template):
 @pytest.mark.parametrize("key", SCREENING_KEYS, ids=str)
 def test_each_map_shows_a_planted_change_at_about_its_height(template, key, change):
     maps, healthy = maps_of(template, change, noise=0.01), maps_of(template, noise=0.01)
-    # The large holes were told half of it.
-    expected = change * (0.5 if key[0] == INPAINTED_LARGE else 1.0)
+    # Its own regional level is taken away with the brain's.
+    expected = change - level_of(change * LESION)[PLACE]
     shown = maps[key] - healthy[key]
     assert shown[PLACE] == at_its_height(expected, key[1]) and abs(shown[PLACE]) > 0.5 * abs(expected)
-    # A width of at least the kernel away nothing of it is left, on the other side neither.
+    # A width of at least the kernel away little of it is left, on the other side neither.
     away = ndimage.distance_transform_edt(~LESION, sampling=MM) > 3.0 * key[1]
-    assert np.abs(shown[away & BALL]).max() < 0.1 * abs(expected)
+    assert np.abs(shown[away & BALL]).max() < 0.1 * abs(change)
 
 
 @pytest.mark.parametrize("key", MINMOD_MAPS, ids=str)
@@ -121,7 +118,7 @@ def test_what_both_sides_have_does_not_count(template, key):
     """What the template misses on both sides of a healthy brain; a symmetric lesion, too, is left to the others."""
     rng = np.random.default_rng(0)
     fa = (template.fa + rng.normal(0.0, 0.01, SHAPE) + CHANGE * (LESION | LESION[::-1])).astype(np.float32)
-    maps = screening_maps(fa, template, BALL, NOTHING, NOTHING, MM)
+    maps = screening_maps(fa, template, BALL, MM)
     assert abs(maps[key][PLACE]) < 0.02 < 0.05 < abs(maps[TEMPLATE, 8.0][PLACE])
 
 
@@ -134,8 +131,6 @@ def test_the_weaker_of_the_two_counts(template):
             (healthy + CHANGE * (LESION + share * LESION[::-1])).astype(np.float32),
             template,
             BALL,
-            NOTHING,
-            NOTHING,
             MM,
         )[TEMPLATE_MINMOD_IN_TRACTS, 5.0][PLACE]
         for share in (0.0, 0.5, 1.0)
@@ -152,7 +147,7 @@ def test_the_other_side_is_found_through_the_warped_template(template):
     flat = replace(template, fa=0.4 + 1e-3 * template.fa)
     fa = (0.4 + rng.normal(0.0, 0.01, SHAPE) + CHANGE * (LESION | partner_of_lesion)).astype(np.float32)
     straight, warped = (
-        screening_maps(fa, priors, BALL, NOTHING, NOTHING, MM)[TEMPLATE_MINMOD_IN_TRACTS, 5.0]
+        screening_maps(fa, priors, BALL, MM)[TEMPLATE_MINMOD_IN_TRACTS, 5.0]
         for priors in (flat, replace(flat, displacement=away))
     )
     # The same change on both sides: with the right partner nothing is left of it.
@@ -174,7 +169,7 @@ def test_a_tracts_core_counts_more_than_its_rim(template):
     shown = {}
     for name, where in (("core", core), ("rim", ~core)):
         fa = (tract.fa + rng.normal(0.0, 0.01, SHAPE) + CHANGE * (LESION & where)).astype(np.float32)
-        maps = screening_maps(fa, tract, BALL, NOTHING, NOTHING, MM)
+        maps = screening_maps(fa, tract, BALL, MM)
         shown[name] = {key: maps[key][PLACE] for key in ((TEMPLATE_MINMOD, 8.0), (TEMPLATE_MINMOD_IN_TRACTS, 5.0))}
     assert shown["core"][TEMPLATE_MINMOD, 8.0] == pytest.approx(shown["rim"][TEMPLATE_MINMOD, 8.0], rel=0.1)
     # Precision goes with the square of FA.
@@ -200,23 +195,11 @@ def test_half_a_brain_goes_on_without_the_other_side(template):
 
 def test_another_scanners_gain_and_offset_are_no_change(template):
     maps = maps_of(template, gain=0.7, offset=0.1, noise=0.0)
-    for key in FROM_TEMPLATE:
+    for key in SCREENING_KEYS:
         assert np.abs(maps[key]).max() < 1e-3
     # And a change is measured in the scanner's own FA.
     ill = maps_of(template, CHANGE, gain=0.7, offset=0.1, noise=0.0)
-    assert ill[TEMPLATE, 8.0][PLACE] == at_its_height(CHANGE, 8.0)
-
-
-def test_the_sources_are_not_mixed_up(template):
-    """Each map answers to its own source alone."""
-    none, variance = np.zeros(SHAPE, np.float32), np.full(SHAPE, SD**2, np.float32)
-    fa = template.fa.copy()
-    speaking = {INPAINTED_SMALL: (CHANGE * LESION, none), INPAINTED_LARGE: (none, CHANGE * LESION)}
-    for name, (small, large) in speaking.items():
-        maps = screening_maps(
-            fa, template, BALL, (small.astype(np.float32), variance), (large.astype(np.float32), variance), MM
-        )
-        assert {key[0] for key, values in maps.items() if np.abs(values).max() > 0.01} == {name}
+    assert ill[TEMPLATE, 8.0][PLACE] == at_its_height(CHANGE - level_of(CHANGE * LESION)[PLACE], 8.0)
 
 
 def test_wider_kernels_take_more_noise_away(template):
@@ -304,28 +287,80 @@ def test_one_wild_voxel_counts_no_more_than_the_largest_residual(sign):
 @pytest.mark.parametrize("key", SCREENING_KEYS, ids=str)
 def test_a_wild_voxel_of_the_brain_is_bounded_in_every_map(template, key):
     """A tract's edge a voxel off its place must not rule its surroundings, whoever predicts."""
-    variance = np.full(SHAPE, SD**2, np.float32)
     shown = []
     for wild in (0.0, 0.8):
         fa = template.fa.copy()
         fa[PLACE] += wild
-        residual = (fa - template.fa).astype(np.float32)
-        shown.append(screening_maps(fa, template, BALL, (residual, variance), (residual, variance), MM)[key])
+        shown.append(screening_maps(fa, template, BALL, MM)[key])
     kernel = ndimage.gaussian_filter(np.eye(1, 41, 20)[0], key[1] / MM).max() ** 3
     most = np.abs(shown[1] - shown[0]).max()
-    assert most == pytest.approx(largest(key) * kernel / (1.0 + MIN_SUPPORT), rel=0.15, abs=1e-4)
+    assert most == pytest.approx(MAX_DEVIATION * kernel / (1.0 + MIN_SUPPORT), rel=0.15, abs=1e-4)
     assert most < 0.5 * 0.8 * kernel
 
 
 @pytest.mark.parametrize("sign", [1, -1])
-@pytest.mark.parametrize("key", [key for key in SCREENING_KEYS if key[0] != INPAINTED_LARGE], ids=str)
+@pytest.mark.parametrize("key", SCREENING_KEYS, ids=str)
 def test_a_change_of_that_size_in_all_voxels_is_seen_whole(template, key, sign):
     healthy = maps_of(template, noise=0.01)[key]
-    shown = maps_of(template, sign * largest(key), noise=0.01)[key] - healthy
-    assert sign * shown[PLACE] == at_its_height(largest(key), key[1])
+    most = MAX_DEVIATION + level_of(MAX_DEVIATION * LESION)[PLACE]
+    shown = maps_of(template, sign * most, noise=0.01)[key] - healthy
+    assert sign * shown[PLACE] == at_its_height(MAX_DEVIATION, key[1])
     # A larger one is seen as this one.
-    larger = maps_of(template, sign * 2.0 * largest(key), noise=0.01)[key] - healthy
+    larger = maps_of(template, sign * 2.0 * most, noise=0.01)[key] - healthy
     assert larger[PLACE] == pytest.approx(shown[PLACE], rel=0.1)
+
+
+# ---- the regional level
+
+
+def test_the_mean_of_the_neighbourhood_is_taken_away():
+    """By hand: a Gaussian over what counts, bounded before it is averaged."""
+    counted = np.random.default_rng(3).random(SHAPE) < 0.4
+    deviation = smooth(4, 8.0, 0.03) + smooth(6, 0.5, 0.1)
+    found = without_regional_level(deviation, counted, MM)
+    where = np.argwhere(counted)
+    for place in ((20, 24, 22), (3, 40, 10)):
+        # Cut at 3 standard deviations along each axis, of which this grid's largest is 30 voxels.
+        weights = np.exp(-0.5 * ((where - place) ** 2).sum(1) / (LEVEL_MM / MM) ** 2)
+        weights *= (np.abs(where - place) <= 3 * LEVEL_MM / MM).all(1)
+        line = np.exp(-0.5 * (np.arange(-30, 31) / (LEVEL_MM / MM)) ** 2).sum()
+        bounded = np.clip(deviation[counted], -MAX_DEVIATION, MAX_DEVIATION)
+        level = (weights @ bounded / line**3) / (weights.sum() / line**3 + MIN_SUPPORT)
+        assert abs(level) < MAX_LEVEL
+        assert deviation[place] - found[place] == pytest.approx(level, abs=1e-5)
+    assert found.dtype == np.float32
+    # Two voxels away from each other and alone in the world see one another.
+    pair = np.zeros(SHAPE, bool)
+    pair[20, 24, 22] = pair[21, 24, 22] = True
+    alone = without_regional_level(np.where(np.indices(SHAPE)[0] == 20, 0.1, 0.0), pair, MM)
+    line, near = np.exp(-0.5 * (np.arange(-30, 31) / 10.0) ** 2).sum(), np.exp(-0.5 / 10.0**2)
+    assert alone[21, 24, 22] == pytest.approx(-0.1 * near / line**3 / ((1 + near) / line**3 + MIN_SUPPORT), rel=1e-3)
+
+
+def test_a_brain_that_deviates_everywhere_alike_deviates_nowhere():
+    for lobe in (0.03, -0.03):
+        found = without_regional_level(np.full(SHAPE, lobe, np.float32), np.ones(SHAPE, bool), MM)
+        assert np.abs(found[10:30, 12:36, 11:33]).max() < 0.2 * abs(lobe)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_no_more_than_the_largest_level_is_taken_away(sign):
+    """A change of a whole lobe is left but for that."""
+    found = without_regional_level(np.full(SHAPE, sign * 0.3, np.float32), np.ones(SHAPE, bool), MM)
+    np.testing.assert_allclose(found, sign * (0.3 - MAX_LEVEL), atol=1e-6)
+
+
+def test_a_drawn_regions_own_voxels_tell_nothing_of_its_level(template):
+    """To the bit outside; inside the change is left whole."""
+    outside, deviation = BALL & ~LESION, smooth(7, 3.0, 0.02)
+    first, second = (without_regional_level(deviation + height * LESION, outside, MM) for height in (0.0, 0.12))
+    np.testing.assert_array_equal(first[~LESION], second[~LESION])
+    np.testing.assert_allclose((second - first)[LESION], 0.12, atol=1e-6)
+    counted = without_regional_level(deviation + 0.12 * LESION, BALL, MM)
+    assert (second - counted)[PLACE] > 0.01, "nothing of it lies in the level: the test cannot fail"
+    fa = (template.fa + deviation).astype(np.float32)
+    calm, wild = (template_deviation(np.where(LESION, inside, fa), template.fa, outside, MM) for inside in (fa, 0.9))
+    np.testing.assert_array_equal(calm[~LESION], wild[~LESION])
 
 
 # ---- one deviation, nothing
@@ -334,10 +369,10 @@ def test_a_change_of_that_size_in_all_voxels_is_seen_whole(template, key, sign):
 def test_a_deviation_has_the_gain_and_offset_of_what_is_healthy(template):
     healthy = BALL & ~LESION
     fa = (0.8 * template.fa + 0.05 + 0.1 * LESION).astype(np.float32)
-    found = template_deviation(fa, template.fa, healthy)
+    found = template_deviation(fa, template.fa, healthy, MM)
     np.testing.assert_allclose(found[healthy], 0.0, atol=1e-5)
     np.testing.assert_allclose(found[LESION & BALL], 0.1, atol=1e-5)
-    assert template_deviation(fa + LESION, template.fa, healthy).max() == pytest.approx(MAX_DEVIATION)
+    assert template_deviation(fa + LESION, template.fa, healthy, MM).max() == pytest.approx(MAX_DEVIATION)
 
 
 @pytest.mark.parametrize("key", SCREENING_KEYS[::4], ids=str)

@@ -13,52 +13,23 @@ from FAAnomalyLib.anomaly.calibration import COMBINATIONS, Calibration
 from FAAnomalyLib.anomaly.calibration_file import CALIBRATION_FILE
 from FAAnomalyLib.anomaly.regions import find_regions, restrict_to_signs
 from FAAnomalyLib.anomaly.residual_maps import SCREENING_KEYS
-from FAAnomalyLib.anomaly.screening import subject_scale_of
 from FAAnomalyLib.cli import application as cli
-from FAAnomalyLib.datasets.cohort import CohortSubject
-from FAAnomalyLib.datasets.file_names import mask_of
 from FAAnomalyLib.errors import FAError
-from FAAnomalyLib.inpainting.sampling import Sampling
 from FAAnomalyLib.models.manifest import calibrated_on, read_manifest, sha256_of
-from FAAnomalyLib.pipeline.detector import Detector
-from FAAnomalyLib.pipeline.loaded_model import open_model
-from FAAnomalyLib.preprocessing.affine_registration import Alignment
-from FAAnomalyLib.preprocessing.model_grid import ModelGrid, PreparedSubject
-from FAAnomalyLib.request import SIGNS, DetectRequest, changed_hole_options
-from FAAnomalyLib.training import drawn_regions, healthy_maps
+from FAAnomalyLib.pipeline.loaded_model import OWN_TEMPLATE, open_model
+from FAAnomalyLib.request import SIGNS
+from FAAnomalyLib.training import drawn_regions
 from FAAnomalyLib.training.calibration_fit import fit
 from FAAnomalyLib.training.healthy_limits import FINEST_STEP, TAIL
-from FAAnomalyLib.training.healthy_maps import HealthySubject, screen_cohort
-from FAAnomalyLib.training.place_statistics import PRIOR_PEOPLE
+from FAAnomalyLib.training.healthy_maps import HealthySubject
+from FAAnomalyLib.training.place_statistics import PRIOR_PEOPLE, SPREAD_SMOOTHING_MM
+from FAAnomalyLib.training.template_building import save_template
 from FAAnomalyLib.volume import Volume
 from support.phantoms import tiny_brain as tb
 from support.phantoms import tiny_training
+from support.phantoms.screened_people import ANALYSED, PLACE, somebody
 
 pytestmark = pytest.mark.slow
-
-ANALYSED = tb.ball((12, 14, 12), 30.0)
-PLACE = (12, 14, 12)
-
-
-def somebody(
-    number: int, person: str | None = None, scale: float = 0.02, more: np.ndarray | float = 0.0, shift_mm: float = 0.0
-) -> HealthySubject:
-    """Maps of smooth noise that is this volume's own, with what is added to all of them, in spreads."""
-    rng = np.random.default_rng(100 + number)
-    maps = {}
-    for key in SCREENING_KEYS:
-        noise = ndimage.gaussian_filter(rng.standard_normal(tb.SHAPE), key[1] / tb.MM)
-        maps[key] = np.where(ANALYSED, 0.01 + scale * (noise / noise.std() + more), 0.0).astype(np.float32)
-    known = tiny_training.template()
-    affine = known.fa.affine.copy()
-    affine[:3, 3] += shift_mm
-    native = Volume(known.fa.data, affine)
-    whole = np.ones(tb.SHAPE, bool)
-    prepared = PreparedSubject(
-        ModelGrid(native, known, Alignment(np.eye(4), 1.0, "affine")), native.data, whole, whole, []
-    )
-    scale_of_maps = subject_scale_of(maps, ANALYSED)
-    return HealthySubject(f"{number}_FA.nii.gz", person or f"P{number}", prepared, whole, ANALYSED, maps, scale_of_maps)
 
 
 @pytest.fixture(scope="module")
@@ -105,10 +76,10 @@ def test_bias_and_spread_are_those_of_the_people_with_a_prior_of_none(people, fi
         bias = standard.sum(0) / (len(people) + PRIOR_PEOPLE)
         np.testing.assert_allclose(fitted.bias[key][ANALYSED], bias[ANALYSED], rtol=1e-3, atol=1e-5)
         square = (((standard - bias) ** 2).sum(0) + PRIOR_PEOPLE) / (len(people) + PRIOR_PEOPLE)
-        # Smoothed over places; in the middle of the analysed part nothing of its outside is mixed in.
-        inner = ndimage.binary_erosion(ANALYSED, iterations=4)
-        smooth = np.sqrt(ndimage.gaussian_filter(square, 3.0 / tb.MM))
-        np.testing.assert_allclose(fitted.spread[key][inner], smooth[inner], rtol=1e-3)
+        # Smoothed over places, and the same in both hemispheres.
+        smooth = ndimage.gaussian_filter(np.where(ANALYSED, square, 1.0), SPREAD_SMOOTHING_MM / tb.MM)
+        both = np.sqrt((smooth + smooth[::-1]) / 2)
+        np.testing.assert_allclose(fitted.spread[key][ANALYSED], both[ANALYSED], rtol=1e-3)
         assert not fitted.bias[key][~ANALYSED].any() and (fitted.spread[key][~ANALYSED] == 1.0).all()
         assert fitted.spread[key][PLACE] > 1.3 * np.median(fitted.spread[key][ANALYSED])
 
@@ -209,7 +180,6 @@ def test_it_tells_of_every_volume_and_needs_nothing_but_maps(people, fitted):
         "name",
         "person",
         "prepared",
-        "covered",
         "analysed",
         "maps",
         "subject_scale",
@@ -244,18 +214,21 @@ def site(tmp_path_factory):
     for name in ("model", "fold"):
         tb.save(site / name, ("somebody_FA.nii.gz",))
     (site / "folds.csv").write_text("person,model\n" + "".join(f"{name},fold\n" for name in "ABCD"))
+    # D's fold is a template alone.
+    save_template(tiny_training.template(), site / "template" / OWN_TEMPLATE)
+    (site / "templates.csv").write_text("person,model\n" + "".join(f"{name},fold\n" for name in "ABC") + "D,template\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(drawn_regions, "PLACES", 1)
         yield site
 
 
-def calibrate(site, model: str, *more: str) -> int:
+def calibrate(site, model: str, *more: str, folds: str = "folds.csv") -> int:
     return cli.main(
         [
             "calibrate",
             str(site / "data"),
             "--folds",
-            str(site / "folds.csv"),
+            str(site / folds),
             "--people",
             str(site / "people.csv"),
             "-o",
@@ -269,7 +242,7 @@ def calibrate(site, model: str, *more: str) -> int:
 
 def test_the_command_seals_a_calibration_in_the_model_and_in_everybodys_own(site, capsys):
     cross = site / "cross"
-    assert calibrate(site, "model", "--cross", str(cross), "--work", str(site / "work")) == 0
+    assert calibrate(site, "model", "--cross", str(cross)) == 0
     told = capsys.readouterr()
     assert "with 4 people" in told.out and told.err.count("looked at") == 5
     everybody = {f"{name}_FA.nii.gz" for name in ("a", "b", "c", "d", "d2")}
@@ -296,7 +269,7 @@ def test_a_model_that_has_seen_a_person_does_not_look_at_it(site, capsys):
     before = path.read_text()
     path.write_text(json.dumps({**json.loads(before), "training": {"volumes": ["d_FA.nii.gz"]}}))
     try:
-        assert calibrate(site, "model", "--work", str(site / "work2")) == 2
+        assert calibrate(site, "model") == 2
     finally:
         path.write_text(before)
     told = capsys.readouterr().err
@@ -315,41 +288,31 @@ def test_a_model_with_a_calibration_of_another_version_can_be_calibrated(site):
     try:
         with pytest.raises(FAError, match="Calibrate the model again"):
             open_model(str(site / "fold"), "cpu")
-        assert calibrate(site, "model", "--work", str(site / "work")) == 0
+        assert calibrate(site, "model") == 0
     finally:
         path.write_text(before)
         (site / "fold" / CALIBRATION_FILE).unlink()
 
 
-def test_a_detection_goes_on_with_the_passes_of_a_calibration(site):
-    """And so does ``evaluate --work`` with untouched brains."""
-    work, path = site / "work3", site / "data" / "a_FA.nii.gz"
-    screen_cohort([CohortSubject.from_file(path, "A")], {"A": site / "fold"}, work, "cpu", lambda text: None)
-    passes = {file: file.stat().st_mtime_ns for file in (work / ".passes").glob("*/*.npy")}
-    request = DetectRequest(
-        str(path), str(work), str(site / "fold"), device="cpu", resume=True, brain_mask=str(mask_of(path))
-    )
-    Detector().detect(request)
-    assert passes and passes == {file: file.stat().st_mtime_ns for file in (work / ".passes").glob("*/*.npy")}
-    Detector().detect(replace(request, mask_type="wm"))
-    assert len(list((work / ".passes").iterdir())) == 2, "other holes were not told apart"
+def test_a_fold_may_hold_a_template_alone(site, capsys):
+    """Its person counts for whole brains, and no region is drawn in them; their own model gets this model's weights."""
+    tb.save(site / "other", ("d_FA.nii.gz",))
+    assert calibrate(site, "other", "--cross", str(site / "cross2"), folds="templates.csv") == 0
+    told = capsys.readouterr()
+    assert "with 4 people" in told.out and "regions drawn in 3 people" in told.out
+    assert told.err.count("looked at") == 5 and told.err.count("drew regions in") == 3
+    everybody = {f"{name}_FA.nii.gz" for name in ("a", "b", "c", "d", "d2")}
+    assert calibrated_on(read_manifest(site / "other")) == everybody
+    own = open_model(str(site / "cross2" / "D"), "cpu")
+    assert own.calibration.people == 3 and calibrated_on(own.manifest) == {f"{n}_FA.nii.gz" for n in "abc"}
+    assert not (site / "template" / "manifest.json").exists(), "the fold was written to"
 
 
-def test_holes_are_filled_as_asked_and_the_model_says_so(site, monkeypatch):
-    """Of a thesis model, which the default sampler does not fit."""
-    asked = []
-
-    def fill(inpainter, fa, passes, sampling, *rest):
-        asked.append((sampling, {one.mask_size for one in passes}))
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(healthy_maps, "inpaint_passes_by_size", fill)
-    holes = DetectRequest("(in memory)", sampler="ddpm", steps=3, mask_size=32, noise="simplex")
-    subject = CohortSubject.from_file(site / "data" / "a_FA.nii.gz", "A")
-    with pytest.raises(KeyboardInterrupt):
-        screen_cohort([subject], {"A": site / "fold"}, site / "work4", "cpu", lambda text: None, holes=holes)
-    assert asked == [(Sampling("ddpm", 3, 1, 0, "simplex"), {32})]
-    assert changed_hole_options(holes) == {"mask_size": 32, "sampler": "ddpm", "steps": 3, "noise": "simplex"}
-    with pytest.raises(FAError, match="thesis does not fit"):
-        wrong = replace(holes, sampler="thesis")
-        screen_cohort([subject], {"A": site / "fold"}, site / "work4", "cpu", lambda text: None, holes=wrong)
+def test_without_weights_for_three_people_nothing_is_begun(site, capsys):
+    """Drawn regions need a network that has not seen the person."""
+    (site / "bare.csv").write_text("person,model\n" + "".join(f"{name},template\n" for name in "ABCD"))
+    before = (site / "model" / "manifest.json").read_bytes()
+    assert calibrate(site, "model", "--cross", str(site / "cross3"), folds="bare.csv") == 2
+    told = capsys.readouterr().err
+    assert "0 people are too few" in told and "looked at" not in told and "\n" not in told.strip()
+    assert not (site / "cross3").exists() and (site / "model" / "manifest.json").read_bytes() == before
