@@ -119,8 +119,8 @@ def regions() -> RegionLimits:
 
 
 WIDE = Calibration(limits=dict.fromkeys(COMBINATIONS, (17.0, 17.0)))
-"""Half as much again as the usual limits: so small a brain is a poor standard of its own; within these a healthy one has no
-candidates."""
+"""Half as much again as the usual limits: so small a brain is a poor standard of its own; within these a healthy one
+has no candidates."""
 
 
 def save(folder: Path, volumes: tuple[str, ...] = (), spacing_mm: float = MM) -> Path:

@@ -303,8 +303,9 @@ def test_a_fold_may_hold_a_template_alone(site, capsys):
     assert told.err.count("looked at") == 5 and told.err.count("drew regions in") == 3
     everybody = {f"{name}_FA.nii.gz" for name in ("a", "b", "c", "d", "d2")}
     assert calibrated_on(read_manifest(site / "other")) == everybody
-    own = open_model(str(site / "cross2" / "D"), "cpu")
-    assert own.calibration.people == 3 and calibrated_on(own.manifest) == {f"{n}_FA.nii.gz" for n in "abc"}
+    own = site / "cross2" / "D"
+    assert open_model(str(own), "cpu").calibration.people == 3
+    assert calibrated_on(read_manifest(own)) == {f"{name}_FA.nii.gz" for name in "abc"}
     assert not (site / "template" / "manifest.json").exists(), "the fold was written to"
 
 
