@@ -34,8 +34,10 @@ from .units import Finished, Unit, UnitStore, finish_units
 
 QUICK_CHANGE = 0.2
 """Least change that whole-brain methods are run on in a trial."""
+NETWORK_EFFORT = 0.5
+"""Share of the recipe ``tiny`` that a thesis network is trained for in a trial."""
 TRIAL_EFFORT, TRIAL_PEOPLE = 0.1, 2
-"""Share of the recipe ``tiny`` that a comparator is trained for in a trial, and on how many people."""
+"""The same of a comparator, and on how many people."""
 TRIAL_CASES = (SphereCase(16, 0.2), SphereCase(16, -0.2))
 """What these comparators are run on: a row in each of the tables."""
 TRIED = "trial.json"
@@ -191,8 +193,9 @@ class ThesisExperiment:
         return folders
 
     def _fit_network(self, name: str, folder: Path) -> None:
-        recipe = "tiny" if self._design.quick else "paper"
-        fit(self._design.learning, self._fit_options(folder, recipe), conditional=NETWORKS[name])
+        options = self._fit_options(folder, "tiny" if self._design.quick else "paper")
+        options = replace(options, effort=NETWORK_EFFORT if self._design.quick else 1.0)
+        fit(self._design.learning, options, conditional=NETWORKS[name])
 
     def _fit_methods(self) -> list[MethodChoice]:
         """The comparators; in a trial with those that learn, trained in a moment on few people."""

@@ -25,7 +25,7 @@ from FAAnomalyLib.evaluation.tables.summary import summarise, summarise_healthy
 from FAAnomalyLib.result import Result
 from FAAnomalyLib.runtime.progress import CancelToken
 from FAAnomalyLib.volume import Volume
-from support.drivers.evaluation_bench import PROTOCOL, Knowing, of, run
+from support.drivers.evaluation_bench import ALONE, PROTOCOL, Knowing, of, run
 from support.phantoms import synthetic_brain as sb
 
 COMPARATORS = TEMPLATE_ZMAP.name, HARMONIC_ZMAP.name
@@ -102,7 +102,7 @@ def test_beside_it_stand_the_comparators(perfect):
 
 
 def test_the_same_map_is_scored_at_its_sensitive_threshold_as_well(tmp_path, subjects, template):
-    rows = run(tmp_path, subjects[:1], template, Cautious)
+    rows = run(tmp_path, subjects[:1], template, Cautious, methods=ALONE)
     for method, score in ((FAANOMALY, 0.0), (SENSITIVE, 1.0)):
         found = of(rows.planted, method)
         assert len(found) == 2 and [(row["found"], row["dice"]) for row in found] == [(score, score)] * 2
@@ -119,7 +119,7 @@ def test_the_same_map_is_scored_at_its_sensitive_threshold_as_well(tmp_path, sub
         assert [one["regions"] for one in of(rows.healthy, ONE_SIDED[sign])] == [0]
     shown = markdown(summarise(rows.planted), summarise_healthy(rows.healthy))
     assert all(shown.count(f"| {method} |") == 2 for method in ONE_SIDED.values())
-    again = run(tmp_path, subjects[:1], template, Cautious, resume=True)
+    again = run(tmp_path, subjects[:1], template, Cautious, resume=True, methods=ALONE)
     assert again.healthy == rows.healthy and again.planted == rows.planted
 
 
@@ -139,12 +139,12 @@ def test_progress_runs_forward(perfect):
 
 @pytest.mark.fast
 def test_a_method_that_repeats_its_input_leaks_one(tmp_path, subjects, template):
-    rows = run(tmp_path, subjects[:1], template, Repeating)
+    rows = run(tmp_path, subjects[:1], template, Repeating, methods=ALONE)
     assert [row["leak"] for row in of(rows.planted, FAANOMALY)] == [pytest.approx(1.0, abs=1e-5)] * 2
 
 
 def test_a_method_that_calls_everything_anomalous_has_the_prevalence_for_precision(tmp_path, subjects, template):
-    rows = run(tmp_path, subjects[:1], template, Everything)
+    rows = run(tmp_path, subjects[:1], template, Everything, methods=ALONE)
     brain = np.count_nonzero(load_subject(subjects[0])[0].data)
     white = LesionSimulator(subjects[0], template, 3).reference.white_matter
     (healthy,) = of(rows.healthy, FAANOMALY)
@@ -189,7 +189,9 @@ def ball(name, centre, diameter):
 
 def test_lesion_shapes_are_planted_and_those_outside_white_matter_left_out(tmp_path, subjects, template):
     shapes = [ball("inside", sb.DEEP_WHITE_MATTER, 20.0), ball("outside", (80.0, 90.0, 80.0), 20.0)]
-    rows = run(tmp_path, subjects[:1], template, protocol=EvaluationProtocol(diameters=()), shapes=shapes)
+    rows = run(
+        tmp_path, subjects[:1], template, protocol=EvaluationProtocol(diameters=()), shapes=shapes, methods=ALONE
+    )
     assert [row["lesion"] for row in rows.left_out] == ["outside"]
     (row,) = of(rows.planted, FAANOMALY)
     assert row["lesion"] == "inside" and row["dice"] == 1.0 and row["change"] == -0.4

@@ -13,6 +13,7 @@ from FAAnomalyLib.cli.application import main
 from FAAnomalyLib.cli.commands.evaluate_thesis import thesis_networks
 from FAAnomalyLib.diffusion.noise_schedule import linear_schedule
 from FAAnomalyLib.errors import FAError
+from FAAnomalyLib.evaluation.experiments import thesis_experiment
 from FAAnomalyLib.evaluation.experiments.design import MASK_FIGURES, chosen_tables
 from FAAnomalyLib.evaluation.experiments.laboratory import Equipment, Laboratory
 from FAAnomalyLib.evaluation.experiments.results import (
@@ -152,6 +153,21 @@ def test_an_experiment_goes_from_maps_to_tables_and_a_rerun_computes_nothing(win
 
     monkeypatch.setattr(Laboratory, "compute", forbidden)
     assert ThesisExperiment(design, tmp_path / "out").run() == rows
+
+
+@pytest.mark.parametrize(("quick", "trained"), [(True, ("tiny", 0.5)), (False, ("paper", 1.0))])
+def test_a_trial_alone_trains_small_networks_for_half_their_steps(quick, trained, subjects, tmp_path, monkeypatch):
+    seen = []
+
+    def enough(people, options, conditional):
+        seen.append((options.recipe, options.effort, conditional))
+        raise FAError("bad-input", "Enough")
+
+    monkeypatch.setattr(thesis_experiment, "fit", enough)
+    design = ExperimentDesign(chosen_tables(["thesis-3.9"]), subjects[:1], subjects[1:], quick=quick, device="cpu")
+    with pytest.raises(FAError, match="Enough"):
+        ThesisExperiment(design, tmp_path).run()
+    assert seen == [(*trained, True)]
 
 
 def test_networks_of_both_commands_are_taken(model, windowed, tmp_path):
