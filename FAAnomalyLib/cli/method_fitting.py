@@ -10,6 +10,8 @@ from .training_options import DEFAULT_RECIPE, PAPER
 
 METHOD_RECIPES = (PAPER, "tiny")
 """Sizes of a comparator: its paper's, or one that two cores train in minutes."""
+TAKEN = ("data", "output", "template", "people", "hold_out", "method", "recipe", "device", "seed")
+"""Options of ``train`` that a method takes; the others belong to the detector's and the thesis' networks."""
 
 
 def add_method_option(parser: argparse.ArgumentParser) -> None:
@@ -20,6 +22,28 @@ def add_method_option(parser: argparse.ArgumentParser) -> None:
         help="fit a comparator of evaluate instead of the detector's network, with thresholds from healthy people; "
         "--recipe is then paper (default) or tiny",
     )
+
+
+def refuse_network_options(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
+    """Raise ``FAError('bad-request')`` where an option is given that a method would not heed.
+
+    Parameters
+    ----------
+    args
+        What was given to ``train``.
+    parser
+        With the arguments of ``train``; what differs from its defaults was given.
+    """
+    defaults = vars(parser.parse_args(["DATA", "-o", "RUN"]))
+    given = [name for name, default in defaults.items() if name not in TAKEN and getattr(args, name) != default]
+    if given:
+        words = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise FAError(
+            "bad-request",
+            f"{words} cannot be used with --method",
+            "a method begins anew and is trained by its own recipe",
+            "Leave it out, or leave --method out to train the detector's or a thesis network",
+        )
 
 
 def fit_method_in_terminal(args: argparse.Namespace) -> int:

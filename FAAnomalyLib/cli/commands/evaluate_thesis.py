@@ -202,12 +202,13 @@ def _warnings(design: ExperimentDesign, cohort: list[CohortSubject], args: argpa
 def _quick_words(design: ExperimentDesign) -> str:
     """What a trial is."""
     from ...evaluation.experiments.laboratory import QUICK_STEPS
-    from ...evaluation.experiments.thesis_experiment import QUICK_CHANGE, TRIAL_PEOPLE
+    from ...evaluation.experiments.thesis_experiment import QUICK_CHANGE, QUICK_DIAMETER, TRIAL_PEOPLE
 
     words = (
         f"Quick: maps tested {len(design.subjects)}, learned from {len(design.learning)}; thesis networks of few "
         f"channels, trained briefly on crops, that see a window round each hole; at most {QUICK_STEPS} sampling steps; "
-        f"whole-brain methods on changes of {QUICK_CHANGE:g} alone, one registration of a brain for all of them. "
+        f"whole-brain methods on changes of ±{QUICK_CHANGE:g} in {QUICK_DIAMETER} voxels and more alone, with one "
+        "registration of a brain for all comparators. "
     )
     if design.trained_in_trial:
         words += (

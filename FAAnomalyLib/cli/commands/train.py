@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import FAError
 from ...request import DEVICES
-from ..method_fitting import add_method_option, fit_method_in_terminal
+from ..method_fitting import add_method_option, fit_method_in_terminal, refuse_network_options
 from ..signals import cancel_on_signals
 from ..streams import say
 from ..training_options import add_recipe_options, recipe_from
@@ -99,6 +99,9 @@ def _add_saving_options(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train, or go on with a run, and write the model."""
     if args.method:
+        options = argparse.ArgumentParser()
+        add_arguments(options)
+        refuse_network_options(args, options)
         return fit_method_in_terminal(args)
     from ...io.atomic import cannot_write
     from ...training.distributed import join_processes, training_device

@@ -22,20 +22,24 @@ from .laboratory import ALL_POSITIVE, SIGNED_RULE
 from .thesis_experiment import ExperimentDesign, UnitRow
 from .thesis_figures import draw_figure
 from .thesis_tables import (
+    COMPARATORS,
     PRINTED,
     MeasuredRow,
     cell_text,
+    comparator_table,
     count_text,
     latex_table,
     markdown_table,
     measured_rows,
-    methods_of,
+    optional_cell_text,
+    own_methods,
     tables_csv,
     title_of,
 )
 
 RESULTS = "results.json"
 FORMAT = 1
+CELLS = "Each cell: IoU / F1."
 WORDS = {
     PRINTED: "IoU / F1 as the thesis prints them",
     "ours, thesis' method": "a thesis network with the thesis' sampler, condition, holes and rule: |difference| above "
@@ -160,7 +164,10 @@ def write_html(stored: StoredExperiment, folder: Path, pictures: Mapping[str, Pa
     parts = [f"<h1>The thesis' experiments</h1><p class='dim'>FAAnomaly {html.escape(stored.facts['faanomaly'])}</p>"]
     parts += [f"<p class='caution'>{html.escape(warning)}</p>" for warning in stored.facts["warnings"]]
     parts.append(f"<ul>{''.join(f'<li>{html.escape(line)}</li>' for line in fact_lines(stored.facts))}</ul>")
+    parts.append(f"<p>{CELLS}</p>")
     parts += [_html_table(table, rows) for table, rows in _measured(stored)]
+    left_out = "".join(f"<li>{html.escape(line)}</li>" for line in left_out_lines(stored.rows))
+    parts += [f"<h2>Left out</h2><ul>{left_out}</ul>"] if left_out else []
     words = "".join(f"<li><b>{html.escape(w)}</b>: {html.escape(m)}.</li>" for w, m in WORDS.items())
     parts.append(f"<h2>What the words mean</h2><ul>{words}</ul><h2>Figures</h2>")
     for name, path in pictures.items():
@@ -179,21 +186,28 @@ def markdown_text(stored: StoredExperiment, measured: Sequence[tuple[ThesisTable
     lines = ["# The thesis' experiments", ""]
     lines += [f"> **{warning}**\n" for warning in stored.facts["warnings"]]
     lines += [f"- {line}" for line in fact_lines(stored.facts)]
-    lines += ["", "Each cell: IoU / F1.", ""]
+    lines += ["", CELLS, ""]
     lines += [markdown_table(table, rows) for table, rows in measured]
-    left_out = [f"- {row.subject}, {row.method}: {row.row['left_out']}" for row in stored.rows if "left_out" in row.row]
+    left_out = [f"- {line}" for line in left_out_lines(stored.rows)]
     if left_out:
-        lines += ["## Left out", "", *dict.fromkeys(left_out), ""]
+        lines += ["## Left out", "", *left_out, ""]
     lines += ["## What the words mean", ""]
     return "\n".join(lines + [f"- **{word}**: {meaning}." for word, meaning in WORDS.items()]) + "\n"
+
+
+def left_out_lines(rows: Sequence[UnitRow]) -> list[str]:
+    """What could not be computed, and why, each once."""
+    lines = [f"{row.subject}, {row.method}: {row.row['left_out']}" for row in rows if "left_out" in row.row]
+    return list(dict.fromkeys(lines))
 
 
 def fact_lines(facts: Mapping) -> list[str]:
     """The facts as sentences."""
     lines = [
         f"FAAnomaly {facts['faanomaly']}, {facts['date']}, {facts['machine']}, seed {facts['seed']}",
-        f"anomalies in {len(facts['subjects'])} maps of {facts['people']} people: {', '.join(facts['subjects'])}",
-        f"thesis networks and thresholds from {len(facts['learned_from'])} maps of other people",
+        f"anomalies planted in (maps: {len(facts['subjects'])}, people: {facts['people']}): "
+        f"{', '.join(facts['subjects'])}",
+        f"thesis networks and comparators' thresholds are from other people's maps: {len(facts['learned_from'])}",
     ]
     for name, network in facts["networks"].items():
         lines.append(
@@ -211,7 +225,7 @@ def _measured(stored: StoredExperiment) -> list[tuple[ThesisTable, list[Measured
 
 
 def _html_table(table: ThesisTable, rows: Sequence[MeasuredRow]) -> str:
-    methods = methods_of(rows)
+    methods = own_methods(rows)
     head = ["mask", "anomaly", "change", PRINTED, *map(title_of, methods), "people, cases"]
     lines = ["".join(f"<th>{html.escape(word)}</th>" for word in head)]
     for row in rows:
@@ -228,7 +242,19 @@ def _html_table(table: ThesisTable, rows: Sequence[MeasuredRow]) -> str:
         ]
         lines.append("".join(f"<td>{html.escape(value)}</td>" for value in values))
     body = "".join(f"<tr>{line}</tr>" for line in lines)
-    return f"<h2>Table {table.name}. {html.escape(table.title)}</h2><div class='scroll'><table>{body}</table></div>"
+    title = f"<h2>Table {table.name}. {html.escape(table.title)}</h2>"
+    return f"{title}<div class='scroll'><table>{body}</table></div>{_html_comparators(rows)}"
+
+
+def _html_comparators(rows: Sequence[MeasuredRow]) -> str:
+    table = comparator_table(rows)
+    if table is None:
+        return ""
+    body = f"<tr>{''.join(f'<th>{html.escape(word)}</th>' for word in table.head)}</tr>"
+    for name, cells in table.rows:
+        words = [name, *map(optional_cell_text, cells)]
+        body += f"<tr>{''.join(f'<td>{html.escape(word)}</td>' for word in words)}</tr>"
+    return f"<p>{COMPARATORS}:</p><div class='scroll'><table>{body}</table></div>"
 
 
 def _small_png(path: Path) -> bytes:

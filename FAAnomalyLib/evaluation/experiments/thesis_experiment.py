@@ -32,10 +32,12 @@ from .fitting import Fitting, fit_all
 from .laboratory import Equipment, Laboratory, grid_of
 from .units import Finished, Unit, UnitStore, finish_units
 
-QUICK_CHANGE = 0.2
-"""Least change that whole-brain methods are run on in a trial."""
+QUICK_CHANGE, QUICK_DIAMETER = 0.2, 16
+"""Least change and diameter that whole-brain methods are run on in a trial."""
+NETWORK_EFFORT = 0.5
+"""Share of the recipe ``tiny`` that a thesis network is trained for in a trial."""
 TRIAL_EFFORT, TRIAL_PEOPLE = 0.1, 2
-"""Share of the recipe ``tiny`` that a comparator is trained for in a trial, and on how many people."""
+"""The same of a comparator, and on how many people."""
 TRIAL_CASES = (SphereCase(16, 0.2), SphereCase(16, -0.2))
 """What these comparators are run on: a row in each of the tables."""
 TRIED = "trial.json"
@@ -66,7 +68,8 @@ class ExperimentDesign:
         Whole-brain comparators beside the detector.
     quick
         Whether this is a trial: tiny networks, few sampling steps, whole-brain methods on changes of
-        :data:`QUICK_CHANGE` alone, one registration of a brain for all comparators.
+        :data:`QUICK_CHANGE` in :data:`QUICK_DIAMETER` voxels and more alone, one registration of a brain for all
+        comparators.
     trained_in_trial
         Comparators that learn and have no model: with *quick* each is trained for a moment.
     networks
@@ -191,8 +194,9 @@ class ThesisExperiment:
         return folders
 
     def _fit_network(self, name: str, folder: Path) -> None:
-        recipe = "tiny" if self._design.quick else "paper"
-        fit(self._design.learning, self._fit_options(folder, recipe), conditional=NETWORKS[name])
+        options = self._fit_options(folder, "tiny" if self._design.quick else "paper")
+        options = replace(options, effort=NETWORK_EFFORT if self._design.quick else 1.0)
+        fit(self._design.learning, options, conditional=NETWORKS[name])
 
     def _fit_methods(self) -> list[MethodChoice]:
         """The comparators; in a trial with those that learn, trained in a moment on few people."""
@@ -301,8 +305,10 @@ class ThesisExperiment:
     def _brain_cases(self, subject: CohortSubject) -> list[SphereCase]:
         """The anomalies of a person that whole-brain methods are run on."""
         tables = [table for table in self._design.tables if not table.roaming or self._roams(subject)]
-        least = QUICK_CHANGE if self._design.quick else 0.0
-        return [case for case in spheres(tables) if abs(case.change) >= least]
+        cases = spheres(tables)
+        if self._design.quick:
+            return [one for one in cases if abs(one.change) >= QUICK_CHANGE and one.diameter >= QUICK_DIAMETER]
+        return list(cases)
 
     def _choice_identity(self, name: str, subject: CohortSubject) -> tuple:
         """What decides a comparator beside the map: its fitted model, and the healthy maps of its thresholds."""

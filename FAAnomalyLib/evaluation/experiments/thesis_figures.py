@@ -88,9 +88,7 @@ def _masks(name: str, rows: Sequence[UnitRow], units: Path) -> Image.Image | Non
         shown["lesioned"] = np.where(arrays[mask_type], 0, arrays["lesioned"])
         picture = _picture(shown, "lesioned" if applied else "truth", zoomed=False)
         words = f"{row.setting['mask_size']} voxels"
-        draw = ImageDraw.Draw(picture)
-        draw.rectangle((0, 0, picture.width - 1, picture.height - 1), outline=FRAME)
-        write(draw, (picture.width / 2, picture.height - 14), words, 15, "mm")
+        write(ImageDraw.Draw(picture), (picture.width / 2, picture.height - 14), words, 15, "mm")
         pictures.append(picture)
     line = side_by_side(pictures, 6)
     head = Image.new("RGB", (line.width, 36))
@@ -181,6 +179,7 @@ def _panel(title: str, slices: Mapping[str, dict[str, np.ndarray]], zoomed: bool
     head = Image.new("RGB", (width, 60))
     draw = ImageDraw.Draw(head)
     write(draw, (8, 16), title, 17, "lm")
+    write(draw, (width - 8, 16), "axial, the person's right on the left", 12, "rm")
     column = (width - 126) / 4
     for number, words in enumerate(COLUMNS):
         write(draw, (126 + column * (number + 0.5), 46), words, 14, "mm")
@@ -209,11 +208,13 @@ def _picture(arrays: Mapping[str, np.ndarray], name: str, zoomed: bool) -> Image
     size = 200 if zoomed else 128 * ZOOM
     factor = size / picture.width
     picture = picture.resize((size, size), Image.Resampling.NEAREST if zoomed else Image.Resampling.BILINEAR)
+    draw = ImageDraw.Draw(picture)
+    draw.rectangle((0, 0, size - 1, size - 1), outline=FRAME)
     if name in ("lesioned", "filled"):
         # Columns and rows run against the axes.
         right, bottom = (box[axis].stop - start for axis, start in enumerate((x, y)))
         corners = [(right - edge) * factor, (bottom - edge) * factor, right * factor - 1, bottom * factor - 1]
-        ImageDraw.Draw(picture).rectangle(corners, outline=OUTLINE)
+        draw.rectangle(corners, outline=OUTLINE)
     return picture
 
 

@@ -17,6 +17,9 @@ from .thesis_experiment import UnitRow
 PRINTED = "thesis, printed"
 RULES = (THESIS_RULE, SIGNED_RULE, ALL_POSITIVE)
 MEASURES = ("iou", "f1")
+OWN = (*RULES, FAANOMALY)
+"""Methods with columns of their own; the others are comparators."""
+COMPARATORS = "Other methods on the same maps"
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,37 @@ def methods_of(rows: Sequence[MeasuredRow]) -> list[str]:
     return list(dict.fromkeys(name for row in rows for name in row.cells))
 
 
+def own_methods(rows: Sequence[MeasuredRow]) -> list[str]:
+    """The methods with a column of their own: the thesis', the detector, all positive."""
+    return [name for name in methods_of(rows) if name in OWN]
+
+
+@dataclass(frozen=True)
+class ComparatorTable:
+    """Comparators down, anomalies across: there are too many of them for columns.
+
+    Attributes
+    ----------
+    head
+        Words of the columns.
+    rows
+        Of each comparator its name, and its cell or None for every anomaly.
+    """
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[TableCell | None, ...]], ...]
+
+
+def comparator_table(rows: Sequence[MeasuredRow]) -> ComparatorTable | None:
+    """The comparators of a table, on the anomalies that any of them was run on; None where there are none."""
+    names = [name for name in methods_of(rows) if name not in OWN]
+    if not names:
+        return None
+    shown = [row for row in rows if any(row.cells[name].iou is not None for name in names if name in row.cells)]
+    head = ["method", *(f"anomaly {row.printed.anomaly_size}, {row.printed.change:+g}" for row in shown)]
+    return ComparatorTable(tuple(head), tuple((name, tuple(row.cells.get(name) for row in shown)) for name in names))
+
+
 def title_of(method: str) -> str:
     """A method's name as a column.
 
@@ -103,7 +137,7 @@ def title_of(method: str) -> str:
 
 def markdown_table(table: ThesisTable, rows: Sequence[MeasuredRow]) -> str:
     """A table as Markdown; every cell is IoU / F1 with 95 % intervals where there are two people or more."""
-    methods = methods_of(rows)
+    methods = own_methods(rows)
     head = ["mask", "anomaly", "change", PRINTED, *map(title_of, methods), "people, cases"]
     lines = [f"### Table {table.name}. {table.title}", "", _line(head), "|" + "---|" * len(head)]
     for row in rows:
@@ -123,12 +157,20 @@ def markdown_table(table: ThesisTable, rows: Sequence[MeasuredRow]) -> str:
             )
         )
     lines += [f"\n\\* {row.printed.note}." for row in rows if row.printed.note]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *_markdown_comparators(rows)]) + "\n"
+
+
+def _markdown_comparators(rows: Sequence[MeasuredRow]) -> list[str]:
+    table = comparator_table(rows)
+    if table is None:
+        return []
+    lines = ["", f"{COMPARATORS}:", "", _line(table.head), "|" + "---|" * len(table.head)]
+    return lines + [_line([name, *map(optional_cell_text, cells)]) for name, cells in table.rows]
 
 
 def latex_table(table: ThesisTable, rows: Sequence[MeasuredRow]) -> str:
-    """A table as a LaTeX ``tabular`` with IoU and F1 of every method."""
-    methods = methods_of(rows)
+    """A table as a LaTeX ``tabular`` with IoU and F1 of every method; a second one for the comparators."""
+    methods = own_methods(rows)
     lines = [
         f"% Table {table.name}. {table.title}",
         f"\\begin{{tabular}}{{rrr{'rr' * (len(methods) + 1)}}}",
@@ -149,7 +191,18 @@ def latex_table(table: ThesisTable, rows: Sequence[MeasuredRow]) -> str:
         lines.append(
             " & ".join([str(printed.mask_size), str(printed.anomaly_size), f"{printed.change:+g}", *numbers]) + r" \\"
         )
-    return "\n".join([*lines, "\\hline", "\\end{tabular}"]) + "\n"
+    return "\n".join([*lines, "\\hline", "\\end{tabular}", *_latex_comparators(table, rows)]) + "\n"
+
+
+def _latex_comparators(table: ThesisTable, rows: Sequence[MeasuredRow]) -> list[str]:
+    others = comparator_table(rows)
+    if others is None:
+        return []
+    lines = [f"% Table {table.name}. {COMPARATORS}, IoU / F1", f"\\begin{{tabular}}{{l{'r' * (len(others.head) - 1)}}}"]
+    lines += ["\\hline", " & ".join(others.head).capitalize() + r" \\", "\\hline"]
+    for name, cells in others.rows:
+        lines.append(" & ".join([name, *(optional_cell_text(cell).replace("–", "--") for cell in cells)]) + r" \\")
+    return [*lines, "\\hline", "\\end{tabular}"]
 
 
 def tables_csv(tables: Sequence[tuple[ThesisTable, Sequence[MeasuredRow]]]) -> str:
@@ -175,6 +228,11 @@ def tables_csv(tables: Sequence[tuple[ThesisTable, Sequence[MeasuredRow]]]) -> s
 def cell_text(cell: TableCell) -> str:
     """``0.61 [0.50, 0.70] / 0.76 [...]``."""
     return " / ".join(_measure_text(one) for one in (cell.iou, cell.f1))
+
+
+def optional_cell_text(cell: TableCell | None) -> str:
+    """:func:`cell_text`, or a dash where there is nothing."""
+    return "–" if cell is None or cell.iou is None else cell_text(cell)
 
 
 def count_text(row: MeasuredRow) -> str:

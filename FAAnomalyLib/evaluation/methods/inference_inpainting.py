@@ -71,7 +71,7 @@ def judge(
 
 
 PAPER = InferenceInpaintingRecipe(100_000, 32, 1e-4, (128, 256, 256), 2, "cosine", "simplex")
-TINY = InferenceInpaintingRecipe(150, 8, 1e-3, (16, 32, 32), 1, "cosine", "simplex", 0.95, levels=5)
+TINY = InferenceInpaintingRecipe(150, 8, 1e-3, (16, 32, 32), 1, "cosine", "simplex", 0.95, levels=3)
 
 
 def _method(name: str, position: int, noise: str) -> SliceMethod[InferenceInpaintingRecipe]:

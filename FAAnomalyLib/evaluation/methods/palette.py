@@ -51,7 +51,7 @@ class Draws:
     samples: int
 
 
-PAPER, TINY = Draws(1000, 4), Draws(4, 2)
+PAPER, TINY = Draws(1000, 4), Draws(2, 2)
 TINY_RECIPE = replace(
     RECIPES["inpainter"],
     network={"kind": "inpainter", "widths": [8, 16], "blocks": [1, 1]},

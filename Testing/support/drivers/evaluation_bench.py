@@ -66,9 +66,15 @@ class Provider:
         return self._template
 
 
-def run(folder, subjects, template, method=Knowing, protocol=PROTOCOL, shapes=(), resume=False, **more) -> Rows:
-    """An evaluation of *method* in *folder*."""
-    design = EvaluationDesign(subjects, protocol, shapes)
+ALONE: tuple = ()
+"""No comparators: they register every planted brain, and take most of an evaluation's time."""
+
+
+def run(
+    folder, subjects, template, method=Knowing, protocol=PROTOCOL, shapes=(), resume=False, methods=None, **more
+) -> Rows:
+    """An evaluation of *method* in *folder*, beside the comparators *methods* (None: those by default)."""
+    design = EvaluationDesign(subjects, protocol, shapes, methods)
     return evaluate(design, Provider(method, template), RecordStore(folder, resume), **more)
 
 

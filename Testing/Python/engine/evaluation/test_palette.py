@@ -29,7 +29,6 @@ def fitted(people, tmp_path, monkeypatch):
     heads = [tiny_training.subject(f"{one.name}_FA.nii.gz", one.person, 1) for one in people]
     monkeypatch.setattr(palette, "prepare_subjects", lambda *_: heads)
     monkeypatch.setattr(palette, "TINY_RECIPE", replace(palette.TINY_RECIPE, steps=5, crop=(16, 16, 16)))
-    monkeypatch.setattr(palette, "TINY", palette.Draws(2, 2))
     folder = tmp_path / "model"
     folder.mkdir()
     palette.fit(people, FitOptions(folder, "tiny", "cpu", 3, lambda line: None, tiny_training.template()))

@@ -29,6 +29,7 @@ from FAAnomalyLib.evaluation.experiments.laboratory import (
     rule_scores,
 )
 from FAAnomalyLib.evaluation.experiments.printed import printed_rows
+from FAAnomalyLib.evaluation.experiments.results import CELLS, StoredExperiment, write_html, write_tables
 from FAAnomalyLib.evaluation.experiments.thesis_experiment import UnitRow
 from FAAnomalyLib.evaluation.experiments.thesis_figures import draw_figure
 from FAAnomalyLib.evaluation.experiments.thesis_tables import latex_table, markdown_table, measured_rows, tables_csv
@@ -122,6 +123,32 @@ def test_a_table_shows_the_thesis_ours_the_detector_and_how_many():
     assert latex_table(table, measured).count(r"\\") == 8
     swapped = measured_rows(TABLES["3.2"], [], {})
     assert "0.23 / 0.37 *" in markdown_table(TABLES["3.2"], swapped)
+
+
+def test_comparators_stand_below_a_table_and_what_is_left_out_is_told_in_every_text(tmp_path):
+    """A column for each of twenty comparators could not be read; the thesis' columns stay whatever takes part."""
+    rows, person_of = rows_of_table_31(), {"one": "A", "two": "B"}
+    columns = markdown_table(TABLES["3.1"], measured_rows(TABLES["3.1"], rows, person_of)).splitlines()[2]
+    score = {"scores": {"cubic": {"iou": 0.25, "f1": 0.4}}}
+    case = {"diameter": 8, "change": 0.2}
+    rows += [UnitRow("brain", "one", name, case, "", score) for name in ("mean fill", "net")]
+    rows.append(UnitRow("brain", "one", "blind", case, "", {"left_out": "x < y"}))
+    measured = measured_rows(TABLES["3.1"], rows, person_of)
+    lines = markdown_table(TABLES["3.1"], measured).splitlines()
+    assert lines[2] == columns and lines[-4:] == [
+        "| method | anomaly 8, +0.2 |",
+        "|---|---|",
+        "| mean fill | 0.25 / 0.40 |",
+        "| net | 0.25 / 0.40 |",
+    ]
+    latex = latex_table(TABLES["3.1"], measured)
+    assert latex.count("begin{tabular}") == latex.count("end{tabular}") == 2 and r"net & 0.25 / 0.40 \\" in latex
+    facts = dict(faanomaly="0", date="", machine="", seed=0, subjects=[], people=2, learned_from=[], networks={})
+    stored = StoredExperiment({**facts, "warnings": []}, person_of, ("3.1",), tuple(rows))
+    write_html(stored, tmp_path, {})
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "<td>mean fill</td><td>0.25 / 0.40</td>" in page and "one, blind: x &lt; y" in page and CELLS in page
+    assert "one, blind: x < y" in write_tables(stored, tmp_path)
 
 
 def test_figures_are_drawn_where_there_is_something(tmp_path):

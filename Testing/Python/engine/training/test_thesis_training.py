@@ -354,6 +354,11 @@ def test_the_command_trains_on_native_crops_and_writes_float32(maps, tmp_path, c
         (["--recipe", "tiny", "--keep-checkpoints", "-1"], "--keep-checkpoints must be at least 0"),
         (["--recipe", "tiny", "--split", "a.csv", "--hold-out", "ann"], "Leave --hold-out out"),
         (["--recipe", "tiny", "--start-from", "a", "--from-checkpoint", "b"], "with a model or with a checkpoint"),
+        (["--method", "dae", "--start-from", "default"], "--start-from cannot be used with --method"),
+        (
+            ["--method", "palette", "--from-checkpoint", "a.pt", "--split", "a.csv", "--steps", "2", "--mask-channel"],
+            "--from-checkpoint, --split, --steps, --mask-channel cannot be used",
+        ),
     ],
 )
 def test_options_that_do_not_fit_are_refused(maps, tmp_path, capsys, more, words):
