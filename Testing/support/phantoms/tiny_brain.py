@@ -118,8 +118,8 @@ def regions() -> RegionLimits:
     return RegionLimits((10.0, 30.0), (small, SizeLimits(2.0, 0.75, (5.0, 5.25), (4.5, 4.75), (4.0, 4.25))), 6)
 
 
-WIDE = Calibration(limits=dict.fromkeys(COMBINATIONS, (17.0, 17.0)))
-"""Half as much again as the usual limits: so small a brain is a poor standard of its own; within these a healthy one
+WIDE = Calibration(limits=dict.fromkeys(COMBINATIONS, (23.0, 23.0)))
+"""Twice the usual limits: so small a brain is a poor standard of its own; within these a healthy one
 has no candidates."""
 
 

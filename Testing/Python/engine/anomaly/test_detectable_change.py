@@ -91,7 +91,7 @@ def test_a_wide_change_lifts_the_regional_level_as_told():
     assert share > 0.25 and left == pytest.approx(change * (1 - share / (1 + MIN_SUPPORT)), rel=0.02)
     # The mean over noise, and nothing beyond the bound of the level is taken away.
     shown = np.interp(change, CHANGES, residual_left(share)[TEMPLATE])
-    noisy = np.interp(left, CHANGES, residual_left()[TEMPLATE])
+    noisy = np.interp(change * (1 - share), CHANGES, residual_left()[TEMPLATE])
     assert shown == pytest.approx(noisy, rel=0.03)
     last = residual_left(0.9)[TEMPLATE][-1]
     assert last == pytest.approx(np.interp(CHANGES[-1] - MAX_LEVEL, CHANGES, residual_left()[TEMPLATE]), rel=1e-3)
