@@ -7,9 +7,10 @@
 FOLDS is what ``faanomaly template DATA --cross FOLDS`` wrote. Every person is judged by the template without them and
 by a calibration of the other people; with ``--model`` by that model as it is. One sphere of each kind and sign is
 planted into one map of each person, and lesion shapes (``--lesions``), on two truths: "registered" is the white matter
-of the warped template, as in ``faanomaly evaluate``; "thesis" is FA above 0.2 at least 4 mm inside the brain of the untouched map, which no
-registration decides. Edges are hard, or soft (the change fades over a Gaussian of 2 mm). The affine alignment is that
-of the untouched map; the template is warped anew to every planted one. The network is not run: it has no part in z.
+of the warped template, as in ``faanomaly evaluate``; "thesis" is FA above 0.2 at least 4 mm inside the brain of the
+untouched map, which no registration decides. Edges are hard, or soft (the change fades over a Gaussian of 2 mm). The
+affine alignment is that of the untouched map; the template is warped anew to every planted one. The network is not run:
+it has no part in z.
 
 Dice and found are at the automatic threshold, and found at the sensitive one. By chance: the untouched map has a region
 of the sign there already. Rows are kept in ROWS; a later run measures what is missing. Last come the limits that
