@@ -2,13 +2,15 @@
 
     python Testing/Benchmarks/screening_power.py DATA --people people.csv --folds FOLDS/folds.csv --rows rows.jsonl
     python Testing/Benchmarks/screening_power.py ... --without level      (or: other-side, rim)
+    python Testing/Benchmarks/screening_power.py DATA --model default --rows rows.jsonl      people whom it has not seen
 
 FOLDS is what ``faanomaly template DATA --cross FOLDS`` wrote. Every person is judged by the template without them and
-by a calibration of the other people. One sphere of each kind and sign is planted into one map of each person, and
-lesion shapes (``--lesions``), on two truths: "registered" is the white matter of the warped template, as in
-``faanomaly evaluate``; "thesis" is FA above 0.2 at least 4 mm inside the brain of the untouched map, which no
-registration decides. Edges are hard, or soft (the change fades over a Gaussian of 2 mm). The affine alignment is that
-of the untouched map; the template is warped anew to every planted one. The network is not run: it has no part in z.
+by a calibration of the other people; with ``--model`` by that model as it is. One sphere of each kind and sign is
+planted into one map of each person, and lesion shapes (``--lesions``), on two truths: "registered" is the white matter
+of the warped template, as in ``faanomaly evaluate``; "thesis" is FA above 0.2 at least 4 mm inside the brain of the
+untouched map, which no registration decides. Edges are hard, or soft (the change fades over a Gaussian of 2 mm). The
+affine alignment is that of the untouched map; the template is warped anew to every planted one. The network is not run:
+it has no part in z.
 
 Dice and found are at the automatic threshold, and found at the sensitive one. By chance: the untouched map has a region
 of the sign there already. Rows are kept in ROWS; a later run measures what is missing. Last come the limits that
@@ -29,6 +31,7 @@ from scipy import ndimage
 
 from FAAnomalyLib.anomaly import residual_maps, screening
 from FAAnomalyLib.anomaly.calibration import COMBINATIONS, Calibration
+from FAAnomalyLib.anomaly.calibration_file import load_calibration
 from FAAnomalyLib.anomaly.regions import find_regions, restrict_to_signs
 from FAAnomalyLib.anomaly.screening import screen
 from FAAnomalyLib.datasets.cohort import CohortSubject, find_subjects
@@ -36,6 +39,8 @@ from FAAnomalyLib.datasets.folds import read_folds
 from FAAnomalyLib.evaluation.metrics.bootstrap import mean_over_people
 from FAAnomalyLib.evaluation.planting.lesions import sphere, white_matter_centre
 from FAAnomalyLib.evaluation.planting.shapes import find_shapes, resample_to_subject
+from FAAnomalyLib.models.manifest import read_manifest
+from FAAnomalyLib.models.registry import find_model
 from FAAnomalyLib.preprocessing.model_grid import PreparedSubject, with_other_fa
 from FAAnomalyLib.preprocessing.template_warping import warp_template
 from FAAnomalyLib.training.calibration_fit import fit, volume_weights
@@ -92,7 +97,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("--people", type=Path)
-    parser.add_argument("--folds", type=Path, required=True)
+    judge = parser.add_mutually_exclusive_group(required=True)
+    judge.add_argument("--folds", type=Path)
+    judge.add_argument("--model", metavar="NAME|DIR")
     parser.add_argument("--rows", type=Path, required=True)
     parser.add_argument("--lesions", type=Path)
     parser.add_argument("--cells", nargs="+", metavar="TEXT", help="only cells whose name holds one of these")
@@ -100,13 +107,16 @@ def main() -> None:
     args = parser.parse_args()
     if args.without:
         ABLATIONS[args.without]()
-    folds = read_folds(args.folds)
-    subjects = [one for one in find_subjects(args.data, args.people) if one.person in folds]
     rows = [json.loads(line) for line in args.rows.read_text().splitlines()] if args.rows.exists() else []
+    subjects = find_subjects(args.data, args.people)
+    folder = None if args.model is None else find_model(args.model)
+    folds = read_folds(args.folds) if folder is None else dict.fromkeys([one.person for one in subjects], folder)
+    subjects = [one for one in subjects if one.person in folds]
     everybody = screen_cohort(subjects, folds, (MODEL_SHAPE, MODEL_SPACING_MM), say)
     for person in dict.fromkeys(one.person for one in everybody):
         own = [(subject, one) for subject, one in zip(subjects, everybody, strict=True) if one.person == person]
-        calibration = fit([one for one in everybody if one.person != person])
+        others = [one for one in everybody if one.person != person]
+        calibration = fit(others) if folder is None else load_calibration(folder, read_manifest(folder))
         for row in measured(own, calibration, args, {(row["map"], row["cell"], row["sign"]) for row in rows}):
             rows.append(row)
             with open(args.rows, "a", encoding="utf-8") as handle:
