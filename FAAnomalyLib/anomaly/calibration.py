@@ -83,6 +83,8 @@ class Calibration:
         The same where only increases, or only decreases, are searched: one region of that sign on average.
     people
         Number of people behind it; 0 for none.
+    outdated
+        Whether a calibration is there, but of an earlier version's evidence, so that it has no part in this.
     regions
         What healthy people show in drawn regions, by size.
     """
@@ -96,6 +98,7 @@ class Calibration:
     sensitive: Limits = (UNIT, UNIT)
     one_sided: Limits = (UNIT, UNIT)
     people: int = 0
+    outdated: bool = False
     regions: RegionLimits = field(default_factory=RegionLimits)
 
     def brought_to(self, displacement: np.ndarray | None) -> Calibration:

@@ -17,6 +17,8 @@ from .region_limits import RegionLimits, SizeLimits
 from .residual_maps import SCREENING_KEYS
 
 CALIBRATION_FILE = "calibration.npz"
+OLD_MAP = "bent template"
+"""A map that calibrations of version 0.1.0 hold."""
 
 
 def save_calibration(calibration: Calibration, path: Path) -> str:
@@ -74,7 +76,9 @@ def _read_regions(stored: dict[str, Any] | None) -> RegionLimits:
 
 
 def load_calibration(folder: Path, manifest: dict) -> Calibration:
-    """Read the calibration of a model folder; an empty one where the manifest names none.
+    """Read the calibration of a model folder; an empty one where the manifest names none, or one of version 0.1.0.
+
+    The evidence of version 0.1.0 was made of other maps, whose statistics say nothing of today's.
 
     Parameters
     ----------
@@ -120,7 +124,10 @@ def load_calibration(folder: Path, manifest: dict) -> Calibration:
 
 def _read(stored: Mapping[str, np.ndarray]) -> Calibration:
     settings = json.loads(bytes(stored["settings"]).decode())
-    if [tuple(key) for key in settings["keys"]] != list(SCREENING_KEYS):
+    keys = [tuple(key) for key in settings["keys"]]
+    if any(name == OLD_MAP for name, _ in keys):
+        return Calibration(outdated=True)
+    if keys != list(SCREENING_KEYS):
         raise ValueError("it is of other maps")
     shape = tuple(int(n) for n in stored["shape"])
     where = np.unpackbits(stored["where"], count=int(np.prod(shape))).astype(bool).reshape(shape)

@@ -220,6 +220,11 @@ class Detector:
 
 def _about_calibration(loaded: LoadedModel, edge_mm: float | None) -> list[str]:
     """A remark where z stands on no healthy people."""
+    if loaded.calibration.outdated:
+        return [
+            f"the calibration of the model {loaded.model.name} is of an earlier version and has no part in this: z and "
+            "threshold are a guess; faanomaly calibrate makes a new one"
+        ]
     if not loaded.calibration.people:
         return [f"the model {loaded.model.name} is not calibrated: its z and threshold are a guess"]
     if edge_mm is not None and not loaded.calibration.regions.people:

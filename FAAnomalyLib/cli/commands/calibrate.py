@@ -50,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="add the limits of drawn regions to the model's calibration and leave all else in it as it is",
     )
+    parser.add_argument("--work", type=Path, help="of version 0.1.0; nothing is kept any more")
     parser.add_argument("--device", default="auto", choices=DEVICES)
     add_hole_options(parser)
 
@@ -64,9 +65,9 @@ def run(args: argparse.Namespace) -> int:
     from ...training.fold_folders import has_weights
     from ...training.healthy_maps import enough_people, screen_cohort
 
-    request, manifest = hole_request(args), read_manifest(args.model)
-    folds = read_folds(args.folds)
+    request, folds = hole_request(args), read_folds(args.folds)
     subjects = [subject for subject in find_subjects(args.data, args.people) if subject.person in folds]
+    manifest = read_manifest(args.model)
     drawn_in = [subject for subject in subjects if has_weights(folds[subject.person])]
     if args.regions_only:
         return _regions_only(args, folds, drawn_in, request, manifest)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -29,23 +30,18 @@ pytestmark = pytest.mark.slow
 
 BUNDLED = ROOT / "Resources" / "Models" / "inpainter"
 MAPS = [
-    ["inpainted in 20 mm holes", 3.0],
-    ["bent template, borne out by the other side", 3.0],
-    ["bent template, borne out by the other side, tracts first", 3.0],
-    ["inpainted in 40 mm holes", 5.0],
-    ["bent template, borne out by the other side", 5.0],
-    ["bent template, borne out by the other side, tracts first", 5.0],
-    ["inpainted in 40 mm holes", 8.0],
-    ["bent template", 8.0],
-    ["bent template, borne out by the other side", 8.0],
+    ["warped template, borne out by the other side", 3.0],
+    ["warped template, borne out by the other side, tracts first", 3.0],
+    ["warped template, borne out by the other side", 5.0],
+    ["warped template, borne out by the other side, tracts first", 5.0],
+    ["warped template", 8.0],
+    ["warped template, borne out by the other side", 8.0],
 ]
 LIMITS = [
     "template and other side, 3 mm",
     "template and other side, 5 mm",
-    "template, other side and 40 mm holes, 8 mm",
+    "template and other side, 8 mm",
 ]
-DRAWN_LIMITS = ["drawn, 3 mm", "drawn, 5 mm", "drawn, 8 mm"]
-"""Further limits in files of version 0.1.0, which nothing reads any more."""
 ARRAYS = {
     "settings": "uint8",
     "where": "uint8",
@@ -62,7 +58,6 @@ SETTINGS = {
     "people": "number",
     "keys[][]": "text",
 }
-OLD_SETTINGS = {f"limits.{name}[]": "number" for name in DRAWN_LIMITS}
 REGION_SETTINGS = {
     "regions.edges_mm[]": "number",
     "regions.inpainter_spread[]": "number",
@@ -98,7 +93,6 @@ MANIFEST = {
     "calibration.alone[]": "number",
     **{f"calibration.limits.{name}[]": "number" for name in LIMITS},
 }
-OLD_MANIFEST = {f"calibration.limits.{name}[]": "number" for name in DRAWN_LIMITS}
 REGION_MANIFEST = {
     "calibration.regions.people": "number",
     "calibration.regions.volumes[]": "text",
@@ -207,8 +201,8 @@ def calibration(folder: Path) -> tuple[dict, dict]:
 @pytest.mark.parametrize(
     ("which", "more"),
     [
-        ("bundled", OLD_SETTINGS | REGION_SETTINGS),
-        ("earlier day", OLD_SETTINGS),
+        ("bundled", REGION_SETTINGS),
+        ("earlier day", {}),
         ("today", REGION_SETTINGS),
     ],
 )
@@ -228,6 +222,21 @@ def test_a_calibration_is_made_as_it_was(calibrated):
     assert settings["people"] == before["people"] == 3
 
 
+def test_a_model_with_a_calibration_of_the_first_version_runs_and_says_that_it_is_a_guess(tmp_path, one_thread):
+    folder, old = tmp_path / MODEL.name, DATA / "calibration_of_0.1.0.npz"
+    shutil.copytree(MODEL, folder)
+    shutil.copyfile(old, folder / "calibration.npz")
+    told = manifest(folder)
+    told["calibration"]["sha256"] = hashlib.sha256(old.read_bytes()).hexdigest()
+    (folder / "manifest.json").write_text(json.dumps(told), encoding="utf-8")
+    words = ["detect", PEOPLE / "A_FA.nii.gz", "--model", folder, "--mask-size", "32", "--device", "cpu"]
+    assert shell_in_this_process(*words, "-o", tmp_path / "out", "--no-report") == 0
+    warnings = json.loads((tmp_path / "out" / "result.json").read_text(encoding="utf-8"))["warnings"]
+    assert [text for text in warnings if "earlier version" in text and "guess" in text]
+    words = ["--folds", DATA / "folds.csv", "--people", DATA / "people.csv", "-o", folder]
+    assert shell_in_this_process("calibrate", PEOPLE, *words, "--regions-only") == 2, "regions alone are not enough"
+
+
 def test_drawn_regions_are_added_and_all_else_stays(tmp_path, one_thread, few_places):
     folder = tmp_path / MODEL.name
     shutil.copytree(MODEL, folder)
@@ -244,7 +253,7 @@ def test_drawn_regions_are_added_and_all_else_stays(tmp_path, one_thread, few_pl
 
 
 def test_the_keys_of_a_manifest(calibrated):
-    assert_same(MANIFEST | OLD_MANIFEST, key_paths(manifest(MODEL)), "the manifest of an earlier day")
+    assert_same(MANIFEST, key_paths(manifest(MODEL)), "the manifest of an earlier day")
     assert_same(
         MANIFEST | REGION_MANIFEST, key_paths(manifest(calibrated)), "the manifest of a model that was calibrated today"
     )
@@ -256,7 +265,7 @@ def test_the_keys_of_the_bundled_manifest():
     assert told["format"] == 1
     ancestor = told["training"].pop("started_from")
     assert sorted(ancestor) == ["sha256", "training"] and sorted(told["training"].pop("recipe")) == sorted(RECIPE)
-    assert_same(MANIFEST | OLD_MANIFEST | REGION_MANIFEST, key_paths(told), "the bundled manifest")
+    assert_same(MANIFEST | REGION_MANIFEST, key_paths(told), "the bundled manifest")
 
 
 @pytest.mark.parametrize("folder", [MODEL, THESIS_MODEL], ids=["inpainter", "thesis"])
