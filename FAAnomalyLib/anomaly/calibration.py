@@ -43,7 +43,7 @@ the largest mean response to spheres of 10 and 20 mm and stroke shapes over the 
 discriminant, none below 0); the last is wider than that, for spheres of 40 mm."""
 
 UNCALIBRATED = dict(zip(COMBINATIONS, (12.5, 13.0, 10.2), strict=True))
-"""Limits of the combinations without a calibration: a fifth beyond those of thirteen healthy people (10.4, 10.8 and 8.5)
+"""Limits of the combinations without a calibration: a fifth beyond those of thirteen healthy people (10.4, 10.8, 8.5)
 where the bias of each place is not subtracted, as ``Testing/Benchmarks/screening_power.py`` measures them."""
 MIN_SHARE_OF_SCALE = 0.3
 """Smallest scale of a subject's map that is used as a divisor, in scales of healthy people (maps of real
