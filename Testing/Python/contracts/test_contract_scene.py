@@ -253,8 +253,7 @@ def without_numbers(contents: dict) -> dict:
             references = nodes[name].get("references", {})
             nodes[name]["references"] = {role: names for role, names in references.items() if not NUMBERED.match(role)}
             nodes[name]["attributes"] = {
-                key: "something" if key in CHANGING else value
-                for key, value in attributes.items()
+                key: "something" if key in CHANGING else value for key, value in attributes.items()
             }
             if not nodes[name]["references"]:
                 del nodes[name]["references"]
