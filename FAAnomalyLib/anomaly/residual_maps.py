@@ -6,8 +6,8 @@ deviation from the template and the asymmetry of that deviation both show it (:f
 neighbourhood deviates by (:func:`without_regional_level`). A Gaussian as wide as the change (a matched filter) averages
 the noise of the voxels away. Every map is a precision-weighted mean of residuals in FA.
 
-What the network expects is no evidence here: it follows a change that is wider than its holes, and what it adds to the
-template is too little to weigh (``docs/measurements.md``). It fills what was found, and judges drawn regions.
+What the network expects is no evidence here: it follows a change that is wider than its holes, and without it the
+people whom it was trained on count among the healthy. It fills what was found, and judges drawn regions.
 """
 
 from __future__ import annotations
