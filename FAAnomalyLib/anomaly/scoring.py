@@ -45,6 +45,49 @@ class Scores:
     hidden_share: float = 0.0
 
 
+@dataclass(frozen=True)
+class Search:
+    """What the search of a whole brain shows, on the model grid.
+
+    Attributes
+    ----------
+    statistic, z
+        float32 (X, Y, Z), 0 where nothing was analysed: :meth:`~.calibration.Calibration.strongest`, and its z.
+    analysed
+        Voxels that are scored, bool (X, Y, Z).
+    scale
+        This brain's own scale of each map, FA.
+    """
+
+    statistic: np.ndarray
+    z: np.ndarray
+    analysed: np.ndarray
+    scale: dict[MapKey, float]
+
+
+def search_brain(prepared: PreparedSubject, calibration: Calibration, check: Check | None = None) -> Search:
+    """Screen a whole brain and judge its maps by healthy people at the same places.
+
+    Parameters
+    ----------
+    prepared
+        The subject on the model grid.
+    calibration
+        Statistics of healthy people at the places of the template.
+    check
+        Called between the parts; may raise to cancel.
+    """
+    check = check or _go_on
+    screening = screen(prepared, check)
+    check()
+    known = calibration.brought_to(prepared.grid.priors.displacement)
+    scale = {key: known.plausible_scale(key, own).scale for key, own in screening.subject_scale.items()}
+    combined = known.combined(screening.maps, screening.analysed, screening.subject_scale)
+    check()
+    statistic = known.strongest(combined)
+    return Search(statistic, known.z_of(statistic, screening.analysed), screening.analysed, scale)
+
+
 def score_brain(
     inpainter: VolumeInpainter,
     prepared: PreparedSubject,
@@ -56,9 +99,9 @@ def score_brain(
 ) -> Scores:
     """Score a whole brain.
 
-    Screening (:func:`~.screening.screen`) gives the maps, the calibration one statistic t of them and z from t.
-    Clusters of t are candidates; they are inpainted again (:func:`~.refinement.refill_candidates`), which replaces the
-    healthy content there and leaves z as it is.
+    The search (:func:`search_brain`) gives one statistic t and z from t. Clusters of t are candidates; they are
+    inpainted again (:func:`~.refinement.refill_candidates`), which replaces the healthy content there and leaves z as
+    it is.
 
     Parameters
     ----------
@@ -76,22 +119,14 @@ def score_brain(
         As in :func:`~.refinement.refill_candidates`.
     """
     check = check or _go_on
-    screening = screen(prepared, check)
+    found = search_brain(prepared, calibration, check)
     check()
-    analysed = screening.analysed
-    known = calibration.brought_to(prepared.grid.priors.displacement)
-    scale = {key: known.plausible_scale(key, own).scale for key, own in screening.subject_scale.items()}
-    combined = known.combined(screening.maps, analysed, screening.subject_scale)
-    check()
-    statistic = known.strongest(combined)
-    z = known.z_of(statistic, analysed)
-    check()
-    candidates = candidate_mask(statistic, prepared.grid.spacing_mm, analysed)
+    candidates = candidate_mask(found.statistic, prepared.grid.spacing_mm, found.analysed)
     refilled = refill_candidates(inpainter, prepared, candidates, sampling, on_progress, check)
     if refilled is None:
-        return Scores(inpainted, z, analysed, scale)
-    share = float((refilled.covered & analysed).sum() / analysed.sum())
-    return Scores(_replaced(inpainted, refilled), z, analysed, scale, share)
+        return Scores(inpainted, found.z, found.analysed, found.scale)
+    share = float((refilled.covered & found.analysed).sum() / found.analysed.sum())
+    return Scores(_replaced(inpainted, refilled), found.z, found.analysed, found.scale, share)
 
 
 def _go_on() -> None:

@@ -19,7 +19,7 @@ import numpy as np
 from scipy import ndimage
 
 from FAAnomalyLib.anomaly.regions import find_regions
-from FAAnomalyLib.anomaly.screening import screen
+from FAAnomalyLib.anomaly.scoring import search_brain
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.io.volumes import load_volume
 from FAAnomalyLib.pipeline.loaded_model import LoadedModel, open_model
@@ -68,11 +68,9 @@ def main() -> int:
 def scored(volume: Volume, loaded: LoadedModel) -> tuple[PreparedSubject, Volume, list[Region]]:
     """The subject, its z-map on the native grid, and its regions at the automatic threshold."""
     prepared = prepare(volume, loaded.template)
-    screening, known = screen(prepared), loaded.calibration.brought_to(prepared.grid.priors.displacement)
-    combined = known.combined(screening.maps, screening.analysed, screening.subject_scale)
-    z = known.z_of(known.strongest(combined), screening.analysed)
+    z = search_brain(prepared, loaded.calibration).z
     shown = prepared.z_on_native(z, prepared.inpainted_on_native(prepared.brain))
-    return prepared, shown, find_regions(shown, shown, known.threshold)[1]
+    return prepared, shown, find_regions(shown, shown, loaded.calibration.threshold)[1]
 
 
 def in_template(prepared: PreparedSubject) -> np.ndarray:

@@ -33,7 +33,7 @@ from FAAnomalyLib.anomaly import residual_maps, screening
 from FAAnomalyLib.anomaly.calibration import COMBINATIONS, Calibration
 from FAAnomalyLib.anomaly.calibration_file import load_calibration
 from FAAnomalyLib.anomaly.regions import find_regions, restrict_to_signs
-from FAAnomalyLib.anomaly.screening import screen
+from FAAnomalyLib.anomaly.scoring import search_brain
 from FAAnomalyLib.datasets.cohort import CohortSubject, find_subjects
 from FAAnomalyLib.datasets.folds import read_folds
 from FAAnomalyLib.evaluation.metrics.bootstrap import mean_over_people
@@ -219,10 +219,8 @@ def judged(planted: Planted, healthy: PreparedSubject, before: Volume, calibrati
 
 def z_map(prepared: PreparedSubject, calibration: Calibration) -> Volume:
     """z on the native grid, as a detection shows it."""
-    seen = screen(prepared)
-    known = calibration.brought_to(prepared.grid.priors.displacement)
-    statistic = known.strongest(known.combined(seen.maps, seen.analysed, seen.subject_scale))
-    return prepared.z_on_native(known.z_of(statistic, seen.analysed), prepared.inpainted_on_native(prepared.brain))
+    z = search_brain(prepared, calibration).z
+    return prepared.z_on_native(z, prepared.inpainted_on_native(prepared.brain))
 
 
 def show(rows: list[dict]) -> None:

@@ -16,8 +16,7 @@ from scipy import ndimage
 from FAAnomalyLib.anomaly.candidates import candidate_mask
 from FAAnomalyLib.anomaly.refinement import refill_candidates
 from FAAnomalyLib.anomaly.regions import find_regions
-from FAAnomalyLib.anomaly.scoring import score_brain
-from FAAnomalyLib.anomaly.screening import screen
+from FAAnomalyLib.anomaly.scoring import score_brain, search_brain
 from FAAnomalyLib.evaluation.planting.lesions import plant, sphere, white_matter_centre
 from FAAnomalyLib.evaluation.planting.truth import healthy_reference
 from FAAnomalyLib.inpainting.pass_planning import whole_brain_passes
@@ -74,9 +73,8 @@ def detect_in_steps(
     grid, fa, calibration = prepared.grid, prepared.fa, model.calibration
     passes = whole_brain_passes(prepared, DetectRequest())
     inpainted = inpaint_passes(model.inpainter, fa, passes, Sampling(), priors=grid.priors)
-    screening, known = screen(prepared), calibration.brought_to(grid.priors.displacement)
-    statistic = known.strongest(known.combined(screening.maps, screening.analysed, screening.subject_scale))
-    candidates = candidate_mask(statistic, grid.spacing_mm, screening.analysed)
+    found = search_brain(prepared, calibration)
+    candidates = candidate_mask(found.statistic, grid.spacing_mm, found.analysed)
     refilled = refill_candidates(model.inpainter, prepared, candidates, Sampling())
     hidden = np.zeros(fa.shape, bool) if refilled is None else refilled.covered
     scores = score_brain(model.inpainter, prepared, inpainted, calibration, Sampling())
@@ -94,7 +92,7 @@ def detect_in_steps(
         ("2  template warped to it", grey(grid.priors.fa, level), None, LINE),
         ("3  holes of one pass", grey(np.where(shown, 0.0, fa), level), None, LINE),
         ("4  inpainted, all passes", grey(expected, level), None, LINE),
-        ("5  residuals, all scales", heat(statistic, fa, level), None, LINE),
+        ("5  residuals, all scales", heat(found.statistic, fa, level), None, LINE),
         ("6  candidates hidden whole", grey(np.where(hidden, 0.0, fa), level), None, LINE),
         ("7  inpainted again", grey(again, level), None, LINE),
         ("8  z, region and truth", heat(scores.z, fa, level), detected, LINE),

@@ -28,8 +28,7 @@ from FAAnomalyLib.anomaly.detectable_change import DetectableChange, detectable_
 from FAAnomalyLib.anomaly.drawn_region import drawn_edge_mm, drawn_hole
 from FAAnomalyLib.anomaly.region_limits import ROUNDING
 from FAAnomalyLib.anomaly.residual_maps import MapKey
-from FAAnomalyLib.anomaly.scoring import score_region
-from FAAnomalyLib.anomaly.screening import screen
+from FAAnomalyLib.anomaly.scoring import score_region, search_brain
 from FAAnomalyLib.datasets.cohort import find_subjects, load_subject
 from FAAnomalyLib.evaluation.planting.lesions import plant, sphere, white_matter_centre
 from FAAnomalyLib.inpainting.masks import pass_from_mask
@@ -212,11 +211,8 @@ def whole_brain(loaded: LoadedModel) -> Judge:
         return found
 
     def searched(prepared: PreparedSubject) -> Judged:
-        seen, known = screen(prepared), calibration.brought_to(prepared.grid.priors.displacement)
-        scale = {key: known.plausible_scale(key, own).scale for key, own in seen.subject_scale.items()}
-        statistic = known.strongest(known.combined(seen.maps, seen.analysed, seen.subject_scale))
-        covered = prepared.inpainted_on_native(prepared.brain)
-        return prepared.z_on_native(known.z_of(statistic, seen.analysed), covered), WHOLE, known.threshold, scale
+        found, covered = search_brain(prepared, calibration), prepared.inpainted_on_native(prepared.brain)
+        return prepared.z_on_native(found.z, covered), WHOLE, calibration.threshold, found.scale
 
     return judge
 
