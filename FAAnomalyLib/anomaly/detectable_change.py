@@ -28,6 +28,7 @@ from .residual_maps import (
     MAX_DEVIATION,
     MAX_LEVEL,
     MAX_RESIDUAL,
+    MIN_SUPPORT,
     TEMPLATE,
     TEMPLATE_MINMOD,
     TEMPLATE_MINMOD_IN_TRACTS,
@@ -162,9 +163,9 @@ def level_lifted(diameter_mm: float) -> float:
     """Share of a change in a sphere that the regional level in its centre takes over.
 
     >>> round(level_lifted(20.0), 2), round(level_lifted(40.0), 2)
-    (0.03, 0.2)
+    (0.03, 0.18)
     """
-    return ball_height(diameter_mm / 2, LEVEL_MM)
+    return ball_height(diameter_mm / 2, LEVEL_MM) / (1.0 + MIN_SUPPORT)
 
 
 @cache

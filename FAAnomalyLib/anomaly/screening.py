@@ -22,6 +22,8 @@ ANALYSED_PROBABILITY = 0.35
 same place, is below 0.5 in most. Where healthy people differ more, a change counts less."""
 DEPTH_MM = 4.0
 """Nearer to the edge of the brain nothing is scored: noise and partial volume rule FA there."""
+ANALYSED = (ANALYSED_PROBABILITY, DEPTH_MM)
+"""What decides which voxels are scored, for the identities of results that are kept."""
 
 
 @dataclass(frozen=True)

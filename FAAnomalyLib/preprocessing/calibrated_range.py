@@ -13,7 +13,7 @@ from ..volume import Volume
 from .affine_registration import Alignment
 from .fa_limits import THICK_SLICE_MM
 from .robust_statistics import fit_gain_and_offset
-from .template import BRAIN_PROBABILITY, EDGE_MM, Template
+from .template import BRAIN_PROBABILITY, Template
 
 USUAL_SIZE = (0.92, 1.12)
 """Mean of the three scales of the alignment (adults: 0.94 to 1.08; a child of two years: about 0.9; a newborn: 0.7)."""
@@ -27,6 +27,8 @@ MAX_AVERAGE_NOISE = 0.003
 0.005, people 0.018 and more. An average that was resampled to voxels of 3 mm and more passes for noisy."""
 MIN_SEEN_SHARE = 0.8
 """Share of the template's brain in the map, below which a part is said to be missing."""
+INSIDE_MM = 6.0
+"""Contrast is taken deeper than this inside the brain: nearer to its edge FA is ruled by noise and partial volume."""
 
 
 def calibration_remarks(
@@ -103,7 +105,7 @@ def noise_of(fa: np.ndarray) -> float:
 def _contrast(fa: np.ndarray, brain: np.ndarray, template: Template) -> float | None:
     """Slope of FA over the template's inside the brain; None where too little of it is seen."""
     inside = brain & (template.priors.brain > BRAIN_PROBABILITY)
-    inside &= ndimage.distance_transform_edt(inside, sampling=template.fa.spacing) > EDGE_MM
+    inside &= ndimage.distance_transform_edt(inside, sampling=template.fa.spacing) > INSIDE_MM
     reference = template.priors.fa[inside]
     if reference.size < 2 or reference.var() == 0:
         return None

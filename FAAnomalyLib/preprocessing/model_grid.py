@@ -220,7 +220,11 @@ class PreparedSubject:
 
 
 def prepare(
-    volume: Volume, template: Template, brain: np.ndarray | None = None, check: Check | None = None
+    volume: Volume,
+    template: Template,
+    brain: np.ndarray | None = None,
+    check: Check | None = None,
+    warps: bool = True,
 ) -> PreparedSubject:
     """Bring a clean FA map onto the model grid: affine registration, brain mask, resampling, warping of the priors.
 
@@ -234,11 +238,13 @@ def prepare(
         Brain mask, bool (X, Y, Z), on the native grid; None to compute it (:func:`find_brain_mask`).
     check
         Called before every iteration of the registrations and between their parts; may raise to cancel.
+    warps
+        Whether the priors are warped to this brain.
 
     Returns
     -------
     PreparedSubject
-        FA and brain on the model grid, with the mapping back and the priors warped to this brain.
+        FA and brain on the model grid, with the mapping back and the priors warped to this brain where *warps*.
 
     Raises
     ------
@@ -266,6 +272,8 @@ def prepare(
     on_grid = grid.to_model(brain, order=1) > 0.5
     fa = np.where(on_grid, fa, 0.0)
     remarks += calibration_remarks(volume, fa, on_grid, template, alignment)
+    if not warps:
+        return PreparedSubject(grid, fa, on_grid, brain, remarks)
     seen = grid.in_view(brain)
     followed = voxels_to_follow(on_grid, seen, grid.spacing_mm)
     warped = warp_template(template.priors, fa, grid.spacing_mm, followed, check=check)

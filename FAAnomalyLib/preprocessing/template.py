@@ -21,8 +21,6 @@ WHITE_MATTER_PROBABILITY = 0.5
 """Above it a voxel counts as white matter."""
 BRAIN_PROBABILITY = 0.5
 """Above it a voxel counts as brain."""
-EDGE_MM = 6.0
-"""Nearer to the edge of the brain FA is dominated by noise and partial volume, and is not analysed."""
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,8 @@ MARGIN_VOXELS = 4
 """About the brains, which the registration by local correlation needs."""
 RIM_MM = 4.0
 """So far beyond the brain the map is followed: its outline is a pattern, the air and noise around it are not."""
+SETTINGS = (LEVELS_MM, RIM_MM, Smoothness())
+"""What decides the warping, for the keys of what is kept of it."""
 
 
 def warp_template(

@@ -21,7 +21,7 @@ from ..networks.thesis.unet import WHITE_MATTER_FA
 from ..preprocessing.interruptible_itk import Check
 from ..preprocessing.model_grid import RESOLUTION_MM, PreparedSubject, prepare
 from ..preprocessing.template import BRAIN_PROBABILITY, Template, TemplatePriors
-from ..preprocessing.template_warping import LEVELS_MM
+from ..preprocessing.template_warping import SETTINGS
 from ..runtime.arrays import as_tensor
 from ..runtime.progress import told_what_is_kept
 
@@ -166,7 +166,7 @@ def _key(subject: CohortSubject, template: Template) -> str:
         template.fa.shape,
         template.fa.affine.tolist(),
         RESOLUTION_MM,
-        LEVELS_MM,
+        SETTINGS,
     )
     return hashlib.sha256(repr((files, grid)).encode()).hexdigest()
 

@@ -116,7 +116,7 @@ def average_people(
         maps: dict[str, list[np.ndarray]] = {}
         for subject, (volume, brain) in zip(subjects, loaded, strict=True):
             with naming(subject.path):
-                prepared = prepare(volume, template, brain, check)
+                prepared = prepare(volume, template, brain, check, warps=False)
             correlation = prepared.grid.alignment.correlation
             report(f"round {number + 1}: {subject.path.name}: correlation {correlation:.3f}")
             maps.setdefault(subject.person, []).append(_on_template(prepared, template, number > 0, check))

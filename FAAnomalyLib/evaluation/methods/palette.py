@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ...anomaly.screening import analysis_mask
+from ...anomaly.screening import ANALYSED, analysis_mask
 from ...datasets.cohort import CohortSubject
 from ...errors import FAError
 from ...inpainting.masks import plan_passes
@@ -26,7 +26,7 @@ from ...io.atomic import atomic_write
 from ...models.checkpoints import load_model
 from ...networks.registry import build_network
 from ...preprocessing.model_grid import PreparedSubject
-from ...preprocessing.template import EDGE_MM, Template
+from ...preprocessing.template import Template
 from ...runtime.device import choose_device, fastest_dtype
 from ...training.cohort_cache import prepare_subjects
 from ...training.export import MODEL, export_model
@@ -79,7 +79,7 @@ class Palette:
         self._prepare, self._seed = context.prepare, context.seed or 0
         self._device = choose_device(context.device)
         self.identity = (
-            NAME, MASK_SIZE, SMOOTHING_MM, EDGE_MM, *asdict(self._draws).values(),
+            NAME, MASK_SIZE, SMOOTHING_MM, *ANALYSED, *asdict(self._draws).values(),
             self._model.manifest["sha256"], self._seed,
         )  # fmt: skip
 

@@ -11,10 +11,9 @@ from collections.abc import Callable
 import numpy as np
 from scipy import ndimage
 
-from ...anomaly.screening import analysis_mask
+from ...anomaly.screening import ANALYSED, analysis_mask
 from ...preprocessing.model_grid import PreparedSubject
 from ...preprocessing.robust_statistics import robust_location_and_scale
-from ...preprocessing.template import EDGE_MM
 from ...volume import Volume
 from .registry import MethodContext, RegisteredMethod
 from .score_map import ScoreMap
@@ -44,7 +43,7 @@ class ResidualZMap:
 
     def __init__(self, name: str, predict: Predict, context: MethodContext) -> None:
         self._predict, self._prepare = predict, context.prepare
-        self.identity = (name, SMOOTHING_MM, EDGE_MM, MASK_SIZE)
+        self.identity = (name, SMOOTHING_MM, *ANALYSED, MASK_SIZE)
 
     def score(self, volume: Volume) -> ScoreMap:
         """See :meth:`.scoring_method.ScoringMethod.score`."""

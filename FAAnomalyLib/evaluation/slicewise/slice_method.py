@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ...anomaly.screening import analysis_mask
+from ...anomaly.screening import ANALYSED, analysis_mask
 from ...datasets.cohort import CohortSubject
 from ...errors import FAError
-from ...preprocessing.template import EDGE_MM, Template
+from ...preprocessing.template import Template
 from ...runtime.device import choose_device
 from ...volume import Volume
 from ..methods.registry import MethodContext, PaperRule, RegisteredMethod
@@ -215,7 +215,7 @@ class SliceScoring(Generic[R]):
     ) -> None:
         self._method, self._recipe, self._networks = method, recipe, networks
         self._record, self._context = record, context
-        self.identity = (method.name, repr(recipe), record.sha256, SMOOTHING_MM, EDGE_MM, context.seed)
+        self.identity = (method.name, repr(recipe), record.sha256, SMOOTHING_MM, *ANALYSED, context.seed)
 
     def score(self, volume: Volume) -> ScoreMap:
         """See :meth:`~..methods.scoring_method.ScoringMethod.score`."""
