@@ -131,7 +131,7 @@ class FAAnomalyParameterNode:
     segmentation: vtkMRMLSegmentationNode
     segmentID: str
     maskType: MaskType = MaskType.CUBIC
-    maskSize: MaskSize = MaskSize.BOTH
+    maskSize: MaskSize = MaskSize.SIZE_16
 
     model: str = "default"
     sampler: Sampler = Sampler.MEAN

@@ -17,7 +17,7 @@ MASK_TYPES = ("cubic", "wm")
 MASK_SIZES = (0, 4, 8, 16, 32)
 """Edge of a hole in voxels of :data:`MASK_VOXEL_MM`; 0 stands for :data:`BOTH_SIZES`."""
 BOTH_SIZES = (16, 32)
-"""The sizes that the calibration is made for, used together by default."""
+"""Twice as many passes as of one size."""
 SAMPLERS = tuple(samplers())
 """Names of the samplers: mean, dpm++, ddim, ddpm, repaint, thesis."""
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -81,8 +81,7 @@ class DetectRequest:
     mask_type
         ``cubic`` (holes are whole cubes) or ``wm`` (cubes intersected with the white matter of the template).
     mask_size
-        Edge of a hole in voxels of 1.25 mm: 4, 8, 16 or 32 (5, 10, 20 or 40 mm); 0 for 20 and 40 mm together, which
-        the calibration is made for.
+        Edge of a hole in voxels of 1.25 mm: 4, 8, 16 or 32 (5, 10, 20 or 40 mm); 0 for 20 and 40 mm together.
     region
         Path of a mask: only its voxels are analysed, and it is filled as one hole.
     segment
@@ -131,7 +130,7 @@ class DetectRequest:
     output: str | None = None
     model: str = "default"
     mask_type: str = "cubic"
-    mask_size: int = 0
+    mask_size: int = 16
     region: str | None = None
     segment: str | None = None
     roi: str | None = None

@@ -16,23 +16,16 @@ IRRELEVANT_OPTIONS = ("input", "output", "model", "brain_mask", "resume", "thres
 """Options that leave the passes as they are: the contents of files count, not their names."""
 
 
-LAYOUTS = 2
-"""Lattices of holes over a brain, of whatever sizes: every voxel is filled twice, and no lattice's seams show."""
-
-
 def whole_brain_passes(prepared: PreparedSubject, request: DetectRequest) -> list[Pass]:
     """The passes that hide every voxel of the brain in turn, of each mask size of the request.
-
-    One size is laid out twice with shifted lattices, two sizes once each.
 
     Raises ``FAError('bad-input')`` when there is nothing to hide.
     """
     spacing, priors = (prepared.grid.spacing_mm,) * 3, prepared.grid.priors
-    layouts = LAYOUTS // len(request.mask_sizes)
     return [
         one
         for size in request.mask_sizes
-        for one in plan_passes(prepared.brain, size, spacing, request.mask_type, priors.white_matter, layouts)
+        for one in plan_passes(prepared.brain, size, spacing, request.mask_type, priors.white_matter, shift_count=1)
     ]
 
 

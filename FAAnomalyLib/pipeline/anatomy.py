@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,11 +15,13 @@ from ..anatomy.tract_norms import TractNorms, load_norms
 from ..anatomy.tract_scores import score_tracts
 from ..anatomy.unknown_side import scores_without_sides, without_sides
 from ..geometry.subject_to_atlas import SubjectToAtlas, coarse_mapping
-from ..preprocessing.model_grid import PreparedSubject
 from ..result import DECREASED, INCREASED, Region
 from ..runtime.resources import resources_dir
 from ..tracts import TractScore
 from ..volume import Volume
+
+if TYPE_CHECKING:  # needs torch, which names do without
+    from ..preprocessing.model_grid import PreparedSubject
 
 BUNDLED = "hcp1065"
 NO_ATLAS = "none"

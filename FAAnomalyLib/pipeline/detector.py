@@ -51,9 +51,9 @@ from .provenance import (
 STAGES = {
     "reading": 0.3,
     "loading the model": 1.0,
-    "registration": 6.0,
-    "filling holes": 7.0,
-    "second look": 4.0,
+    "registration": 9.0,
+    "filling holes": 12.0,
+    "second look": 5.0,
     "scoring": 0.5,
 }
 """Stages of a detection and their expected shares of the time."""

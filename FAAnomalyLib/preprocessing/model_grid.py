@@ -281,8 +281,10 @@ def prepare(
     return PreparedSubject(replace(grid, warped=warped), fa, on_grid, brain, remarks)
 
 
-def with_other_fa(prepared: PreparedSubject, volume: Volume) -> PreparedSubject:
-    """Another FA map of the same brain on the same native grid, with registration, brain and priors as they were.
+def with_other_fa(
+    prepared: PreparedSubject, volume: Volume, warps: bool = False, check: Check | None = None
+) -> PreparedSubject:
+    """Another FA map of the same brain on the same native grid, with affine registration and brain as they were.
 
     Parameters
     ----------
@@ -290,12 +292,19 @@ def with_other_fa(prepared: PreparedSubject, volume: Volume) -> PreparedSubject:
         As :func:`prepare` returns it.
     volume
         FA in [0, 1], for instance with an anomaly that was planted.
+    warps
+        Whether the template is warped anew to it; else the priors stay as they were.
+    check
+        Called before every step of the warping; may raise to cancel.
     """
     if not volume.same_geometry(prepared.grid.native):
         raise ValueError("the map lies on another grid than the prepared one")
     grid = replace(prepared.grid, native=volume)
     masked = np.where(prepared.native_brain, volume.data, 0.0).astype(np.float32)
     fa = np.where(prepared.brain, np.clip(grid.to_model(masked), 0.0, 1.0), 0.0)
+    if warps:
+        followed = prepared.voxels_to_follow()
+        grid = replace(grid, warped=warp_template(grid.template.priors, fa, grid.spacing_mm, followed, check=check))
     return replace(prepared, grid=grid, fa=fa)
 
 

@@ -23,7 +23,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +42,6 @@ from FAAnomalyLib.evaluation.planting.shapes import find_shapes, resample_to_sub
 from FAAnomalyLib.models.manifest import read_manifest
 from FAAnomalyLib.models.registry import find_model
 from FAAnomalyLib.preprocessing.model_grid import PreparedSubject, with_other_fa
-from FAAnomalyLib.preprocessing.template_warping import warp_template
 from FAAnomalyLib.training.calibration_fit import fit, volume_weights
 from FAAnomalyLib.training.healthy_limits import limits_of
 from FAAnomalyLib.training.healthy_maps import HealthySubject, screen_cohort
@@ -196,10 +195,7 @@ def depth_mm(healthy: PreparedSubject) -> np.ndarray:
 
 def judged(planted: Planted, healthy: PreparedSubject, before: Volume, calibration: Calibration) -> dict:
     """Metrics of one planted map."""
-    ill = with_other_fa(healthy, planted.volume)
-    grid = ill.grid
-    warped = warp_template(grid.template.priors, ill.fa, grid.spacing_mm, ill.voxels_to_follow())
-    z = z_map(replace(ill, grid=replace(grid, warped=warped)), calibration)
+    z = z_map(with_other_fa(healthy, planted.volume, warps=True), calibration)
     label, truth = 1 if planted.sign > 0 else 2, planted.truth
     found, regions = find_regions(z, z, calibration.threshold)
     more, _ = find_regions(z, z, calibration.sensitive)

@@ -35,8 +35,7 @@ from FAAnomalyLib.inpainting.masks import pass_from_mask
 from FAAnomalyLib.inpainting.pass_runner import inpaint_passes
 from FAAnomalyLib.inpainting.sampling import Sampling
 from FAAnomalyLib.pipeline.loaded_model import LoadedModel, open_model
-from FAAnomalyLib.preprocessing.model_grid import PreparedSubject, prepare
-from FAAnomalyLib.preprocessing.template_warping import warp_template
+from FAAnomalyLib.preprocessing.model_grid import PreparedSubject, prepare, with_other_fa
 from FAAnomalyLib.volume import Volume
 
 PLANTED = {10.0: (0.3, 0.55), 20.0: (0.15, 0.3), 40.0: (0.08, 0.2)}
@@ -150,7 +149,7 @@ def measured(
     before = {key: judge(healthy, place) for key, judge in judges.items()}
     z = {key: {0.0: heights(one[0], ball)} for key, one in before.items()}
     for change in (sign * size for sign in (1, -1) for size in changes):
-        ill = changed(healthy, plant(volume, ball, change), brain)
+        ill = with_other_fa(healthy, plant(volume, ball, change), warps=True)
         for key, judge in judges.items():
             z[key][change] = heights(judge(ill, place)[0], ball)
     return {key: Heights(key[3], edge, z[key], threshold, scale) for key, (_, edge, threshold, scale) in before.items()}
@@ -158,15 +157,6 @@ def measured(
 
 def heights(z: Volume, ball: np.ndarray) -> Limits:
     return float(z.data[ball].max()), float(-z.data[ball].min())
-
-
-def changed(healthy: PreparedSubject, volume: Volume, brain: np.ndarray) -> PreparedSubject:
-    """Another FA map on the same alignment: resampled and warped anew."""
-    grid = replace(healthy.grid, native=volume, warped=None)
-    masked = np.where(brain, volume.data, 0.0).astype(np.float32)
-    fa = np.where(healthy.brain, np.clip(grid.to_model(masked), 0.0, 1.0), 0.0)
-    warped = warp_template(grid.template.priors, fa, grid.spacing_mm, healthy.voxels_to_follow())
-    return replace(healthy, grid=replace(grid, warped=warped), fa=fa)
 
 
 def places(volume: Volume, healthy: PreparedSubject, diameter: float, count: int) -> list[np.ndarray]:

@@ -22,7 +22,6 @@ from functools import reduce
 from pathlib import Path
 
 import numpy as np
-from told_changes import changed
 
 from FAAnomalyLib.anatomy.tract_atlas import TractAtlas
 from FAAnomalyLib.anatomy.tract_measures import measure_tracts, twins
@@ -32,7 +31,7 @@ from FAAnomalyLib.datasets.cohort import CohortSubject, find_subjects, load_subj
 from FAAnomalyLib.evaluation.planting.lesions import plant
 from FAAnomalyLib.evaluation.tracts.changes import TRACTS, TractChange, changed_voxels
 from FAAnomalyLib.pipeline.anatomy import mapping_of, open_atlas
-from FAAnomalyLib.preprocessing.model_grid import PreparedSubject, prepare
+from FAAnomalyLib.preprocessing.model_grid import PreparedSubject, prepare, with_other_fa
 from FAAnomalyLib.preprocessing.template import Template, load_template
 from FAAnomalyLib.runtime.resources import resources_dir
 from FAAnomalyLib.training.tract_norms_fit import tract_threshold
@@ -93,7 +92,7 @@ def person(maps: list[CohortSubject], atlas: TractAtlas, template: Template) -> 
             where = changed_voxels(volume, atlas, mapping_of(healthy), TractChange(tract, CHANGE, 1.0, 0))
             where &= healthy.native_brain
             for change in (CHANGE, -CHANGE):
-                ill = changed(healthy, plant(volume, where, change), healthy.native_brain)
+                ill = with_other_fa(healthy, plant(volume, where, change), warps=True)
                 changes[tract, change] = means(ill, atlas, template)
     deviations = {key: np.array([one[key][0] - one[key][1] for one in all_means]) for key in (BENT, AFFINE)}
     return Person({key: mean_of(several) for key, several in deviations.items()}, all_means[0], changes)

@@ -12,9 +12,11 @@ QUICK_SUBJECTS = 2
 
 def run_tracts(args: argparse.Namespace) -> int:
     """Run the experiment, write ``tracts.md`` and the CSV files of its rows, print the tables."""
+    from ...anomaly.calibration_file import load_calibration
     from ...datasets.cohort import find_subjects, one_map_each, people_table
     from ...evaluation.tracts.experiment import TractDesign, TractExperiment
     from ...evaluation.tracts.tables import csv_text, markdown
+    from ...models.manifest import read_manifest
     from ...models.registry import find_model
     from ...pipeline.loaded_model import template_folder
     from ...preprocessing.template import load_template
@@ -24,12 +26,13 @@ def run_tracts(args: argparse.Namespace) -> int:
     cohort = find_subjects(args.data, people_table(args.data, args.people))
     chosen = one_map_each([subject for subject in cohort if not args.subjects or subject.name in args.subjects])
     changed = chosen[:QUICK_SUBJECTS] if args.quick else chosen
-    design = TractDesign(cohort, chosen, changed, args.quick, args.model, args.device, args.seed)
-    output, template = args.output or OUTPUT, load_template(template_folder(find_model(args.model)))
+    design = TractDesign(cohort, chosen, changed, args.quick, args.seed)
+    output, model = args.output or OUTPUT, find_model(args.model)
+    template, calibration = load_template(template_folder(model)), load_calibration(model, read_manifest(model))
     bar = ProgressBar()
     try:
         with cancel_on_signals() as cancel:
-            results = TractExperiment(design, output, template, bar, cancel).run()
+            results = TractExperiment(design, output, template, calibration, bar, cancel).run()
     finally:
         bar.close()
     text = markdown(results)

@@ -8,8 +8,9 @@ import numpy as np
 
 from ...anatomy.tract_atlas import MIN_MEMBERSHIP, NODES, Tract, TractAtlas
 from ...geometry.subject_to_atlas import SubjectToAtlas
-from ...result import DECREASED, INCREASED, Result
+from ...result import DECREASED, INCREASED
 from ...volume import Volume
+from .judgement import Judgement
 
 CHANGES = (0.05, -0.05, 0.1, -0.1)
 """FA."""
@@ -21,6 +22,7 @@ TRACTS = (
     "forceps major",
     "left inferior fronto-occipital fasciculus",
 )
+TRACTS_OF_A_PERSON = 2
 MIN_OVERLAP = 0.1
 """Share of the changed voxels that regions of its sign must hold to have found it."""
 
@@ -73,10 +75,10 @@ class Outcome:
 
 
 def planned_changes(rng: np.random.Generator) -> list[TractChange]:
-    """Every tract of :data:`TRACTS` with every change and share, at a random place."""
+    """Two of :data:`TRACTS`, drawn for each person, with every change and share, at a random place."""
     return [
         TractChange(name, change, share, int(rng.integers(0, NODES - round(share * NODES) + 1)))
-        for name in TRACTS
+        for name in rng.permutation(TRACTS)[:TRACTS_OF_A_PERSON].tolist()
         for share in SHARES
         for change in CHANGES
     ]
@@ -98,11 +100,10 @@ def _part(tract: Tract, case: TractChange) -> np.ndarray:
     return tract.voxels[belongs & np.isin(tract.node, list(case.places))]
 
 
-def outcome(result: Result, case: TractChange, where: np.ndarray) -> Outcome:
-    """What a detection found of a change at the voxels *where*."""
+def outcome(found: Judgement, case: TractChange, where: np.ndarray) -> Outcome:
+    """What was found of a change at the voxels *where*."""
     sign, label = ("increased", INCREASED) if case.change > 0 else ("decreased", DECREASED)
-    beyond = [score for score in result.tracts if score.verdict in ("increased", "decreased")]
-    own = next(score for score in result.tracts if score.tract == case.tract)
-    overlap = float((result.segmentation.data[where] == label).mean()) if where.any() else 0.0
-    others = sum(score.tract != case.tract for score in beyond)
+    own = next(score for score in found.tracts if score.tract == case.tract)
+    overlap = float((found.segmentation.data[where] == label).mean()) if where.any() else 0.0
+    others = sum(score.tract != case.tract for score in found.beyond)
     return Outcome(own.z, own.verdict == sign, overlap >= MIN_OVERLAP, others)

@@ -6,31 +6,26 @@ Everybody's tracts are compared with norms that know nothing of them. Regions co
 from __future__ import annotations
 
 import hashlib
-import shutil
-import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from ...anatomy.tract_atlas import TABLE_FILE, TRACTS_FILE
-from ...anatomy.tract_norms import TractNorms, save_norms
-from ...datasets.cohort import CohortSubject, load_subject
+from ...anatomy.tract_norms import TractNorms
+from ...anomaly.calibration import Calibration
+from ...datasets.cohort import CohortSubject
 from ...errors import FAError
-from ...geometry.subject_to_atlas import SubjectToAtlas
 from ...models.manifest import sha256_of
 from ...pipeline.anatomy import atlas_folder, mapping_of, open_atlas
-from ...pipeline.detector import Detector
+from ...preprocessing.model_grid import PreparedSubject, with_other_fa
 from ...preprocessing.template import Template
-from ...request import DetectRequest
-from ...result import Result
 from ...runtime.progress import CancelToken, Progress, ProgressCallback
 from ...training.tract_norms_fit import PersonTracts, fit_norms, mean_of_each_person, measure_map, prepared_map
-from ...volume import Volume
 from ..experiments.units import Finished, Unit, UnitStore, finish_units
 from ..planting.lesions import plant
 from .changes import TractChange, changed_voxels, outcome, planned_changes
+from .judgement import Judgement, judge
 from .naming import name_spheres
 
 MEASURES, NAMES, UNTOUCHED, CHANGE = "tract-measures", "tract-names", "tract-untouched", "tract-change"
@@ -51,16 +46,14 @@ class TractDesign:
         Those of them whose tracts are changed.
     quick
         Fewer changes.
-    model, device, seed
-        As in :class:`~FAAnomalyLib.request.DetectRequest`.
+    seed
+        Of places.
     """
 
     cohort: Sequence[CohortSubject]
     subjects: Sequence[CohortSubject]
     changed: Sequence[CohortSubject]
     quick: bool = False
-    model: str = "default"
-    device: str = "auto"
     seed: int = 0
 
 
@@ -97,7 +90,7 @@ class TractExperiment:
         Who, and what.
     output
         Folder of the units.
-    template
+    template, calibration
         Of the model.
     progress, cancel
         As in :class:`~FAAnomalyLib.runtime.progress.Progress`.
@@ -113,6 +106,7 @@ class TractExperiment:
         design: TractDesign,
         output: Path,
         template: Template,
+        calibration: Calibration,
         progress: ProgressCallback | None = None,
         cancel: CancelToken | None = None,
     ) -> None:
@@ -124,13 +118,12 @@ class TractExperiment:
                 f"{atlas_folder('default')} is absent",
                 "Install FAAnomaly again: the experiment changes the tracts of its atlas",
             )
-        self._design, self._template, self._loaded = design, template, loaded
+        self._design, self._template, self._calibration, self._loaded = design, template, calibration, loaded
         self._store = UnitStore(output)
-        self._progress, self._cancel = Progress(progress, cancel, STAGES), cancel
-        self._detector = Detector()
+        self._progress = Progress(progress, cancel, STAGES)
         self._by_name = {subject.name: subject for subject in (*design.cohort, *design.subjects)}
-        self._folders: dict[str, Path] = {}
-        self._mappings: dict[str, SubjectToAtlas] = {}
+        self._people: list[PersonTracts] = []
+        self._prepared: tuple[str, PreparedSubject] | None = None
         self._hashed: dict[str, tuple[str, ...]] = {}
 
     def run(self) -> TractResults:
@@ -152,9 +145,8 @@ class TractExperiment:
         names = [self._unit(NAMES, subject) for subject in self._design.subjects]
         self._finish(stages[1], names)
         cases = [unit for subject in self._design.changed for unit in self._change_units(subject)]
-        with tempfile.TemporaryDirectory(prefix="faanomaly-atlas-") as folder:
-            self._folders = self._atlases_without(people, Path(folder))
-            self._finish(stages[2], cases)
+        self._people = people
+        self._finish(stages[2], cases)
         self._progress.finish()
         z = np.stack([self._without(people, one.person).mean.z(one.deviation) for one in people])
         rows = self._rows(cases)
@@ -169,8 +161,9 @@ class TractExperiment:
 
     def _unit(self, kind: str, subject: CohortSubject, setting: dict | None = None, norms: str = "") -> Unit:
         design = self._design
-        identity = (*self._hashes(subject), self._loaded.sha256, self._template.sha256, design.seed, design.model)
-        return Unit(kind, subject.name, "tracts", setting or {}, (*identity, norms) if norms else identity)
+        identity = (*self._hashes(subject), self._loaded.sha256, self._template.sha256, design.seed)
+        judged = (norms, repr(self._calibration.limits), repr(self._calibration.people)) if norms else ()
+        return Unit(kind, subject.name, "tracts", setting or {}, (*identity, *judged))
 
     def _hashes(self, subject: CohortSubject) -> tuple[str, ...]:
         """SHA-256 of a subject's map and mask, each read once."""
@@ -219,46 +212,33 @@ class TractExperiment:
         )
 
     def _detected(self, unit: Unit, subject: CohortSubject) -> Finished:
-        """An untouched or a changed map through the whole detector, with norms that do not know the person."""
-        volume, brain = load_subject(subject)
-        volume = volume if brain is None else volume.with_data(np.where(brain, volume.data, 0.0).astype(np.float32))
+        """An untouched or a changed map, with norms that do not know the person.
+
+        The affine alignment is that of the untouched map; the template is warped anew to every changed one.
+        """
+        healthy = self._healthy(subject)
         if unit.kind == UNTOUCHED:
-            result = self._detect(volume, subject.person)
-            beyond = [score.tract for score in result.tracts if score.verdict in ("increased", "decreased")]
-            return Finished({"tracts": beyond, "regions": len(result.regions)})
-        case = TractChange(**unit.setting)
-        where = changed_voxels(volume, self._loaded.atlas, self._mapping(subject), case)
-        result = self._detect(plant(volume, where, case.change), subject.person)
+            found = self._judged(healthy, subject.person)
+            return Finished({"tracts": [score.tract for score in found.beyond], "regions": found.regions})
+        case, volume = TractChange(**unit.setting), healthy.grid.native
+        where = changed_voxels(volume, self._loaded.atlas, mapping_of(healthy), case)
+        ill = with_other_fa(healthy, plant(volume, where, case.change), warps=True, check=self._progress.check)
         ml = float(where.sum() * volume.voxel_ml)
-        return Finished(asdict(case) | asdict(outcome(result, case, where)) | {"changed_ml": ml})
+        told = outcome(self._judged(ill, subject.person), case, where)
+        return Finished(asdict(case) | asdict(told) | {"changed_ml": ml})
 
-    def _mapping(self, subject: CohortSubject) -> SubjectToAtlas:
-        """Where the untouched brain lies in the atlas; registered once for all of its changes."""
-        if subject.name not in self._mappings:
-            self._mappings[subject.name] = mapping_of(prepared_map(subject, self._template))
-        return self._mappings[subject.name]
+    def _healthy(self, subject: CohortSubject) -> PreparedSubject:
+        """The untouched brain, kept for its changes; its map is 0 outside the brain."""
+        if self._prepared is None or self._prepared[0] != subject.name:
+            one = prepared_map(subject, self._template)
+            fa = np.where(one.native_brain, one.grid.native.data, 0.0).astype(np.float32)
+            native = replace(one.grid, native=one.grid.native.with_data(fa))
+            self._prepared = subject.name, replace(one, grid=native)
+        return self._prepared[1]
 
-    def _detect(self, volume: Volume, person: str) -> Result:
-        request = DetectRequest(
-            "(in memory)",
-            model=self._design.model,
-            device=self._design.device,
-            atlas=str(self._folders[person]),
-            report=False,
-        )
-        return self._detector.detect(request, volume, cancel=self._cancel)
-
-    def _atlases_without(self, people: list[PersonTracts], folder: Path) -> dict[str, Path]:
-        """For each person the folder of the atlas with norms of all others."""
-        source, folders = atlas_folder("default"), {}
-        for one in people:
-            own = folder / one.person
-            own.mkdir()
-            for name in (TRACTS_FILE, TABLE_FILE):
-                shutil.copy(source / name, own / name)
-            save_norms(self._without(people, one.person), own)
-            folders[one.person] = own
-        return folders
+    def _judged(self, prepared: PreparedSubject, person: str) -> Judgement:
+        loaded = replace(self._loaded, norms=self._without(self._people, person))
+        return judge(prepared, self._calibration, loaded, self._progress.check)
 
     def _without(self, people: list[PersonTracts], person: str) -> TractNorms:
         return fit_norms([one for one in people if one.person != person], self._template.sha256)

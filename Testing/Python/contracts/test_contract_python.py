@@ -17,7 +17,7 @@ REQUEST = {
     "output": None,
     "model": "default",
     "mask_type": "cubic",
-    "mask_size": 0,
+    "mask_size": 16,
     "region": None,
     "segment": None,
     "roi": None,

@@ -8,25 +8,27 @@ import numpy as np
 import pytest
 
 from FAAnomalyLib.anatomy.tract_atlas import load_atlas, save_atlas
+from FAAnomalyLib.anomaly.calibration import Calibration
 from FAAnomalyLib.datasets.cohort import CohortSubject
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.evaluation.experiments.units import Finished
 from FAAnomalyLib.evaluation.tracts import experiment, naming
 from FAAnomalyLib.evaluation.tracts.changes import (
     SHARES,
+    TRACTS,
     TractChange,
     changed_voxels,
     outcome,
     planned_changes,
 )
 from FAAnomalyLib.evaluation.tracts.experiment import TractDesign, TractExperiment, TractResults
+from FAAnomalyLib.evaluation.tracts.judgement import Judgement
 from FAAnomalyLib.evaluation.tracts.naming import Naming, name_spheres
 from FAAnomalyLib.evaluation.tracts.tables import csv_text, markdown
 from FAAnomalyLib.geometry.subject_to_atlas import SubjectToAtlas
 from FAAnomalyLib.pipeline.anatomy import atlas_folder
 from FAAnomalyLib.preprocessing.affine_registration import Alignment
 from FAAnomalyLib.preprocessing.model_grid import ModelGrid, PreparedSubject
-from FAAnomalyLib.result import Result
 from FAAnomalyLib.tracts import TractScore
 from FAAnomalyLib.training.tract_norms_fit import PersonTracts
 from FAAnomalyLib.volume import Volume
@@ -69,20 +71,21 @@ def test_a_part_of_a_tract_is_as_long_as_it_should_be_and_lies_in_it(atlas, shar
     assert np.ptp(y) == pytest.approx(52 * share, abs=5.0) and x.max() < -12
 
 
-def test_every_tract_is_changed_by_every_change_over_every_share():
+def test_two_tracts_of_a_person_are_changed_by_every_change_over_every_share():
     planned = planned_changes(np.random.default_rng(0))
-    assert len(planned) == 4 * 3 * 4 == len({(c.tract, c.change, c.share) for c in planned})
+    assert len(planned) == 2 * 3 * 4 == len({(c.tract, c.change, c.share) for c in planned})
+    assert {c.tract for seed in range(9) for c in planned_changes(np.random.default_rng(seed))} == set(TRACTS)
     assert all(0 <= case.start and max(case.places) <= 19 for case in planned)
 
 
-def result_with(verdict, label, where):
+def judgement(verdict, label, where):
     empty = Volume(np.zeros(where.shape, np.float32), np.eye(4))
     segmentation = empty.with_data(np.where(where, label, 0).astype(np.uint8))
     scores = [
         TractScore("left a", "a L", "left", "g", 1.0, 0.3, 0.4, 0.02, -0.1, -4.0, verdict),
         TractScore("b", "b", "both", "g", 1.0, 0.3, 0.4, 0.02, 0.1, 4.0, "increased"),
     ]
-    return Result(empty, empty, empty, empty, segmentation, tracts=scores)
+    return Judgement(scores, segmentation, 1)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +95,7 @@ def result_with(verdict, label, where):
 def test_a_change_is_found_by_its_own_sign_alone(verdict, label, by_table, by_regions):
     where = np.zeros((6, 6, 6), bool)
     where[2:4, 2:4, 2:4] = True
-    found = outcome(result_with(verdict, label, where), TractChange("left a", -0.1, 1.0, 0), where)
+    found = outcome(judgement(verdict, label, where), TractChange("left a", -0.1, 1.0, 0), where)
     assert (found.by_table, found.by_regions, found.other_tracts, found.z) == (by_table, by_regions, 1, -4.0)
 
 
@@ -147,7 +150,7 @@ def run(tmp_path, monkeypatch):
             cohort.append(CohortSubject(name, person, path))
         computed.clear()
         design = TractDesign(cohort, cohort[:1], cohort[:changed], quick=True)
-        found = TractExperiment(design, tmp_path / "out", tt.template()).run()
+        found = TractExperiment(design, tmp_path / "out", tt.template(), Calibration()).run()
         return found, Counter(unit.kind for unit in computed)
 
     return run
@@ -174,5 +177,5 @@ def test_a_brain_is_judged_again_when_the_people_behind_its_norms_change_and_onl
 def test_without_an_atlas_the_experiment_ends_in_one_line(tmp_path, monkeypatch):
     monkeypatch.setattr("FAAnomalyLib.pipeline.anatomy.atlas_folder", lambda name: tmp_path / "absent")
     with pytest.raises(FAError) as raised:
-        TractExperiment(TractDesign([], [], []), tmp_path / "out", tt.template())
+        TractExperiment(TractDesign([], [], []), tmp_path / "out", tt.template(), Calibration())
     assert raised.value.code == "missing" and "atlas is not installed" in raised.value.what and raised.value.fix
