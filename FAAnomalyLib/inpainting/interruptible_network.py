@@ -1,4 +1,4 @@
-"""A network that can be stopped between two of its layers."""
+"""Networks that can be stopped between two of their layers."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from torch import nn
+from torch.nn.modules.module import register_module_forward_pre_hook
 
 
 @contextmanager
@@ -30,3 +31,21 @@ def interruptible_network(network: nn.Module, check: Callable[[], None]) -> Iter
     finally:
         for hook in hooks:
             hook.remove()
+
+
+@contextmanager
+def interruptible_networks(check: Callable[[], None]) -> Iterator[None]:
+    """The same for every network of the process, for comparators that bring networks of their own.
+
+    Examples
+    --------
+    >>> import torch
+    >>> with interruptible_networks(lambda: print("look")):
+    ...     _ = nn.ReLU()(torch.zeros(1))
+    look
+    """
+    hook = register_module_forward_pre_hook(lambda *_: check())
+    try:
+        yield
+    finally:
+        hook.remove()

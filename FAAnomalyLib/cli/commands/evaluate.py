@@ -73,6 +73,7 @@ def _evaluate(args: argparse.Namespace) -> int:
     from ...evaluation.planting.shapes import find_shapes
     from ...evaluation.records import RecordStore
     from ...evaluation.tables.evaluation_report import evaluation_report, report_text, write_report
+    from ...inpainting.interruptible_network import interruptible_networks
     from ...io.atomic import cannot_write
     from ...models.manifest import read_manifest
     from ..progress_bar import ProgressBar
@@ -86,7 +87,7 @@ def _evaluate(args: argparse.Namespace) -> int:
     protocol = EvaluationProtocol(tuple(args.diameters), tuple(args.changes), args.places, args.seed)
     bar = ProgressBar()
     try:
-        with cancel_on_signals() as cancel:
+        with cancel_on_signals() as cancel, interruptible_networks(cancel.check):
             provider = DetectorMethods(args.model, folds, args.device, cancel, args.work, holes)
             warnings = _warnings(subjects, everybody, provider.model_of, args)
             try:

@@ -21,13 +21,14 @@ def run_t2_experiment(args: argparse.Namespace, output: Path) -> int:
     from ...evaluation.experiments.t2_results import t2_facts, write_t2_results
     from ...evaluation.experiments.t2_tables import table_rows
     from ...evaluation.methods.registry import registered_methods
+    from ...inpainting.interruptible_network import interruptible_networks
     from ..progress_bar import ProgressBar
     from ..signals import cancel_on_signals
 
     design = _design(args)
     bar = ProgressBar()
     try:
-        with cancel_on_signals() as cancel:
+        with cancel_on_signals() as cancel, interruptible_networks(cancel.check):
             results = T2Experiment(design, output, bar, cancel).run()
     finally:
         bar.close()

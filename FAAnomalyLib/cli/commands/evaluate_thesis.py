@@ -70,6 +70,7 @@ def _run_on_fa(args: argparse.Namespace) -> int:
         write_tables,
     )
     from ...evaluation.experiments.thesis_experiment import ThesisExperiment
+    from ...inpainting.interruptible_network import interruptible_networks
     from ..progress_bar import ProgressBar
     from ..signals import cancel_on_signals
 
@@ -77,7 +78,7 @@ def _run_on_fa(args: argparse.Namespace) -> int:
     output = args.output or OUTPUT
     bar = ProgressBar()
     try:
-        with cancel_on_signals() as cancel:
+        with cancel_on_signals() as cancel, interruptible_networks(cancel.check):
             experiment = ThesisExperiment(design, output, bar, cancel)
             rows = experiment.run()
     finally:

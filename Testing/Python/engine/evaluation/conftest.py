@@ -29,6 +29,6 @@ def aligned():
     patch = pytest.MonkeyPatch()
     known = Alignment(np.eye(4), 0.9, "affine")
     patch.setattr(model_grid, "register_affine", lambda fixed, moving, brain, check: known)
-    patch.setattr(template_warping, "LEVELS_MM", ((8.0, 40), (4.0, 15)))
+    patch.setattr(template_warping, "LEVELS_MM", ((8.0, 12),))
     yield
     patch.undo()

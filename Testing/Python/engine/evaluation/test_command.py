@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 
 import numpy as np
 import pytest
+import torch
 
 from FAAnomalyLib.cli import application as cli
 from FAAnomalyLib.datasets.cohort import CohortSubject
@@ -61,6 +64,21 @@ class Silent:
 @pytest.fixture
 def silent(aligned, monkeypatch):
     monkeypatch.setattr(methods_module, "DetectorMethods", Silent)
+
+
+def test_a_signal_stops_a_method_between_two_layers_of_its_own_network(silent, data, tmp_path, capsys, monkeypatch):
+    ran = []
+
+    class Layer(torch.nn.Module):
+        def forward(self, x):
+            ran.append(1)
+            os.kill(os.getpid(), signal.SIGINT)
+            return x
+
+    network = torch.nn.Sequential(Layer(), Layer())
+    monkeypatch.setattr(Silent, "score", lambda self, volume: network(torch.zeros(1)))
+    assert cli.main(["evaluate", str(data), "-o", str(tmp_path / "out"), "--methods", "harmonic-fill"]) == 4
+    assert len(ran) == 1 and capsys.readouterr().err.splitlines()[-1].startswith("faanomaly: Cancelled")
 
 
 @pytest.mark.slow
