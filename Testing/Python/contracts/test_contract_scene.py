@@ -52,7 +52,7 @@ PARAMETERS = {
 DEFAULTS = PARAMETERS | {
     "regionMode": "WHOLE_BRAIN",
     "maskType": "CUBIC",
-    "maskSize": "BOTH",
+    "maskSize": "SIZE_16",
     "model": "default",
     "sampler": "MEAN",
     "steps": 0,

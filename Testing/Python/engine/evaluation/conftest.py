@@ -29,6 +29,6 @@ def aligned():
     patch = pytest.MonkeyPatch()
     known = Alignment(np.eye(4), 0.9, "affine")
     patch.setattr(model_grid, "register_affine", lambda fixed, moving, brain, check: known)
-    patch.setattr(template_warping, "LEVELS_MM", ((8.0, 12),))
+    patch.setattr(template_warping, "LEVELS_MM", ((8.0, 20), (4.0, 8)))
     yield
     patch.undo()
