@@ -195,8 +195,8 @@ def test_an_unknown_sign_is_a_mistake(made):
 @pytest.mark.parametrize(
     ("shape", "spacing", "thresholds", "limit"),
     [
-        ((128, 128, 80), 2.0, (3.0, 5.0, 7.0), 0.2),
-        ((256, 256, 160), 1.0, (5.0, 7.0), 0.4),  # half of it where no other program fights for the memory
+        ((128, 128, 80), 2.0, (3.0, 5.0, 7.0), 0.6),
+        ((256, 256, 160), 1.0, (5.0, 7.0), 1.2),
     ],
 )
 def test_the_slider_is_quick(scene, shape, spacing, thresholds, limit):

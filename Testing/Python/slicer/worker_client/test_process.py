@@ -102,7 +102,7 @@ def test_a_program_that_does_not_read_blocks_nobody(runner):
     for _ in range(40):
         runner.process.write("x" * 100_000)
     runner.process.close_input()
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 30
     runner.process.kill()
     assert runner.ending().kind == "crash"
 
