@@ -74,7 +74,6 @@ def _evaluate(args: argparse.Namespace) -> int:
     from ...evaluation.records import RecordStore
     from ...evaluation.tables.evaluation_report import evaluation_report, report_text, write_report
     from ...inpainting.interruptible_network import interruptible_networks
-    from ...io.atomic import cannot_write
     from ...models.manifest import read_manifest
     from ..progress_bar import ProgressBar
     from ..signals import cancel_on_signals
@@ -90,10 +89,7 @@ def _evaluate(args: argparse.Namespace) -> int:
         with cancel_on_signals() as cancel, interruptible_networks(cancel.check):
             provider = DetectorMethods(args.model, folds, args.device, cancel, args.work, holes)
             warnings = _warnings(subjects, everybody, provider.model_of, args)
-            try:
-                args.output.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise cannot_write(args.output, error) from error
+            _make(args.output)
             design = EvaluationDesign(subjects, protocol, shapes, methods, args.device)
             rows = evaluate(design, provider, RecordStore(args.output, args.resume), bar, cancel)
     finally:
@@ -104,6 +100,15 @@ def _evaluate(args: argparse.Namespace) -> int:
     write_report(report, args.output)
     print(report_text(report))
     return 0
+
+
+def _make(folder: Path) -> None:
+    from ...io.atomic import cannot_write
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
 
 
 def _add_folders_and_methods(parser: argparse.ArgumentParser) -> None:

@@ -8,8 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import nibabel
-import numpy as np
 import pytest
 
 import slicer_harness
@@ -103,22 +101,11 @@ def strangers(came_from: dict[str, str], extension) -> dict[str, str]:
     }
 
 
-def test_the_installed_engine_detects_on_its_own(extension, tmp_path):
-    sample = extension.modules / "Resources" / "SampleData"
-    out, told = tmp_path / "Ergebnis für é", tmp_path / "told.json"
+def test_the_installed_engine_can_run_on_its_own(extension, tmp_path):
+    """Everything that it needs is beside it, and its weights are whole; the next test has it detect."""
+    told = tmp_path / "told.json"
     done = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            TOLD,
-            str(told),
-            "detect",
-            str(sample / "sample_fa.nii.gz"),
-            "-o",
-            str(out),
-            "--region",
-            str(sample / "sample_truth.nii.gz"),
-        ],
+        [sys.executable, "-c", TOLD, str(told), "doctor", "--json"],
         cwd=tmp_path,
         env=environment(extension),
         capture_output=True,
@@ -126,19 +113,11 @@ def test_the_installed_engine_detects_on_its_own(extension, tmp_path):
         encoding="utf-8",
     )
     assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said["models"] == {"inpainter": "verified"} and said["missing"] == []
 
     came_from = json.loads(told.read_text(encoding="utf-8"))
-    wanted = {"FAAnomalyLib", "FAAnomalyLib.pipeline.detector", "FAAnomalyLib.networks.conditional_unet"}
-    assert wanted <= set(came_from)
-    assert not strangers(came_from, extension)
-
-    found = np.asarray(nibabel.load(out / "segmentation.nii.gz").dataobj) > 0
-    planted = np.asarray(nibabel.load(sample / "sample_truth.nii.gz").dataobj) > 0
-    assert (found & planted).sum() > 0.3 * planted.sum()
-    for name in ("pseudo_healthy.nii.gz", "difference.nii.gz", "z_map.nii.gz", "regions.csv", "report.html"):
-        assert (out / name).stat().st_size > 0
-    manifest = json.loads((extension.modules / "Resources/Models/inpainter/manifest.json").read_text(encoding="utf-8"))
-    assert json.loads((out / "result.json").read_text(encoding="utf-8"))["model"]["sha256"] == manifest["sha256"]
+    assert "FAAnomalyLib" in came_from and not strangers(came_from, extension)
 
 
 def test_the_installed_module_detects_in_slicer(extension, tmp_path):

@@ -24,11 +24,14 @@ def subjects(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def aligned():
-    """Registration is tested elsewhere: these brains lie in the template's world and hardly differ from it."""
+def aligned(request):
+    """Registration is tested elsewhere: these brains lie in the template's world and hardly differ from it.
+
+    A module whose methods need a closer warp says so by its own ``LEVELS_MM``.
+    """
     patch = pytest.MonkeyPatch()
     known = Alignment(np.eye(4), 0.9, "affine")
     patch.setattr(model_grid, "register_affine", lambda fixed, moving, brain, check: known)
-    patch.setattr(template_warping, "LEVELS_MM", ((8.0, 20), (4.0, 8)))
+    patch.setattr(template_warping, "LEVELS_MM", getattr(request.module, "LEVELS_MM", ((8.0, 12),)))
     yield
     patch.undo()

@@ -38,6 +38,7 @@ from FAAnomalyLib.models.manifest import sha256_of
 from FAAnomalyLib.preprocessing import model_grid
 from support.phantoms import synthetic_brain as sb
 
+LEVELS_MM = ((8.0, 20), (4.0, 8))
 NARROW = {"widths": (8, 8, 8), "batch": 4}
 SMALL = {
     vae.VAE: {"steps": 20},
