@@ -189,7 +189,7 @@ class TractExperiment:
         ]
 
     def _finish(self, stage: str, units: list[Unit]) -> None:
-        finish_units(units, self._compute, self._store, lambda done: self._progress.step(stage, done / len(units)))
+        finish_units(units, self._compute, self._store, lambda done: self._progress.step(stage, done / max(len(units), 1)))
 
     def _compute(self, unit: Unit) -> Finished:
         self._progress.check()
