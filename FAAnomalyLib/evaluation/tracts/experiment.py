@@ -189,7 +189,8 @@ class TractExperiment:
         ]
 
     def _finish(self, stage: str, units: list[Unit]) -> None:
-        finish_units(units, self._compute, self._store, lambda done: self._progress.step(stage, done / max(len(units), 1)))
+        if units:
+            finish_units(units, self._compute, self._store, lambda done: self._progress.step(stage, done / len(units)))
 
     def _compute(self, unit: Unit) -> Finished:
         self._progress.check()
