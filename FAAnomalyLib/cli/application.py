@@ -16,6 +16,7 @@ from typing import NoReturn
 from .._version import __version__
 from ..errors import EXIT_STATUS, FAError
 from ..runtime.error_translation import as_fa_error
+from ..runtime.waiting_threads import sleep_while_waiting_where_busy
 from .commands import COMMANDS
 from .paths import expand_home
 from .streams import discard, open_standard_streams, say
@@ -84,6 +85,7 @@ def main(argv: list[str] | None = None) -> int:
     open_standard_streams()
     # Slicer's plug-ins for ITK, built for another ITK, would be loaded into SimpleITK.
     os.environ.pop("ITK_AUTOLOAD_PATH", None)
+    sleep_while_waiting_where_busy()
     debug = "--debug" in argv
     if not debug:
         _silence_libraries()
