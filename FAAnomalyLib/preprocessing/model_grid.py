@@ -218,6 +218,10 @@ class PreparedSubject:
         """
         return self.grid.native.with_data(np.where(shown, self.grid.to_native(z, box=bounding_box(shown)), 0.0))
 
+    def whole_brain_z(self, z: np.ndarray) -> Volume:
+        """:meth:`z_on_native`, shown in the whole brain as the result of a whole brain shows it."""
+        return self.z_on_native(z, self.inpainted_on_native(self.brain))
+
 
 def prepare(
     volume: Volume,

@@ -69,7 +69,7 @@ class HealthySubject:
 
     def shown(self, z: np.ndarray) -> Volume:
         """A z-map of the model grid, (X, Y, Z), as a result shows it on the native grid."""
-        return self.prepared.z_on_native(z, self.prepared.inpainted_on_native(self.prepared.brain))
+        return self.prepared.whole_brain_z(z)
 
 
 def screen_cohort(

@@ -68,8 +68,7 @@ def main() -> int:
 def scored(volume: Volume, loaded: LoadedModel) -> tuple[PreparedSubject, Volume, list[Region]]:
     """The subject, its z-map on the native grid, and its regions at the automatic threshold."""
     prepared = prepare(volume, loaded.template)
-    z = search_brain(prepared, loaded.calibration).z
-    shown = prepared.z_on_native(z, prepared.inpainted_on_native(prepared.brain))
+    shown = prepared.whole_brain_z(search_brain(prepared, loaded.calibration).z)
     return prepared, shown, find_regions(shown, shown, loaded.calibration.threshold)[1]
 
 

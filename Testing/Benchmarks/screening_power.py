@@ -215,8 +215,7 @@ def judged(planted: Planted, healthy: PreparedSubject, before: Volume, calibrati
 
 def z_map(prepared: PreparedSubject, calibration: Calibration) -> Volume:
     """z on the native grid, as a detection shows it."""
-    z = search_brain(prepared, calibration).z
-    return prepared.z_on_native(z, prepared.inpainted_on_native(prepared.brain))
+    return prepared.whole_brain_z(search_brain(prepared, calibration).z)
 
 
 def show(rows: list[dict]) -> None:

@@ -201,8 +201,8 @@ def whole_brain(loaded: LoadedModel) -> Judge:
         return found
 
     def searched(prepared: PreparedSubject) -> Judged:
-        found, covered = search_brain(prepared, calibration), prepared.inpainted_on_native(prepared.brain)
-        return prepared.z_on_native(found.z, covered), WHOLE, calibration.threshold, found.scale
+        found = search_brain(prepared, calibration)
+        return prepared.whole_brain_z(found.z), WHOLE, calibration.threshold, found.scale
 
     return judge
 

@@ -222,19 +222,16 @@ class TractExperiment:
             found = self._judged(healthy, subject.person)
             return Finished({"tracts": [score.tract for score in found.beyond], "regions": found.regions})
         case, volume = TractChange(**unit.setting), healthy.grid.native
-        where = changed_voxels(volume, self._loaded.atlas, mapping_of(healthy), case)
+        where = changed_voxels(volume, self._loaded.atlas, mapping_of(healthy), case) & healthy.native_brain
         ill = with_other_fa(healthy, plant(volume, where, case.change), warps=True, check=self._progress.check)
         ml = float(where.sum() * volume.voxel_ml)
         told = outcome(self._judged(ill, subject.person), case, where)
         return Finished(asdict(case) | asdict(told) | {"changed_ml": ml})
 
     def _healthy(self, subject: CohortSubject) -> PreparedSubject:
-        """The untouched brain, kept for its changes; its map is 0 outside the brain."""
+        """The untouched brain, kept for its changes."""
         if self._prepared is None or self._prepared[0] != subject.name:
-            one = prepared_map(subject, self._template)
-            fa = np.where(one.native_brain, one.grid.native.data, 0.0).astype(np.float32)
-            native = replace(one.grid, native=one.grid.native.with_data(fa))
-            self._prepared = subject.name, replace(one, grid=native)
+            self._prepared = subject.name, prepared_map(subject, self._template)
         return self._prepared[1]
 
     def _judged(self, prepared: PreparedSubject, person: str) -> Judgement:

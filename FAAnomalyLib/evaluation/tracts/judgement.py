@@ -55,6 +55,6 @@ def judge(
         Called between the parts; may raise to cancel.
     """
     found = search_brain(prepared, calibration, check)
-    z = prepared.z_on_native(found.z, prepared.inpainted_on_native(prepared.brain))
+    z = prepared.whole_brain_z(found.z)
     segmentation, regions = find_regions(z, z, calibration.threshold)
     return Judgement(score_all_tracts(loaded, prepared, found.analysed, segmentation), segmentation, len(regions))

@@ -221,10 +221,8 @@ def test_another_map_of_the_same_brain_needs_no_registration(monkeypatch):
     assert len(calls) == 1 and other.grid.native is lowered and other.grid.priors is prepared.grid.priors
     inside = prepared.grid.to_model(ball, order=1) > 0.99
     assert np.median(other.fa[inside] / np.maximum(prepared.fa[inside], 1e-3)) < 0.3
-    anew, fresh = (
-        with_other_fa(prepared, lowered, warps=True),
-        prepare(lowered, prepared.grid.template, volume.data > 0),
-    )
+    anew = with_other_fa(prepared, lowered, warps=True)
+    fresh = prepare(lowered, prepared.grid.template, volume.data > 0)
     np.testing.assert_array_equal(anew.grid.priors.fa, fresh.grid.priors.fa)
     assert not np.array_equal(anew.grid.priors.fa, prepared.grid.priors.fa)
     away = prepared.grid.to_model(ndimage.binary_dilation(ball, iterations=4), order=1) == 0
