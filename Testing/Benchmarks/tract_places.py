@@ -2,10 +2,11 @@
 
     python Testing/Benchmarks/tract_places.py DATA [--turned stanford_hardi] [--left-handed xa30] [--slab philips_slab]
 
-In each map a sphere is placed in the left corticospinal tract, the forceps major and the right cingulum, at a place
-that is most the tract's own, where an affine registration alone puts it.  The file is then turned by 20 degrees about
-two axes (in its header), stored with its first axis to the left, or is a slab as it is.  It is read and registered
-anew, and the names of the sphere's voxels are printed.
+In each map spheres are placed in the left corticospinal tract, the forceps major and the right cingulum, at places that
+are most the tract's own, where an affine registration alone puts them: one in the middle of these places, and 20 at
+random.  The file is then turned by 20 degrees about two axes (in its header), stored with its first axis to the left,
+or is a slab as it is.  It is read and registered anew.  Printed are the names of the scored white matter in the sphere
+in the middle, and how many of the others are named by their tract first, and among the first three.
 """
 
 from __future__ import annotations
@@ -19,8 +20,7 @@ import numpy as np
 
 from FAAnomalyLib.anatomy.region_anatomy import RegionNamer
 from FAAnomalyLib.datasets.cohort import CohortSubject
-from FAAnomalyLib.evaluation.planting.lesions import sphere
-from FAAnomalyLib.evaluation.tracts.naming import most_own_places
+from FAAnomalyLib.evaluation.tracts.naming import most_own_places, scored_points
 from FAAnomalyLib.pipeline.anatomy import mapping_of, open_atlas
 from FAAnomalyLib.preprocessing.template import load_template
 from FAAnomalyLib.runtime.resources import resources_dir
@@ -28,8 +28,7 @@ from FAAnomalyLib.training.tract_norms_fit import prepared_map
 from FAAnomalyLib.volume import Volume
 
 TRACTS = ("left corticospinal tract", "forceps major", "right cingulum, frontal to parietal")
-DIAMETER_MM, TURN_DEGREES = 16.0, 20.0
-MIN_VOXELS = 20
+DIAMETER_MM, TURN_DEGREES, ELSEWHERE = 16.0, 20.0, 20
 
 
 def main() -> None:
@@ -39,7 +38,7 @@ def main() -> None:
     parser.add_argument("--left-handed", default="xa30")
     parser.add_argument("--slab", default="philips_slab")
     args = parser.parse_args()
-    print("| map | stored | placed in | named |\n|---|---|---|---|")
+    print("| map | stored | placed in | named in the middle | first elsewhere | among three |\n" + "|---" * 6 + "|")
     for name, how in ((args.turned, "turned"), (args.left_handed, "left-handed"), (args.slab, "slab")):
         placed_and_named(CohortSubject.from_file(args.data / f"{name}_FA.nii.gz"), how)
 
@@ -49,24 +48,27 @@ def placed_and_named(subject: CohortSubject, how: str) -> None:
     loaded = open_atlas("default", template.sha256)
     assert loaded is not None
     original = prepared_map(subject, template)
-    to_scan = original.grid.alignment.matrix @ template.fa.affine
-    brain = original.grid.native.with_data(original.native_brain.astype(np.float32))
     with tempfile.TemporaryDirectory() as folder:
         path, moved = store(original.grid.native, original.native_brain, how, Path(folder))
         stored = prepared_map(CohortSubject.from_file(path), template)
-    namer = RegionNamer(loaded.atlas, mapping_of(stored))
+    namer, points = RegionNamer(loaded.atlas, mapping_of(stored)), scored_points(stored)
+    to_file = moved @ original.grid.alignment.matrix @ template.fa.affine
+
+    def named(place: np.ndarray) -> list[str]:
+        centre = (to_file @ [*place, 1.0])[:3]
+        inside = points[((points - centre) ** 2).sum(axis=1) <= (DIAMETER_MM / 2) ** 2]
+        return [share.tract for share in namer.anatomy(inside, stored.grid.native.voxel_ml).tracts]
+
     for tract in TRACTS:
-        voxels = most_own_places(loaded.atlas.tract(tract), loaded.atlas, template.priors.white_matter)
-        points = voxels @ to_scan[:3, :3].T + to_scan[:3, 3]
-        inside = [brain.data[sphere(brain, tuple(p), DIAMETER_MM)] for p in points]
-        # Well inside the brain's own field of view.
-        best = int(np.argmax([values.mean() if values.size > MIN_VOXELS else 0.0 for values in inside]))
-        centre = (moved @ [*points[best], 1.0])[:3]
-        native = stored.grid.native
-        where = np.argwhere(sphere(native, tuple(centre), DIAMETER_MM) & stored.native_brain)
-        found = namer.anatomy(where @ native.affine[:3, :3].T + native.affine[:3, 3], native.voxel_ml)
-        named = ", ".join(share.tract for share in found.tracts[:3]) or found.words()
-        print(f"| {subject.name} | {how} | {tract} | {named} |", flush=True)
+        places = most_own_places(loaded.atlas.tract(tract), loaded.atlas, template.priors.white_matter)
+        seen = places[original.brain[tuple(places.T)]]
+        middle = seen[np.argmin(((seen - np.median(seen, axis=0)) ** 2).sum(axis=1))]
+        elsewhere = [named(place) for place in np.random.default_rng(0).permutation(seen)[:ELSEWHERE]]
+        first = sum(names[:1] == [tract] for names in elsewhere)
+        among_three = sum(tract in names[:3] for names in elsewhere)
+        words = ", ".join(named(middle)[:3]) or "no tract"
+        counts = f"{first} of {len(elsewhere)} | {among_three}"
+        print(f"| {subject.name} | {how} | {tract} | {words} | {counts} |", flush=True)
 
 
 def store(volume: Volume, brain: np.ndarray, how: str, folder: Path) -> tuple[Path, np.ndarray]:

@@ -82,7 +82,7 @@ def _evaluate(args: argparse.Namespace) -> int:
     subjects = _chosen(everybody, args.subjects)
     folds = folds_for(args.folds, {s.person for s in subjects}) if args.folds else None
     shapes = find_shapes(args.lesions) if args.lesions else []
-    methods = chosen_methods(args.methods, {s.person for s in subjects})
+    methods = chosen_methods(args.methods, {s.person for s in subjects}, args.settings)
     protocol = EvaluationProtocol(tuple(args.diameters), tuple(args.changes), args.places, args.seed)
     bar = ProgressBar()
     try:
@@ -134,6 +134,12 @@ def _add_folders_and_methods(parser: argparse.ArgumentParser) -> None:
         help="comparators beside the detector: names with hyphens, NAME=FOLDER for one that was fitted with train "
         "--method, NAME=folds.csv (person,model) for several; default: the quick ones that need no training",
     )
+    parser.add_argument(
+        "--settings",
+        action="store_true",
+        help="try the comparators without a network in further settings (smoothing over 1.5 and 6 mm beside 3 mm), and "
+        "report the best of them, chosen for each person by the other people",
+    )
 
 
 def _add_protocol_options(parser: argparse.ArgumentParser) -> None:
@@ -180,6 +186,8 @@ def _check(args: argparse.Namespace) -> None:
         raise FAError("bad-request", "No folder for the results is named", "", "Name it with --output OUT")
     if args.experiment is None and (args.quick or args.thesis_model):
         raise FAError("bad-request", "--quick and --thesis-model belong to --experiment", "", "Add --experiment thesis")
+    if args.experiment and args.settings:
+        raise FAError("bad-request", "--settings does not fit --experiment", "", "Leave it out")
     if args.experiment and args.folds:
         raise FAError("bad-request", "--folds does not fit --experiment", "it has one detector", "Leave it out")
     if args.places < 1:

@@ -13,7 +13,7 @@ DETECTOR = "faanomaly"
 """The method under evaluation, which always takes part; it may be named."""
 
 
-def chosen_methods(text: str | None, people: set[str]) -> tuple[MethodChoice, ...]:
+def chosen_methods(text: str | None, people: set[str], settings: bool = False) -> tuple[MethodChoice, ...]:
     """The comparators that *text* names, in its order; the quick ones that need no training where it is None.
 
     Parameters
@@ -24,6 +24,8 @@ def chosen_methods(text: str | None, people: set[str]) -> tuple[MethodChoice, ..
         --recipe``.
     people
         Everybody who is scored: a table must name them all.
+    settings
+        Whether the other settings of each take part as well.
 
     Raises
     ------
@@ -31,16 +33,27 @@ def chosen_methods(text: str | None, people: set[str]) -> tuple[MethodChoice, ..
         ``bad-request`` for an unknown name, a method without its model, or a model of another method; ``missing`` for a
         folder that holds none.
     """
-    if text is None:
-        return untrained_choices()
-    words = [word.strip() for word in text.split(",") if word.strip()]
-    return tuple(_choice(word, people) for word in dict.fromkeys(words) if word != DETECTOR)
+    words = None if text is None else dict.fromkeys(word.strip() for word in text.split(",") if word.strip())
+    named = untrained_choices() if words is None else tuple(_choice(word, people) for word in words if word != DETECTOR)
+    return with_further_settings(named) if settings else named
+
+
+def with_further_settings(choices: tuple[MethodChoice, ...]) -> tuple[MethodChoice, ...]:
+    """The same comparators with all their settings, each beside its own."""
+    entries = [choice.entry for choice in choices]
+    further = [MethodChoice(one) for one in registered_methods() if one not in entries]
+    return tuple(
+        each
+        for choice in choices
+        for each in (choice, *(one for one in further if one.entry.setting_of == choice.entry.name))
+    )
 
 
 def every_method() -> tuple[tuple[MethodChoice, ...], tuple[RegisteredMethod, ...]]:
     """All comparators that need no training, and all that do, but for the thesis' own networks."""
-    ready = tuple(MethodChoice(entry) for entry in registered_methods() if not entry.needs_training)
-    learning = (entry for entry in registered_methods() if entry.needs_training and entry.takes_model is None)
+    methods = [entry for entry in registered_methods() if entry.setting_of is None]
+    ready = tuple(MethodChoice(entry) for entry in methods if not entry.needs_training)
+    learning = (entry for entry in methods if entry.needs_training and entry.takes_model is None)
     return ready, tuple(learning)
 
 

@@ -97,6 +97,9 @@ class RegisteredMethod:
     takes_model
         Whether a folder that was trained without ``--method`` serves it as well, though it has no thresholds. None
         where no such folder does.
+    setting_of
+        The comparator that this is another setting of; None for a method of its own. An evaluation that tries settings
+        reports the best of them (:mod:`..best_settings`).
     """
 
     name: str
@@ -112,6 +115,7 @@ class RegisteredMethod:
     fills_holes: bool = False
     by_default: bool = True
     takes_model: TakesModel | None = None
+    setting_of: str | None = None
 
     @property
     def option(self) -> str:

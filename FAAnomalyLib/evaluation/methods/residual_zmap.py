@@ -2,10 +2,12 @@
 
 The volume is registered, FA is predicted over the analysis mask, and the residual is smoothed there (SD 3 mm) and
 standardised by its own median and MAD over that brain. A method that does not beat these is not worth its weights.
+Each is registered with two further widths of the Gaussian: a fair comparison is with the best of them.
 """
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 
 import numpy as np
@@ -21,6 +23,8 @@ from .scoring_method import ScoringEntry, register_scoring
 
 SMOOTHING_MM = 3.0
 """Standard deviation of the Gaussian over the residual."""
+FURTHER_SMOOTHING_MM = (1.5, 6.0)
+"""Of the other settings of each comparator: half and twice the width."""
 MASK_SIZE = 16
 """Of the harmonic fill's holes (20 mm); part of the identity of every record of these comparators."""
 
@@ -39,11 +43,13 @@ class ResidualZMap:
         The prediction.
     context
         Registration.
+    smoothing_mm
+        Standard deviation of the Gaussian.
     """
 
-    def __init__(self, name: str, predict: Predict, context: MethodContext) -> None:
-        self._predict, self._prepare = predict, context.prepare
-        self.identity = (name, SMOOTHING_MM, *ANALYSED, MASK_SIZE)
+    def __init__(self, name: str, predict: Predict, context: MethodContext, smoothing_mm: float = SMOOTHING_MM) -> None:
+        self._predict, self._prepare, self._smoothing_mm = predict, context.prepare, smoothing_mm
+        self.identity = (name, smoothing_mm, *ANALYSED, MASK_SIZE)
 
     def score(self, volume: Volume) -> ScoreMap:
         """See :meth:`.scoring_method.ScoringMethod.score`."""
@@ -51,7 +57,7 @@ class ResidualZMap:
         grid = prepared.grid
         analysed = analysis_mask(prepared.brain, grid.priors.white_matter, grid.spacing_mm)
         prediction = self._predict(prepared, analysed)
-        z = standardised_residual(prepared.fa - prediction, analysed, SMOOTHING_MM / grid.spacing_mm)
+        z = standardised_residual(prepared.fa - prediction, analysed, self._smoothing_mm / grid.spacing_mm)
 
         predicted = prepared.native_brain & grid.mask_to_native(prepared.brain)
         healthy = np.where(predicted, grid.to_native(prediction), volume.data).astype(np.float32)
@@ -88,9 +94,41 @@ def standardised_residual(
 
 
 def register_residual_zmap(name: str, predict: Predict, position: int, by_default: bool = True) -> RegisteredMethod:
-    """Register a comparator by its prediction; *by_default* as in :class:`~.registry.RegisteredMethod`."""
+    """Register a comparator by its prediction, and its other settings, which take part where they are asked for.
 
-    def load(context: MethodContext) -> ResidualZMap:
-        return ResidualZMap(name, predict, context)
+    Parameters
+    ----------
+    name, position, by_default
+        As in :class:`~.registry.RegisteredMethod`.
+    predict
+        The prediction. A brain that all settings score is predicted once.
+    """
+    once = _remembers_the_last(predict)
 
-    return register_scoring(ScoringEntry(name, load, position, needs_template=True, by_default=by_default))
+    def registered(setting: str, smoothing_mm: float, setting_of: str | None) -> RegisteredMethod:
+        def load(context: MethodContext) -> ResidualZMap:
+            return ResidualZMap(setting, once, context, smoothing_mm)
+
+        default = by_default and setting_of is None
+        return register_scoring(
+            ScoringEntry(setting, load, position, needs_template=True, by_default=default, setting_of=setting_of)
+        )
+
+    for millimetres in FURTHER_SMOOTHING_MM:
+        registered(f"{name} over {millimetres:g} mm", millimetres, name)
+    return registered(name, SMOOTHING_MM, None)
+
+
+def _remembers_the_last(predict: Predict) -> Predict:
+    """The same prediction, which is not computed again while the same brain is asked for."""
+    brain: Callable[[], PreparedSubject | None] = lambda: None  # noqa: E731 (a weak reference replaces it)
+    known = np.zeros(0)
+
+    def remembering(prepared: PreparedSubject, analysed: np.ndarray) -> np.ndarray:
+        nonlocal brain, known
+        if brain() is not prepared:
+            known = predict(prepared, analysed)
+            brain = weakref.ref(prepared)
+        return known
+
+    return remembering

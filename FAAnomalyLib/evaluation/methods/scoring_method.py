@@ -69,7 +69,7 @@ class ScoringEntry:
         beside the common protocol's thresholds. None where the paper has none.
     dimensions
         2 for a method that works slice by slice, else 3.
-    needs_template, needs_network, is_stochastic, fills_holes, by_default, takes_model
+    needs_template, needs_network, is_stochastic, fills_holes, by_default, takes_model, setting_of
         See :class:`~.registry.RegisteredMethod`.
     """
 
@@ -85,6 +85,7 @@ class ScoringEntry:
     fills_holes: bool = False
     by_default: bool = True
     takes_model: TakesModel | None = None
+    setting_of: str | None = None
 
 
 def register_scoring(entry: ScoringEntry) -> RegisteredMethod:
@@ -108,6 +109,7 @@ def register_scoring(entry: ScoringEntry) -> RegisteredMethod:
             fills_holes=entry.fills_holes,
             by_default=entry.by_default,
             takes_model=entry.takes_model,
+            setting_of=entry.setting_of,
         )
     )
 

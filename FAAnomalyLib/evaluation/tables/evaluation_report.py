@@ -8,10 +8,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ..._version import __version__
+from ...anomaly.screening import ANALYSED_PROBABILITY, DEPTH_MM
 from ...io.atomic import atomic_write, cannot_write
 from ...preprocessing.template import WHITE_MATTER_PROBABILITY
+from ..best_settings import rows_of_best_settings, settings_of_people
 from ..cases import LESION_CHANGE, EvaluationProtocol
 from ..experiment import Rows
+from ..methods.residual_zmap import SMOOTHING_MM
 from ..planting.truth import MIN_TRUTH_ML
 from ..rows import FAANOMALY
 from .formats import csv_text, markdown
@@ -41,10 +44,11 @@ DEFINITIONS = {
     "z": "of untouched brains, over analysed white matter (z not 0)",
     "sensitive threshold": "the same z-map cut where the calibration's healthy brains show one region on average; "
     "increases or decreases alone: one region of that sign, the other sign not reported",
-    "template z-map, harmonic fill": "residual smoothed (SD 3 mm) within white matter 6 mm inside the brain's edge, "
-    "standardised by the brain's own median and MAD; threshold, one a tail: 95th "
-    "percentile of the largest z of untouched brains of the other people (of the "
-    "same brain where there is nobody else)",
+    "template z-map, harmonic fill, and others without a network": f"residual smoothed (SD {SMOOTHING_MM:g} mm unless "
+    f"the name says another) within registered white matter above {ANALYSED_PROBABILITY:g}, {DEPTH_MM:g} mm inside the "
+    "brain's edge, standardised by the brain's own median and MAD; threshold, one a tail: 95th percentile of the "
+    "largest z of untouched brains of the other people (of the same brain where there is nobody else)",
+    "best setting": "for each person the setting with the highest mean Dice over all anomalies of the other people",
     "raw difference, thesis' rule": "|input - expected| above the planted change - 0.02 in white matter: the "
     "threshold is an oracle's by construction, and the sign is ignored",
     "all positive": "all white matter is called anomalous",
@@ -66,6 +70,7 @@ def evaluation_report(rows: Rows, protocol: EvaluationProtocol, facts: dict, war
     warnings
         For the reader of the table.
     """
+    best_planted, best_healthy = rows_of_best_settings(rows.planted, rows.healthy)
     seconds = [row["seconds"] for row in rows.planted or rows.healthy if row["method"] == FAANOMALY]
     return {
         "faanomaly": __version__,
@@ -74,8 +79,9 @@ def evaluation_report(rows: Rows, protocol: EvaluationProtocol, facts: dict, war
         "warnings": warnings,
         "definitions": DEFINITIONS,
         "median_seconds": statistics.median(seconds),
-        "planted": summarise(rows.planted),
-        "untouched": summarise_healthy(rows.healthy),
+        "planted": summarise([*rows.planted, *best_planted]),
+        "untouched": summarise_healthy([*rows.healthy, *best_healthy]),
+        "best_settings": settings_of_people(best_healthy),
         "left_out": rows.left_out,
         "planted_rows": rows.planted,
         "untouched_rows": rows.healthy,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..best_settings import best_of_its_settings
 from ..cases import LESION
 from ..methods.registry import registered_methods
 from ..metrics.bootstrap import mean_over_people
@@ -47,6 +48,8 @@ def method_order() -> list[str]:
     comparators = []
     for method in registered_methods():
         comparators.append(method.name)
+        if method.setting_of is None:
+            comparators.append(best_of_its_settings(method.name))
         if method.paper_rule is not None:
             comparators.append(by_paper_rule(method.name))
     return [FAANOMALY, SENSITIVE, *ONE_SIDED.values(), *comparators, THESIS_RULE, ALL_POSITIVE]

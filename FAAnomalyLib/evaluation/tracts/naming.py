@@ -105,10 +105,9 @@ def name_spheres(subject: PreparedSubject, atlas: TractAtlas, seed: int) -> Iter
     """
     rng = np.random.default_rng(seed)
     grid = subject.grid
-    scored = analysis_mask(subject.brain, grid.priors.white_matter, grid.spacing_mm)
-    voxels = np.argwhere(scored)
+    voxels = np.argwhere(analysis_mask(subject.brain, grid.priors.white_matter, grid.spacing_mm))
     in_template = displaced_voxels(voxels, grid.priors.displacement)
-    namer, points = RegionNamer(atlas, mapping_of(subject)), _points_of(subject, scored)
+    namer, points = RegionNamer(atlas, mapping_of(subject)), scored_points(subject)
     for name in TRACTS:
         place = rng.choice(most_own_places(atlas.tract(name), atlas, grid.template.priors.white_matter))
         for placed_by in (BY_WARP, BY_AFFINE):
@@ -153,9 +152,10 @@ def _world(subject: PreparedSubject, voxel: np.ndarray) -> np.ndarray:
     return world
 
 
-def _points_of(subject: PreparedSubject, scored: np.ndarray) -> np.ndarray:
-    """Centres of the scan's voxels that are scored, (N, 3) mm."""
-    affine = subject.grid.native.affine
-    voxels = np.argwhere(subject.grid.mask_to_native(scored) & subject.native_brain)
-    points: np.ndarray = voxels @ affine[:3, :3].T + affine[:3, 3]
+def scored_points(subject: PreparedSubject) -> np.ndarray:
+    """Centres of the scan's voxels that are scored, (N, 3) mm of the scan's world."""
+    grid = subject.grid
+    scored = analysis_mask(subject.brain, grid.priors.white_matter, grid.spacing_mm)
+    voxels = np.argwhere(grid.mask_to_native(scored) & subject.native_brain)
+    points: np.ndarray = voxels @ grid.native.affine[:3, :3].T + grid.native.affine[:3, 3]
     return points

@@ -29,7 +29,8 @@ def test_identities_are_those_of_records_on_disk():
 
 def test_identities_of_the_comparators_are_those_of_records_on_disk():
     context = MethodContext(SimpleNamespace(), lambda volume: volume, (4.5, 3.25))
-    assert [method.create(context).identity for method in registered_methods()[:2]] == [
+    own = [method for method in registered_methods() if method.setting_of is None]
+    assert [method.create(context).identity for method in own[:2]] == [
         f"({name!r}, 3.0, 0.35, 4.0, 16, (4.5, 3.25))" for name in ("template z-map", "harmonic fill")
     ]
 
