@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_protocol_options(parser)
     add_hole_options(parser)
     add_experiment_options(parser)
-    parser.add_argument("--device", choices=DEVICES, default="auto", help="default %(default)s")
+    parser.add_argument("--device", choices=DEVICES, default="auto", help="of the networks; default %(default)s")
     parser.add_argument(
         "--work",
         type=Path,

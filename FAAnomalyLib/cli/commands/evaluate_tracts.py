@@ -28,11 +28,13 @@ def run_tracts(args: argparse.Namespace) -> int:
     changed = chosen[:QUICK_SUBJECTS] if args.quick else chosen
     design = TractDesign(cohort, chosen, changed, args.quick, args.seed)
     output, model = args.output or OUTPUT, find_model(args.model)
-    template, calibration = load_template(template_folder(model)), load_calibration(model, read_manifest(model))
+    manifest = read_manifest(model)
+    template, calibration = load_template(template_folder(model)), load_calibration(model, manifest)
+    judge_sha256 = (manifest.get("calibration") or {}).get("sha256", "")
     bar = ProgressBar()
     try:
         with cancel_on_signals() as cancel:
-            results = TractExperiment(design, output, template, calibration, bar, cancel).run()
+            results = TractExperiment(design, output, template, calibration, judge_sha256, bar, cancel).run()
     finally:
         bar.close()
     text = markdown(results)

@@ -92,6 +92,8 @@ class TractExperiment:
         Folder of the units.
     template, calibration
         Of the model.
+    calibration_sha256
+        Of the file that the calibration was read from.
     progress, cancel
         As in :class:`~FAAnomalyLib.runtime.progress.Progress`.
 
@@ -107,6 +109,7 @@ class TractExperiment:
         output: Path,
         template: Template,
         calibration: Calibration,
+        calibration_sha256: str,
         progress: ProgressCallback | None = None,
         cancel: CancelToken | None = None,
     ) -> None:
@@ -119,12 +122,14 @@ class TractExperiment:
                 "Install FAAnomaly again: the experiment changes the tracts of its atlas",
             )
         self._design, self._template, self._calibration, self._loaded = design, template, calibration, loaded
+        self._calibration_sha256 = calibration_sha256
         self._store = UnitStore(output)
         self._progress = Progress(progress, cancel, STAGES)
         self._by_name = {subject.name: subject for subject in (*design.cohort, *design.subjects)}
         self._people: list[PersonTracts] = []
         self._prepared: tuple[str, PreparedSubject] | None = None
         self._hashed: dict[str, tuple[str, ...]] = {}
+        self._fitted: dict[str, TractNorms] = {}
 
     def run(self) -> TractResults:
         """Finish all units and return their rows.
@@ -146,9 +151,10 @@ class TractExperiment:
         self._finish(stages[1], names)
         cases = [unit for subject in self._design.changed for unit in self._change_units(subject)]
         self._people = people
+        self._fitted = {}
         self._finish(stages[2], cases)
         self._progress.finish()
-        z = np.stack([self._without(people, one.person).mean.z(one.deviation) for one in people])
+        z = np.stack([self._without(one.person).mean.z(one.deviation) for one in people])
         rows = self._rows(cases)
         return TractResults(
             [row | self._who(unit) for unit in names for row in self._read(unit).row.get("namings", [])],
@@ -162,7 +168,7 @@ class TractExperiment:
     def _unit(self, kind: str, subject: CohortSubject, setting: dict | None = None, norms: str = "") -> Unit:
         design = self._design
         identity = (*self._hashes(subject), self._loaded.sha256, self._template.sha256, design.seed)
-        judged = (norms, repr(self._calibration.limits), repr(self._calibration.people)) if norms else ()
+        judged = (norms, self._calibration_sha256) if norms else ()
         return Unit(kind, subject.name, "tracts", setting or {}, (*identity, *judged))
 
     def _hashes(self, subject: CohortSubject) -> tuple[str, ...]:
@@ -235,11 +241,15 @@ class TractExperiment:
         return self._prepared[1]
 
     def _judged(self, prepared: PreparedSubject, person: str) -> Judgement:
-        loaded = replace(self._loaded, norms=self._without(self._people, person))
+        loaded = replace(self._loaded, norms=self._without(person))
         return judge(prepared, self._calibration, loaded, self._progress.check)
 
-    def _without(self, people: list[PersonTracts], person: str) -> TractNorms:
-        return fit_norms([one for one in people if one.person != person], self._template.sha256)
+    def _without(self, person: str) -> TractNorms:
+        """Norms of everybody else."""
+        if person not in self._fitted:
+            others = [one for one in self._people if one.person != person]
+            self._fitted[person] = fit_norms(others, self._template.sha256)
+        return self._fitted[person]
 
     def _read(self, unit: Unit) -> Finished:
         finished = self._store.read(unit)

@@ -142,7 +142,7 @@ def run(tmp_path, monkeypatch):
     compute = TractExperiment._compute
     monkeypatch.setattr(TractExperiment, "_compute", lambda self, unit: computed.append(unit) or compute(self, unit))
 
-    def run(people, changed):
+    def run(people, changed, calibration_sha256="ab12"):
         cohort = []
         for name, (person, content) in people.items():
             path = tmp_path / f"{name}_FA.nii.gz"
@@ -150,7 +150,7 @@ def run(tmp_path, monkeypatch):
             cohort.append(CohortSubject(name, person, path))
         computed.clear()
         design = TractDesign(cohort, cohort[:1], cohort[:changed], quick=True)
-        found = TractExperiment(design, tmp_path / "out", tt.template(), Calibration()).run()
+        found = TractExperiment(design, tmp_path / "out", tt.template(), Calibration(), calibration_sha256).run()
         return found, Counter(unit.kind for unit in computed)
 
     return run
@@ -162,6 +162,8 @@ def test_a_brain_is_judged_again_when_the_people_behind_its_norms_change_and_onl
     cases = computed[experiment.UNTOUCHED] + computed[experiment.CHANGE]
     assert computed[experiment.MEASURES] == 6 and cases == 3 and len(first.untouched) == cases
     assert not run(people, 1)[1]
+    _, judged_otherwise = run(people, 1, "another calibration")
+    assert judged_otherwise == {experiment.UNTOUCHED: 1, experiment.CHANGE: 2}
     # A rescan of the same person is no part of the person's norms.
     assert run({**people, "again": ("a", "rescan")}, 1)[1] == {experiment.MEASURES: 1}
     for more in ({**people, "g": ("g", "map of g")}, {**people, "b": ("b", "another map")}):
@@ -177,5 +179,5 @@ def test_a_brain_is_judged_again_when_the_people_behind_its_norms_change_and_onl
 def test_without_an_atlas_the_experiment_ends_in_one_line(tmp_path, monkeypatch):
     monkeypatch.setattr("FAAnomalyLib.pipeline.anatomy.atlas_folder", lambda name: tmp_path / "absent")
     with pytest.raises(FAError) as raised:
-        TractExperiment(TractDesign([], [], []), tmp_path / "out", tt.template(), Calibration())
+        TractExperiment(TractDesign([], [], []), tmp_path / "out", tt.template(), Calibration(), "ab12")
     assert raised.value.code == "missing" and "atlas is not installed" in raised.value.what and raised.value.fix
