@@ -30,7 +30,7 @@ from .residual_maps import (
     smoothed,
     template_deviation,
 )
-from .screening import analysis_mask, residual_and_variance
+from .screening import analysed_voxels, residual_and_variance
 
 SIGMAS_MM = (5.0, 8.0)
 """Standard deviations of the Gaussians that smooth both residuals; the standardised maps are averaged."""
@@ -139,7 +139,7 @@ def region_evidence(prepared: PreparedSubject, inpainted: Inpainted, calibration
         ``bad-request`` when too little white matter lies outside the region.
     """
     spacing, priors = prepared.grid.spacing_mm, prepared.grid.priors
-    whole = analysis_mask(prepared.brain, priors.white_matter, spacing)
+    whole = analysed_voxels(prepared)
     outside, analysed = whole & ~inpainted.covered, whole & inpainted.covered
     if outside.sum() < MIN_OUTSIDE_SHARE * whole.sum():
         raise FAError(

@@ -3,7 +3,7 @@
 Screening detects a change, because some of its predictions know nothing of it; but a third of the change and more
 leaks into the inpainted content. A hole that covers the change leaves nothing of it in the healthy content, and so in
 the reported difference; nor does a template that is warped by what lies around the hole. The z-map stays that of the
-screening: candidates of healthy people, too, stand out more once they are hidden whole, and limits that allow for that
+search: candidates of healthy people, too, stand out more once they are hidden whole, and limits that allow for that
 made a second z the weaker evidence.
 """
 
@@ -18,9 +18,7 @@ from ..inpainting.masks import pass_from_mask
 from ..inpainting.pass_runner import inpaint_passes
 from ..inpainting.sampling import Sampling
 from ..inpainting.volume_inpainter import VolumeInpainter
-from ..preprocessing.interruptible_itk import Check
 from ..preprocessing.model_grid import PreparedSubject
-from ..preprocessing.template_warping import warp_template
 
 
 def refill_candidates(
@@ -29,9 +27,8 @@ def refill_candidates(
     candidates: np.ndarray,
     sampling: Sampling,
     on_progress: Callable[[float], None] | None = None,
-    check: Check | None = None,
 ) -> Inpainted | None:
-    """Hide the candidates whole and inpaint them, with a template that was warped without a look at them.
+    """Hide the candidates whole and inpaint them, with a template that does not follow them.
 
     A template that was warped to the lesion would bring a part of it into the fill.
 
@@ -47,8 +44,6 @@ def refill_candidates(
         How holes are filled.
     on_progress
         Called with the share done, in [0, 1), before every network call; may raise to cancel.
-    check
-        Called while the template is warped; may raise to cancel.
 
     Returns
     -------
@@ -58,9 +53,5 @@ def refill_candidates(
     hole = candidates & prepared.brain
     if not hole.any():
         return None
-    template, spacing_mm = prepared.grid.template, prepared.grid.spacing_mm
-    priors = prepared.grid.priors
-    if not template.aligned:
-        followed = prepared.voxels_to_follow() & ~hole
-        priors = warp_template(template.priors, prepared.fa, spacing_mm, followed, inpainter.device, check)
+    priors = prepared.not_following(hole).grid.priors
     return inpaint_passes(inpainter, prepared.fa, [pass_from_mask(hole)], sampling, on_progress, priors=priors)

@@ -55,12 +55,17 @@ def screen(prepared: PreparedSubject, check: Check | None = None) -> Screening:
     check
         Called between the parts, of which the longest takes some tenths of a second; may raise to cancel.
     """
-    spacing, priors = prepared.grid.spacing_mm, prepared.grid.priors
-    analysed = analysis_mask(prepared.brain, priors.white_matter, spacing)
+    analysed = analysed_voxels(prepared)
     if check is not None:
         check()
-    maps = screening_maps(prepared.fa, priors, analysed, spacing, check)
+    maps = screening_maps(prepared.fa, prepared.grid.priors, analysed, prepared.grid.spacing_mm, check)
     return Screening(analysed, maps, subject_scale_of(maps, analysed))
+
+
+def analysed_voxels(prepared: PreparedSubject) -> np.ndarray:
+    """:func:`analysis_mask` of a brain by the template that was warped to it."""
+    grid = prepared.grid
+    return analysis_mask(prepared.brain, grid.priors.white_matter, grid.spacing_mm)
 
 
 def analysis_mask(brain: np.ndarray, white_matter: np.ndarray, spacing_mm: float) -> np.ndarray:

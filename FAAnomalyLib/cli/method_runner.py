@@ -50,7 +50,7 @@ def _result(entry, request: DetectRequest):
     from ..evaluation.methods.registry import MethodContext
     from ..pipeline.inputs import read_brain_mask, read_fa
     from ..pipeline.provenance import voxels_sha256
-    from ..preprocessing.model_grid import prepare
+    from ..preprocessing.preparation import prepare
     from ..preprocessing.template import load_template
     from ..runtime.resources import resources_dir
 

@@ -19,7 +19,8 @@ from ..datasets.cohort import CohortSubject, load_subject, naming
 from ..io.atomic import atomic_write
 from ..networks.thesis.unet import WHITE_MATTER_FA
 from ..preprocessing.interruptible_itk import Check
-from ..preprocessing.model_grid import RESOLUTION_MM, PreparedSubject, prepare
+from ..preprocessing.model_grid import RESOLUTION_MM, PreparedSubject
+from ..preprocessing.preparation import prepare
 from ..preprocessing.template import BRAIN_PROBABILITY, Template, TemplatePriors
 from ..preprocessing.template_warping import SETTINGS
 from ..runtime.arrays import as_tensor

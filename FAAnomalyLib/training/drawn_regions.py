@@ -12,7 +12,7 @@ import numpy as np
 from ..anomaly.calibration import Calibration
 from ..anomaly.drawn_region import combined_evidence, drawn_hole, region_evidence
 from ..anomaly.region_limits import RegionLimits, SizeLimits
-from ..anomaly.screening import analysis_mask
+from ..anomaly.screening import analysed_voxels
 from ..datasets.cohort import CohortSubject
 from ..errors import FAError
 from ..inpainting.interruptible_network import interruptible_network
@@ -142,7 +142,7 @@ def healthy_boxes(
 def boxes(prepared: PreparedSubject, edge_mm: float, places: int, seed: int) -> Iterator[np.ndarray]:
     """Cubes on the model grid about random voxels of analysed white matter, each followed by its mirror image."""
     spacing, shape = prepared.grid.spacing_mm, prepared.fa.shape
-    white = np.argwhere(analysis_mask(prepared.brain, prepared.grid.priors.white_matter, spacing))
+    white = np.argwhere(analysed_voxels(prepared))
     generator = np.random.default_rng([seed, int(edge_mm)])
     width = max(round(edge_mm / spacing), 1)
     for _ in range(places if len(white) else 0):

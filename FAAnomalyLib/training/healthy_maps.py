@@ -15,7 +15,8 @@ from ..errors import FAError
 from ..models.manifest import read_manifest, trained_on
 from ..pipeline.loaded_model import LoadedModel, open_model, template_folder
 from ..preprocessing.interruptible_itk import Check
-from ..preprocessing.model_grid import PreparedSubject, prepare
+from ..preprocessing.model_grid import PreparedSubject
+from ..preprocessing.preparation import prepare
 from ..preprocessing.robust_statistics import LocationScale
 from ..preprocessing.template import Template, load_template, on_grid
 from ..volume import Volume
@@ -61,6 +62,11 @@ class HealthySubject:
             screening.maps,
             screening.subject_scale,
         )
+
+    @property
+    def screening(self) -> Screening:
+        """What :func:`~FAAnomalyLib.anomaly.screening.screen` gave."""
+        return Screening(self.analysed, self.maps, self.subject_scale)
 
     @property
     def displacement(self) -> np.ndarray | None:

@@ -21,7 +21,8 @@ from ..datasets.cohort import CohortSubject, load_subject, naming
 from ..io.volumes import save_volume
 from ..preprocessing.deformable_registration import warped
 from ..preprocessing.interruptible_itk import Check
-from ..preprocessing.model_grid import PreparedSubject, prepare
+from ..preprocessing.model_grid import PreparedSubject
+from ..preprocessing.preparation import prepare
 from ..preprocessing.template import ALIGNED, TEMPLATE_FILES, Template, TemplatePriors, symmetric_grid
 from ..preprocessing.template_warping import warp_template
 from ..volume import Volume

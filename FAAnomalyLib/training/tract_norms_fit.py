@@ -14,10 +14,11 @@ import numpy as np
 from ..anatomy.tract_atlas import TractAtlas
 from ..anatomy.tract_measures import measure_tracts
 from ..anatomy.tract_norms import Spread, TractNorms
-from ..anomaly.screening import analysis_mask
+from ..anomaly.screening import analysed_voxels
 from ..datasets.cohort import CohortSubject, load_subject, naming
 from ..errors import FAError
-from ..preprocessing.model_grid import PreparedSubject, prepare
+from ..preprocessing.model_grid import PreparedSubject
+from ..preprocessing.preparation import prepare
 from ..preprocessing.template import Template
 from .healthy_limits import automatic_threshold
 
@@ -78,7 +79,7 @@ def prepared_map(subject: CohortSubject, template: Template) -> PreparedSubject:
 def measure_map(person: str, prepared: PreparedSubject, atlas: TractAtlas) -> PersonTracts:
     """What one map shows in each tract."""
     grid = prepared.grid
-    analysed = analysis_mask(prepared.brain, grid.priors.white_matter, grid.spacing_mm)
+    analysed = analysed_voxels(prepared)
     measures = measure_tracts(atlas, prepared.fa, grid.priors, analysed, grid.template.fa.affine)
     along = measures.profile - measures.expected_profile
     return PersonTracts(person, measures.deviation, measures.asymmetry, along)

@@ -21,14 +21,15 @@ from pathlib import Path
 import numpy as np
 
 from FAAnomalyLib.anomaly.regions import find_regions_and_voxels
-from FAAnomalyLib.anomaly.screening import analysis_mask
+from FAAnomalyLib.anomaly.screening import analysed_voxels
 from FAAnomalyLib.evaluation.planting.lesions import sphere, white_matter_centre
 from FAAnomalyLib.geometry.subject_to_atlas import save_mapping
 from FAAnomalyLib.io.volumes import load_volume
 from FAAnomalyLib.pipeline.anatomy import LoadedAtlas, mapping_of, name_regions, open_atlas, score_all_tracts
 from FAAnomalyLib.pipeline.provenance import AtlasProvenance
 from FAAnomalyLib.preprocessing.fa_validation import validate_fa
-from FAAnomalyLib.preprocessing.model_grid import PreparedSubject, prepare
+from FAAnomalyLib.preprocessing.model_grid import PreparedSubject
+from FAAnomalyLib.preprocessing.preparation import prepare
 from FAAnomalyLib.preprocessing.template import load_template
 from FAAnomalyLib.reporting.tract_section import tract_section
 from FAAnomalyLib.runtime.resources import resources_dir
@@ -98,7 +99,7 @@ def regions_of(subject: PreparedSubject, count: int) -> tuple[list, Volume]:
 def anatomy(clock: Clock, loaded: LoadedAtlas, subject: PreparedSubject, found: list, segmentation: Volume) -> Clock:
     """All that a detection does for the anatomy of one brain."""
     grid = subject.grid
-    analysed = analysis_mask(subject.brain, grid.priors.white_matter, grid.spacing_mm)
+    analysed = analysed_voxels(subject)
     with clock.part("place in the atlas"):
         mapping = mapping_of(subject)
     with clock.part("names"):

@@ -66,8 +66,14 @@ def cell(name: str, tracts: list[Tract], atlas: TractAtlas, fa: np.ndarray) -> I
         at += shown.width
     short = tracts[0].abbreviation.removesuffix(" L").removesuffix(" R")
     text = f"{name} ({short})"
-    ImageDraw.Draw(picture).text((3, 2), text, fill=(230, 233, 238), font=ImageFont.load_default(11))
+    ImageDraw.Draw(picture).text((3, 2), text, fill=(230, 233, 238), font=fitting_font(text, picture.width - 6))
     return picture
+
+
+def fitting_font(text: str, width: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """The largest font in which a text is no wider."""
+    sizes = (ImageFont.load_default(size) for size in np.arange(11.0, 6.0, -0.5))
+    return next(font for font in sizes if font.getlength(text) <= width)
 
 
 def view(axis: int, volumes: list[tuple[tuple[int, int, int], np.ndarray]], fa: np.ndarray) -> Image.Image:

@@ -24,7 +24,8 @@ from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.io.volumes import load_volume
 from FAAnomalyLib.pipeline.loaded_model import LoadedModel, open_model
 from FAAnomalyLib.preprocessing.fa_validation import validate_fa
-from FAAnomalyLib.preprocessing.model_grid import PreparedSubject, prepare
+from FAAnomalyLib.preprocessing.model_grid import PreparedSubject
+from FAAnomalyLib.preprocessing.preparation import prepare
 from FAAnomalyLib.result import Region
 from FAAnomalyLib.volume import Volume
 

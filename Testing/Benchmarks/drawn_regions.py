@@ -27,7 +27,7 @@ from FAAnomalyLib.anomaly.drawn_region import drawn_edge_mm, drawn_hole
 from FAAnomalyLib.anomaly.region_limits import RegionLimits, SizeLimits
 from FAAnomalyLib.anomaly.regions import find_regions
 from FAAnomalyLib.anomaly.scoring import score_region
-from FAAnomalyLib.anomaly.screening import analysis_mask
+from FAAnomalyLib.anomaly.screening import analysed_voxels
 from FAAnomalyLib.datasets.cohort import CohortSubject, find_subjects, load_subject
 from FAAnomalyLib.datasets.folds import read_folds
 from FAAnomalyLib.evaluation.planting.lesions import plant, sphere, white_matter_centre
@@ -35,7 +35,8 @@ from FAAnomalyLib.inpainting.masks import pass_from_mask
 from FAAnomalyLib.inpainting.pass_runner import inpaint_passes
 from FAAnomalyLib.inpainting.sampling import Sampling
 from FAAnomalyLib.pipeline.loaded_model import LoadedModel, open_model
-from FAAnomalyLib.preprocessing.model_grid import PreparedSubject, prepare
+from FAAnomalyLib.preprocessing.model_grid import PreparedSubject
+from FAAnomalyLib.preprocessing.preparation import prepare
 from FAAnomalyLib.training.drawn_regions import (
     EDGES_MM,
     PLACES,
@@ -112,8 +113,8 @@ def limits_without(drawn: list[HealthyBox], person: str) -> RegionLimits:
 def on_the_grid(drawn: list[HealthyBox], subject: CohortSubject, loaded: LoadedModel) -> list[PlacedBox]:
     """One person's boxes with the voxels they are of: the same places drawn again."""
     prepared = register(subject, loaded.template)
-    spacing, priors = prepared.grid.spacing_mm, prepared.grid.priors
-    whole = analysis_mask(prepared.brain, priors.white_matter, spacing)
+    spacing = prepared.grid.spacing_mm
+    whole = analysed_voxels(prepared)
     placed = []
     for edge in EDGES_MM:
         own = iter([box for box in drawn if box.person == subject.person and box.edge_mm == edge])

@@ -22,7 +22,7 @@ from FAAnomalyLib.geometry.orientation import nearest_canonical
 from FAAnomalyLib.io.volumes import load_volume
 from FAAnomalyLib.pipeline.loaded_model import open_model
 from FAAnomalyLib.preprocessing.fa_validation import validate_brain_mask, validate_fa
-from FAAnomalyLib.preprocessing.model_grid import prepare
+from FAAnomalyLib.preprocessing.preparation import prepare
 from FAAnomalyLib.reporting.figures import AXIAL, cut
 from FAAnomalyLib.volume import Volume
 

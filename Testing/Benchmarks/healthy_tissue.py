@@ -24,7 +24,7 @@ from skimage.metrics import structural_similarity
 from skimage.restoration import inpaint_biharmonic
 
 from FAAnomalyLib.anomaly.drawn_region import drawn_hole
-from FAAnomalyLib.anomaly.screening import analysis_mask
+from FAAnomalyLib.anomaly.screening import analysed_voxels
 from FAAnomalyLib.evaluation.baselines.harmonic_fill import solve_laplace
 from FAAnomalyLib.evaluation.baselines.template_fill import TemplateFill
 from FAAnomalyLib.geometry.bounding_box import bounding_box
@@ -35,7 +35,8 @@ from FAAnomalyLib.io.volumes import load_volume
 from FAAnomalyLib.pipeline.filled_brain import filled_brain, mean_on_native_grid
 from FAAnomalyLib.pipeline.loaded_model import LoadedModel, open_model
 from FAAnomalyLib.preprocessing.fa_validation import validate_brain_mask, validate_fa
-from FAAnomalyLib.preprocessing.model_grid import PreparedSubject, prepare
+from FAAnomalyLib.preprocessing.model_grid import PreparedSubject
+from FAAnomalyLib.preprocessing.preparation import prepare
 
 EDGE_MM, APART_MM, AROUND_MM, KEPT_MM = 20.0, 24.0, 10.0, 20.0
 HARMONIC, BIHARMONIC, TEMPLATE, EXPECTED, DRAW = "harmonic", "biharmonic", "template", "expected", "draw"
@@ -101,8 +102,7 @@ def filled_holes(model: LoadedModel, data: Path, name: str, places: int) -> Iter
 
 def cubes(subject: PreparedSubject, places: int) -> Iterator[np.ndarray]:
     """Cubes of 20 mm about random places of the white matter, bool on the native grid."""
-    priors, grid = subject.grid.priors, subject.grid
-    inner = analysis_mask(subject.brain, priors.white_matter, grid.spacing_mm)
+    grid, inner = subject.grid, analysed_voxels(subject)
     centres = np.argwhere(grid.to_native(inner) > 0.99) * grid.native.spacing
     chosen: list[np.ndarray] = []
     for at in np.random.default_rng(1).permutation(len(centres)):

@@ -24,7 +24,7 @@ from messy_cases import RADIUS_MM, Brain, Case, content_cases, refused_cases, st
 from FAAnomalyLib.evaluation.planting.lesions import plant, sphere
 from FAAnomalyLib.io.volumes import load_volume
 from FAAnomalyLib.preprocessing.fa_validation import validate_fa
-from FAAnomalyLib.preprocessing.model_grid import prepare
+from FAAnomalyLib.preprocessing.preparation import prepare
 from FAAnomalyLib.preprocessing.template import load_template
 from FAAnomalyLib.runtime.resources import resources_dir
 

@@ -25,7 +25,7 @@ from FAAnomalyLib.evaluation.planting.lesions import plant, sphere, white_matter
 from FAAnomalyLib.geometry.orientation import nearest_canonical
 from FAAnomalyLib.io.volumes import load_volume, save_volume
 from FAAnomalyLib.preprocessing.fa_validation import validate_brain_mask, validate_fa
-from FAAnomalyLib.preprocessing.model_grid import prepare
+from FAAnomalyLib.preprocessing.preparation import prepare
 from FAAnomalyLib.preprocessing.template import load_template
 from FAAnomalyLib.result import Result
 from FAAnomalyLib.runtime.resources import resources_dir

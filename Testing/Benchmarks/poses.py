@@ -24,7 +24,7 @@ from FAAnomalyLib.datasets.cohort import CohortSubject, load_subject
 from FAAnomalyLib.evaluation.planting.lesions import plant, sphere, white_matter_centre
 from FAAnomalyLib.io.volumes import save_volume
 from FAAnomalyLib.pipeline.loaded_model import open_model
-from FAAnomalyLib.preprocessing.model_grid import prepare
+from FAAnomalyLib.preprocessing.preparation import prepare
 from FAAnomalyLib.preprocessing.template import Template
 from FAAnomalyLib.result import Region, Result
 from FAAnomalyLib.volume import Volume

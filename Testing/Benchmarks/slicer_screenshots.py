@@ -60,6 +60,7 @@ def main() -> None:
     picture_panel(widget)
     picture_views(widget, OUT / "slicer_views.png")
     picture_comparison(widget, OUT / "slicer_side_by_side.png")
+    picture_tracts(widget)
     picture_lens(widget)
     if args.real:
         volume, truth = planted(args)
@@ -130,6 +131,29 @@ def picture_comparison(widget, path: Path) -> None:
         rows.append((f"Input, expected, z-map over the input: {orientation.lower()}", Image.fromarray(picture)))
     widget.ui.compareCheckBox.click()
     save(rows, path)
+
+
+def picture_tracts(widget) -> None:
+    """The table of tracts, and the tract of the first region beside the region."""
+    section = widget.ui.tractsSection
+    section.collapsed = False
+    widget.ui.regionsTable.setCurrentCell(0, 0)
+    widget.ui.showTractButton.click()
+    slicer_harness.pump_until(lambda: widget.ui.hideTractsButton.visible, LONGEST)
+    slicer_harness.pump(0.5)
+    if not widget.ui.showInputButton.checked:
+        widget.ui.showInputButton.click()
+    table = OUT / "slicer_tracts.png"
+    slicer_harness.grab(section, table, PANEL_WIDTH)
+    with Image.open(table) as shown:
+        rows = [
+            (f"The tract of the region: {widget.ui.regionsTable.item(0, 1).text()}", slices(strongest(widget))),
+            ("Tracts, the most unusual on top", shown.convert("RGB")),
+        ]
+        save(rows, table)
+    widget.ui.hideTractsButton.click()
+    section.collapsed = True
+    slicer_harness.pump(0.3)
 
 
 def picture_lens(widget) -> None:
@@ -248,7 +272,7 @@ def planted(args: argparse.Namespace):
     from FAAnomalyLib.io.volumes import load_volume
     from FAAnomalyLib.pipeline.loaded_model import open_model
     from FAAnomalyLib.preprocessing.fa_validation import validate_fa
-    from FAAnomalyLib.preprocessing.model_grid import prepare
+    from FAAnomalyLib.preprocessing.preparation import prepare
 
     healthy, _ = validate_fa(load_volume(args.real)[0])
     prepared = prepare(healthy, open_model("default").template, None)

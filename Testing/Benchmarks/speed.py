@@ -38,7 +38,7 @@ from FAAnomalyLib.networks.thesis.unet import ThesisUNet
 from FAAnomalyLib.pipeline.detector import Detector
 from FAAnomalyLib.pipeline.loaded_model import open_model
 from FAAnomalyLib.preprocessing.fa_validation import validate_brain_mask, validate_fa
-from FAAnomalyLib.preprocessing.model_grid import prepare
+from FAAnomalyLib.preprocessing.preparation import prepare
 from FAAnomalyLib.request import DetectRequest
 from FAAnomalyLib.runtime.device import choose_device, describe, fastest_dtype
 from FAAnomalyLib.runtime.hardware import cores, peak_memory_mb

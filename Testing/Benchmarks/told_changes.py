@@ -35,7 +35,8 @@ from FAAnomalyLib.inpainting.masks import pass_from_mask
 from FAAnomalyLib.inpainting.pass_runner import inpaint_passes
 from FAAnomalyLib.inpainting.sampling import Sampling
 from FAAnomalyLib.pipeline.loaded_model import LoadedModel, open_model
-from FAAnomalyLib.preprocessing.model_grid import PreparedSubject, prepare, with_other_fa
+from FAAnomalyLib.preprocessing.model_grid import PreparedSubject, with_other_fa
+from FAAnomalyLib.preprocessing.preparation import prepare
 from FAAnomalyLib.volume import Volume
 
 PLANTED = {10.0: (0.3, 0.55), 20.0: (0.15, 0.3), 40.0: (0.08, 0.2)}

@@ -31,7 +31,8 @@ from FAAnomalyLib.datasets.cohort import CohortSubject, find_subjects, load_subj
 from FAAnomalyLib.evaluation.planting.lesions import plant
 from FAAnomalyLib.evaluation.tracts.changes import TRACTS, TractChange, changed_voxels
 from FAAnomalyLib.pipeline.anatomy import mapping_of, open_atlas
-from FAAnomalyLib.preprocessing.model_grid import PreparedSubject, prepare, with_other_fa
+from FAAnomalyLib.preprocessing.model_grid import PreparedSubject, with_other_fa
+from FAAnomalyLib.preprocessing.preparation import prepare
 from FAAnomalyLib.preprocessing.template import Template, load_template
 from FAAnomalyLib.runtime.resources import resources_dir
 from FAAnomalyLib.training.tract_norms_fit import tract_threshold

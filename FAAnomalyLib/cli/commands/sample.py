@@ -142,7 +142,7 @@ def _planted(brain: Volume, template: Template, args: argparse.Namespace) -> dic
 
     from ...evaluation.planting.lesions import plant, sphere, white_matter_centre
     from ...evaluation.planting.truth import healthy_reference
-    from ...preprocessing.model_grid import prepare
+    from ...preprocessing.preparation import prepare
     from ...result import place
 
     reference = healthy_reference(prepare(brain, template))

@@ -16,8 +16,9 @@ from ...inpainting.roaming_cubes import Origin, cube_box, cube_hole, roaming_cub
 from ...models.registry import find_model
 from ...pipeline.loaded_model import template_folder
 from ...pipeline.thesis_procedure.scan_inpainter import ScanInpainter, scan_white_matter
-from ...preprocessing.model_grid import PreparedSubject, prepare, with_other_fa
+from ...preprocessing.model_grid import PreparedSubject, with_other_fa
 from ...preprocessing.native_crop import THESIS_VOXELS
+from ...preprocessing.preparation import prepare
 from ...preprocessing.template import Template, load_template
 from ...result import Result
 from ...training.objective import TEMPLATE_PERSON

@@ -17,7 +17,7 @@ from ...datasets.cohort import CohortSubject, naming
 from ...errors import FAError
 from ...io.volumes import load_volume
 from ...models.manifest import sha256_of
-from ...preprocessing.model_grid import prepare
+from ...preprocessing.preparation import prepare
 from ...preprocessing.template import Template
 from ...public_data.preparation import read_manifest
 from ...public_data.split_file import TEST, VALIDATION

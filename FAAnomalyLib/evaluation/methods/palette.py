@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ...anomaly.screening import ANALYSED, analysis_mask
+from ...anomaly.screening import ANALYSED, analysed_voxels
 from ...datasets.cohort import CohortSubject
 from ...errors import FAError
 from ...inpainting.masks import plan_passes
@@ -90,7 +90,7 @@ class Palette:
         if grid.template.sha256 != self._model.manifest["template_sha256"]:
             raise FAError("bad-request", f"{NAME} was trained with another template", "", "Fit it again with this one")
         expected, covered, evaluations = self._expected(prepared)
-        analysed = covered & analysis_mask(prepared.brain, grid.priors.white_matter, grid.spacing_mm)
+        analysed = covered & analysed_voxels(prepared)
         z = standardised_residual(prepared.fa - expected, analysed, SMOOTHING_MM / grid.spacing_mm)
         generated = prepared.inpainted_on_native(covered)
         healthy = np.where(generated, grid.to_native(expected), volume.data).astype(np.float32)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy import ndimage
 
-from ...anomaly.screening import ANALYSED, analysis_mask
+from ...anomaly.screening import ANALYSED, analysed_voxels
 from ...preprocessing.model_grid import PreparedSubject
 from ...preprocessing.robust_statistics import robust_location_and_scale
 from ...volume import Volume
@@ -55,7 +55,7 @@ class ResidualZMap:
         """See :meth:`.scoring_method.ScoringMethod.score`."""
         prepared = self._prepare(volume)
         grid = prepared.grid
-        analysed = analysis_mask(prepared.brain, grid.priors.white_matter, grid.spacing_mm)
+        analysed = analysed_voxels(prepared)
         prediction = self._predict(prepared, analysed)
         z = standardised_residual(prepared.fa - prediction, analysed, self._smoothing_mm / grid.spacing_mm)
 

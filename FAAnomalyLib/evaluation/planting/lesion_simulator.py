@@ -11,7 +11,8 @@ import numpy as np
 from ...datasets.cohort import CohortSubject, load_subject, naming
 from ...models.manifest import sha256_of
 from ...preprocessing.interruptible_itk import Check
-from ...preprocessing.model_grid import PreparedSubject, prepare
+from ...preprocessing.model_grid import PreparedSubject
+from ...preprocessing.preparation import prepare
 from ...preprocessing.template import Template
 from ...volume import Volume
 from ..cases import Case

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ...anomaly.screening import ANALYSED, analysis_mask
+from ...anomaly.screening import ANALYSED, analysed_voxels
 from ...datasets.cohort import CohortSubject
 from ...errors import FAError
 from ...preprocessing.template import Template
@@ -224,7 +224,7 @@ class SliceScoring(Generic[R]):
         stack = slices_of(prepared.fa, prepared.brain)
         self._check(stack, grid.template)
         expected, weight, count = self._judge(stack, prepared.fa.shape)
-        analysed = analysis_mask(prepared.brain, grid.priors.white_matter, grid.spacing_mm)
+        analysed = analysed_voxels(prepared)
         residual, sigma = (prepared.fa - expected) * weight, SMOOTHING_MM / grid.spacing_mm
         score = standardised_residual(residual, analysed, sigma, standardises=self._method.standardises)
 

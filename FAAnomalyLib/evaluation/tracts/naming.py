@@ -9,7 +9,7 @@ import numpy as np
 
 from ...anatomy.region_anatomy import RegionNamer
 from ...anatomy.tract_atlas import Tract, TractAtlas
-from ...anomaly.screening import analysis_mask
+from ...anomaly.screening import analysed_voxels
 from ...geometry.subject_to_atlas import displaced_voxels
 from ...pipeline.anatomy import mapping_of
 from ...preprocessing.model_grid import PreparedSubject
@@ -105,7 +105,7 @@ def name_spheres(subject: PreparedSubject, atlas: TractAtlas, seed: int) -> Iter
     """
     rng = np.random.default_rng(seed)
     grid = subject.grid
-    voxels = np.argwhere(analysis_mask(subject.brain, grid.priors.white_matter, grid.spacing_mm))
+    voxels = np.argwhere(analysed_voxels(subject))
     in_template = displaced_voxels(voxels, grid.priors.displacement)
     namer, points = RegionNamer(atlas, mapping_of(subject)), scored_points(subject)
     for name in TRACTS:
@@ -155,7 +155,7 @@ def _world(subject: PreparedSubject, voxel: np.ndarray) -> np.ndarray:
 def scored_points(subject: PreparedSubject) -> np.ndarray:
     """Centres of the scan's voxels that are scored, (N, 3) mm of the scan's world."""
     grid = subject.grid
-    scored = analysis_mask(subject.brain, grid.priors.white_matter, grid.spacing_mm)
+    scored = analysed_voxels(subject)
     voxels = np.argwhere(grid.mask_to_native(scored) & subject.native_brain)
     points: np.ndarray = voxels @ grid.native.affine[:3, :3].T + grid.native.affine[:3, 3]
     return points

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from FAAnomalyLib.preprocessing import model_grid, template_warping
+from FAAnomalyLib.preprocessing import preparation, template_warping
 from FAAnomalyLib.preprocessing.affine_registration import Alignment
 from FAAnomalyLib.preprocessing.template import on_grid
 from support.drivers import evaluation_bench
@@ -31,7 +31,7 @@ def aligned(request):
     """
     patch = pytest.MonkeyPatch()
     known = Alignment(np.eye(4), 0.9, "affine")
-    patch.setattr(model_grid, "register_affine", lambda fixed, moving, brain, check: known)
+    patch.setattr(preparation, "register_affine", lambda fixed, moving, brain, check: known)
     patch.setattr(template_warping, "LEVELS_MM", getattr(request.module, "LEVELS_MM", ((8.0, 12),)))
     yield
     patch.undo()

@@ -35,7 +35,7 @@ from FAAnomalyLib.evaluation.slicewise.learned_networks import CARD, DESCRIPTION
 from FAAnomalyLib.evaluation.slicewise.slices import MULTIPLE, SliceStack, healthy_slices, slices_of, volume_of
 from FAAnomalyLib.evaluation.slicewise.synthetic_anomalies import AnomalyRange, with_anomaly
 from FAAnomalyLib.models.manifest import sha256_of
-from FAAnomalyLib.preprocessing import model_grid
+from FAAnomalyLib.preprocessing import preparation
 from support.phantoms import synthetic_brain as sb
 
 LEVELS_MM = ((8.0, 20), (4.0, 8))
@@ -129,7 +129,7 @@ def brains(subjects, template, aligned):
     ball = np.zeros(healthy.shape, bool)
     ball[healthy.data > 0] = np.linalg.norm(places - (26.0, -24.0, 26.0), axis=1) < 13.0
     lesioned = healthy.with_data(np.where(ball, healthy.data * 0.3, healthy.data).astype(np.float32))
-    prepared = {id(one): model_grid.prepare(one, template, mask) for one in (healthy, lesioned)}
+    prepared = {id(one): preparation.prepare(one, template, mask) for one in (healthy, lesioned)}
     return healthy, lesioned, ball, lambda volume: prepared[id(volume)]
 
 

@@ -19,7 +19,8 @@ from FAAnomalyLib.pipeline import detector as detector_module
 from FAAnomalyLib.pipeline.detector import STAGES, Detector
 from FAAnomalyLib.pipeline.jobs import run_job
 from FAAnomalyLib.preprocessing.affine_registration import Alignment
-from FAAnomalyLib.preprocessing.model_grid import ModelGrid, PreparedSubject, prepare
+from FAAnomalyLib.preprocessing.model_grid import ModelGrid, PreparedSubject
+from FAAnomalyLib.preprocessing.preparation import prepare
 from FAAnomalyLib.reporting.result_files import RESULT_FILES
 from FAAnomalyLib.request import DetectRequest
 from FAAnomalyLib.result import Result

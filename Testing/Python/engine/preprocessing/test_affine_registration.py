@@ -12,7 +12,8 @@ from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.preprocessing import affine_registration as registration
 from FAAnomalyLib.preprocessing.affine_registration import register_affine
 from FAAnomalyLib.preprocessing.itk_optimisation import ras_matrix, rigid_part
-from FAAnomalyLib.preprocessing.model_grid import PreparedSubject, prepare
+from FAAnomalyLib.preprocessing.model_grid import PreparedSubject
+from FAAnomalyLib.preprocessing.preparation import prepare
 from FAAnomalyLib.preprocessing.template import Template, on_grid
 from FAAnomalyLib.volume import Volume
 from support.phantoms import synthetic_brain as sb

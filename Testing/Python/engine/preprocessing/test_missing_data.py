@@ -11,8 +11,9 @@ from FAAnomalyLib.io.volumes import save_volume
 from FAAnomalyLib.pipeline.inputs import read_brain_mask
 from FAAnomalyLib.preprocessing.affine_registration import Alignment
 from FAAnomalyLib.preprocessing.missing_data import clump_remarks, clumps, fill_small_gaps
-from FAAnomalyLib.preprocessing.model_grid import ModelGrid, find_brain_mask
+from FAAnomalyLib.preprocessing.model_grid import ModelGrid
 from FAAnomalyLib.preprocessing.open_cavities import EXPECTED_PROBABILITY, cavity_remarks, field_of_view
+from FAAnomalyLib.preprocessing.preparation import find_brain_mask
 from FAAnomalyLib.request import DetectRequest
 from FAAnomalyLib.volume import Volume
 from support.phantoms import synthetic_brain as sb

@@ -12,9 +12,10 @@ from scipy import ndimage
 from FAAnomalyLib.geometry.bounding_box import bounding_box
 from FAAnomalyLib.geometry.orientation import LPS_TO_RAS
 from FAAnomalyLib.io.volumes import to_itk
-from FAAnomalyLib.preprocessing import model_grid
+from FAAnomalyLib.preprocessing import preparation
 from FAAnomalyLib.preprocessing.affine_registration import Alignment
-from FAAnomalyLib.preprocessing.model_grid import ModelGrid, find_brain_mask, prepare, with_other_fa
+from FAAnomalyLib.preprocessing.model_grid import ModelGrid, with_other_fa
+from FAAnomalyLib.preprocessing.preparation import find_brain_mask, prepare
 from FAAnomalyLib.preprocessing.template import on_grid, symmetric_grid
 from FAAnomalyLib.volume import Volume
 from support.phantoms import synthetic_brain as sb
@@ -210,7 +211,7 @@ def test_find_brain_drops_what_lies_apart():
 def test_another_map_of_the_same_brain_needs_no_registration(monkeypatch):
     """The same map gives the same bits; an anomaly shows where it is, and the priors stay."""
     calls, known = [], Alignment(np.eye(4), 0.9, "affine")
-    monkeypatch.setattr(model_grid, "register_affine", lambda *_: calls.append(1) or known)
+    monkeypatch.setattr(preparation, "register_affine", lambda *_: calls.append(1) or known)
     shape, affine = sb.grid((4.5, 4.5, 4.5))
     volume = sb.brain(shape, affine, seed=1)
     prepared = prepare(volume, on_grid(sb.template(), (40, 48, 40), 4.0), volume.data > 0)

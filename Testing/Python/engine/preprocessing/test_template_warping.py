@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 
 from FAAnomalyLib.preprocessing.template import TemplatePriors, on_grid
-from FAAnomalyLib.preprocessing.template_warping import RIM_MM, voxels_to_follow, warp_template
+from FAAnomalyLib.preprocessing.template_warping import RIM_MM, voxels_to_follow, warp_template, without_following
 from support.phantoms import synthetic_brain as sb
 
 pytestmark = pytest.mark.slow
@@ -132,3 +132,23 @@ def test_what_is_not_followed_does_not_lead(priors):
     )
     np.testing.assert_array_equal(first.displacement, second.displacement)
     assert np.abs(warp_template(priors, np.where(hidden, 0.9, fa), MM).displacement - first.displacement).max() > 0.1
+
+
+def test_a_part_that_is_let_go_lies_as_its_surroundings_do(priors):
+    """The surroundings are shifted; the part is warped away by a dark place, and comes back to the shift."""
+    shifted = np.roll(priors.fa, 2, 1)
+    part = np.zeros(SHAPE, bool)
+    part[16:24, 20:28, 18:26] = True
+    healthy = warp_template(priors, shifted, MM)
+    followed = warp_template(priors, np.where(part, 0.1 * shifted, shifted).astype(np.float32), MM)
+    hidden = ndimage.binary_dilation(part, iterations=2)
+    again = without_following(priors, followed, hidden, MM)
+    error = {
+        name: np.sqrt(((one.displacement - healthy.displacement)[:, part] ** 2).mean())
+        for name, one in (("followed", followed), ("again", again))
+    }
+    assert error["followed"] > 0.15 and error["again"] < 0.4 * error["followed"], error
+    far = ndimage.distance_transform_edt(~hidden, sampling=MM) > 30.0
+    np.testing.assert_array_equal(again.displacement[:, far], followed.displacement[:, far])
+    np.testing.assert_array_equal(again.fa[far], followed.fa[far])
+    assert again.fa.dtype == np.float32 and (again.fa >= 0).all() and (again.fa <= 1).all()

@@ -14,7 +14,7 @@ from FAAnomalyLib.cli.application import main
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.io.volumes import load_volume, save_volume
 from FAAnomalyLib.models.manifest import sha256_of
-from FAAnomalyLib.preprocessing.model_grid import prepare
+from FAAnomalyLib.preprocessing.preparation import prepare
 from FAAnomalyLib.preprocessing.template import load_template
 from FAAnomalyLib.public_data import t2_cohort
 from FAAnomalyLib.public_data.preparation import read_manifest

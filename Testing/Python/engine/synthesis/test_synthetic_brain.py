@@ -11,7 +11,7 @@ from FAAnomalyLib.cli import application as cli
 from FAAnomalyLib.evaluation.planting.truth import healthy_reference
 from FAAnomalyLib.io.volumes import load_volume
 from FAAnomalyLib.pipeline.loaded_model import open_model
-from FAAnomalyLib.preprocessing.model_grid import prepare
+from FAAnomalyLib.preprocessing.preparation import prepare
 from FAAnomalyLib.synthesis.synthetic_brain import sample_brain
 from FAAnomalyLib.volume import Volume
 from support.fakes import stand_in
