@@ -127,6 +127,7 @@ def test_a_refusal_is_one_line_and_a_status(status, names, words):
         (5, "UNCALIBRATED", ["detect", HEAD, "--model", "UNCALIBRATED"]),
         (2, "absent", ["train", "absent"]),
         (2, "absent", ["evaluate", "absent"]),
+        (2, "--settings", ["evaluate", "absent", "--experiment", "thesis-3.9", "--settings"]),
         (2, "absent", ["template", "absent", "--target", HEAD]),
         (2, "absent", ["calibrate", "absent", "--folds", DATA / "folds.csv"]),
         (2, "steps", ["sample", "--steps", "0"]),
