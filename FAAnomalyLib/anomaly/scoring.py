@@ -17,8 +17,7 @@ from .candidates import candidate_mask
 from .drawn_region import region_evidence
 from .refinement import refill_candidates
 from .residual_maps import MapKey
-from .screening import Screening, screen
-from .second_search import search_twice
+from .screening import screen
 
 
 @dataclass(frozen=True)
@@ -79,14 +78,14 @@ def search_brain(prepared: PreparedSubject, calibration: Calibration, check: Che
         Called between the parts; may raise to cancel.
     """
     check = check or _go_on
-
-    def statistic_of(screening: Screening, displacement: np.ndarray | None) -> np.ndarray:
-        known = calibration.brought_to(displacement)
-        return calibration.strongest(known.combined(screening.maps, screening.analysed, screening.subject_scale))
-
-    screening, statistic = search_twice(prepared, screen(prepared, check), statistic_of, check)
-    scale = {key: calibration.plausible_scale(key, own).scale for key, own in screening.subject_scale.items()}
-    return Search(statistic, calibration.z_of(statistic, screening.analysed), screening.analysed, scale)
+    screening = screen(prepared, check)
+    check()
+    known = calibration.brought_to(prepared.grid.priors.displacement)
+    scale = {key: known.plausible_scale(key, own).scale for key, own in screening.subject_scale.items()}
+    combined = known.combined(screening.maps, screening.analysed, screening.subject_scale)
+    check()
+    statistic = known.strongest(combined)
+    return Search(statistic, known.z_of(statistic, screening.analysed), screening.analysed, scale)
 
 
 def score_brain(

@@ -19,8 +19,6 @@ from ..anomaly.calibration_file import CALIBRATION_FILE, load_calibration, save_
 from ..anomaly.region_limits import RegionLimits
 from ..anomaly.regions import restrict_to_signs
 from ..anomaly.residual_maps import SCREENING_KEYS, MapKey
-from ..anomaly.screening import Screening
-from ..anomaly.second_search import search_twice
 from ..errors import FAError
 from ..request import DetectRequest, changed_hole_options
 from ..volume import Volume
@@ -34,7 +32,7 @@ def fit(people: list[HealthySubject], report: Callable[[str], None] = lambda tex
 
     1. Bias and spread at each place of the template, once without each person (cross-fitted) and once of everybody.
     2. Limits of each map, from maps that were standardised without the person.
-    3. The normal scale, from the strongest map of every person, searched as a detection does.
+    3. The normal scale, from the strongest map of every person.
     4. Thresholds, from z-maps on the people's native grids, as results show them: interpolation lowers narrow peaks.
 
     Parameters
@@ -55,9 +53,10 @@ def fit(people: list[HealthySubject], report: Callable[[str], None] = lambda tex
     combined = [combined_by(held_out[one.person], one) for one in people]
     limits: dict[str, Limits] = {name: limits_of([maps[name] for maps in combined], weights) for name in COMBINATIONS}
     whole = Calibration(*places.bias_and_spread(weights), scale, limits, people=len(names))
-    searched = [_searched(whole, held_out[one.person], one) for one in people]
-    whole = replace(whole, normal=normal_table([statistic[analysed] for statistic, analysed in searched], weights))
-    z = [one.shown(whole.z_of(*found)) for found, one in zip(searched, people, strict=True)]
+    statistics = [whole.strongest(maps) for maps in combined]
+    in_white_matter = [statistic[one.analysed] for statistic, one in zip(statistics, people, strict=True)]
+    whole = replace(whole, normal=normal_table(in_white_matter, weights))
+    z = [one.shown(whole.z_of(statistic, one.analysed)) for statistic, one in zip(statistics, people, strict=True)]
     maxima = [[float(np.max(sign * shown.data)) for shown in z] for sign in (1, -1)]
     for one, up, down in zip(people, *maxima, strict=True):
         report(f"largest z of {one.name}: +{up:.2f} -{down:.2f}")
@@ -67,17 +66,6 @@ def fit(people: list[HealthySubject], report: Callable[[str], None] = lambda tex
 def combined_by(known: Calibration, one: HealthySubject) -> dict[str, np.ndarray]:
     """The combinations of a screened volume, see :meth:`~FAAnomalyLib.anomaly.calibration.Calibration.combined`."""
     return known.brought_to(one.displacement).combined(one.maps, one.analysed, one.subject_scale)
-
-
-def _searched(whole: Calibration, known: Calibration, one: HealthySubject) -> tuple[np.ndarray, np.ndarray]:
-    """Statistic and analysed voxels of a volume as a detection finds them; *known* does not hold the person."""
-
-    def statistic_of(screening: Screening, displacement: np.ndarray | None) -> np.ndarray:
-        there = known.brought_to(displacement)
-        return whole.strongest(there.combined(screening.maps, screening.analysed, screening.subject_scale))
-
-    screening, statistic = search_twice(one.prepared, one.screening, statistic_of)
-    return statistic, screening.analysed
 
 
 def _median_scale(people: list[HealthySubject]) -> dict[MapKey, float]:

@@ -64,11 +64,6 @@ class HealthySubject:
         )
 
     @property
-    def screening(self) -> Screening:
-        """What :func:`~FAAnomalyLib.anomaly.screening.screen` gave."""
-        return Screening(self.analysed, self.maps, self.subject_scale)
-
-    @property
     def displacement(self) -> np.ndarray | None:
         """(3, X, Y, Z) in voxels: where each voxel lies in the template."""
         return self.prepared.grid.priors.displacement

@@ -38,7 +38,7 @@ CAPTION, GAP = 30, 8
 TRUTH_COLOUR = (0.3, 1.0, 0.3)
 WINDOW = (0.0, 0.8)
 """FA from black to white; Slicer's own choice follows the noise at a real brain's rim."""
-PANEL_WIDTH = 430
+PANEL_WIDTH, TRACTS_HEIGHT = 430, 300
 DRAGS = 6
 
 
@@ -134,23 +134,27 @@ def picture_comparison(widget, path: Path) -> None:
 
 
 def picture_tracts(widget) -> None:
-    """The table of tracts, and the tract of the first region beside the region."""
-    section = widget.ui.tractsSection
+    """The tract of the first region beside the region, and the table of tracts."""
+    from FAAnomalySlicer.panel.region_table import TRACT_COLUMN
+
+    section, table = widget.ui.tractsSection, widget.ui.tractsTable
     section.collapsed = False
+    table.setMinimumHeight(TRACTS_HEIGHT)
     widget.ui.regionsTable.setCurrentCell(0, 0)
     widget.ui.showTractButton.click()
     slicer_harness.pump_until(lambda: widget.ui.hideTractsButton.visible, LONGEST)
     slicer_harness.pump(0.5)
     if not widget.ui.showInputButton.checked:
         widget.ui.showInputButton.click()
-    table = OUT / "slicer_tracts.png"
-    slicer_harness.grab(section, table, PANEL_WIDTH)
-    with Image.open(table) as shown:
+    path = OUT / "slicer_tracts.png"
+    slicer_harness.grab(section, path, 3 * TILE[0])
+    with Image.open(path) as listed:
+        tract = widget.ui.regionsTable.item(0, TRACT_COLUMN).text()
         rows = [
-            (f"The tract of the region: {widget.ui.regionsTable.item(0, 1).text()}", slices(strongest(widget))),
-            ("Tracts, the most unusual on top", shown.convert("RGB")),
+            (f"The region (blue) and its tract (violet): {tract}", slices(strongest(widget))),
+            ("Every tract beside healthy people, the most unusual on top", listed.convert("RGB")),
         ]
-        save(rows, table)
+        save(rows, path)
     widget.ui.hideTractsButton.click()
     section.collapsed = True
     slicer_harness.pump(0.3)
