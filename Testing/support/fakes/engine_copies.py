@@ -124,7 +124,8 @@ class Server:
         for number, stream in enumerate(streams):
             os.dup2(stream, number)
         _open_streams()
-        os.closerange(3, max([*streams, starter.fileno(), *(one.fileno() for one in self._starters.values())]) + 1)
+        ours = [self._listener, starter, *self._starters.values()]
+        os.closerange(3, max([*streams, self._ended, *(one.fileno() for one in ours)]) + 1)
         os.chdir(folder)
         os.environ.clear()
         os.environ.update(word.split("=", 1) for word in words[int(count) :])
