@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage, signal
+from scipy import ndimage
 
 from ..geometry.bounding_box import Box
 
@@ -88,7 +88,7 @@ class MirroredBrain:
         fa, usable = self._seen(box, reach)
         smooth = without_detail(fa, usable, self.spacing)
         misfit = _misfit(fa, around.shell, around.fa) + _misfit(smooth, around.region, around.expected)
-        missing = signal.correlate(1.0 - usable, around.region.astype(np.float64), "valid", "fft")
+        missing = _correlation(1.0 - usable, around.region.astype(np.float64))
         misfit[missing > MAX_MISSING * around.region.sum()] = np.inf
         best = misfit.min()
         if not np.isfinite(best):
@@ -133,6 +133,13 @@ def _misfit(image: np.ndarray, where: np.ndarray, wanted: np.ndarray) -> np.ndar
     """Sum over *where* of (image moved - wanted) squared, for every move that stays inside the image."""
     weight = where.astype(np.float64)
     wanted = np.where(where, wanted, 0.0)
-    squares = signal.correlate(image.astype(np.float64) ** 2, weight, "valid", "fft")
-    products = signal.correlate(image.astype(np.float64), wanted, "valid", "fft")
+    squares = _correlation(image.astype(np.float64) ** 2, weight)
+    products = _correlation(image.astype(np.float64), wanted)
     return np.maximum(squares - 2.0 * products + (wanted**2).sum(), 0.0)
+
+
+def _correlation(image: np.ndarray, part: np.ndarray) -> np.ndarray:
+    """Of *part* with every piece of *image* of its shape."""
+    from scipy import signal  # a second's import, which every start of the engine would wait for
+
+    return signal.correlate(image, part, "valid", "fft")

@@ -24,6 +24,9 @@ def pump_until(predicate: Callable[[], object], seconds: float = 10.0) -> None:
 
     end = time.monotonic() + seconds
     application = QtCore.QCoreApplication.instance()
+    # It ends the waiting for an event: a predicate may be about something that is none.
+    alarm = QtCore.QTimer()
+    alarm.start(TICK_MS)
     while True:
         application.processEvents(QtCore.QEventLoop.AllEvents, TICK_MS)
         application.sendPostedEvents(None, QtCore.QEvent.DeferredDelete)
@@ -31,7 +34,7 @@ def pump_until(predicate: Callable[[], object], seconds: float = 10.0) -> None:
             return
         if time.monotonic() > end:
             raise AssertionError(f"did not happen within {seconds:g} s: {getattr(predicate, '__name__', predicate)}")
-        time.sleep(0.001)
+        application.processEvents(QtCore.QEventLoop.AllEvents | QtCore.QEventLoop.WaitForMoreEvents)
 
 
 class EventGap:

@@ -149,8 +149,15 @@ class ModuleOpener:
         if path.stem not in manager.known:
             module = qSlicerScriptedLoadableModule(slicer, path, self._running.mrml, self._running.application)
             manager.add(slicer, module)
-            self._running.application.startupCompleted.emit()
+            self._tell_of_startup()
         return getattr(slicer.modules, path.stem.lower())
+
+    def _tell_of_startup(self) -> None:
+        """Slicer emits this once: who has heard it does not hear it again when a later test opens a module."""
+        import slicer
+
+        self._running.application.startupCompleted.emit()
+        slicer.app.disconnect("startupCompleted()")
 
     def __call__(self, name: str = "FAAnomaly"):
         representation = self.module(name).widgetRepresentation()

@@ -68,6 +68,7 @@ class MrmlSide:
             self.logics[name] = logic
         slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(self.scene, True)
         self._make_bundles_readable(slicer, folder)
+        self._cleared: int | None = None
 
     def _make_bundles_readable(self, slicer, folder: str) -> None:
         """Reading an .mrb asks for a cache directory, whatever is in it."""
@@ -81,7 +82,18 @@ class MrmlSide:
         self.application_logic.SetMRMLSceneDataIO(self.scene, self.remote_io, self.data_io)
 
     def clear(self) -> None:
-        """Close the scene as the application does, then remove the modules' parameter nodes as well."""
+        """Close the scene as the application does, then remove the modules' parameter nodes as well.
+
+        Nothing happens where no node came, went or changed since this was done last.
+        """
+        if self._cleared == self._latest_change():
+            return
         self.scene.Clear(0)
         for node in list(self.scene.GetNodesByClass("vtkMRMLScriptedModuleNode")):
             self.scene.RemoveNode(node)
+        self._cleared = self._latest_change()
+
+    def _latest_change(self) -> int:
+        """VTK's count of changes at the latest one of the scene, its list of nodes or a node."""
+        nodes = self.scene.GetNodes()
+        return max(self.scene.GetMTime(), nodes.GetMTime(), *(node.GetMTime() for node in nodes))

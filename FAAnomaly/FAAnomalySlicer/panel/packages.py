@@ -45,7 +45,7 @@ class Packages:
                 packages=", ".join(requirement.name for requirement in missing)
             )
         try:
-            installer.ensure()
+            installer.ensure(missing)
         finally:
             self._set_installing(False)
             if missing:

@@ -104,8 +104,13 @@ class Installer:
         missing = self.missing()
         return bool(missing) and self._has_consent(missing) and (TORCH not in missing or _has_pytorch_extension())
 
-    def ensure(self) -> None:
+    def ensure(self, missing: list[Requirement] | None = None) -> None:
         """Install what is missing; returns at once when nothing is.
+
+        Parameters
+        ----------
+        missing
+            What :meth:`missing` has just said; asked again where this is left out.
 
         Raises
         ------
@@ -116,7 +121,8 @@ class Installer:
         """
         if threading.current_thread() is not threading.main_thread():
             raise RuntimeError("packages can only be installed on the main thread")
-        missing = self.missing()
+        if missing is None:
+            missing = self.missing()
         if missing:
             if not self._has_consent(missing) and not self._ask(consent_text(missing)):
                 raise FAError(

@@ -6,8 +6,6 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +17,6 @@ from support.drivers.public_faces import (
     PEOPLE,
     THESIS_MODEL,
     assert_same,
-    environment,
     key_paths,
     shell,
     shell_in_this_process,
@@ -118,39 +115,6 @@ RECIPE_SINCE = ["constant_steps", "sampling", "space", "precision", "weights", "
 PREPARED = {"key": "<U64", **dict.fromkeys(["fa", "brain", "prior_fa", "prior_white_matter", "prior_brain"], "float16")}
 """Arrays of a prepared subject."""
 TEMPLATE_FILES = ["brain.nii.gz", "fa.nii.gz", "white_matter.nii.gz"]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def training(tmp_path_factory):
-    """A training that goes on in a process of its own while the other tests of this file run; how it was called."""
-    folder = tmp_path_factory.mktemp("training")
-    (folder / "data").mkdir()
-    shutil.copy(PEOPLE / "B_FA.nii.gz", folder / "data")
-    words = [
-        "train",
-        folder / "data",
-        "-o",
-        folder / "run",
-        "--template",
-        MODEL / "Template",
-        "--steps",
-        "1",
-        "--batch",
-        "1",
-        "--widths",
-        "8",
-        "8",
-        "8",
-        "--device",
-        "cpu",
-    ]
-    with open(folder / "errors", "w", encoding="utf-8") as errors:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "FAAnomalyLib", *map(str, words)], env=environment(), stderr=errors
-        )
-    yield process, words, folder
-    process.kill()
-    process.wait()
 
 
 @pytest.fixture(scope="module")
@@ -320,11 +284,19 @@ def test_a_synthetic_brain_is_three_files(tmp_path, one_thread):
     assert sorted(os.listdir(tmp_path)) == ["sample_fa.nii.gz", "sample_healthy.nii.gz", "sample_truth.nii.gz"]
 
 
-def test_training_leaves_what_it_left_and_goes_on_from_it(training, one_thread, capfd):
+def training_words(folder: Path) -> list:
+    """The command of a training of one step in *folder*, on one person."""
+    (folder / "data").mkdir()
+    shutil.copy(PEOPLE / "B_FA.nii.gz", folder / "data")
+    paths = ["train", folder / "data", "-o", folder / "run", "--template", MODEL / "Template"]
+    return [*paths, "--steps", "1", "--batch", "1", "--widths", "8", "8", "8", "--device", "cpu"]
+
+
+def test_training_leaves_what_it_left_and_goes_on_from_it(tmp_path, one_thread, capfd):
     torch = pytest.importorskip("torch")
-    process, words, folder = training
-    assert process.wait(300) == 0, (folder / "errors").read_text(encoding="utf-8")
-    run = folder / "run"
+    words = training_words(tmp_path)
+    assert shell_in_this_process(*words) == 0
+    run = tmp_path / "run"
     assert sorted(os.listdir(run)) == ["checkpoint.pt", "log.csv", "model", "prepared"]
     assert sorted(os.listdir(run / "model")) == ["MODEL_CARD.md", "Template", "manifest.json", "weights.pt"]
     assert sorted(os.listdir(run / "model" / "Template")) == TEMPLATE_FILES

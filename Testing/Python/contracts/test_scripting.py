@@ -6,7 +6,6 @@ slicer_harness.require()
 
 import os
 import re
-import sys
 
 import numpy as np
 import pytest
@@ -16,7 +15,7 @@ import slicer.util
 from FAAnomalyLib.errors import FAError
 from support.drivers.engine_bench import is_running
 from support.drivers.panel_bench import node_ids, results_of
-from support.fakes import panel_engine
+from support.fakes import engine_copies
 from support.paths import ROOT
 from support.phantoms.mrml_volumes import GRIDS, add_volume, brainlike
 
@@ -35,7 +34,9 @@ def logic_on(open_module, monkeypatch):
         from FAAnomalySlicer.worker_client import launcher as engine
 
         monkeypatch.setattr(
-            engine, "engine_command", lambda *arguments: [sys.executable, panel_engine.__file__, mode, *arguments]
+            engine,
+            "engine_command",
+            lambda *arguments: engine_copies.command(engine.engine_environment(), mode, *arguments),
         )
         open_module.module("FAAnomaly")
         import FAAnomaly

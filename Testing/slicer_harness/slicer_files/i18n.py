@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from functools import cache
 from pathlib import Path
 
 PLACEHOLDER = re.compile(r"(?<!\{)\{([^{}]+)\}(?!\})")
@@ -16,6 +17,7 @@ def translate(context: str, text: str) -> str:
     return slicer.app.translate(context, text)
 
 
+@cache
 def getContext(sourceFile: str) -> str:
     """Qt's translation context of a file: ``Package.file`` inside a package, else ``file``."""
     path = Path(sourceFile)
@@ -26,6 +28,7 @@ def tr(text: str) -> str:
     """*text* in the application's language, the context found by the caller's file."""
     if not isinstance(text, str):
         raise TypeError(f"only texts can be translated, not {text!r}")
-    frame = inspect.currentframe().f_back
-    translated = translate(getContext(inspect.getsourcefile(frame) or inspect.getfile(frame)), text)
-    return translated if set(PLACEHOLDER.findall(text)) == set(PLACEHOLDER.findall(translated)) else text
+    translated = translate(getContext(inspect.currentframe().f_back.f_code.co_filename), text)
+    if translated == text or set(PLACEHOLDER.findall(text)) == set(PLACEHOLDER.findall(translated)):
+        return translated
+    return text

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import slicer
 
 import slicer_harness
 from support.drivers.engine_bench import is_running
-from support.fakes import panel_engine
+from support.fakes import engine_copies
 
 LONGEST = 120.0
 """Seconds; only waited for when something hangs."""
@@ -36,7 +35,7 @@ class PanelBench:
             monkeypatch.setattr(
                 engine,
                 "engine_command",
-                lambda *arguments: [sys.executable, panel_engine.__file__, self.mode, *arguments],
+                lambda *arguments: engine_copies.command(engine.engine_environment(), self.mode, *arguments),
             )
         self.widget = open_module("FAAnomaly")
         self.ui, self.logic, self.panel = self.widget.ui, self.widget.logic, self.widget.panel
@@ -103,7 +102,8 @@ class PanelBench:
 
     def become(self, mode: str) -> None:
         """The next engine behaves like *mode*; the present one ends."""
-        self.mode = self.client._command[2] = mode
+        command = self.client._command
+        command[command.index(self.mode)] = self.mode = mode
         self.client.shutdown()
         self.until(lambda: self.client.status == "stopped")
 

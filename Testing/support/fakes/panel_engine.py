@@ -1,6 +1,7 @@
 """An engine for panel tests: the real worker around a detector that needs no torch and finds two blobs.
 
-``python panel_engine.py MODE worker``. It goes through the real stages; MODE says what it does on the way:
+``run(MODE, "worker")``, in a process of its own that :mod:`.engine_copies` makes. It goes through the real stages; MODE
+says what it does on the way:
 
 ``quick``
     Nothing.
@@ -21,14 +22,13 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 from scipy import ndimage
 
-sys.path.insert(0, str(Path(__file__).parents[2]))  # the panel starts the engine with PYTHONSAFEPATH
 from FAAnomalyLib.anomaly.regions import find_regions, find_regions_and_voxels
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.geometry.subject_to_atlas import SubjectToAtlas
@@ -50,6 +50,14 @@ CORTICOSPINAL = np.array([-17.0, -13.0, -13.0])
 """In the cerebral peduncle, where the left corticospinal tract is most its own, mm of the template's world."""
 NOISE_SIGMA = 2.0
 """Voxels; how smooth the noise is."""
+IMPORTED_ON_THE_WAY = (
+    "FAAnomalyLib.cli.application",
+    "FAAnomalyLib.cli.commands.worker",
+    "FAAnomalyLib.pipeline.jobs",
+    "FAAnomalyLib.reporting.result_files",
+    "nibabel",
+)
+MODE = "quick"
 
 
 class Detector:
@@ -163,11 +171,19 @@ def planted_index(volume: Volume) -> np.ndarray:
     return (np.linalg.inv(volume.affine) @ truth.affine @ [*index, 1.0])[:3]
 
 
-if __name__ == "__main__":
-    MODE = sys.argv.pop(1)
+def prepare() -> None:
+    """Put the detector in its place, and import what a run imports on its way."""
     install()
     sys.modules["FAAnomalyLib.pipeline.detector"].Detector = Detector
+    for name in IMPORTED_ON_THE_WAY:
+        importlib.import_module(name)
+    assert "torch" not in sys.modules, "every panel test would wait seconds for it"
+
+
+def run(mode: str, *arguments: str) -> int:
+    """``faanomaly ARGUMENTS`` with this detector, which behaves like *mode*."""
+    global MODE
     from FAAnomalyLib.cli.application import main
 
-    assert "torch" not in sys.modules, "every panel test would wait seconds for it"
-    sys.exit(main())
+    MODE, sys.argv[1:] = mode, arguments
+    return main()

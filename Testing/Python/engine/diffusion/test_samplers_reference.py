@@ -16,13 +16,18 @@ from FAAnomalyLib.diffusion.samplers.dpm_solver import dpmpp_2m, dpmpp_2m_step
 from FAAnomalyLib.diffusion.samplers.repaint import paste, renoise, repaint
 from FAAnomalyLib.diffusion.stepping import ddpm_step, spaced_timesteps, transitions
 
-diffusers = pytest.importorskip("diffusers")
-rescale_zero_terminal_snr = pytest.importorskip("diffusers.schedulers.scheduling_ddim").rescale_zero_terminal_snr
-randn_tensor_module = pytest.importorskip("diffusers.schedulers.scheduling_repaint")
-
 THESIS = {"num_train_timesteps": 1000, "beta_start": 1e-4, "beta_end": 0.02, "beta_schedule": "linear"}
 SHAPE = (2, 1, 4, 3, 5)
 STEPS = 20
+
+
+@pytest.fixture(scope="module", autouse=True)
+def reference():
+    """The library is imported before the first test: every process would spend seconds on it to collect them."""
+    global diffusers, rescale_zero_terminal_snr, randn_tensor_module
+    diffusers = pytest.importorskip("diffusers")
+    rescale_zero_terminal_snr = pytest.importorskip("diffusers.schedulers.scheduling_ddim").rescale_zero_terminal_snr
+    randn_tensor_module = pytest.importorskip("diffusers.schedulers.scheduling_repaint")
 
 
 def random(seed, scale=1.0):

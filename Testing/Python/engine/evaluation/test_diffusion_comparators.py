@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from diffusers import DDPMScheduler
 from torch import nn
 
 from FAAnomalyLib.evaluation.baselines.harmonic_fill import HarmonicFill
@@ -24,7 +23,13 @@ from FAAnomalyLib.volume import Volume
 from support.phantoms import tiny_brain
 
 SHAPE = (32, 48)
-LINEAR, COSINE = (DDPMScheduler(1000, 1e-4, 0.02, beta_schedule=name) for name in ("linear", "squaredcos_cap_v2"))
+
+
+def scheduler(name: str):
+    """Diffusers', whose import takes seconds: not while tests are collected."""
+    from diffusers import DDPMScheduler
+
+    return DDPMScheduler(1000, 1e-4, 0.02, beta_schedule=name)
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -70,7 +75,7 @@ def test_pddpm_noises_one_patch_to_the_500th_step_and_leaves_the_context_clean(m
     monkeypatch.setattr(pddpm, "noise_source", lambda *_: lambda x: noise)
     networks = with_unet(lambda x: torch.full_like(x, 0.1 * len(networks.unet.asked)))
     judged = pddpm.judge(networks, pddpm.PAPER, x0, x0 > -2, generator())
-    noisy = COSINE.add_noise(x0, noise, torch.tensor([499, 499]))
+    noisy = scheduler("squaredcos_cap_v2").add_noise(x0, noise, torch.tensor([499, 499]))
     for number, ((x, t), patch) in enumerate(zip(networks.unet.asked, pddpm.grid_patches(SHAPE), strict=True), 1):
         assert t.tolist() == [499, 499]
         inside = patch.expand_as(x)
@@ -102,7 +107,7 @@ def test_anoddpm_noises_to_step_250_as_diffusers_does_and_walks_all_the_way_back
     anoddpm.partial_diffusion(network, anoddpm.RECIPES["paper"], x0, x0 > -2, generator())
     (x, t), last = network.asked[0], network.asked[-1]
     assert t.tolist() == [249, 249] and last[1].tolist() == [0, 0] and len(network.asked) == 250
-    assert torch.allclose(x, LINEAR.add_noise(x0, noise, torch.tensor([249, 249])), atol=1e-5)
+    assert torch.allclose(x, scheduler("linear").add_noise(x0, noise, torch.tensor([249, 249])), atol=1e-5)
     assert [t for t, _ in ancestral_path(250, 250)] == list(range(249, -1, -1))
 
 
@@ -113,7 +118,7 @@ def test_one_step_of_the_way_back_is_diffusers_step(monkeypatch):
     network = Recorder(lambda x: 0.3 * x)
     anoddpm.partial_diffusion(network, anoddpm.RECIPES["paper"], x0, x0 > -2, generator())
     first, second = network.asked[0][0], network.asked[1][0]
-    assert torch.allclose(second, LINEAR.step(0.3 * first, 249, first).prev_sample, atol=1e-5)
+    assert torch.allclose(second, scheduler("linear").step(0.3 * first, 249, first).prev_sample, atol=1e-5)
 
 
 def test_simplex_noise_is_smooth_of_variance_1_and_gaussian_noise_is_not_smooth():

@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from diffusers import DDIMInverseScheduler, DDIMScheduler
 from torch import nn
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
@@ -199,6 +198,8 @@ def test_the_encoder_of_f_anogan_is_trained_with_generator_and_critic_fixed():
 @pytest.fixture(scope="module")
 def schedules():
     """Ours, and diffusers' steps down and up with the same betas."""
+    from diffusers import DDIMInverseScheduler, DDIMScheduler
+
     betas = {"beta_start": 1e-3, "beta_end": 0.2, "beta_schedule": "linear", "num_train_timesteps": 100}
     plain = {**betas, "clip_sample": False, "timestep_spacing": "leading"}
     down, up = DDIMScheduler(**plain, set_alpha_to_one=True), DDIMInverseScheduler(**plain, set_alpha_to_one=True)

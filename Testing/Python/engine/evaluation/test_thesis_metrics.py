@@ -7,7 +7,6 @@ import math
 import numpy as np
 import pytest
 from skimage import metrics as image_metrics
-from sklearn import metrics as learn_metrics
 
 from FAAnomalyLib.evaluation.metrics.binary_overlap import binary_overlap
 from FAAnomalyLib.evaluation.metrics.reconstruction import measure_reconstruction
@@ -57,6 +56,8 @@ def test_equal_and_constant_images_and_nothing_generated():
 
 
 def test_overlap_is_that_of_scikit_learn_and_is_defined_for_empty_sets():
+    from sklearn import metrics as learn_metrics
+
     found, truth = RNG.random(500) < 0.3, RNG.random(500) < 0.2
     ours = binary_overlap(found, truth)
     assert ours.iou == pytest.approx(learn_metrics.jaccard_score(truth, found))
@@ -69,6 +70,8 @@ def test_overlap_is_that_of_scikit_learn_and_is_defined_for_empty_sets():
 
 
 def test_the_roc_is_that_of_scikit_learn():
+    from sklearn import metrics as learn_metrics
+
     truth = RNG.random(400) < 0.25
     scores = np.round(RNG.normal(size=400) + truth, 1)
     false, true, _ = learn_metrics.roc_curve(truth, scores, drop_intermediate=False)

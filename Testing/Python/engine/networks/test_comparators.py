@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from diffusers.models.embeddings import get_timestep_embedding
 from torch.nn import functional
 
 from FAAnomalyLib.networks.comparators.autoencoder2d import SliceCritic, SliceDecoder, SliceEncoder, smallest
@@ -14,6 +13,8 @@ from FAAnomalyLib.networks.comparators.vector_quantiser import VectorQuantiser, 
 
 
 def test_timesteps_are_told_as_diffusers_tells_them():
+    from diffusers.models.embeddings import get_timestep_embedding
+
     t = torch.tensor([0, 1, 17, 999])
     ours, theirs = timestep_features(t, 32), get_timestep_embedding(t, 32, downscale_freq_shift=1.0)
     torch.testing.assert_close(ours, theirs, atol=2e-4, rtol=0)

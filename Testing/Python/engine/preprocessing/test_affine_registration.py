@@ -42,6 +42,11 @@ def coarse(shape: tuple[int, int, int] = (40, 48, 40), spacing_mm: float = 4.0) 
     return on_grid(sb.template(), shape, spacing_mm)
 
 
+def coarser() -> Template:
+    """For what takes many attempts, or needs to be no closer than a millimetre."""
+    return coarse((32, 38, 32), 5.0)
+
+
 @pytest.mark.parametrize("pose", [pytest.param("nodding", marks=pytest.mark.fast), "all at once"])
 def test_a_known_pose_is_found(pose):
     matrix = POSES[pose]
@@ -61,7 +66,7 @@ def test_an_individual_is_found_within_a_millimetre():
 @pytest.fixture(scope="module")
 def upright() -> tuple[Volume, PreparedSubject]:
     volume = subject(sb.head(x=8.0, z=-6.0))
-    return volume, prepare(volume, coarse())
+    return volume, prepare(volume, coarser())
 
 
 def test_storage_changes_nothing(upright):
@@ -69,7 +74,7 @@ def test_storage_changes_nothing(upright):
     volume, expected = upright
     stored = sb.stored_as(volume, "PLS")
     assert stored.shape != volume.shape and np.linalg.det(stored.affine[:3, :3]) < 0 < np.linalg.det(volume.affine)
-    found = prepare(stored, coarse())
+    found = prepare(stored, coarser())
     np.testing.assert_allclose(found.grid.alignment.matrix, expected.grid.alignment.matrix, atol=1e-6)
     np.testing.assert_allclose(found.fa, expected.fa, atol=1e-5)
     np.testing.assert_array_equal(found.brain, expected.brain)
@@ -80,8 +85,8 @@ def test_storage_changes_nothing(upright):
 
 def test_prepared_fa_is_the_brain_on_the_model_grid(upright):
     volume, prepared = upright
-    truth = sb.brain(prepared.fa.shape, prepared.grid.alignment.matrix @ coarse().fa.affine, sb.head(x=8.0, z=-6.0))
-    inside = prepared.brain & (coarse().priors.brain > 0.9)
+    truth = sb.brain(prepared.fa.shape, prepared.grid.alignment.matrix @ coarser().fa.affine, sb.head(x=8.0, z=-6.0))
+    inside = prepared.brain & (coarser().priors.brain > 0.9)
     assert np.corrcoef(prepared.fa[inside], truth.data[inside])[0, 1] > 0.97
     assert (prepared.fa[~prepared.brain] == 0).all()
     assert prepared.fa.dtype == np.float32 and prepared.fa.min() >= 0 and prepared.fa.max() <= 1
@@ -150,7 +155,7 @@ def surrounded(volume: Volume, rim_mm: float, air: bool) -> Volume:
 def test_noise_around_the_brain_does_not_move_it(rim_mm, air):
     matrix = sb.head(x=20.0, y=-12.0)
     shape, affine = sb.grid((3.5, 3.5, 3.5), matrix)
-    found = prepare(surrounded(sb.brain(shape, affine, matrix), rim_mm, air), coarse(), warps=False)
+    found = prepare(surrounded(sb.brain(shape, affine, matrix), rim_mm, air), coarser(), warps=False)
     alignment = found.grid.alignment
     assert sb.misplacement_mm(alignment.matrix, matrix).mean() < 1.5
     assert alignment.method == "affine by the inside" and any("--brain-mask" in remark for remark in found.remarks)
@@ -173,7 +178,7 @@ def test_a_thin_slab_is_refused_for_what_it_is():
     affine = whole.affine.copy()
     affine[:3, 3] += (whole.shape[2] - 14) * affine[:3, 2]
     with pytest.raises(FAError) as caught:
-        aligned(Volume(np.ascontiguousarray(whole.data[:, :, -14:]), affine))
+        aligned(Volume(np.ascontiguousarray(whole.data[:, :, -14:]), affine), coarser())
     assert "less than a fifth" in str(caught.value)
 
 
@@ -209,6 +214,6 @@ WRONG = {
 @pytest.mark.parametrize("make", WRONG.values(), ids=WRONG.keys())
 def test_what_is_no_upright_brain_is_refused(make):
     with pytest.raises(FAError) as caught:
-        prepare(make(), coarse((32, 38, 32), 5.0))  # all starts are tried: a coarser one saves most here
+        prepare(make(), coarser())
     assert caught.value.code == "bad-input" and "\n" not in str(caught.value)
     assert "orientation" in str(caught.value)

@@ -17,6 +17,7 @@ from FAAnomalyLib.cli import application as cli
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.models.manifest import calibrated_on, read_manifest, sha256_of
 from FAAnomalyLib.pipeline.loaded_model import OWN_TEMPLATE, open_model
+from FAAnomalyLib.preprocessing import template_warping
 from FAAnomalyLib.request import SIGNS
 from FAAnomalyLib.training import drawn_regions
 from FAAnomalyLib.training.calibration_fit import fit
@@ -200,7 +201,8 @@ def test_there_is_no_spread_of_a_pair(people):
 def site(tmp_path_factory):
     """Four people, one of them with two volumes, and two models that have seen none of them.
 
-    One region of each size is drawn in each hemisphere: see ``test_drawn_regions.py`` for what more of them give.
+    One region of each size is drawn in each hemisphere: see ``test_drawn_regions.py`` for what more of them give. The
+    template is bent in few steps: ``test_template_warping.py`` is about that.
     """
     site = tmp_path_factory.mktemp("site")
     (site / "data").mkdir()
@@ -219,6 +221,7 @@ def site(tmp_path_factory):
     (site / "templates.csv").write_text("person,model\n" + "".join(f"{name},fold\n" for name in "ABC") + "D,template\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(drawn_regions, "PLACES", 1)
+        patch.setattr(template_warping, "LEVELS_MM", ((8.0, 12),))
         yield site
 
 

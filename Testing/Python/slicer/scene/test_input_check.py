@@ -4,6 +4,7 @@ import slicer_harness
 
 slicer_harness.require()
 
+import functools
 import re
 import tracemalloc
 
@@ -26,11 +27,16 @@ CUT = ("philips_slab", "sag_s4", "canon_3000", "niivue_fa")
 """Real maps whose field of view ends inside the brain."""
 
 
-def ball(shape=(80, 88, 72), seed=0):
+def ball(shape=(80, 88, 72)):
     """Values spread as FA is, in a ball with zeros around, (x, y, z)."""
+    return drawn_ball(shape).copy()
+
+
+@functools.cache
+def drawn_ball(shape):
     x, y, z = (np.linspace(-1.15, 1.15, n) for n in shape)
     inside = x[:, None, None] ** 2 + y[None, :, None] ** 2 + z[None, None, :] ** 2 < 1
-    return np.where(inside, np.random.default_rng(seed).beta(1.8, 5.0, shape), 0).astype(np.float32)
+    return np.where(inside, np.random.default_rng(0).beta(1.8, 5.0, shape), 0).astype(np.float32)
 
 
 def places_inside(data, count, seed=3):
