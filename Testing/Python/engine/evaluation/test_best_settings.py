@@ -74,7 +74,7 @@ def test_a_setting_smooths_as_it_says_and_a_brain_is_predicted_once(monkeypatch)
     registered_methods()
     monkeypatch.setattr(registry, "_METHODS", {})
     monkeypatch.setattr(residual_zmap, "standardised_residual", lambda residual, mask, sigma: np.full((2, 2, 2), sigma))
-    monkeypatch.setattr(residual_zmap, "analysis_mask", lambda brain, white_matter, spacing_mm: brain)
+    monkeypatch.setattr(residual_zmap, "analysed_voxels", lambda prepared: prepared.brain)
     predicted = []
 
     def predict(prepared, analysed):
