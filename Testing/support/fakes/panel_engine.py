@@ -68,19 +68,17 @@ class Detector:
         mode, _, detail = MODE.partition(":")
         volume = None
         for stage in STAGES:
-            for part in range(3):
-                steps.step(stage, part / 3)
-                time.sleep(0.01)
+            slow = mode == "slow" and stage == "filling holes"
+            parts, pause = (50, float(detail) / 50) if slow else (3, 0.01)
+            for part in range(parts):
+                steps.step(stage, part / parts)
+                time.sleep(pause)
             if stage == "reading":
                 volume = load_volume(request.input)[0]
                 refuse(mode)
             while mode == "stuck" and stage == detail:
                 steps.step(stage, 0.5)  # raises when it is cancelled
                 time.sleep(0.01)
-            if mode == "slow" and stage == "filling holes":
-                for part in range(50):
-                    steps.step(stage, part / 50)
-                    time.sleep(float(detail) / 50)
         steps.finish()
         return blobs(volume, region_of(request, volume), request)
 

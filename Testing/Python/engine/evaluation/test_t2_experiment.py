@@ -120,6 +120,7 @@ def prepared(tmp_path_factory):
     return root
 
 
+@pytest.mark.slow
 def test_from_published_folders_to_table_311(prepared, tmp_path, capsys):
     command = ["evaluate", "--experiment", "thesis-3.11", "--data", str(prepared / "mslub"), "-o", str(tmp_path)]
     command += ["--template", str(prepared / "ixi" / "template"), "--methods", "template-z-map"]
@@ -136,6 +137,7 @@ def test_from_published_folders_to_table_311(prepared, tmp_path, capsys):
     assert all((tmp_path / f"t2-3.11.{ending}").is_file() for ending in ("md", "csv", "tex"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "said"),
     [

@@ -51,6 +51,7 @@ def test_experiments_by_name():
         chosen_tables(["thesis-4.1"])
 
 
+@pytest.mark.slow
 def test_anomalies_lie_in_the_products_own_crop(subjects, tmp_path):
     """The thesis' shape at 8, 23, 8, masked; on a coarser grid the same anomaly is as large in millimetres."""
     data = np.random.default_rng(0).uniform(0.05, 0.9, (145, 174, 145)).astype(np.float32)

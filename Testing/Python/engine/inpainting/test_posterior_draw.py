@@ -84,6 +84,7 @@ def test_the_fill_has_the_texture_of_the_tissue_around_and_no_seam(mirror):
     assert np.sqrt(np.mean(spread)) == pytest.approx(TEXTURE, rel=0.2)
 
 
+@pytest.mark.slow
 def test_the_mean_of_draws_is_what_the_rim_tells_and_expected_deep_inside():
     tissue, region = brain(mirror=NOWHERE), box()
     mean = np.mean([filled(tissue, region, seed).fa - tissue.expected for seed in range(12)], axis=0)
@@ -122,6 +123,7 @@ def test_anatomy_comes_from_the_place_opposite_unless_that_is_no_healthy_tissue(
     assert abs(copied.mean()) < 0.05, "a lesion opposite is copied"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mirror", [MIRROR, NOWHERE], ids=["homologous", "gaussian"])
 def test_the_rim_of_a_lesion_that_was_not_found_is_no_healthy_tissue_to_go_on_from(mirror):
     tissue, region = brain(mirror=mirror), box()

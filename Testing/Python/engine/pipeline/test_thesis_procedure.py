@@ -129,6 +129,7 @@ def test_a_cube_is_filled_as_the_listings_fill_it(model, brain, tmp_path, number
     assert outcome.pseudo_healthy.same_geometry(brain)
 
 
+@pytest.mark.slow
 def test_finished_cubes_are_found_and_other_runs_are_not_mixed(model, brain, tmp_path, monkeypatch):
     first = run(model, brain, tmp_path, steps=2)
     cubes = sorted((tmp_path / "cubes").glob("ann_*.npy"))
@@ -148,6 +149,7 @@ def test_finished_cubes_are_found_and_other_runs_are_not_mixed(model, brain, tmp
         run(model, brain.with_data(brain.data * np.float32(0.9)), tmp_path, steps=2)
 
 
+@pytest.mark.slow
 def test_every_cube_has_draws_of_its_own_whatever_came_before(model, brain, tmp_path):
     whole = run(model, brain, tmp_path / "whole", steps=2, samples=2)
     run(model, brain, tmp_path / "one", steps=2, samples=2, cube=(8, 4, 4))

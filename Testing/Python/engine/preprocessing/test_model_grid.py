@@ -208,6 +208,7 @@ def test_find_brain_drops_what_lies_apart():
     np.testing.assert_array_equal(found, outline)
 
 
+@pytest.mark.slow
 def test_another_map_of_the_same_brain_needs_no_registration(monkeypatch):
     """The same map gives the same bits; an anomaly shows where it is, and the priors stay."""
     calls, known = [], Alignment(np.eye(4), 0.9, "affine")

@@ -25,6 +25,8 @@ from FAAnomalyLib.runtime.progress import CancelToken
 from FAAnomalyLib.volume import Volume
 from support.phantoms import t2_cohorts
 
+pytestmark = pytest.mark.slow
+
 SUBJECTS = {"ixi": "IXI002-Guys-0828", "brats21": "BraTS2021_00001", "mslub": "patient01"}
 
 
@@ -143,6 +145,7 @@ def test_an_image_that_lies_elsewhere_is_refused(cohorts):
         prepare_t2(T2Input(Volume(image.data, moved)), atlas, t2_cohorts.SETTINGS, registered=True)
 
 
+@pytest.mark.fast
 def test_a_bias_field_is_found():
     places, _ = t2_cohorts.world((40, 44, 34), 4.5)
     image, brain, _ = t2_cohorts.brain_at(places)
@@ -155,6 +158,7 @@ def test_a_bias_field_is_found():
     assert (found[~brain] == 1).all()
 
 
+@pytest.mark.fast
 def test_the_settings_are_those_of_the_source():
     known = T2Settings()
     assert (known.borders, known.final, known.bias_iterations) == ((192, 192, 160), (192, 192, 100), (200,) * 4)
@@ -164,6 +168,7 @@ def test_the_settings_are_those_of_the_source():
     assert [(one.validation, one.published) for one in LAYOUTS.values()] == [(0, 560), (100, 1251), (10, 30)]
 
 
+@pytest.mark.fast
 def test_layouts_tell_what_is_missing_or_double(tmp_path):
     blank = Volume(np.zeros((4, 4, 4), np.float32), np.eye(4))
     for name in (

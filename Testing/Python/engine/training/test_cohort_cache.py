@@ -15,6 +15,7 @@ from FAAnomalyLib.training.cohort_cache import prepare_subjects
 from support.phantoms import tiny_training
 
 
+@pytest.mark.slow
 def test_volumes_are_prepared_once_until_something_changes(tmp_path, monkeypatch):
     known, said = tiny_training.template(), []
     path = tmp_path / "a_FA.nii.gz"
