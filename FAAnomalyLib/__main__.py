@@ -1,12 +1,11 @@
 """``python -m FAAnomalyLib COMMAND``."""
 
 import os
-import sys
 
 # Slicer's launcher sets it, for the program that it starts as well; SimpleITK would load plugins of another ITK.
 os.environ.pop("ITK_AUTOLOAD_PATH", None)
 
-from .cli.application import main  # noqa: E402
+from .cli.application import program  # noqa: E402
 
 if __name__ == "__main__":
-    sys.exit(main())
+    program()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import atexit
+import contextlib
 import importlib
 import logging
 import os
@@ -107,6 +109,20 @@ def main(argv: list[str] | None = None) -> int:
         failure = _stdout_failure(error) or as_fa_error(error)
         say(f"{PROGRAM}: {failure}")
         return failure.exit_status
+
+
+def program() -> NoReturn:
+    """:func:`main` as a process, which ends at once.
+
+    Python's own end takes torch and its threads down, half a second in which a cancelled run seems to go on. What was
+    registered for the end is done; the streams are flushed.
+    """
+    status = main()
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):  # main has told already of a stream that takes nothing
+            stream.flush()
+    os._exit(status)
 
 
 def _stdout_failure(error: BaseException) -> FAError | None:
