@@ -2,7 +2,7 @@
 
 Screening detects a change, because some of its predictions know nothing of it; but a third of the change and more
 leaks into the inpainted content. A hole that covers the change leaves nothing of it in the healthy content, and so in
-the reported difference; nor does a template that is warped by what lies around the hole. The z-map stays that of the
+the reported difference; nor does a template that lets the hole go. The z-map stays that of the
 search: candidates of healthy people, too, stand out more once they are hidden whole, and limits that allow for that
 made a second z the weaker evidence.
 """

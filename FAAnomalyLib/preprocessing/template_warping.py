@@ -27,8 +27,8 @@ MARGIN_VOXELS = 4
 RIM_MM = 4.0
 """So far beyond the brain the map is followed: its outline is a pattern, the air and noise around it are not."""
 GOES_ON_MM = 8.0
-"""Standard deviation of the Gaussian by which the deformation goes on through what is not to be followed; half and one
-and a half times as wide find the same."""
+"""Standard deviation of the Gaussian by which the deformation goes on through what is not to be followed; 5 and 12 mm
+find the same."""
 EDGE_MM = 2.0
 """The same of the step between both deformations."""
 SETTINGS = (LEVELS_MM, RIM_MM, Smoothness())
