@@ -112,12 +112,15 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def program() -> NoReturn:
-    """:func:`main` as a process, which ends at once.
+    """:func:`main` as a process, which ends at once."""
+    end_process(main())
 
-    Python's own end takes torch and its threads down, half a second in which a cancelled run seems to go on. What was
-    registered for the end is done; the streams are flushed.
+
+def end_process(status: int) -> NoReturn:
+    """End the process without taking torch and its threads down, which lasts half a second.
+
+    A cancelled run would seem to go on for so long. What was registered for the end is done; the streams are flushed.
     """
-    status = main()
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):  # main has told already of a stream that takes nothing

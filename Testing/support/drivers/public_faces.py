@@ -61,7 +61,8 @@ def shell_in_this_process(*words: object) -> int:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)
-            runpy.run_module("FAAnomalyLib", run_name="__main__", alter_sys=True)
+            with mock.patch("FAAnomalyLib.cli.application.end_process", sys.exit):
+                runpy.run_module("FAAnomalyLib", run_name="__main__", alter_sys=True)
     except SystemExit as leaving:
         return leaving.code
     finally:

@@ -86,9 +86,9 @@ def test_plugins_of_slicers_itk_are_not_loaded_by_the_engine(monkeypatch):
     assert engine.engine_environment()["ITK_AUTOLOAD_PATH"] is None
     # Slicer's launcher sets it for the program that it starts, whatever the environment was.
     code = (
-        "import runpy, os, sys; sys.argv = ['x', '--version']\n"
-        "try: runpy.run_module('FAAnomalyLib', run_name='__main__')\n"
-        "except SystemExit: print(os.environ.get('ITK_AUTOLOAD_PATH'))"
+        "import atexit, runpy, os, sys; sys.argv = ['x', '--version']\n"
+        "atexit.register(lambda: print(os.environ.get('ITK_AUTOLOAD_PATH')))\n"
+        "runpy.run_module('FAAnomalyLib', run_name='__main__')"
     )
     said = subprocess.run(
         [sys.executable, "-c", code],
