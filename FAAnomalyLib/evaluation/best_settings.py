@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .methods.registry import registered_methods
+from .metrics.bootstrap import means_of_people
 
 
 def best_of_its_settings(method: str) -> str:
@@ -70,12 +71,8 @@ def _families(scored: set[str]) -> list[list[str]]:
 
 
 def _best(settings: list[str], others: list[dict]) -> str:
-    return max(settings, key=lambda setting: _mean_over_people([row for row in others if row["method"] == setting]))
+    def dice(setting: str) -> float:
+        means = means_of_people((row["person"], row["dice"]) for row in others if row["method"] == setting)
+        return float(means.mean()) if means.size else 0.0
 
-
-def _mean_over_people(rows: list[dict]) -> float:
-    by_person: dict[str, list[float]] = {}
-    for row in rows:
-        by_person.setdefault(row["person"], []).append(row["dice"])
-    means = [sum(own) / len(own) for own in by_person.values()]
-    return sum(means) / len(means) if means else 0.0
+    return max(settings, key=dice)

@@ -15,7 +15,6 @@ from ..anomaly.detectable_change import DetectableChange, detectable_changes, de
 from ..anomaly.drawn_region import drawn_edge_mm, drawn_hole
 from ..anomaly.regions import choose_threshold, find_regions_and_voxels, restrict_to_signs
 from ..anomaly.scoring import Scores, score_brain, score_region
-from ..anomaly.screening import analysed_voxels
 from ..inpainting.fusion import Inpainted
 from ..inpainting.interruptible_network import interruptible_network
 from ..inpainting.masks import Pass, pass_from_mask
@@ -327,18 +326,17 @@ def _on_native_grid(run: _Run, scores: Scores, threshold: Limits) -> tuple[Resul
     )
     fill = _Fill(FillProvenance(seed, int(filled.sum()), drawn.plain), [*fill_remarks(drawn.plain), *unknown])
     if run.atlas is not None:
-        result = _with_tracts(run, run.atlas, result, [at for _, at in regions])
+        result = _with_tracts(run, run.atlas, scores, result, [at for _, at in regions])
     return result, fill
 
 
-def _with_tracts(run: _Run, loaded: LoadedAtlas, result: Result, voxels: list[np.ndarray]) -> Result:
+def _with_tracts(run: _Run, loaded: LoadedAtlas, scores: Scores, result: Result, voxels: list[np.ndarray]) -> Result:
     """The result with names for its regions, whose *voxels* are given, and for a whole brain a score of every tract."""
     result.to_atlas = mapping_of(run.subject)
     result.regions = name_regions(loaded, result.to_atlas, result.input, list(zip(result.regions, voxels, strict=True)))
     run.progress.check()
     if run.region is None:
-        analysed = analysed_voxels(run.subject)  # as the norms of the tracts have them
-        result.tracts = score_all_tracts(loaded, run.subject, analysed, result.segmentation)
+        result.tracts = score_all_tracts(loaded, run.subject, scores.analysed, result.segmentation)
     return result
 
 

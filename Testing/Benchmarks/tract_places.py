@@ -19,8 +19,9 @@ import nibabel as nib
 import numpy as np
 
 from FAAnomalyLib.anatomy.region_anatomy import RegionNamer
+from FAAnomalyLib.anomaly.screening import analysed_voxels
 from FAAnomalyLib.datasets.cohort import CohortSubject
-from FAAnomalyLib.evaluation.tracts.naming import most_own_places, scored_points
+from FAAnomalyLib.evaluation.tracts.naming import most_own_places, native_points
 from FAAnomalyLib.pipeline.anatomy import mapping_of, open_atlas
 from FAAnomalyLib.preprocessing.template import load_template
 from FAAnomalyLib.runtime.resources import resources_dir
@@ -51,7 +52,7 @@ def placed_and_named(subject: CohortSubject, how: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path, moved = store(original.grid.native, original.native_brain, how, Path(folder))
         stored = prepared_map(CohortSubject.from_file(path), template)
-    namer, points = RegionNamer(loaded.atlas, mapping_of(stored)), scored_points(stored)
+    namer, points = RegionNamer(loaded.atlas, mapping_of(stored)), native_points(stored, analysed_voxels(stored))
     to_file = moved @ original.grid.alignment.matrix @ template.fa.affine
 
     def named(place: np.ndarray) -> list[str]:

@@ -33,8 +33,11 @@ def chosen_methods(text: str | None, people: set[str], settings: bool = False) -
         ``bad-request`` for an unknown name, a method without its model, or a model of another method; ``missing`` for a
         folder that holds none.
     """
-    words = None if text is None else dict.fromkeys(word.strip() for word in text.split(",") if word.strip())
-    named = untrained_choices() if words is None else tuple(_choice(word, people) for word in words if word != DETECTOR)
+    if text is None:
+        named = untrained_choices()
+    else:
+        words = dict.fromkeys(word.strip() for word in text.split(",") if word.strip())
+        named = tuple(_choice(word, people) for word in words if word != DETECTOR)
     return with_further_settings(named) if settings else named
 
 

@@ -53,21 +53,32 @@ def mean_over_people(values: Iterable[tuple[str, float | None]], seed: int = 0) 
     >>> mean_over_people([("A", 1.0), ("A", 2.0)])
     {'mean': 1.5, 'low': None, 'high': None, 'people': 1, 'cases': 2}
     """
-    by_person: dict[str, list[float]] = {}
-    for person, value in values:
-        if value is not None:
-            by_person.setdefault(person, []).append(float(value))
-    if not by_person:
+    defined = [(person, float(value)) for person, value in values if value is not None]
+    if not defined:
         return None
-    means = np.array([np.mean(own) for own in by_person.values()])
+    means = means_of_people(defined)
     low, high = _interval(means, seed)
     return {
         "mean": float(means.mean()),
         "low": low,
         "high": high,
         "people": len(means),
-        "cases": sum(map(len, by_person.values())),
+        "cases": len(defined),
     }
+
+
+def means_of_people(values: Iterable[tuple[str, float]]) -> np.ndarray:
+    """Mean of each person's values, (people,), from ``(person, value)``, in the order in which people come.
+
+    Examples
+    --------
+    >>> means_of_people([("A", 1.0), ("B", 0.0), ("A", 0.5)]).tolist()
+    [0.75, 0.0]
+    """
+    by_person: dict[str, list[float]] = {}
+    for person, value in values:
+        by_person.setdefault(person, []).append(value)
+    return np.array([np.mean(own) for own in by_person.values()])
 
 
 def _interval(means: np.ndarray, seed: int) -> tuple[float, float] | tuple[None, None]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from ...anomaly.calibration import Calibration
 from ...anomaly.regions import find_regions
 from ...anomaly.scoring import search_brain
-from ...anomaly.screening import analysed_voxels
 from ...pipeline.anatomy import LoadedAtlas, score_all_tracts
 from ...preprocessing.interruptible_itk import Check
 from ...preprocessing.model_grid import PreparedSubject
@@ -58,6 +57,4 @@ def judge(
     found = search_brain(prepared, calibration, check)
     z = prepared.whole_brain_z(found.z)
     segmentation, regions = find_regions(z, z, calibration.threshold)
-    return Judgement(
-        score_all_tracts(loaded, prepared, analysed_voxels(prepared), segmentation), segmentation, len(regions)
-    )
+    return Judgement(score_all_tracts(loaded, prepared, found.analysed, segmentation), segmentation, len(regions))

@@ -105,9 +105,10 @@ def name_spheres(subject: PreparedSubject, atlas: TractAtlas, seed: int) -> Iter
     """
     rng = np.random.default_rng(seed)
     grid = subject.grid
-    voxels = np.argwhere(analysed_voxels(subject))
+    scored = analysed_voxels(subject)
+    voxels = np.argwhere(scored)
     in_template = displaced_voxels(voxels, grid.priors.displacement)
-    namer, points = RegionNamer(atlas, mapping_of(subject)), scored_points(subject)
+    namer, points = RegionNamer(atlas, mapping_of(subject)), native_points(subject, scored)
     for name in TRACTS:
         place = rng.choice(most_own_places(atlas.tract(name), atlas, grid.template.priors.white_matter))
         for placed_by in (BY_WARP, BY_AFFINE):
@@ -152,10 +153,9 @@ def _world(subject: PreparedSubject, voxel: np.ndarray) -> np.ndarray:
     return world
 
 
-def scored_points(subject: PreparedSubject) -> np.ndarray:
-    """Centres of the scan's voxels that are scored, (N, 3) mm of the scan's world."""
+def native_points(subject: PreparedSubject, scored: np.ndarray) -> np.ndarray:
+    """Centres of the scan's voxels, (N, 3) mm of its world, in what is *scored*, bool on the model grid."""
     grid = subject.grid
-    scored = analysed_voxels(subject)
     voxels = np.argwhere(grid.mask_to_native(scored) & subject.native_brain)
     points: np.ndarray = voxels @ grid.native.affine[:3, :3].T + grid.native.affine[:3, 3]
     return points
