@@ -91,7 +91,8 @@ class DetectRequest:
     brain_mask
         Path of a brain mask in the input's geometry; computed when absent.
     sampler
-        How a hole is filled: one of :data:`SAMPLERS`.
+        How a hole is filled: one of :data:`SAMPLERS`. With ``mean`` a whole brain is filled by the linear estimate that
+        the network corrects, and by the network what was found.
     steps
         Steps of the sampler, 1 to 1000; 0 for its default (:data:`DEFAULT_STEPS`).
     samples

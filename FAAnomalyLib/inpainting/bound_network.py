@@ -85,6 +85,12 @@ class BoundNetwork:
             **given,
         )
 
+    def estimate(self) -> Tensor:
+        """The estimate of x0 that the network corrects, of known's shape; ``ValueError`` where the kind has none."""
+        if self.runnable.kind.estimate is None:
+            raise ValueError(f"networks of the kind {self.runnable.kind.name} correct no estimate")
+        return self.runnable.kind.estimate(self.runnable.network, self.condition)
+
     def posterior_variance(self) -> Tensor | None:
         """Of x0 given the context alone, from one evaluation at the noisiest timestep; None where it is not known."""
         self._predict_x0(torch.zeros_like(self.known), self.runnable.schedule.timesteps - 1)

@@ -98,6 +98,17 @@ class VolumeInpainter:
         return (*with_background(hole, bound.window, *moments), calls.done)
 
     @torch.inference_mode()
+    def estimate(self, fa: np.ndarray, hole: np.ndarray, priors: TemplatePriors | None = None) -> np.ndarray:
+        """Fill one pass with the linear estimate that the network corrects, without running the network.
+
+        For kinds that have one (:class:`~FAAnomalyLib.networks.registry.NetworkKind`). Parameters as in :meth:`fill`;
+        the result is its mean.
+        """
+        bound = self._bind(fa, hole, priors or self.template_priors)
+        mean = (bound.estimate()[bound.hole] / 2.0 + 0.5).clamp(0.0, 1.0)
+        return with_background(hole, bound.window, mean, torch.full_like(mean, torch.nan))[0]
+
+    @torch.inference_mode()
     def draws(
         self,
         fa: np.ndarray,

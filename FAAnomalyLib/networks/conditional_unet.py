@@ -215,6 +215,10 @@ def _evaluate(network: ConditionalUNet, x_t: Tensor, level: NoiseLevel, given: T
     return network(x_t, torch.full((x_t.shape[0],), level.signal, device=x_t.device), given)
 
 
+def _estimate(network: ConditionalUNet, given: Tensor) -> Tensor:
+    return linear_estimate(given, network.estimate)
+
+
 register(
     NetworkKind(
         KIND,
@@ -226,5 +230,6 @@ register(
         told_hole=True,
         predicts_variance=True,
         windowed=True,
+        estimate=_estimate,
     )
 )

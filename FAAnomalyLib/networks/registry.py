@@ -75,6 +75,9 @@ class NetworkKind:
         Whether the log-variance of the error of x0 (FA on [-1, 1]) comes with every prediction.
     windowed
         Whether it may be run on a part of the grid.
+    estimate
+        ``estimate(network, condition)``: the estimate of x0 that the network corrects, FA on [-1, 1], of x_t's shape,
+        without running the network; None where there is none.
     """
 
     name: str
@@ -86,6 +89,7 @@ class NetworkKind:
     told_hole: bool = False
     predicts_variance: bool = False
     windowed: bool = False
+    estimate: Callable[[Any, Any], Tensor] | None = None
 
 
 _registered: dict[str, NetworkKind] = {}

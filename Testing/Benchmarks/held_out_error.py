@@ -4,8 +4,10 @@
 
 FOLDS is what ``faanomaly template DATA --cross FOLDS --model default`` wrote. Eight interleaved passes of holes cover
 one map of each person. The error is taken over the white matter that is analysed, as the warped template tells it:
-voxels chosen by their own FA would favour high noise. The network fills maps of people whom its weights have not seen;
-the fills that need no weights, everybody's. Last comes how much less the network's error is in the same people.
+voxels chosen by their own FA would favour high noise. The network, and the estimate that it corrects, fill maps of
+people whom the weights have not seen; the fills that need no weights, everybody's. Both tell a variance, too: surprise
+is the mean negative logarithm of the Gaussian likelihood, spread the standard deviation of the error in predicted
+standard deviations. Last comes how much less the network's error is in the same people.
 """
 
 from __future__ import annotations
@@ -25,35 +27,27 @@ from FAAnomalyLib.evaluation.baselines.linear_fill import LinearFill
 from FAAnomalyLib.evaluation.baselines.mean_fill import MeanFill
 from FAAnomalyLib.evaluation.baselines.template_fill import TemplateFill
 from FAAnomalyLib.evaluation.metrics.bootstrap import MeanOverPeople, mean_over_people
-from FAAnomalyLib.inpainting.masks import plan_passes
+from FAAnomalyLib.inpainting.estimated_passes import estimate_passes
+from FAAnomalyLib.inpainting.fusion import Inpainted
+from FAAnomalyLib.inpainting.masks import Pass, plan_passes
+from FAAnomalyLib.inpainting.pass_runner import inpaint_passes
 from FAAnomalyLib.inpainting.sampling import Sampling
 from FAAnomalyLib.pipeline.loaded_model import open_model, template_folder
 from FAAnomalyLib.preprocessing.model_grid import PreparedSubject
-from FAAnomalyLib.preprocessing.template import TemplatePriors, load_template, on_grid
+from FAAnomalyLib.preprocessing.template import load_template, on_grid
 from FAAnomalyLib.training.fold_folders import has_weights
 from FAAnomalyLib.training.healthy_maps import check_not_trained_on, register
 from FAAnomalyLib.training.template_building import MODEL_SHAPE, MODEL_SPACING_MM
 
-NETWORK, LINEAR, TEMPLATE = "network, posterior mean", "linear estimate of the network", "warped template, fitted"
+NETWORK, ESTIMATE = "network, posterior mean", "estimate that it corrects"
+LINEAR, TEMPLATE = "the same, fixed coefficients", "warped template, fitted"
+SURPRISE, SPREAD = "surprise", "spread"
 WITHOUT_WEIGHTS: dict[str, BaselineFill] = {
     LINEAR: LinearFill(),
     TEMPLATE: TemplateFill(),
     "harmonic": HarmonicFill(),
     "mean white matter": MeanFill(),
 }
-
-
-class NetworkFill:
-    """A model's posterior mean in one step."""
-
-    def __init__(self, folder: Path) -> None:
-        self._inpainter = open_model(str(folder), calibrated=False).inpainter
-
-    def fill(self, fa: np.ndarray, hole: np.ndarray, priors: TemplatePriors) -> np.ndarray:
-        """FA with the posterior mean in the hole."""
-        filled = fa.copy()
-        filled[hole] = self._inpainter.fill(fa, hole, Sampling(), priors=priors)[0]
-        return filled
 
 
 def main() -> None:
@@ -78,34 +72,48 @@ def main() -> None:
 
 
 def measured(subject: CohortSubject, subjects: list[CohortSubject], folder: Path, mask_size: int) -> dict[str, float]:
-    """Root mean square error of each fill, FA, bias removed."""
-    fills = dict(WITHOUT_WEIGHTS)
+    """Root mean square error of each fill, FA, bias removed; of fills with a variance also surprise and spread."""
+    prepared = register(subject, on_grid(load_template(template_folder(folder)), MODEL_SHAPE, MODEL_SPACING_MM))
+    grid = prepared.grid
+    passes = plan_passes(prepared.brain, mask_size, (grid.spacing_mm,) * 3, shift_count=1)
+    analysed = analysis_mask(prepared.brain, grid.priors.white_matter, grid.spacing_mm)
+    own = {}
     if has_weights(folder):
         check_not_trained_on(folder, [one for one in subjects if one.person == subject.person])
-        fills[NETWORK] = NetworkFill(folder)
-    prepared = register(subject, on_grid(load_template(template_folder(folder)), MODEL_SHAPE, MODEL_SPACING_MM))
-    return {title: error(fill, prepared, mask_size) for title, fill in fills.items()}
+        inpainter = open_model(str(folder), calibrated=False).inpainter
+        network = inpaint_passes(inpainter, prepared.fa, passes, Sampling(), priors=grid.priors)
+        for title, filled in ((NETWORK, network), (ESTIMATE, estimate_passes(inpainter, prepared, passes))):
+            own.update(told_of(title, filled, prepared.fa, analysed))
+    return own | {title: error(fill, prepared, passes, analysed) for title, fill in WITHOUT_WEIGHTS.items()}
 
 
-def error(fill: BaselineFill, prepared: PreparedSubject, mask_size: int) -> float:
+def told_of(title: str, filled: Inpainted, fa: np.ndarray, analysed: np.ndarray) -> dict[str, float]:
+    """Error, surprise and spread of a fill that tells its variance."""
+    here = analysed & filled.covered
+    missed, variance = (fa - filled.mean)[here].astype(float), filled.variance[here].astype(float)
+    surprise = 0.5 * (np.log(2 * np.pi * variance) + missed**2 / variance)
+    figures = {"": missed.std(), SURPRISE: surprise.mean(), SPREAD: (missed / np.sqrt(variance)).std()}
+    return {f"{title} {name}".strip(): float(figure) for name, figure in figures.items()}
+
+
+def error(fill: BaselineFill, prepared: PreparedSubject, passes: list[Pass], analysed: np.ndarray) -> float:
     """See :func:`measured`."""
-    priors, spacing = prepared.grid.priors, prepared.grid.spacing_mm
     filled, covered = np.zeros_like(prepared.fa), np.zeros(prepared.fa.shape, bool)
-    for one in plan_passes(prepared.brain, mask_size, (spacing,) * 3, shift_count=1):
-        filled[one.hole] = fill.fill(prepared.fa, one.hole, priors)[one.hole]
+    for one in passes:
+        filled[one.hole] = fill.fill(prepared.fa, one.hole, prepared.grid.priors)[one.hole]
         covered |= one.hole
-    analysed = covered & analysis_mask(prepared.brain, priors.white_matter, spacing)
-    return float((prepared.fa - filled)[analysed].std())
+    return float((prepared.fa - filled)[covered & analysed].std())
 
 
 def show(errors: dict[str, dict[str, float]]) -> None:
     """Print means over people, and the network against the rest in the people whom it has not seen."""
     unseen = {person: own for person, own in errors.items() if NETWORK in own}
     print(f"\n{'FA, mean over people [95 %]':32s} {'everybody':>26s} {'unseen by the weights':>26s}")
-    for title in (NETWORK, *WITHOUT_WEIGHTS):
+    learned = (NETWORK, ESTIMATE)
+    for title in (*learned, *WITHOUT_WEIGHTS, *(f"{one} {figure}" for one in learned for figure in (SURPRISE, SPREAD))):
         cells = [told(mean_over_people((p, own.get(title)) for p, own in some.items())) for some in (errors, unseen)]
-        print(f"{title:32s} {cells[0] if title != NETWORK else '':>26s} {cells[1]:>26s}")
-    for title in WITHOUT_WEIGHTS:
+        print(f"{title:32s} {cells[0] if title in WITHOUT_WEIGHTS else '':>26s} {cells[1]:>26s}")
+    for title in (ESTIMATE, *WITHOUT_WEIGHTS):
         less = mean_over_people((p, 100 * (1 - own[NETWORK] / own[title])) for p, own in unseen.items())
         if less is not None:
             print(f"the network's error is {told(less, 1)} % below that of: {title}")

@@ -116,10 +116,9 @@ def test_difference_is_input_minus_expected(whole, brain):
     np.testing.assert_array_equal(result.expected.data[far], brain.data[far])
     judged = result.expected_sd.data > 0
     assert not judged[far].any() and (judged >= (result.difference.data != 0)).all()
-    sd = result.expected_sd.data[
-        judged
-    ]  # of the stand-in nearly the same everywhere, and not lower at the rims of holes
-    assert 0.05 < np.median(sd) < 0.2 and sd.min() > 0.9 * np.median(sd)
+    # This brain misses its expected FA by as much as it says.
+    z = result.difference.data[judged] / result.expected_sd.data[judged]
+    assert 0.7 < np.sqrt((np.clip(z, -3, 3) ** 2).mean()) < 1.3 and result.expected_sd.data[judged].min() > 1e-3
     assert not result.z_map.data[outside].any() and not result.segmentation.data[outside].any()
     # Nearly all of the brain was replaced by something like it.
     changed = result.difference.data != 0
@@ -180,8 +179,8 @@ def test_provenance_tells_everything_in_strict_json(whole, brain, model):
     assert written["model"]["sha256"] == json.loads((model / "manifest.json").read_text())["sha256"]
     assert written["request"]["seed"] == 0 and written["request"]["sampler"] == "mean"
     assert set(written["seconds"]) == set(STAGES) and written["drawn_ml"] is None
-    # The candidates are filled twice, before and after the template is warped without them.
-    assert written["hidden_share"] > 0 and written["network_evaluations"] == told["passes"] + 1
+    # The network fills the candidates, all in one hole; its linear estimate the passes.
+    assert written["hidden_share"] > 0 and written["network_evaluations"] == 1 < told["passes"]
     assert len(written["regions"]) == len(result.regions) >= 1
     assert "torch" in written["versions"] and 0.9 < written["registration"]["correlation"] <= 1
     found = np.array(written["registration"]["template_to_input_ras"])
@@ -235,15 +234,17 @@ def test_cancelling_at_any_stage_leaves_no_result(run, coarse, tmp_path, stage):
         if now == stage:
             cancel.cancel()
 
+    late = stage in ("second look", "scoring")
+    draws = {"sampler": "ddpm", "steps": 1} if late else {}
     with pytest.raises(FAError) as caught:
-        run(model=coarse, mask_size=32, output=str(tmp_path / "out"), progress=watch, cancel=cancel)
+        run(model=coarse, mask_size=32, output=str(tmp_path / "out"), progress=watch, cancel=cancel, **draws)
     assert caught.value.code == "cancelled" and "\n" not in str(caught.value)
     left = {p.name for p in (tmp_path / "out").iterdir()} if (tmp_path / "out").exists() else set()
     assert left <= {".passes"}
-    # What is kept is said: from the second look on, these are all passes.
+    # What is kept of the network's passes is said: from the second look on, these are all.
     kept = len(list((tmp_path / "out" / ".passes").glob("*/*.npy")))
     assert ("--resume" in str(caught.value)) == bool(kept)
-    if stage in ("second look", "scoring"):
+    if late:
         assert kept and f"{kept} of {kept} passes are kept" in str(caught.value)
 
 
