@@ -14,8 +14,6 @@ from ..scene.tract_scores import by_strength
 
 ROWS_PER_TURN = 25
 """Rows filled in one turn of the event loop: Qt's cells are slow to make."""
-NAME_WIDTH = 170
-"""Pixels; longer names are elided, the tool tip has them whole."""
 
 
 class TractTable:
@@ -28,6 +26,8 @@ class TractTable:
     """
 
     def __init__(self, table) -> None:
+        import qt
+
         self.chosen = Signal()
         self._table = table
         self._scores: list[TractScore] = []
@@ -35,6 +35,8 @@ class TractTable:
         self._text = ""
         self._filled = 0
         self._more = Debouncer(self._fill)
+        # Names get what the numbers leave; longer ones are elided, the tool tip has them whole.
+        table.horizontalHeader().setSectionResizeMode(0, qt.QHeaderView.Stretch)
         table.connect("cellClicked(int,int)", self._on_row)
 
     def show(self, scores: list[TractScore]) -> None:
@@ -43,7 +45,6 @@ class TractTable:
         self._table.setRowCount(len(scores))
         self._fill()
         self._table.resizeColumnsToContents()
-        self._table.setColumnWidth(0, min(self._table.columnWidth(0), NAME_WIDTH))
 
     def mark(self, names: list[str]) -> None:
         """Tick the tracts that are shown in the views."""

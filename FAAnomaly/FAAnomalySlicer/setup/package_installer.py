@@ -42,18 +42,23 @@ def installed_version(requirement: Requirement) -> str | None:
 
     Imports nothing. A package in the user's own folder counts as absent: the engine does not search there.
     """
+    if place_of(requirement) is None:
+        return None
+    try:
+        return importlib.metadata.version(requirement.name)
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def place_of(requirement: Requirement) -> str | None:
+    """Path of a package that :func:`installed_version` knows; quick, since it reads no version."""
     try:
         spec = importlib.util.find_spec(MODULES.get(requirement.name, requirement.name))
     except (ImportError, ValueError):
         return None
     locations = [spec.origin, *(spec.submodule_search_locations or [])] if spec is not None else []
     place = next(filter(None, locations), None)
-    if place is None or Path(site.getusersitepackages()) in Path(place).parents:
-        return None
-    try:
-        return importlib.metadata.version(requirement.name)
-    except importlib.metadata.PackageNotFoundError:
-        return "unknown"
+    return None if place is None or Path(site.getusersitepackages()) in Path(place).parents else place
 
 
 def is_met(requirement: Requirement) -> bool:
@@ -93,11 +98,25 @@ class Installer:
     ) -> None:
         self._requirements = [TORCH, *read_requirements(requirements)]
         self._ask, self._settings, self._busy = ask, settings, busy
+        self._met_at: dict[str, str | None] = {}
 
     def missing(self) -> list[Requirement]:
-        """The packages that have to be installed; fast, imports nothing."""
+        """The packages that have to be installed; imports nothing.
+
+        Reading all versions takes longer than Slicer's main thread may wait at every Apply, so that a package which
+        met its requirement counts while it stays at its place.
+        """
         importlib.invalidate_caches()
-        return [requirement for requirement in self._requirements if not is_met(requirement)]
+        missing = []
+        for requirement in self._requirements:
+            name, place = str(requirement), place_of(requirement)
+            if place is not None and self._met_at.get(name) == place:
+                continue
+            if is_met(requirement):
+                self._met_at[name] = place
+            else:
+                missing.append(requirement)
+        return missing
 
     def pending(self) -> bool:
         """Whether an installation that the user agreed to before a restart can continue now: call :meth:`ensure`."""
