@@ -12,6 +12,10 @@ untouched map, which no registration decides. Edges are hard, or soft (the chang
 affine alignment is that of the untouched map; the template is warped anew to every planted one. The network is not run:
 it has no part in z.
 
+With ``--scanners`` (CSV with the columns person,scanner) only people are judged who share their scanner with somebody,
+and by a calibration without everybody of it; FOLDS must then name for each of them a template without all of these
+(``faanomaly template --hold-out`` for each).
+
 Dice and found are at the automatic threshold, and found at the sensitive one. By chance: the untouched map has a region
 of the sign there already. Rows are kept in ROWS; a later run measures what is missing. Last come the limits that
 :data:`FAAnomalyLib.anomaly.calibration.UNCALIBRATED` is a fifth beyond.
@@ -36,6 +40,7 @@ from FAAnomalyLib.anomaly.regions import find_regions, restrict_to_signs
 from FAAnomalyLib.anomaly.scoring import search_brain
 from FAAnomalyLib.datasets.cohort import CohortSubject, find_subjects
 from FAAnomalyLib.datasets.folds import read_folds
+from FAAnomalyLib.datasets.tables import read_table
 from FAAnomalyLib.evaluation.metrics.bootstrap import mean_over_people
 from FAAnomalyLib.evaluation.planting.lesions import sphere, white_matter_centre
 from FAAnomalyLib.evaluation.planting.shapes import find_shapes, resample_to_subject
@@ -103,6 +108,7 @@ def main() -> None:
     parser.add_argument("--lesions", type=Path)
     parser.add_argument("--cells", nargs="+", metavar="TEXT", help="only cells whose name holds one of these")
     parser.add_argument("--without", choices=ABLATIONS)
+    parser.add_argument("--scanners", type=Path, help="columns person,scanner: judge across scanners")
     args = parser.parse_args()
     if args.without:
         ABLATIONS[args.without]()
@@ -112,9 +118,10 @@ def main() -> None:
     folds = read_folds(args.folds) if folder is None else dict.fromkeys([one.person for one in subjects], folder)
     subjects = [one for one in subjects if one.person in folds]
     everybody = screen_cohort(subjects, folds, (MODEL_SHAPE, MODEL_SPACING_MM), say)
-    for person in dict.fromkeys(one.person for one in everybody):
+    kin = same_scanner(args.scanners, {one.person for one in everybody})
+    for person in dict.fromkeys(one.person for one in everybody if one.person in kin):
         own = [(subject, one) for subject, one in zip(subjects, everybody, strict=True) if one.person == person]
-        others = [one for one in everybody if one.person != person]
+        others = [one for one in everybody if one.person not in kin[person]]
         calibration = fit(others) if folder is None else load_calibration(folder, read_manifest(folder))
         for row in measured(own, calibration, args, {(row["map"], row["cell"], row["sign"]) for row in rows}):
             rows.append(row)
@@ -123,6 +130,15 @@ def main() -> None:
         say(f"done: {person}")
     show(rows)
     show_uncalibrated(everybody)
+
+
+def same_scanner(table: Path | None, people: set[str]) -> dict[str, set[str]]:
+    """Who is judged -> whose maps have no part in that: of one scanner, or without a table the person alone."""
+    if table is None:
+        return {person: {person} for person in people}
+    scanner = {row["person"]: row["scanner"] for row in read_table(table, ("person", "scanner"))}
+    kin = {person: {one for one in people if scanner.get(one) == scanner[person]} for person in people & set(scanner)}
+    return {person: them for person, them in kin.items() if len(them) > 1}
 
 
 def measured(
