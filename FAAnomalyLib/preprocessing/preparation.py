@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from ..errors import FAError
 from ..volume import Volume
-from .affine_registration import Alignment, register_affine
+from .affine_registration import Alignment
 from .background import measured_voxels
 from .calibrated_range import calibration_remarks
 from .interruptible_itk import Check
@@ -18,6 +18,7 @@ from .model_grid import ModelGrid, PreparedSubject
 from .open_cavities import EXPECTED_PROBABILITY, cavity_remarks
 from .template import BRAIN_PROBABILITY, Template, TemplatePriors
 from .template_warping import voxels_to_follow, warp_template
+from .unknown_orientation import register_either_way
 
 MAX_DISTANCE_MM = 6.0
 """A brain is looked for no farther than this from the registered template's brain."""
@@ -66,7 +67,7 @@ def prepare(
     remarks: list[str] = []
     support = measured_voxels(volume.data) if brain is None else brain
     masked = volume.with_data(np.where(support, volume.data, 0.0).astype(np.float32))
-    alignment = register_affine(template.fa, masked, template.priors.brain > BRAIN_PROBABILITY, check)
+    alignment = register_either_way(template.fa, masked, template.priors.brain > BRAIN_PROBABILITY, check)
     remarks += alignment.remarks
     grid = ModelGrid(volume, template, alignment)
     check()

@@ -31,7 +31,7 @@ def aligned(request):
     """
     patch = pytest.MonkeyPatch()
     known = Alignment(np.eye(4), 0.9, "affine")
-    patch.setattr(preparation, "register_affine", lambda fixed, moving, brain, check: known)
+    patch.setattr(preparation, "register_either_way", lambda fixed, moving, brain, check: known)
     patch.setattr(template_warping, "LEVELS_MM", getattr(request.module, "LEVELS_MM", ((8.0, 12),)))
     yield
     patch.undo()

@@ -212,7 +212,7 @@ def test_find_brain_drops_what_lies_apart():
 def test_another_map_of_the_same_brain_needs_no_registration(monkeypatch):
     """The same map gives the same bits; an anomaly shows where it is, and the priors stay."""
     calls, known = [], Alignment(np.eye(4), 0.9, "affine")
-    monkeypatch.setattr(preparation, "register_affine", lambda *_: calls.append(1) or known)
+    monkeypatch.setattr(preparation, "register_either_way", lambda *_: calls.append(1) or known)
     shape, affine = sb.grid((4.5, 4.5, 4.5))
     volume = sb.brain(shape, affine, seed=1)
     prepared = prepare(volume, on_grid(sb.template(), (40, 48, 40), 4.0), volume.data > 0)
