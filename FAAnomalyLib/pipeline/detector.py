@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,31 +11,25 @@ import numpy as np
 from .._version import __version__
 from ..anomaly.calibration import Limits
 from ..anomaly.detectable_change import DetectableChange, detectable_changes, detectable_in_region
-from ..anomaly.drawn_region import drawn_edge_mm, drawn_hole
+from ..anomaly.drawn_region import drawn_hole
 from ..anomaly.regions import choose_threshold, find_regions_and_voxels, restrict_to_signs
 from ..anomaly.scoring import Scores, score_brain, score_region
-from ..diffusion.registry import samplers
 from ..inpainting.estimated_passes import estimate_passes
 from ..inpainting.fusion import Inpainted
 from ..inpainting.interruptible_network import interruptible_network
 from ..inpainting.masks import Pass, pass_from_mask
 from ..inpainting.pass_planning import passes_identity, whole_brain_passes
 from ..inpainting.pass_runner import inpaint_passes
-from ..inpainting.sampling import Sampling
 from ..io.pass_cache import PassCache, told_which_passes
-from ..preprocessing.missing_data import clump_remarks
-from ..preprocessing.model_grid import PreparedSubject
-from ..preprocessing.preparation import prepare
 from ..request import DetectRequest
 from ..result import Result
 from ..runtime.device import describe
 from ..runtime.hardware import peak_memory_mb
 from ..runtime.progress import CancelToken, Progress, ProgressCallback
 from ..volume import Volume
-from .anatomy import NO_ATLAS, LoadedAtlas, mapping_of, name_regions, open_atlas, score_all_tracts
+from .anatomy import LoadedAtlas, mapping_of, name_regions, score_all_tracts
 from .filled_brain import expected_sd, fill_remarks, filled_brain, mean_on_native_grid
-from .inputs import read_brain_mask, read_fa, read_region, source_key
-from .loaded_model import LoadedModel, open_model
+from .preview import PREVIEW_STAGES, expected_in_region
 from .provenance import (
     AtlasProvenance,
     BySign,
@@ -49,71 +42,18 @@ from .provenance import (
     request_without_folders,
     voxels_sha256,
 )
+from .run_opening import Run, RunOpener
 
 # The names are shown by 3D Slicer and stored in result.json.
 STAGES = {
     "reading": 0.3,
     "loading the model": 1.0,
     "registration": 9.0,
-    "filling holes": 12.0,
+    "filling holes": 2.0,
     "second look": 5.0,
     "scoring": 0.5,
 }
 """Stages of a detection and their expected shares of the time."""
-
-
-@dataclass(frozen=True)
-class _Registered:
-    """A volume on the model grid, kept for the next request on the same files."""
-
-    key: tuple
-    subject: PreparedSubject
-    remarks: list[str]
-
-
-@dataclass(frozen=True)
-class _Run:
-    """One request with everything that it needs.
-
-    Attributes
-    ----------
-    request, sampling
-        What was asked for.
-    loaded
-        The model on its device.
-    subject
-        The brain on the model grid.
-    region
-        The drawn region, bool on the native grid; None for a whole brain.
-    edge_mm
-        Edge of the cube of the region's volume of brain; None for a whole brain.
-    remarks
-        For the user.
-    progress
-        Reports, and raises once the run is cancelled.
-    atlas
-        Tracts that regions are named by; None for none.
-    """
-
-    request: DetectRequest
-    sampling: Sampling
-    loaded: LoadedModel
-    subject: PreparedSubject
-    region: np.ndarray | None
-    edge_mm: float | None
-    remarks: list[str]
-    progress: Progress
-    atlas: LoadedAtlas | None
-
-    @property
-    def by_estimate(self) -> bool:
-        """Whether the network's linear estimate serves the mean of a whole brain, and the network candidates alone.
-
-        The network's own mean misses hidden tissue by 1 % less (``docs/measurements.md``) and costs ten times as much.
-        Draws come from the network alone.
-        """
-        asked = self.region is None and not samplers()[self.sampling.sampler].stochastic
-        return asked and self.loaded.inpainter.kind.estimate is not None
 
 
 class _Fill(NamedTuple):
@@ -127,11 +67,7 @@ class Detector:
     """Runs requests one after another; the model stays loaded between them, the last volume registered."""
 
     def __init__(self) -> None:
-        self._loaded: LoadedModel | None = None
-        self._loaded_key: tuple[str, str] | None = None
-        self._registered: _Registered | None = None
-        self._atlas: LoadedAtlas | None = None
-        self._atlas_key: tuple[str, str] | None = None
+        self._opener = RunOpener()
 
     def detect(
         self,
@@ -172,10 +108,19 @@ class Detector:
         """
         return self._run(request, volume, hole, Progress(progress, cancel, STAGES))
 
+    def preview(
+        self, request: DetectRequest, progress: ProgressCallback | None = None, cancel: CancelToken | None = None
+    ) -> Volume:
+        """Expected FA in the request's region or ROI, the input elsewhere: :func:`.preview.expected_in_region`.
+
+        Errors are those of :meth:`detect`.
+        """
+        return expected_in_region(self._opener.open(request, None, None, Progress(progress, cancel, PREVIEW_STAGES)))
+
     def _run(
         self, request: DetectRequest, volume: Volume | None, hole: np.ndarray | None, progress: Progress
     ) -> Result:
-        run = self._open(request, volume, hole, progress)
+        run = self._opener.open(request, volume, hole, progress)
         passes = _planned_passes(run)
         cache = _cache(run)
         with told_which_passes(cache, len(passes)), _interruptible(run):
@@ -187,68 +132,8 @@ class Detector:
         result.provenance = _provenance(run, scores, threshold, len(passes), fill).as_dict()
         return result
 
-    def _open(self, request: DetectRequest, volume: Volume | None, hole: np.ndarray | None, progress: Progress) -> _Run:
-        """Everything before the first hole. What can be wrong with the files is found before the model is loaded."""
-        sampling = Sampling.of_request(request.check())
-        progress.step("reading")
-        key = None if volume is not None else source_key(request)
-        known = self._registered if self._registered is not None and self._registered.key == key else None
-        brain = None
-        if known is not None:
-            volume, remarks = known.subject.grid.native, known.remarks
-        else:
-            volume, remarks = read_fa(request, volume)
-            brain, more = read_brain_mask(request, volume)
-            remarks = remarks + more
-        region, about_region = read_region(request, volume) if hole is None else (np.asarray(hole, bool), [])
-        progress.step("loading the model")
-        loaded = self._model(request)
-        loaded.inpainter.check(sampling)
-        atlas = self._tracts(request, loaded)
-        progress.step("registration")
-        if known is not None:
-            subject = known.subject
-        else:
-            subject = prepare(volume, loaded.template, brain, progress.check)
-            remarks = remarks + subject.remarks + clump_remarks(volume, subject.native_brain)
-            self._registered = None if key is None else _Registered(key, subject, remarks)
-        if atlas is None and request.atlas != NO_ATLAS:
-            remarks = [*remarks, "the tract atlas is not installed: regions are not named by their tracts"]
-        edge = None if region is None else drawn_edge_mm(subject, region)
-        remarks = [*remarks, *_about_calibration(loaded, edge), *about_region]
-        return _Run(request, sampling, loaded, subject, region, edge, remarks, progress, atlas)
 
-    def _model(self, request: DetectRequest) -> LoadedModel:
-        key = (request.model, request.device)
-        if self._loaded is None or self._loaded_key != key:
-            self._loaded, self._loaded_key = open_model(*key), key
-        return self._loaded
-
-    def _tracts(self, request: DetectRequest, loaded: LoadedModel) -> LoadedAtlas | None:
-        key = (request.atlas, loaded.template.sha256)
-        if self._atlas_key != key:
-            self._atlas, self._atlas_key = open_atlas(*key), key
-        return self._atlas
-
-
-def _about_calibration(loaded: LoadedModel, edge_mm: float | None) -> list[str]:
-    """A remark where z stands on no healthy people."""
-    if loaded.calibration.outdated:
-        return [
-            f"the calibration of the model {loaded.model.name} is of an earlier version and has no part in this: z and "
-            "threshold are a guess; faanomaly calibrate makes a new one"
-        ]
-    if not loaded.calibration.people:
-        return [f"the model {loaded.model.name} is not calibrated: its z and threshold are a guess"]
-    if edge_mm is not None and not loaded.calibration.regions.people:
-        return [
-            f"the model {loaded.model.name} is not calibrated for drawn regions: z and threshold here are a guess; "
-            "faanomaly calibrate --regions-only adds what is missing"
-        ]
-    return []
-
-
-def _planned_passes(run: _Run) -> list[Pass]:
+def _planned_passes(run: Run) -> list[Pass]:
     """Lattices of holes over the whole brain, or one hole that covers the drawn region."""
     if run.region is None:
         return whole_brain_passes(run.subject, run.request)
@@ -257,7 +142,7 @@ def _planned_passes(run: _Run) -> list[Pass]:
     return [pass_from_mask(drawn_hole(run.subject, run.region, run.request.mask_type))]
 
 
-def _cache(run: _Run) -> PassCache | None:
+def _cache(run: Run) -> PassCache | None:
     """With an output folder, the finished passes of a whole brain by the network are kept there."""
     if not run.request.output or run.region is not None or run.by_estimate:
         return None
@@ -265,11 +150,11 @@ def _cache(run: _Run) -> PassCache | None:
     return PassCache(Path(run.request.output), identity, run.request.resume)
 
 
-def _interruptible(run: _Run) -> AbstractContextManager[None]:
+def _interruptible(run: Run) -> AbstractContextManager[None]:
     return interruptible_network(run.loaded.inpainter.network, run.progress.check)
 
 
-def _inpainted(run: _Run, passes: list[Pass], cache: PassCache | None) -> Inpainted:
+def _inpainted(run: Run, passes: list[Pass], cache: PassCache | None) -> Inpainted:
     inpainter, subject = run.loaded.inpainter, run.subject
 
     def on_progress(share: float) -> None:
@@ -280,7 +165,7 @@ def _inpainted(run: _Run, passes: list[Pass], cache: PassCache | None) -> Inpain
     return inpaint_passes(inpainter, subject.fa, passes, run.sampling, on_progress, cache, subject.grid.priors)
 
 
-def _scored(run: _Run, inpainted: Inpainted) -> Scores:
+def _scored(run: Run, inpainted: Inpainted) -> Scores:
     if run.region is not None:
         assert run.edge_mm is not None
         return score_region(run.subject, inpainted, run.loaded.calibration, run.edge_mm)
@@ -296,7 +181,7 @@ def _scored(run: _Run, inpainted: Inpainted) -> Scores:
     )
 
 
-def _threshold(run: _Run) -> Limits:
+def _threshold(run: Run) -> Limits:
     """Positive z for increases and for decreases, whichever of them are searched."""
     calibration = run.loaded.calibration
     known = calibration if run.edge_mm is None else calibration.regions.at(run.edge_mm)
@@ -310,7 +195,7 @@ def _threshold(run: _Run) -> Limits:
     return chosen if isinstance(chosen, tuple) else (float(chosen), float(chosen))
 
 
-def _on_native_grid(run: _Run, scores: Scores, threshold: Limits) -> tuple[Result, _Fill]:
+def _on_native_grid(run: Run, scores: Scores, threshold: Limits) -> tuple[Result, _Fill]:
     """Volumes and regions on the input's own grid; only what lay in a hole, and in the drawn region, is judged."""
     subject, volume, region = run.subject, run.subject.grid.native, run.region
     predicted = subject.inpainted_on_native(scores.inpainted.covered)
@@ -341,7 +226,7 @@ def _on_native_grid(run: _Run, scores: Scores, threshold: Limits) -> tuple[Resul
     return result, fill
 
 
-def _with_tracts(run: _Run, loaded: LoadedAtlas, scores: Scores, result: Result, voxels: list[np.ndarray]) -> Result:
+def _with_tracts(run: Run, loaded: LoadedAtlas, scores: Scores, result: Result, voxels: list[np.ndarray]) -> Result:
     """The result with names for its regions, whose *voxels* are given, and for a whole brain a score of every tract."""
     result.to_atlas = mapping_of(run.subject)
     result.regions = name_regions(loaded, result.to_atlas, result.input, list(zip(result.regions, voxels, strict=True)))
@@ -351,13 +236,13 @@ def _with_tracts(run: _Run, loaded: LoadedAtlas, scores: Scores, result: Result,
     return result
 
 
-def _detectable(run: _Run, scores: Scores, threshold: Limits) -> list[DetectableChange]:
+def _detectable(run: Run, scores: Scores, threshold: Limits) -> list[DetectableChange]:
     if run.edge_mm is None:
         return detectable_changes(run.loaded.calibration, scores.scale, threshold)
     return detectable_in_region(run.loaded.calibration, scores.scale, threshold, run.edge_mm)
 
 
-def _provenance(run: _Run, scores: Scores, threshold: Limits, passes: int, fill: _Fill) -> Provenance:
+def _provenance(run: Run, scores: Scores, threshold: Limits, passes: int, fill: _Fill) -> Provenance:
     native, inpainter = run.subject.grid.native, run.loaded.inpainter
     return Provenance(
         faanomaly=__version__,

@@ -12,6 +12,7 @@ from ..errors import FAError
 from ..io.pass_cache import FOLDER as PASSES
 from ..io.pass_cache import told_all_is_kept
 from ..io.run_lock import only_run_in
+from ..io.volumes import save_volume
 from ..reporting.result_files import check_folder, check_place, finish_interrupted, write_result
 from ..request import DetectRequest
 from ..result import Result
@@ -20,6 +21,9 @@ from ..volume import Volume
 
 if TYPE_CHECKING:
     import numpy as np
+
+PREVIEW_FILE = "expected.nii.gz"
+"""All that a preview writes."""
 
 
 class DetectorProtocol(Protocol):
@@ -41,6 +45,10 @@ class DetectorProtocol(Protocol):
         progress: ProgressCallback | None = None,
         cancel: CancelToken | None = None,
     ) -> Result: ...
+
+    def preview(
+        self, request: DetectRequest, progress: ProgressCallback | None = None, cancel: CancelToken | None = None
+    ) -> Volume: ...
 
 
 def run_job(
@@ -100,6 +108,32 @@ def run_job(
         if whole:
             shutil.rmtree(folder / PASSES, ignore_errors=True)
     return result
+
+
+def run_preview(
+    request: DetectRequest,
+    make_detector: Callable[[], DetectorProtocol],
+    *,
+    progress: ProgressCallback | None = None,
+    cancel: CancelToken | None = None,
+) -> Path:
+    """What is expected in the request's region or ROI, as :data:`PREVIEW_FILE` in its output folder.
+
+    Parameters and errors are those of :func:`run_job`; no other file is written, and none replaced.
+
+    Returns
+    -------
+    pathlib.Path
+        The file: expected FA in the region, the input elsewhere, on the input's grid.
+    """
+    _check("inpaint", request, None, None)
+    folder, cancel = Path(request.output or ""), cancel or CancelToken()
+    with only_run_in(folder):
+        check_folder(folder, _paths_read(request))
+        expected = make_detector().preview(request, progress=progress, cancel=cancel)
+        cancel.check()
+        save_volume(expected, folder / PREVIEW_FILE)
+    return folder / PREVIEW_FILE
 
 
 def _paths_read(request: DetectRequest) -> list[str]:

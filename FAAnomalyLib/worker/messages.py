@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 PROTOCOL = 1
 """Version of the protocol; it rises with every change that a client must know."""
-JOB_METHODS = ("detect", "inpaint")
+PREVIEW = "preview"
+JOB_METHODS = ("detect", "inpaint", PREVIEW)
 """Methods that start a job; ``cancel`` and ``shutdown`` are answered at once."""
 QUOTED_CHARACTERS = 80
 """At most so much of a wrong line is repeated in an error."""
@@ -68,6 +69,12 @@ def parse_request(line: str) -> dict[str, Any]:
     if not isinstance(message.setdefault("id", None), (int, str, type(None))):
         raise FAError("bad-request", "The id is neither a whole number nor a text", "", "Send another id")
     return message
+
+
+def preview_fields(expected: Path, seconds: float) -> dict[str, Any]:
+    """The fields of a finished preview's ``result`` message: its only file, and how long it took."""
+    path = expected.absolute()
+    return {"output": str(path.parent), "files": {"expected": str(path)}, "seconds": round(seconds, 3)}
 
 
 def job_fields(result: Result, output: str, seconds: float) -> dict[str, Any]:

@@ -19,7 +19,16 @@ from ..errors import FAError
 from ..request import DetectRequest
 from ..runtime.error_translation import as_fa_error
 from ..runtime.progress import CancelToken, ProgressCallback
-from .messages import JOB_METHODS, QUOTED_CHARACTERS, encode, hello_fields, job_fields, parse_request
+from .messages import (
+    JOB_METHODS,
+    PREVIEW,
+    QUOTED_CHARACTERS,
+    encode,
+    hello_fields,
+    job_fields,
+    parse_request,
+    preview_fields,
+)
 
 if TYPE_CHECKING:
     from ..pipeline.jobs import DetectorProtocol
@@ -119,11 +128,15 @@ class WorkerServer:
         failure: BaseException | None = None
         answer = ""
         try:
-            from ..pipeline.jobs import run_job
+            from ..pipeline.jobs import run_job, run_preview
 
-            warm = partial(self._warm_detector, cancel)
-            result = run_job(method, request, warm, progress=self._progress(request_id), cancel=cancel)
-            fields = job_fields(result, output, time.monotonic() - started)
+            warm, progress = partial(self._warm_detector, cancel), self._progress(request_id)
+            if method == PREVIEW:
+                shown = run_preview(request, warm, progress=progress, cancel=cancel)
+                fields = preview_fields(shown, time.monotonic() - started)
+            else:
+                result = run_job(method, request, warm, progress=progress, cancel=cancel)
+                fields = job_fields(result, output, time.monotonic() - started)
             answer = encode({"type": "result", "id": request_id, **fields})
         except BaseException as error:
             failure = error

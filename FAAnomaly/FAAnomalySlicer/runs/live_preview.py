@@ -16,9 +16,6 @@ from ..scene.result_nodes import read_volume
 from ..worker_client.job import Job
 from .connection import EngineConnection
 
-QUALITY = {"sampler": "mean", "steps": 0, "samples": 1, "report": False}
-"""One evaluation of the network, and no figures, which are not shown."""
-
 
 @dataclass(frozen=True, eq=False)
 class PreviewRequest:
@@ -95,7 +92,7 @@ class LivePreview:
             record = record_input(wanted.volumeNode)
             path = yield connection.inputs.write(wanted.volumeNode, record)
             files = {"input": str(path), "roi": str(folder / "roi.mrk.json"), "output": str(folder / "result")}
-            job = self._job = connection.client.submit("inpaint", {**wanted.options, **QUALITY, **files})
+            job = self._job = connection.client.submit("preview", {**wanted.options, **files})
             yield next_emission(job.finished)
             self._job = None
             result = job.answer()["files"]["expected"]

@@ -117,6 +117,10 @@ def test_hello_then_two_requests_with_one_model(session, tmp_path):
     session.send("three", "inpaint", input="brain.nii", output=str(tmp_path / "3"), region="m.nii")
     assert session.answer()["id"] == "three"
     assert json.loads((tmp_path / "3" / "result.json").read_text())["method"] == "inpaint"
+    session.send("four", "preview", input="brain.nii", output=str(tmp_path / "4"), region="m.nii")
+    shown = session.answer()
+    assert set(shown) == {"type", "id", "output", "files", "seconds"} and shown["output"] == str(tmp_path / "4")
+    assert [str(path) for path in (tmp_path / "4").iterdir()] == [shown["files"]["expected"]]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX modes")

@@ -59,6 +59,9 @@ class Detector:
         result.provenance.update(method="inpaint", hole=None if hole is None else int(hole.sum()))
         return result
 
+    def preview(self, request: DetectRequest, progress=None, cancel=None) -> Volume:
+        return self.detect(request, None, progress, cancel).expected
+
 
 def behave(kind: str, steps: Progress, cancel: CancelToken) -> None:
     """Do what an input called *kind* asks for."""

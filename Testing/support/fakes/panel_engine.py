@@ -85,6 +85,9 @@ class Detector:
     def inpaint(self, request: DetectRequest, volume=None, hole=None, progress=None, cancel=None) -> Result:
         return self.detect(request, volume, progress, cancel)
 
+    def preview(self, request: DetectRequest, progress=None, cancel=None) -> Volume:
+        return self.detect(request, None, progress, cancel).expected
+
 
 def refuse(mode: str) -> None:
     if mode == "fails":

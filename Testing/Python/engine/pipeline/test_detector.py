@@ -15,7 +15,7 @@ from FAAnomalyLib.anomaly.drawn_region import drawn_hole
 from FAAnomalyLib.anomaly.region_limits import RegionLimits, SizeLimits
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.io.volumes import load_volume, save_volume
-from FAAnomalyLib.pipeline import detector as detector_module
+from FAAnomalyLib.pipeline import run_opening
 from FAAnomalyLib.pipeline.detector import STAGES, Detector
 from FAAnomalyLib.pipeline.jobs import run_job
 from FAAnomalyLib.preprocessing.affine_registration import Alignment
@@ -66,7 +66,7 @@ def aligned_once(brain) -> None:
         return known[key]
 
     patch = pytest.MonkeyPatch()
-    patch.setattr(detector_module, "prepare", remembered)
+    patch.setattr(run_opening, "prepare", remembered)
     yield
     patch.undo()
 
@@ -192,7 +192,7 @@ def test_thresholds_are_the_calibrations_and_for_one_sign_alone_its_own(detector
     before = run("inpaint", hole=drawn, model=coarse)
     limits = SizeLimits(3.2, 0.95, (7.0, 7.5), (6.0, 6.5), (1.5, 0.5))
     known = Calibration(threshold=(9.0, 9.0), regions=RegionLimits((60.0,), (limits,), 5))
-    monkeypatch.setattr(detector, "_loaded", replace(detector._loaded, calibration=known))
+    monkeypatch.setattr(detector._opener, "_loaded", replace(detector._opener._loaded, calibration=known))
     for threshold, signs, limits in (
         ("auto", "both", (7.0, 7.5)),
         ("sensitive", "both", (6.0, 6.5)),
