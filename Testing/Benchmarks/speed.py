@@ -8,7 +8,9 @@ Measured on an otherwise idle machine (the load is printed):
 - the network part: its operations (torch's FLOP counter) over its seconds, beside the rate of the 3x3x3 convolution
   that does most of its work, timed alone at the engine's number format and memory format;
 - a box of 20 mm with a warm worker, another one each time;
-- the thesis' procedure: timed passes of its conditional network at 128 cubed, times 1000 steps, times 171 cubes.
+- the thesis' procedure: timed passes of its conditional network at 128 cubed, times 1000 steps, times 171 cubes
+  (extrapolated);
+- with ``--lab``, what a laboratory would script instead (``lab_script.py``), from a cold shell, by either metric.
 """
 
 from __future__ import annotations
@@ -42,14 +44,16 @@ from FAAnomalyLib.preprocessing.preparation import prepare
 from FAAnomalyLib.request import DetectRequest
 from FAAnomalyLib.runtime.device import choose_device, describe, fastest_dtype
 from FAAnomalyLib.runtime.hardware import cores, peak_memory_mb
+from FAAnomalyLib.runtime.resources import resources_dir
 
 ROI_MM = 20.0
 THESIS_EDGE, THESIS_STEPS, THESIS_CUBES = 128, 1000, 171
 ASKED = {
-    "cold shell, s": 60.0,
-    "peak memory, GB": 4.0,
+    "cold shell, s": 25.0,
+    "peak memory, GB": 0.8,
     "share of the convolution peak": 0.5,
     "box, s": 1.0,
+    "preview of a box, s": 0.4,
     "ratio to the thesis": 10_000.0,
 }
 PEAK_SECONDS = 3.0
@@ -202,8 +206,8 @@ def cold(args: argparse.Namespace) -> dict:
     }
 
 
-def boxes(args: argparse.Namespace) -> dict:
-    """Boxes in white matter, one after another, answered by one worker; the first request warms it up."""
+def boxes(args: argparse.Namespace, method: str) -> dict:
+    """Boxes in white matter, one after another, answered to *method* by one worker; the first request warms it up."""
     volume, _ = validate_fa(load_volume(args.fa)[0])
     brain = validate_brain_mask(load_volume(args.brain_mask)[0], volume) if args.brain_mask else None
     reference = healthy_reference(prepare(volume, open_model(args.model, args.device).template, brain))
@@ -222,7 +226,7 @@ def boxes(args: argparse.Namespace) -> dict:
             centre = white_matter_centre(volume, reference.white_matter, ROI_MM, number)
             params = box_request(args, Path(folder), number, centre)
             begin = time.perf_counter()
-            worker.stdin.write(json.dumps({"id": number, "method": "detect", "params": params}) + "\n")
+            worker.stdin.write(json.dumps({"id": number, "method": method, "params": params}) + "\n")
             worker.stdin.flush()
             answer = next(a for a in map(json.loads, worker.stdout) if a["type"] in ("result", "error"))
             seconds.append(time.perf_counter() - begin)
@@ -277,6 +281,20 @@ def thesis(args: argparse.Namespace, device: torch.device) -> dict:
     return by_dtype
 
 
+def lab(args: argparse.Namespace) -> dict[str, float]:
+    """Seconds of :mod:`lab_script` by metric, medians."""
+    script, template = Path(__file__).with_name("lab_script.py"), resources_dir() / "Template" / "fa.nii.gz"
+    seconds: dict[str, list[float]] = {"mattes": [], "CC": []}
+    with tempfile.TemporaryDirectory() as folder:
+        words = [sys.executable, str(script), str(args.fa), str(template), str(Path(folder) / "z.nii.gz")]
+        for _ in range(args.runs):
+            for metric, own in seconds.items():
+                begin = time.perf_counter()
+                subprocess.run([*words, "--metric", metric], check=True, capture_output=True)
+                own.append(time.perf_counter() - begin)
+    return {metric: statistics.median(own) for metric, own in seconds.items()}
+
+
 def figures(measured: dict) -> dict[str, float]:
     """The numbers that are asked for, by the names in :data:`ASKED`."""
     cold_seconds = measured["cold"]["seconds"]
@@ -285,6 +303,7 @@ def figures(measured: dict) -> dict[str, float]:
         "share of the convolution peak": measured["warm"]["share_of_peak"],
         "peak memory, GB": max(measured["cold"]["peak_memory_mb"], measured["warm"]["peak_memory_mb"]) / 1000,
         "box, s": measured["box"]["seconds"],
+        "preview of a box, s": measured["preview"]["seconds"],
     }
     if "thesis" in measured:
         # The faster of the thesis' number formats, so that the ratio does not flatter.
@@ -319,10 +338,14 @@ def show(measured: dict) -> None:
         f"{'box of 20 mm, warm worker':44s}{measured['box']['seconds']:10.2f}   "
         f"(first request {measured['box']['first_seconds']:.2f})"
     )
+    print(f"{'preview of the box (healthy lens)':44s}{measured['preview']['seconds']:10.2f}")
+    for metric, seconds in measured.get("lab", {}).items():
+        ratio = seconds / measured["cold"]["seconds"]
+        print(f"{f'antspyx, SyN ({metric}), and a z-map':44s}{seconds:10.2f}   {ratio:.2f} of the whole brain above")
     for name, one in measured.get("thesis", {}).items():
         print(
             f"{f'one pass of the thesis network, {name}':44s}{one['pass_seconds']:10.2f}   "
-            f"{one['brain_hours']:.0f} hours a brain"
+            f"{one['brain_hours']:.0f} hours a brain, extrapolated"
         )
     print(f"\n{'':44s}{'measured':>10s}{'asked':>12s}")
     for name, value in figures(measured).items():
@@ -340,6 +363,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--runs", type=int, default=5, help="of each measurement (default %(default)s)")
     parser.add_argument("--thesis-passes", type=int, default=2, help="0 leaves the thesis out (default %(default)s)")
+    parser.add_argument("--lab", action="store_true", help="beside antspyx, which must be installed")
     parser.add_argument("--json", type=Path, help="also write the figures here")
     args = parser.parse_args(argv)
     try:
@@ -354,7 +378,10 @@ def main(argv: list[str] | None = None) -> int:
             "runs": args.runs,
         }
         # The shell first: it must find this process' memory still free.
-        measured |= {"cold": cold(args), "warm": warm(args, device), "box": boxes(args)}
+        measured |= {"cold": cold(args), "warm": warm(args, device), "box": boxes(args, "detect")}
+        measured["preview"] = boxes(args, "preview")
+        if args.lab:
+            measured["lab"] = lab(args)
         if args.thesis_passes:
             measured["thesis"] = thesis(args, device)
     except FAError as error:
