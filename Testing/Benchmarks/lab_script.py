@@ -1,4 +1,4 @@
-"""What a laboratory would script instead of FAAnomaly: antspyx (SyN) to a template, then a z-map. ``speed.py`` times it.
+"""What a laboratory would script instead of FAAnomaly: antspyx (SyN) to a template, then a z-map; see ``speed.py``.
 
     python Testing/Benchmarks/lab_script.py FA.nii.gz TEMPLATE_FA.nii.gz Z.nii.gz [--metric mattes|CC]
 
@@ -27,9 +27,7 @@ def main() -> int:
     parser.add_argument("fa", type=Path)
     parser.add_argument("template", type=Path)
     parser.add_argument("output", type=Path)
-    parser.add_argument(
-        "--metric", choices=("mattes", "CC"), default="mattes", help="default %(default)s, antspyx' own"
-    )
+    parser.add_argument("--metric", choices=("mattes", "CC"), default="mattes", help="default %(default)s, its own")
     args = parser.parse_args()
     moving, fixed = (ants.image_read(str(path)) for path in (args.fa, args.template))
     found = ants.registration(

@@ -5,8 +5,8 @@
 Measured on an otherwise idle machine (the load is printed):
 
 - `detect` in a warm process by stage, and from a cold shell, whole brain, default quality: medians;
-- the network part: its operations (torch's FLOP counter) over its seconds, beside the rate of the 3x3x3 convolution
-  that does most of its work, timed alone at the engine's number format and memory format;
+- the network, where it draws in every hole: its operations (torch's FLOP counter) over its seconds, beside the rate of
+  the 3x3x3 convolution that does most of its work, timed alone at the engine's number format and memory format;
 - a box of 20 mm with a warm worker, another one each time;
 - the thesis' procedure: timed passes of its conditional network at 128 cubed, times 1000 steps, times 171 cubes
   (extrapolated);
@@ -24,18 +24,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import torch
-from torch.utils.flop_counter import FlopCounterMode
+from network_rate import NetworkWatch, convolution_rate, synchronise
 
 from FAAnomalyLib.errors import FAError
 from FAAnomalyLib.evaluation.planting.lesions import white_matter_centre
 from FAAnomalyLib.evaluation.planting.truth import healthy_reference
 from FAAnomalyLib.io.volumes import load_volume
-from FAAnomalyLib.networks.conditional_unet import ConditionalUNet
 from FAAnomalyLib.networks.thesis.unet import ThesisUNet
 from FAAnomalyLib.pipeline.detector import Detector
 from FAAnomalyLib.pipeline.loaded_model import open_model
@@ -56,91 +54,29 @@ ASKED = {
     "preview of a box, s": 0.4,
     "ratio to the thesis": 10_000.0,
 }
-PEAK_SECONDS = 3.0
-"""So long a single convolution is repeated; the best time counts."""
-
-
-class NetworkWatch:
-    """Times every call of the hole-trained network in this process, and once counts its operations."""
-
-    def __init__(self, device: torch.device) -> None:
-        self.seconds, self.calls, self.flops = 0.0, 0, 0
-        self.counting = False
-        self.shares: Counter[tuple] = Counter()
-        self._device, self._forward = device, ConditionalUNet.forward
-
-    def __enter__(self) -> NetworkWatch:
-        watch = self
-
-        def forward(network, *args, **kwargs):
-            if watch.counting:
-                return watch._count(network, args, kwargs)
-            synchronise(watch._device)
-            begin = time.perf_counter()
-            output = watch._forward(network, *args, **kwargs)
-            synchronise(watch._device)
-            watch.seconds += time.perf_counter() - begin
-            watch.calls += 1
-            return output
-
-        ConditionalUNet.forward = forward
-        return self
-
-    def __exit__(self, *_) -> None:
-        ConditionalUNet.forward = self._forward
-
-    def dominant(self) -> tuple[int, int, tuple, int]:
-        """Channels in and out of the 3x3x3 convolution that does most work, its commonest input, all its operations."""
-        work: Counter[tuple[int, int]] = Counter()
-        for (width_in, width_out, _), one in self.shares.items():
-            work[width_in, width_out] += one
-        ((channels, total),) = work.most_common(1)
-        shape = max((one, shape) for (*widths, shape), one in self.shares.items() if tuple(widths) == channels)[1]
-        return *channels, shape, total
-
-    def _count(self, network, args, kwargs):
-        def note(layer, inputs, output) -> None:
-            work = 2 * layer.in_channels * layer.out_channels * np.prod(layer.kernel_size) * output.shape[2:].numel()
-            if layer.kernel_size == (3, 3, 3):
-                shape = layer.in_channels, layer.out_channels, tuple(inputs[0].shape)
-                self.shares[shape] += int(work * output.shape[0])
-
-        hooks = [layer.register_forward_hook(note) for layer in network.modules() if isinstance(layer, torch.nn.Conv3d)]
-        with FlopCounterMode(display=False) as counter:
-            output = self._forward(network, *args, **kwargs)
-        for hook in hooks:
-            hook.remove()
-        self.flops += counter.get_total_flops()
-        return output
-
-
-def synchronise(device: torch.device) -> None:
-    """Wait for a GPU, so that its seconds can be measured."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+DRAW = {"sampler": "ddim", "steps": 1}
 
 
 def warm(args: argparse.Namespace, device: torch.device) -> dict:
-    """Runs in this process: seconds by stage, the network's share and rate."""
-    detector, stages, totals, network = Detector(), [], [], []
+    """Runs in this process: seconds by stage; and the network's rate where it fills all holes, as for draws."""
+    detector, stages, totals = Detector(), [], []
     with NetworkWatch(device) as watch, tempfile.TemporaryDirectory() as folder:
         copy = Path(shutil.copy(args.fa, folder))
         request = DetectRequest(
             input=str(copy), model=args.model, device=args.device, brain_mask=args.brain_mask and str(args.brain_mask)
         )
         watch.counting = True
-        detector.detect(request)
+        detector.detect(replace(request, **DRAW))
         watch.counting = False
+        detector.detect(replace(request, **DRAW))
+        seconds, calls = watch.seconds, watch.calls
         for number in range(args.runs):
             # Another file every time, or the registration of the last one would be used again.
             os.utime(copy, (number, number))
-            watch.seconds, watch.calls = 0.0, 0
             begin = time.perf_counter()
             result = detector.detect(request)
             totals.append(time.perf_counter() - begin)
             stages.append(result.provenance["seconds"])
-            network.append(watch.seconds)
-    seconds = statistics.median(network)
     width_in, width_out, shape, work = watch.dominant()
     peak = convolution_rate(width_in, width_out, shape, fastest_dtype(device), device)
     return {
@@ -148,7 +84,7 @@ def warm(args: argparse.Namespace, device: torch.device) -> dict:
         "runs": [round(t, 3) for t in totals],
         "stages": {name: statistics.median(run[name] for run in stages) for name in stages[0]},
         "network_seconds": seconds,
-        "network_calls": watch.calls,
+        "network_calls": calls,
         "network_gflop": watch.flops / 1e9,
         "network_gflop_per_second": watch.flops / seconds / 1e9,
         "convolution": {
@@ -161,22 +97,6 @@ def warm(args: argparse.Namespace, device: torch.device) -> dict:
         "peak_memory_mb": peak_memory_mb(),
         "dtype": result.provenance["dtype"],
     }
-
-
-@torch.inference_mode()
-def convolution_rate(width_in: int, width_out: int, shape: tuple, dtype: torch.dtype, device: torch.device) -> float:
-    """GFLOP/s of one 3x3x3 convolution on an input of *shape*, the best of many."""
-    layer = torch.nn.Conv3d(width_in, width_out, 3, padding=1).to(device, dtype)
-    layer = layer.to(memory_format=torch.channels_last_3d)
-    x = torch.randn(shape, device=device).to(dtype).contiguous(memory_format=torch.channels_last_3d)
-    best, until = float("inf"), time.perf_counter() + PEAK_SECONDS
-    while time.perf_counter() < until:
-        synchronise(device)
-        begin = time.perf_counter()
-        layer(x)
-        synchronise(device)
-        best = min(best, time.perf_counter() - begin)
-    return 2 * 27 * width_in * width_out * shape[0] * int(np.prod(shape[2:])) / best / 1e9
 
 
 def cold(args: argparse.Namespace) -> dict:
@@ -326,7 +246,7 @@ def show(measured: dict) -> None:
         print(f"    {name:40s}{seconds:10.2f}")
     layer = run["convolution"]
     print(
-        f"    {'of which the network':40s}{run['network_seconds']:10.2f}   {run['network_calls']} calls, "
+        f"    {'the network, a draw in every hole':40s}{run['network_seconds']:10.2f}   {run['network_calls']} calls, "
         f"{run['network_gflop']:.0f} GFLOP, {run['network_gflop_per_second']:.0f} GFLOP/s"
     )
     print(
