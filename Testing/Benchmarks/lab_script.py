@@ -21,14 +21,14 @@ MAD_TO_SD = 1.4826
 
 def main() -> int:
     """Write the z-map."""
-    import ants
-
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("fa", type=Path)
     parser.add_argument("template", type=Path)
     parser.add_argument("output", type=Path)
     parser.add_argument("--metric", choices=("mattes", "CC"), default="mattes", help="default %(default)s, its own")
     args = parser.parse_args()
+    import ants
+
     moving, fixed = (ants.image_read(str(path)) for path in (args.fa, args.template))
     found = ants.registration(
         fixed, moving, type_of_transform="SyN", syn_metric=args.metric, syn_sampling=2 if args.metric == "CC" else 32
