@@ -20,6 +20,7 @@ from ..inpainting.interruptible_network import interruptible_network
 from ..inpainting.masks import Pass, pass_from_mask
 from ..inpainting.pass_planning import passes_identity, whole_brain_passes
 from ..inpainting.pass_runner import inpaint_passes
+from ..inpainting.sampling import Sampling
 from ..io.pass_cache import PassCache, told_which_passes
 from ..request import DetectRequest
 from ..result import Result
@@ -46,14 +47,16 @@ from .run_opening import Run, RunOpener
 
 # The names are shown by 3D Slicer and stored in result.json.
 STAGES = {
-    "reading": 0.3,
-    "loading the model": 1.0,
-    "registration": 9.0,
-    "filling holes": 2.0,
-    "second look": 5.0,
-    "scoring": 0.5,
+    "reading": 0.2,
+    "loading the model": 0.5,
+    "registration": 7.0,
+    "filling holes": 1.2,
+    "second look": 2.7,
+    "scoring": 1.1,
 }
 """Stages of a detection and their expected shares of the time."""
+DRAWING_SECONDS = 7.0
+"""Share of filling holes where the network draws in all of them, once, in one step."""
 
 
 class _Fill(NamedTuple):
@@ -92,7 +95,7 @@ class Detector:
         FAError
             ``bad-request``, ``bad-input``, ``missing`` or ``cancelled``.
         """
-        return self._run(request, volume, None, Progress(progress, cancel, STAGES))
+        return self._run(request, volume, None, Progress(progress, cancel, stages_of(request)))
 
     def inpaint(
         self,
@@ -131,6 +134,11 @@ class Detector:
         progress.finish()
         result.provenance = _provenance(run, scores, threshold, len(passes), fill).as_dict()
         return result
+
+
+def stages_of(request: DetectRequest) -> dict[str, float]:
+    """:data:`STAGES` with the shares that the request's sampler makes of them."""
+    return STAGES | ({} if request.sampler == Sampling.sampler else {"filling holes": DRAWING_SECONDS})
 
 
 def _planned_passes(run: Run) -> list[Pass]:
