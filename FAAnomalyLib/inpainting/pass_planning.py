@@ -16,16 +16,21 @@ IRRELEVANT_OPTIONS = ("input", "output", "model", "brain_mask", "resume", "thres
 """Options that leave the passes as they are: the contents of files count, not their names."""
 
 
-def whole_brain_passes(prepared: PreparedSubject, request: DetectRequest) -> list[Pass]:
-    """The passes that hide every voxel of the brain in turn, of each mask size of the request.
+ESTIMATE_LATTICES = 2
+"""Of holes, half an edge apart, for the linear estimate: each hides every voxel once. The mean of both has 3 % less
+error than one, and no step where two holes meet. The network takes one, because a second costs as much again."""
+
+
+def whole_brain_passes(prepared: PreparedSubject, request: DetectRequest, lattices: int = 1) -> list[Pass]:
+    """The passes that hide every voxel of the brain *lattices* times, of each mask size of the request.
 
     Raises ``FAError('bad-input')`` when there is nothing to hide.
     """
-    spacing, priors = (prepared.grid.spacing_mm,) * 3, prepared.grid.priors
+    spacing, white_matter = (prepared.grid.spacing_mm,) * 3, prepared.grid.priors.white_matter
     return [
         one
         for size in request.mask_sizes
-        for one in plan_passes(prepared.brain, size, spacing, request.mask_type, priors.white_matter, shift_count=1)
+        for one in plan_passes(prepared.brain, size, spacing, request.mask_type, white_matter, lattices)
     ]
 
 

@@ -18,7 +18,7 @@ from ..inpainting.estimated_passes import estimate_passes
 from ..inpainting.fusion import Inpainted
 from ..inpainting.interruptible_network import interruptible_network
 from ..inpainting.masks import Pass, pass_from_mask
-from ..inpainting.pass_planning import passes_identity, whole_brain_passes
+from ..inpainting.pass_planning import ESTIMATE_LATTICES, passes_identity, whole_brain_passes
 from ..inpainting.pass_runner import inpaint_passes
 from ..inpainting.sampling import Sampling
 from ..io.pass_cache import PassCache, told_which_passes
@@ -50,7 +50,7 @@ STAGES = {
     "reading": 0.2,
     "loading the model": 0.5,
     "registration": 7.0,
-    "filling holes": 1.2,
+    "filling holes": 2.4,
     "second look": 2.7,
     "scoring": 1.1,
 }
@@ -144,7 +144,7 @@ def stages_of(request: DetectRequest) -> dict[str, float]:
 def _planned_passes(run: Run) -> list[Pass]:
     """Lattices of holes over the whole brain, or one hole that covers the drawn region."""
     if run.region is None:
-        return whole_brain_passes(run.subject, run.request)
+        return whole_brain_passes(run.subject, run.request, ESTIMATE_LATTICES if run.by_estimate else 1)
     assert run.edge_mm is not None
     run.loaded.calibration.regions.at(run.edge_mm)
     return [pass_from_mask(drawn_hole(run.subject, run.region, run.request.mask_type))]

@@ -30,6 +30,7 @@ from FAAnomalyLib.evaluation.metrics.bootstrap import MeanOverPeople, mean_over_
 from FAAnomalyLib.inpainting.estimated_passes import estimate_passes
 from FAAnomalyLib.inpainting.fusion import Inpainted
 from FAAnomalyLib.inpainting.masks import Pass, plan_passes
+from FAAnomalyLib.inpainting.pass_planning import ESTIMATE_LATTICES
 from FAAnomalyLib.inpainting.pass_runner import inpaint_passes
 from FAAnomalyLib.inpainting.sampling import Sampling
 from FAAnomalyLib.pipeline.loaded_model import open_model, template_folder
@@ -40,6 +41,7 @@ from FAAnomalyLib.training.healthy_maps import check_not_trained_on, register
 from FAAnomalyLib.training.template_building import MODEL_SHAPE, MODEL_SPACING_MM
 
 NETWORK, ESTIMATE = "network, posterior mean", "estimate that it corrects"
+TWO_LATTICES = "the same, mean of two lattices"
 LINEAR, TEMPLATE = "the same, fixed coefficients", "warped template, fitted"
 SURPRISE, SPREAD = "surprise", "spread"
 WITHOUT_WEIGHTS: dict[str, BaselineFill] = {
@@ -82,7 +84,10 @@ def measured(subject: CohortSubject, subjects: list[CohortSubject], folder: Path
         check_not_trained_on(folder, [one for one in subjects if one.person == subject.person])
         inpainter = open_model(str(folder), calibrated=False).inpainter
         network = inpaint_passes(inpainter, prepared.fa, passes, Sampling(), priors=grid.priors)
-        for title, filled in ((NETWORK, network), (ESTIMATE, estimate_passes(inpainter, prepared, passes))):
+        both = plan_passes(prepared.brain, mask_size, (grid.spacing_mm,) * 3, shift_count=ESTIMATE_LATTICES)
+        fills = {NETWORK: network, ESTIMATE: estimate_passes(inpainter, prepared, passes)}
+        fills[TWO_LATTICES] = estimate_passes(inpainter, prepared, both)
+        for title, filled in fills.items():
             own.update(told_of(title, filled, prepared.fa, analysed))
     return own | {title: error(fill, prepared, passes, analysed) for title, fill in WITHOUT_WEIGHTS.items()}
 
@@ -109,11 +114,11 @@ def show(errors: dict[str, dict[str, float]]) -> None:
     """Print means over people, and the network against the rest in the people whom it has not seen."""
     unseen = {person: own for person, own in errors.items() if NETWORK in own}
     print(f"\n{'FA, mean over people [95 %]':32s} {'everybody':>26s} {'unseen by the weights':>26s}")
-    learned = (NETWORK, ESTIMATE)
+    learned = (NETWORK, ESTIMATE, TWO_LATTICES)
     for title in (*learned, *WITHOUT_WEIGHTS, *(f"{one} {figure}" for one in learned for figure in (SURPRISE, SPREAD))):
         cells = [told(mean_over_people((p, own.get(title)) for p, own in some.items())) for some in (errors, unseen)]
         print(f"{title:32s} {cells[0] if title in WITHOUT_WEIGHTS else '':>26s} {cells[1]:>26s}")
-    for title in (ESTIMATE, *WITHOUT_WEIGHTS):
+    for title in (ESTIMATE, TWO_LATTICES, *WITHOUT_WEIGHTS):
         less = mean_over_people((p, 100 * (1 - own[NETWORK] / own[title])) for p, own in unseen.items())
         if less is not None:
             print(f"the network's error is {told(less, 1)} % below that of: {title}")

@@ -19,8 +19,8 @@ from FAAnomalyLib.anomaly.regions import find_regions
 from FAAnomalyLib.anomaly.scoring import score_brain, search_brain
 from FAAnomalyLib.evaluation.planting.lesions import plant, sphere, white_matter_centre
 from FAAnomalyLib.evaluation.planting.truth import healthy_reference
-from FAAnomalyLib.inpainting.pass_planning import whole_brain_passes
-from FAAnomalyLib.inpainting.pass_runner import inpaint_passes
+from FAAnomalyLib.inpainting.estimated_passes import estimate_passes
+from FAAnomalyLib.inpainting.pass_planning import ESTIMATE_LATTICES, whole_brain_passes
 from FAAnomalyLib.inpainting.sampling import Sampling
 from FAAnomalyLib.io.volumes import load_volume
 from FAAnomalyLib.pipeline.loaded_model import LoadedModel, open_model
@@ -72,8 +72,8 @@ def detect_in_steps(
 ) -> tuple[list[Tile], list[Region]]:
     """A picture of slice *level* after every step, and the regions."""
     grid, fa, calibration = prepared.grid, prepared.fa, model.calibration
-    passes = whole_brain_passes(prepared, DetectRequest())
-    inpainted = inpaint_passes(model.inpainter, fa, passes, Sampling(), priors=grid.priors)
+    passes = whole_brain_passes(prepared, DetectRequest(), ESTIMATE_LATTICES)
+    inpainted = estimate_passes(model.inpainter, prepared, passes)
     found = search_brain(prepared, calibration)
     candidates = candidate_mask(found.statistic, grid.spacing_mm, found.analysed)
     refilled = refill_candidates(model.inpainter, prepared, candidates, Sampling())
@@ -92,7 +92,7 @@ def detect_in_steps(
         ("1  FA map, change planted", grey(fa, level), truth, TRUTH),
         ("2  template warped to it", grey(grid.priors.fa, level), None, LINE),
         ("3  holes of one pass", grey(np.where(shown, 0.0, fa), level), None, LINE),
-        ("4  inpainted, all passes", grey(expected, level), None, LINE),
+        ("4  filled, all passes", grey(expected, level), None, LINE),
         ("5  residuals, all scales", heat(found.statistic, fa, level), None, LINE),
         ("6  candidates hidden whole", grey(np.where(hidden, 0.0, fa), level), None, LINE),
         ("7  inpainted again", grey(again, level), None, LINE),
