@@ -17,8 +17,10 @@ types=.venv/types.log
 .venv/bin/mypy > "$types" 2>&1 &
 checker=$!
 status=0
-# A file's tests stay in one process, which makes the file's fixtures once. Each process needs 1 GB of memory.
-.venv/bin/python -m pytest -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder "$@" || status=$?
+# A file's tests stay in one process, which makes the file's fixtures once. Each process needs 1 GB of memory; one more
+# than there are cores computes while others wait.
+processes=$(($(getconf _NPROCESSORS_ONLN) + 1))
+.venv/bin/python -m pytest -n "$processes" --maxprocesses 8 --dist loadfile --no-loadscope-reorder "$@" || status=$?
 wait "$checker" || status=$?
 cat "$types"
 exit "$status"

@@ -3,9 +3,9 @@
     python Testing/Benchmarks/drawn_regions.py DATA --folds folds.csv --keep boxes.pickle
     python Testing/Benchmarks/drawn_regions.py DATA --folds folds.csv --keep boxes.pickle --planted PERSON ...
 
-FOLDS are those of ``faanomaly calibrate --regions-only``: everybody's boxes are judged by the limits of the others.
-With ``--seen NAME ...`` further people's boxes are judged by everybody's limits, whether the model has seen them or
-not.  KEEP holds the boxes once they are filled.  Regions are counted as in a result, on the model grid.  Planted:
+FOLDS are what ``faanomaly calibrate ... --cross CROSS`` wrote: everybody's boxes are filled and judged by template,
+weights and calibration without them, and the limits of the others.  With ``--seen NAME ...`` further people's boxes are
+judged by everybody's limits and ``--model``, whether it has seen them or not.  KEEP holds the boxes once they are filled.  Regions are counted as in a result, on the model grid.  Planted:
 spheres (``--diameters``), FA +-0.2 and +-0.3, boxes larger by ``--factors``, none beyond 60 mm; found is a region that
 overlaps the sphere.  Opposite: a box as large as the sphere, where the other hemisphere has it, before and after
 planting.  Both sides: the sphere of 30 mm in both hemispheres, the box on one.
@@ -18,6 +18,7 @@ import pickle
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -80,24 +81,30 @@ def main() -> None:
     parser.add_argument("--diameters", nargs="+", type=float, default=[20.0, 30.0, 40.0], metavar="MM")
     parser.add_argument("--factors", nargs="+", type=float, default=[1.0, 1.5, 2.0])
     args = parser.parse_args()
-    folds, loaded = read_folds(args.folds), open_model(args.model)
+    folds = read_folds(args.folds)
+
+    @cache
+    def model_of(person: str) -> LoadedModel:
+        return open_model(str(folds[person]))
+
     by_name = {one.name: one for one in find_subjects(args.data, args.people)}
     unseen = [one for one in by_name.values() if one.person in folds]
     if not args.keep.exists():
-        drawn = draw_in_cohort(unseen, folds, "auto", lambda person: loaded.calibration, say)
+        drawn = draw_in_cohort(unseen, folds, "auto", lambda person: model_of(person).calibration, say)
         args.keep.write_bytes(pickle.dumps(drawn))
     kept: list[HealthyBox] = pickle.loads(args.keep.read_bytes())
     if args.planted:
         for name in args.planted:
-            limits = limits_without(kept, by_name[name].person)
-            planted_rows(by_name[name], loaded, limits, (args.diameters, args.factors))
+            person = by_name[name].person
+            limits = limits_without(kept, person)
+            planted_rows(by_name[name], model_of(person), limits, (args.diameters, args.factors))
         return
     print("| people | box, mm | boxes | regions a box, auto | sensitive | boxes with any, auto | sensitive | SD of z |")
     print("|---" * 8 + "|")
-    placed = {one.person: on_the_grid(kept, one, loaded) for one in unseen}
+    placed = {one.person: on_the_grid(kept, one, model_of(one.person)) for one in unseen}
     print_healthy("held out", placed, {one.person: limits_without(kept, one.person) for one in unseen})
     for name in args.seen:
-        one = by_name[name]
+        one, loaded = by_name[name], open_model(args.model)
         drawn = list(healthy_boxes(one.person, register(one, loaded.template), loaded.inpainter, loaded.calibration))
         print_healthy(name, {one.person: on_the_grid(drawn, one, loaded)}, {one.person: fit_regions(kept)})
 
