@@ -4,11 +4,12 @@
     python Testing/Benchmarks/drawn_regions.py DATA --folds folds.csv --keep boxes.pickle --planted PERSON ...
 
 FOLDS are what ``faanomaly calibrate ... --cross CROSS`` wrote: everybody's boxes are filled and judged by template,
-weights and calibration without them, and the limits of the others.  With ``--seen NAME ...`` further people's boxes are
-judged by everybody's limits and ``--model``, whether it has seen them or not.  KEEP holds the boxes once they are filled.  Regions are counted as in a result, on the model grid.  Planted:
-spheres (``--diameters``), FA +-0.2 and +-0.3, boxes larger by ``--factors``, none beyond 60 mm; found is a region that
-overlaps the sphere.  Opposite: a box as large as the sphere, where the other hemisphere has it, before and after
-planting.  Both sides: the sphere of 30 mm in both hemispheres, the box on one.
+weights and calibration without them, and the limits of the others. With ``--seen NAME ...`` further people's boxes are
+judged by everybody's limits and ``--model``, whether it has seen them or not. KEEP holds the boxes once they are
+filled. Regions are counted as in a result, on the model grid. Planted: spheres (``--diameters``), FA +-0.2 and +-0.3,
+boxes larger by ``--factors``, none beyond 60 mm; found is a region that overlaps the sphere. Opposite: a box as large
+as the sphere, where the other hemisphere has it, before and after planting. Both sides: the sphere of 30 mm in both
+hemispheres, the box on one.
 """
 
 from __future__ import annotations
