@@ -7,7 +7,7 @@
 The loss is the mean square of the predicted noise against the noise that was added, over all timesteps (listing A.19);
 1 says that nothing was learned. It is read from RUN/epochs.csv, which a run that was stopped has, too. A power of the
 step is fitted to the second half of the held-out losses and continued to the thesis' number of steps: a guess, called
-extrapolated. So are the hours, from the median seconds of a step.
+extrapolated. So are the hours, from the seconds of a step in the epoch that was disturbed least.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import csv
 import math
-import statistics
 from pathlib import Path
 from typing import NamedTuple
 
@@ -52,7 +51,7 @@ def main() -> None:
         print(f"| {point.step:,} | {point.training:.4f} | {point.held_out:.4f} |")
     far = factor * FULL_STEPS**power
     print(f"| {FULL_STEPS:,}, extrapolated | | {far:.4f} |")
-    seconds = statistics.median(point.seconds for point in points)
+    seconds = min(point.seconds for point in points)
     hours = FULL_STEPS * seconds / 3600
     print(f"\nA step takes {seconds:.2f} s: {FULL_STEPS:,} steps would take {hours:,.0f} hours, {hours / 24:,.0f} days")
     print(f"(extrapolated). {points[-1].step / FULL_STEPS:.2%} of them were made.")
