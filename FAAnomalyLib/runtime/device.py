@@ -53,7 +53,7 @@ def fastest_dtype(device: torch.device) -> torch.dtype:
     if device.type != "cpu":
         return torch.float32
     # In turns: on a busy machine one trial may meet what the other was spared.
-    rounds = [{dtype: _convolution_seconds(dtype) for dtype in (torch.float32, torch.bfloat16)} for _ in range(3)]
+    rounds = [{dtype: _convolution_seconds(dtype) for dtype in (torch.float32, torch.bfloat16)} for _ in range(2)]
     seconds = {dtype: min(one[dtype] for one in rounds) for dtype in rounds[0]}
     return torch.bfloat16 if seconds[torch.bfloat16] < 0.8 * seconds[torch.float32] else torch.float32
 
@@ -64,7 +64,7 @@ def _convolution_seconds(dtype: torch.dtype) -> float:
     x = torch.ones(1, 32, 24, 24, 24, dtype=dtype).contiguous(memory_format=torch.channels_last_3d)
     best = float("inf")
     with torch.inference_mode():
-        for _ in range(4):
+        for _ in range(2):
             begin = time.perf_counter()
             layer(x)
             best = min(best, time.perf_counter() - begin)
