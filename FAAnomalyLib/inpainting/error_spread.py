@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from scipy import ndimage
 
@@ -55,8 +57,10 @@ def _by_tissue(error: np.ndarray, white_matter: np.ndarray) -> np.ndarray:
     """Mean square of *error* at each voxel's probability of white matter, (N,), interpolated between classes."""
     classes = int(np.clip(error.size // LEAST_VOXELS, 1, TISSUES))
     edges = np.unique(np.quantile(white_matter, np.linspace(0.0, 1.0, classes + 1)))
+    if len(edges) == 1:
+        edges = np.repeat(edges, 2)
     places, variances = [], []
-    for low, high in zip(edges[:-1], edges[1:], strict=True) if len(edges) > 1 else [(edges[0], edges[0])]:
+    for low, high in pairwise(edges):
         inside = (white_matter >= low) & (white_matter <= high)
         bound = LARGEST * robust_location_and_scale(error[inside]).scale
         places.append(float(np.median(white_matter[inside])))

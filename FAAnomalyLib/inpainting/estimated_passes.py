@@ -21,9 +21,24 @@ def estimate_passes(
     passes: list[Pass],
     on_progress: Callable[[float], None] | None = None,
 ) -> Inpainted:
-    """Fill every pass with :meth:`~.volume_inpainter.VolumeInpainter.estimate` and fuse all of them.
+    """:func:`estimated_means`, with a variance: that of this brain's own errors about each place.
 
-    The variance is that of this brain's own errors about each place (:func:`~.error_spread.error_variance`).
+    Parameters as there; see :func:`~.error_spread.error_variance`.
+    """
+    filled, grid = estimated_means(inpainter, prepared, passes, on_progress), prepared.grid
+    inside = filled.covered & prepared.brain
+    variance = error_variance(prepared.fa - filled.mean, inside, grid.priors.white_matter, grid.spacing_mm)
+    variance[filled.covered & ~inside] = BACKGROUND_VARIANCE
+    return replace(filled, variance=variance)
+
+
+def estimated_means(
+    inpainter: VolumeInpainter,
+    prepared: PreparedSubject,
+    passes: list[Pass],
+    on_progress: Callable[[float], None] | None = None,
+) -> Inpainted:
+    """Fill every pass with :meth:`~.volume_inpainter.VolumeInpainter.estimate` and fuse all of them; no variance.
 
     Parameters
     ----------
@@ -36,15 +51,10 @@ def estimate_passes(
     on_progress
         Called with the finished share, 0 to 1, before every pass; an exception that it raises ends the run.
     """
-    fa, grid = prepared.fa, prepared.grid
-    fused = PassSum(fa.shape)
+    fused = PassSum(prepared.fa.shape)
     for number, one in enumerate(passes):
         if on_progress is not None:
             on_progress(number / len(passes))
-        mean = inpainter.estimate(fa, one.hole, grid.priors)
+        mean = inpainter.estimate(prepared.fa, one.hole, prepared.grid.priors)
         fused.add(one.hole, mean, np.full_like(mean, np.nan))
-    filled = fused.fused()
-    inside = filled.covered & prepared.brain
-    variance = error_variance(fa - filled.mean, inside, grid.priors.white_matter, grid.spacing_mm)
-    variance[filled.covered & ~inside] = BACKGROUND_VARIANCE
-    return replace(filled, variance=variance)
+    return fused.fused()

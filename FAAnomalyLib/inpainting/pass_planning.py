@@ -14,8 +14,6 @@ from .masks import Pass, plan_passes
 
 IRRELEVANT_OPTIONS = ("input", "output", "model", "brain_mask", "resume", "threshold", "signs", "report")
 """Options that leave the passes as they are: the contents of files count, not their names."""
-
-
 ESTIMATE_LATTICES = 2
 """Of holes, half an edge apart, for the linear estimate: each hides every voxel once. The mean of both has 3 % less
 error than one, and no step where two holes meet. The network takes one, because a second costs as much again."""

@@ -109,7 +109,7 @@ class Detector:
 
         The rest is as in :meth:`detect`. That there is a hole is checked by :func:`FAAnomalyLib.pipeline.jobs.run_job`.
         """
-        return self._run(request, volume, hole, Progress(progress, cancel, STAGES))
+        return self._run(request, volume, hole, Progress(progress, cancel, stages_of(request)))
 
     def preview(
         self, request: DetectRequest, progress: ProgressCallback | None = None, cancel: CancelToken | None = None

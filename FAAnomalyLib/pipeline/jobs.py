@@ -112,12 +112,13 @@ def run_job(
 
 def run_preview(
     request: DetectRequest,
+    folder: Path,
     make_detector: Callable[[], DetectorProtocol],
     *,
     progress: ProgressCallback | None = None,
     cancel: CancelToken | None = None,
 ) -> Path:
-    """What is expected in the request's region or ROI, as :data:`PREVIEW_FILE` in its output folder.
+    """What is expected in the request's region or ROI, as :data:`PREVIEW_FILE` in *folder*.
 
     Parameters and errors are those of :func:`run_job`; no other file is written, and none replaced.
 
@@ -127,7 +128,7 @@ def run_preview(
         The file: expected FA in the region, the input elsewhere, on the input's grid.
     """
     _check("inpaint", request, None, None)
-    folder, cancel = Path(request.output or ""), cancel or CancelToken()
+    cancel = cancel or CancelToken()
     with only_run_in(folder):
         check_folder(folder, _paths_read(request))
         expected = make_detector().preview(request, progress=progress, cancel=cancel)

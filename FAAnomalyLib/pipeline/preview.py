@@ -6,7 +6,7 @@ import numpy as np
 
 from ..anomaly.drawn_region import drawn_hole
 from ..errors import FAError
-from ..inpainting.estimated_passes import estimate_passes
+from ..inpainting.estimated_passes import estimated_means
 from ..inpainting.masks import pass_from_mask
 from ..volume import Volume
 from .filled_brain import mean_on_native_grid
@@ -40,7 +40,7 @@ def expected_in_region(run: Run) -> Volume:
     run.loaded.calibration.regions.at(run.edge_mm)
     run.progress.step("filling holes")
     hole = pass_from_mask(drawn_hole(subject, region, run.request.mask_type))
-    filled = estimate_passes(inpainter, subject, [hole])
+    filled = estimated_means(inpainter, subject, [hole])
     run.progress.check()
     shown = subject.inpainted_on_native(filled.covered) & region
     mean = mean_on_native_grid(subject, filled, shown)

@@ -67,7 +67,7 @@ class Run:
     def by_estimate(self) -> bool:
         """Whether the network's linear estimate serves the mean of a whole brain, and the network candidates alone.
 
-        The network's own mean misses hidden tissue by 1 % less (``docs/measurements.md``) and costs ten times as much.
+        The network's own mean misses hidden tissue by as much (``docs/measurements.md``) and costs ten times as much.
         Draws come from the network alone.
         """
         asked = self.region is None and not samplers()[self.sampling.sampler].stochastic

@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import FAError
@@ -132,7 +133,7 @@ class WorkerServer:
 
             warm, progress = partial(self._warm_detector, cancel), self._progress(request_id)
             if method == PREVIEW:
-                shown = run_preview(request, warm, progress=progress, cancel=cancel)
+                shown = run_preview(request, Path(output), warm, progress=progress, cancel=cancel)
                 fields = preview_fields(shown, time.monotonic() - started)
             else:
                 result = run_job(method, request, warm, progress=progress, cancel=cancel)

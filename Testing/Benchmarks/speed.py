@@ -126,11 +126,16 @@ def cold(args: argparse.Namespace) -> dict:
     }
 
 
-def boxes(args: argparse.Namespace, method: str) -> dict:
-    """Boxes in white matter, one after another, answered to *method* by one worker; the first request warms it up."""
+def box_places(args: argparse.Namespace) -> list[tuple[float, float, float]]:
+    """Centres of the boxes in white matter, RAS mm: one to warm up, and one for each run."""
     volume, _ = validate_fa(load_volume(args.fa)[0])
     brain = validate_brain_mask(load_volume(args.brain_mask)[0], volume) if args.brain_mask else None
-    reference = healthy_reference(prepare(volume, open_model(args.model, args.device).template, brain))
+    white = healthy_reference(prepare(volume, open_model(args.model, args.device).template, brain)).white_matter
+    return [white_matter_centre(volume, white, ROI_MM, number) for number in range(args.runs + 1)]
+
+
+def boxes(args: argparse.Namespace, places: list[tuple[float, float, float]], method: str) -> dict:
+    """Boxes at *places*, one after another, answered to *method* by one worker; the first request warms it up."""
     seconds = []
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -142,8 +147,7 @@ def boxes(args: argparse.Namespace, method: str) -> dict:
             text=True,
         ) as worker,
     ):
-        for number in range(args.runs + 1):
-            centre = white_matter_centre(volume, reference.white_matter, ROI_MM, number)
+        for number, centre in enumerate(places):
             params = box_request(args, Path(folder), number, centre)
             begin = time.perf_counter()
             worker.stdin.write(json.dumps({"id": number, "method": method, "params": params}) + "\n")
@@ -298,8 +302,9 @@ def main(argv: list[str] | None = None) -> int:
             "runs": args.runs,
         }
         # The shell first: it must find this process' memory still free.
-        measured |= {"cold": cold(args), "warm": warm(args, device), "box": boxes(args, "detect")}
-        measured["preview"] = boxes(args, "preview")
+        measured |= {"cold": cold(args), "warm": warm(args, device)}
+        places = box_places(args)
+        measured |= {"box": boxes(args, places, "detect"), "preview": boxes(args, places, "preview")}
         if args.lab:
             measured["lab"] = lab(args)
         if args.thesis_passes:

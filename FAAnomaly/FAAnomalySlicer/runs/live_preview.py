@@ -16,6 +16,9 @@ from ..scene.result_nodes import read_volume
 from ..worker_client.job import Job
 from .connection import EngineConnection
 
+NO_DRAWS = {"sampler": "mean", "steps": 0, "samples": 1}
+"""A preview draws nothing, whatever the next run does."""
+
 
 @dataclass(frozen=True, eq=False)
 class PreviewRequest:
@@ -92,7 +95,7 @@ class LivePreview:
             record = record_input(wanted.volumeNode)
             path = yield connection.inputs.write(wanted.volumeNode, record)
             files = {"input": str(path), "roi": str(folder / "roi.mrk.json"), "output": str(folder / "result")}
-            job = self._job = connection.client.submit("preview", {**wanted.options, **files})
+            job = self._job = connection.client.submit("preview", {**wanted.options, **NO_DRAWS, **files})
             yield next_emission(job.finished)
             self._job = None
             result = job.answer()["files"]["expected"]

@@ -31,17 +31,9 @@ def files(tmp_path_factory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("preview é")
     shape, affine = sb.grid((2.5, 2.5, 2.5), POSE, x=10)
     save_volume(sb.brain(shape, affine, POSE, lesion=LESION, variation=0.05), folder / "brain.nii.gz")
-    x, y, z = sb.lesion_centre(POSE, LESION)
-    for name, centre, edge in (("box", [-x, -y, z], 25.0), ("huge", [-x, -y, z], 150.0)):
-        roi = {
-            "type": "ROI",
-            "coordinateSystem": "LPS",
-            "roiType": "Box",
-            "center": centre,
-            "orientation": [1, 0, 0, 0, 1, 0, 0, 0, 1],
-            "size": [edge] * 3,
-            "insideOut": False,
-        }
+    for name, edge in (("box", 25.0), ("huge", 150.0)):
+        centre = list(sb.lesion_centre(POSE, LESION))
+        roi = {"type": "ROI", "coordinateSystem": "RAS", "center": centre, "size": [edge] * 3}
         (folder / f"{name}.mrk.json").write_text(json.dumps({"markups": [roi]}))
     # Its network corrects nothing, so that its mean is the estimate.
     model = stand_in.make(folder / "model", spacing=4.0)
@@ -51,6 +43,10 @@ def files(tmp_path_factory) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def detector() -> Detector:
     return Detector()
+
+
+def preview(request: DetectRequest, *more, **options) -> Path:
+    return run_preview(request, Path(request.output), *more, **options)
 
 
 @pytest.fixture
@@ -66,7 +62,7 @@ def request_of(files, tmp_path):
 
 def test_a_preview_is_what_a_fill_of_the_box_expects(detector, request_of, tmp_path):
     reports: list = []
-    path = run_preview(request_of(), lambda: detector, progress=lambda *report: reports.append(report))
+    path = preview(request_of(), lambda: detector, progress=lambda *report: reports.append(report))
     assert path == tmp_path / "out" / PREVIEW_FILE and [one.name for one in path.parent.iterdir()] == [PREVIEW_FILE]
     assert list(dict.fromkeys(stage for _, stage, _ in reports)) == [*PREVIEW_STAGES, "done"]
     request = request_of(output=str(tmp_path / "whole"), report=False)
@@ -78,13 +74,13 @@ def test_a_preview_is_what_a_fill_of_the_box_expects(detector, request_of, tmp_p
 
 
 def test_the_next_box_needs_no_registration(detector, request_of, tmp_path, monkeypatch):
-    run_preview(request_of(), lambda: detector)
+    preview(request_of(), lambda: detector)
     monkeypatch.setattr(run_opening, "prepare", None)
     monkeypatch.setattr(run_opening, "open_model", None)
-    again = run_preview(request_of(output=str(tmp_path / "again")), lambda: detector)
+    again = preview(request_of(output=str(tmp_path / "again")), lambda: detector)
     assert again.is_file()
     with pytest.raises(FAError, match="replaced"):
-        run_preview(request_of(output=str(tmp_path / "again")), lambda: detector)
+        preview(request_of(output=str(tmp_path / "again")), lambda: detector)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +89,7 @@ def test_the_next_box_needs_no_registration(detector, request_of, tmp_path, monk
 )
 def test_what_cannot_be_filled_is_refused_and_leaves_nothing(detector, request_of, tmp_path, options, says):
     with pytest.raises(FAError, match=says) as caught:
-        run_preview(request_of(**options), lambda: detector)
+        preview(request_of(**options), lambda: detector)
     assert caught.value.code == "bad-request"
     assert not (tmp_path / "out" / PREVIEW_FILE).exists()
 
@@ -102,5 +98,5 @@ def test_a_cancelled_preview_writes_nothing(detector, request_of, tmp_path):
     cancel = CancelToken()
     cancel.cancel()
     with pytest.raises(FAError) as caught:
-        run_preview(request_of(), lambda: detector, cancel=cancel)
+        preview(request_of(), lambda: detector, cancel=cancel)
     assert caught.value.code == "cancelled" and not list(Path(tmp_path).rglob("*.nii.gz"))
